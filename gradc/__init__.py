@@ -1,0 +1,34 @@
+"""gradc compiles a network, written as an ordinary NumPy function, to its gradient: as code to read, own and ship."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradc import errors
+    from gradc.function import Function, Kernel, grad, jit, value_and_grad, vjp
+    from gradc.ir.aval import Aval, aval
+
+__version__ = "0.1.0"
+
+__all__ = ["Aval", "Function", "Kernel", "aval", "errors", "grad", "jit", "value_and_grad", "vjp"]
+
+_HOME = {"Aval": "gradc.ir.aval", "aval": "gradc.ir.aval"} | dict.fromkeys(
+    ("Function", "Kernel", "grad", "jit", "value_and_grad", "vjp"), "gradc.function"
+)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that ``import gradc`` costs next to nothing."""
+    if name == "errors":
+        return importlib.import_module("gradc.errors")
+    if name not in _HOME:
+        raise AttributeError(f"module 'gradc' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,50 @@
+"""Every exception gradc raises: one lower-case sentence, the actual values, the user's line, the remedy."""
+
+from __future__ import annotations
+
+
+class GradcError(Exception):
+    """Base of all errors of gradc.
+
+    ``line`` is the user's source line as ``file.py:12: text``, or empty where there is none.
+    """
+
+    def __init__(self, message: str, *, line: str = "") -> None:
+        super().__init__(f"{message} ({line})" if line else message)
+        self.line = line
+
+
+class ShapeError(GradcError, ValueError):
+    """The shapes of the operands do not fit the operation."""
+
+
+class DtypeError(GradcError, TypeError):
+    """The dtypes of the operands do not fit the operation."""
+
+
+class TraceError(GradcError, TypeError):
+    """The function does something that a trace cannot keep with NumPy's meaning."""
+
+
+class DerivativeError(GradcError, TypeError):
+    """What was asked for has no derivative, or the choice of arguments is not valid."""
+
+
+class ArgumentError(GradcError, TypeError):
+    """A call or a compile request does not fit the function or the kernel's signature."""
+
+
+class IndexBoundsError(GradcError, IndexError):
+    """An index that is data lies outside its axis."""
+
+
+class CompileError(GradcError, RuntimeError):
+    """A backend cannot turn this graph into code."""
+
+
+class VerifyError(GradcError, RuntimeError):
+    """A graph or a loop program breaks one of the numbered laws of its form."""
+
+
+class ParseError(GradcError, ValueError):
+    """The text of a graph, an aval or a loop program does not follow its grammar."""

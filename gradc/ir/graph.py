@@ -1,0 +1,406 @@
+"""The graph of a computation: nodes in creation order, hash-consed while it grows, frozen when kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from gradc.errors import GradcError
+from gradc.ir.aval import Aval, SymbolicDim, aval_of
+from gradc.ir.op import REGISTRY, Op, register
+
+if TYPE_CHECKING:
+    import networkx
+
+Rewrite = Callable[["Builder", Op, tuple[int, ...], dict[str, Any]], "Value | None"]
+"""Tried before a node is made; a Value it returns stands for the node."""
+
+
+class Origin(NamedTuple):
+    """A place in the user's source: file name as shown, line number, the text of the line."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class Fired(NamedTuple):
+    """One firing of a law: its name, the node that it replaced (printed), the replacement, the user's lines."""
+
+    law: str
+    before: str
+    after: str
+    origins: tuple[Origin, ...]
+    result: int
+
+
+class Node(NamedTuple):
+    """An application of an op. ``operands`` are ids of earlier nodes."""
+
+    id: int
+    op: Op
+    operands: tuple[int, ...]
+    params: dict[str, Any]
+    aval: Aval
+
+
+def _infer_input(*, aval: Aval, **_: Any) -> Aval:
+    return aval
+
+
+def _evaluate_input(**_: Any) -> Any:
+    raise GradcError("an input has no value of its own")
+
+
+def _infer_constant(*, value: np.ndarray, weak: bool = False) -> Aval:
+    return Aval(tuple(value.shape), value.dtype, weak)
+
+
+def _evaluate_constant(*, value: np.ndarray, weak: bool = False) -> np.ndarray:
+    return value
+
+
+INPUT = register(Op("input", _infer_input, _evaluate_input))
+CONSTANT = register(Op("constant", _infer_constant, _evaluate_constant))
+
+
+class Value:
+    """A handle of a node in a builder, with arithmetic, so that rules read like mathematics.
+
+    Numbers on either side become constants of the value's dtype and shape. Operands must agree in shape and
+    dtype: broadcasting and conversion are explicit.
+    """
+
+    __slots__ = ("builder", "id")
+
+    def __init__(self, builder: Builder, node: int) -> None:
+        self.builder = builder
+        self.id = node
+
+    @property
+    def node(self) -> Node:
+        return self.builder.nodes[self.id]
+
+    @property
+    def aval(self) -> Aval:
+        return self.builder.nodes[self.id].aval
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Value) and self.builder is other.builder and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash((id(self.builder), self.id))
+
+    def __repr__(self) -> str:
+        return f"<%{self.id} {self.node.op.name}: {self.aval}>"
+
+    def _binary(self, name: str, other: Value | float, *, swapped: bool = False) -> Value:
+        if not isinstance(other, Value):
+            other = self.builder.full(other, self.aval)
+        pair = (other, self) if swapped else (self, other)
+        return self.builder.apply(REGISTRY[name], *pair)
+
+    def __add__(self, other: Value | float) -> Value:
+        return self._binary("add", other)
+
+    def __radd__(self, other: float) -> Value:
+        return self._binary("add", other, swapped=True)
+
+    def __sub__(self, other: Value | float) -> Value:
+        return self._binary("sub", other)
+
+    def __rsub__(self, other: float) -> Value:
+        return self._binary("sub", other, swapped=True)
+
+    def __mul__(self, other: Value | float) -> Value:
+        return self._binary("mul", other)
+
+    def __rmul__(self, other: float) -> Value:
+        return self._binary("mul", other, swapped=True)
+
+    def __truediv__(self, other: Value | float) -> Value:
+        return self._binary("div", other)
+
+    def __rtruediv__(self, other: float) -> Value:
+        return self._binary("div", other, swapped=True)
+
+    def __neg__(self) -> Value:
+        return self.builder.apply(REGISTRY["neg"], self)
+
+
+@dataclass
+class Tables:
+    """Facts about nodes that are many-to-one: they survive passes by union."""
+
+    names: dict[int, str]
+    origins: dict[int, tuple[Origin, ...]]
+    cotangents: dict[int, int]
+
+    @staticmethod
+    def empty() -> Tables:
+        return Tables({}, {}, {})
+
+
+class Builder:
+    """A list of nodes that grows; equal nodes are one node.
+
+    ``rewrite`` is tried on every node before it is made (canonicalization and folding at construction);
+    without it the graph is kept as written. ``origin`` is attached to the nodes made while it is set.
+    """
+
+    def __init__(self, rewrite: Rewrite | None = None) -> None:
+        self.nodes: list[Node] = []
+        self.inputs: list[int] = []
+        self.tables = Tables.empty()
+        self.rewrite = rewrite
+        self.origin: tuple[Origin, ...] = ()
+        self.fired: list[Fired] = []
+        self._constant: list[bool] = []
+        self._known: dict[tuple[Any, ...], int] = {}
+
+    def value(self, node: int) -> Value:
+        """The handle of a node."""
+        return Value(self, node)
+
+    def input(self, name: str, aval: Aval) -> Value:
+        """A new input; ``name`` is the user's path of it, ``w['hidden']``."""
+        value = self._append(INPUT, (), {"index": len(self.inputs), "name": name, "aval": aval}, aval, False)
+        self.inputs.append(value.id)
+        return value
+
+    def constant(self, value: Any, *, weak: bool = False) -> Value:
+        """A constant array or number, copied. Python numbers become 0-d arrays of their NumPy dtype."""
+        aval_of(value)
+        array = np.array(value)
+        array.setflags(write=False)
+        return self.apply(CONSTANT, value=array, weak=weak)
+
+    def full(self, value: float, like: Aval) -> Value:
+        """A number, converted to the dtype of ``like`` and broadcast to its shape."""
+        scalar = self.constant(np.asarray(value, like.dtype))
+        return self.apply(REGISTRY["broadcast_to"], scalar, shape=like.shape) if like.shape else scalar
+
+    def apply(self, op: Op, *operands: Value, **params: Any) -> Value:
+        """Apply ``op``; the node may exist already, or a rewrite may give another one."""
+        ids = tuple([v.id for v in operands])
+        for operand in operands:
+            if operand.builder is not self:
+                raise GradcError(f"{op.name}: an operand belongs to another graph")
+        return self.apply_ids(op, ids, params)
+
+    def apply_ids(self, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value:
+        """``apply`` for ids of this builder's nodes."""
+        key = _key(op, ids, params)
+        found = self._known.get(key)
+        if found is not None:
+            self._note(found)
+            return Value(self, found)
+        if self.rewrite is not None:
+            better = self.rewrite(self, op, ids, params)
+            if better is not None:
+                self._known[key] = better.id
+                self._note(better.id)
+                return better
+        nodes = self.nodes
+        aval = op.infer(*[nodes[i].aval for i in ids], **params)
+        constant = all([self._constant[i] for i in ids])
+        value = self._append(op, ids, params, aval, constant)
+        self._known[key] = value.id
+        return value
+
+    def is_constant(self, value: Value) -> bool:
+        """Whether the value depends on no input."""
+        return self._constant[value.id]
+
+    def scalar(self, value: Value) -> np.generic | None:
+        """The one number that a constant holds everywhere, seen through broadcasts; None where there is none."""
+        node = self.nodes[value.id]
+        while node.op.name == "broadcast_to":
+            node = self.nodes[node.operands[0]]
+        if node.op is not CONSTANT or node.params["value"].size != 1:
+            return None
+        return node.params["value"].reshape(())[()]  # type: ignore[no-any-return]
+
+    def name(self, value: Value, name: str) -> None:
+        """Give a value the user's name; the first name stays."""
+        self.tables.names.setdefault(value.id, name)
+
+    def freeze(self, outputs: Sequence[Value], output_names: Sequence[str] = ()) -> Graph:
+        """The finished graph of the nodes that the outputs need, and all inputs."""
+        return _pruned(self, tuple(v.id for v in outputs), tuple(output_names))
+
+    def _append(self, op: Op, ids: tuple[int, ...], params: dict[str, Any], aval: Aval, constant: bool) -> Value:
+        index = len(self.nodes)
+        self.nodes.append(Node(index, op, ids, params, aval))
+        self._constant.append(constant)
+        if self.origin:
+            self.tables.origins[index] = self.origin
+        return Value(self, index)
+
+    def _note(self, node: int) -> None:
+        """Unite the origins of a node that is met again."""
+        if self.origin:
+            known = self.tables.origins.get(node)
+            if known is None:
+                self.tables.origins[node] = self.origin
+            elif known is not self.origin and len(known) < 8:
+                self.tables.origins[node] = known + tuple(o for o in self.origin if o not in known)
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A closed computation: inputs to outputs. Node ids are their positions; operands come first.
+
+    ``names``, ``origins`` and ``cotangents`` (primal node to the node of its cotangent) are tables over ids;
+    ``output_names`` are the user's paths of the results; ``fired`` is the log of laws, newest last.
+    """
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    output_names: tuple[str, ...]
+    names: Mapping[int, str]
+    origins: Mapping[int, tuple[Origin, ...]]
+    cotangents: Mapping[int, int]
+    fired: tuple[Fired, ...] = ()
+
+    @property
+    def input_avals(self) -> tuple[Aval, ...]:
+        return tuple(self.nodes[i].aval for i in self.inputs)
+
+    @property
+    def output_avals(self) -> tuple[Aval, ...]:
+        return tuple(self.nodes[i].aval for i in self.outputs)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(self.nodes[i].params["name"] for i in self.inputs)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbolic sizes of the inputs, sorted."""
+        found: set[str] = set()
+        for aval in self.input_avals:
+            for dim in aval.shape:
+                if isinstance(dim, SymbolicDim):
+                    found |= dim.symbols
+        return tuple(sorted(found))
+
+    @cached_property
+    def consumers(self) -> tuple[tuple[int, ...], ...]:
+        """For each node the ids of the nodes that use it, each once, in order."""
+        users: list[list[int]] = [[] for _ in self.nodes]
+        for node in self.nodes:
+            for operand in dict.fromkeys(node.operands):
+                users[operand].append(node.id)
+        return tuple(map(tuple, users))
+
+    @cached_property
+    def digraph(self) -> networkx.DiGraph:
+        """The graph as a networkx DiGraph, edges from operand to user; every node carries ``node``, ``op``,
+        ``operands`` (ordered, so that ``x * x`` needs no second edge), ``aval`` and ``name``."""
+        import networkx
+
+        graph: networkx.DiGraph = networkx.DiGraph()
+        graph.add_nodes_from(
+            (n.id, {"node": n, "op": n.op.name, "operands": n.operands, "aval": str(n.aval), "name": self.names.get(n.id, "")})
+            for n in self.nodes
+        )
+        graph.add_edges_from((operand, n.id) for n in self.nodes for operand in n.operands)
+        return networkx.freeze(graph)
+
+    def replay(self, builder: Builder, inputs: Iterable[Value]) -> list[Value]:
+        """Make the outputs again in another builder, from given input values; names and origins come along."""
+        values = self.replay_all(builder, inputs)
+        return [values[i] for i in self.outputs]
+
+    def replay_all(self, builder: Builder, inputs: Iterable[Value]) -> list[Value]:
+        """Like ``replay``, giving the new value of every node."""
+        image: list[Value] = [None] * len(self.nodes)  # type: ignore[list-item]
+        for node_id, value in zip(self.inputs, inputs, strict=True):
+            image[node_id] = value
+        outer = builder.origin
+        names, origins = self.names, self.origins
+        for node in self.nodes:
+            if node.op is INPUT:
+                continue
+            builder.origin = origins.get(node.id, outer)
+            new = builder.apply_ids(node.op, tuple([image[i].id for i in node.operands]), node.params)
+            image[node.id] = new
+            name = names.get(node.id)
+            if name is not None:
+                builder.tables.names.setdefault(new.id, name)
+        builder.origin = outer
+        return image
+
+    def __str__(self) -> str:
+        from gradc.ir.text import print_graph
+
+        return print_graph(self)
+
+    def __repr__(self) -> str:
+        return f"<Graph: {len(self.inputs)} inputs, {len(self.nodes)} nodes, {len(self.outputs)} outputs>"
+
+
+def rebuild(graph: Graph, rewrite: Rewrite | None) -> Graph:
+    """The same function, its nodes passed through ``rewrite``; the input graph itself where nothing changed."""
+    builder = Builder(rewrite)
+    inputs = [builder.input(graph.nodes[i].params["name"], graph.nodes[i].aval) for i in graph.inputs]
+    image = graph.replay_all(builder, inputs)
+    for primal, ct in graph.cotangents.items():
+        builder.tables.cotangents.setdefault(image[primal].id, image[ct].id)
+    builder.fired = [*graph.fired, *(f for f in builder.fired)]
+    return builder.freeze([image[i] for i in graph.outputs], graph.output_names)
+
+
+def _pruned(builder: Builder, outputs: tuple[int, ...], output_names: tuple[str, ...]) -> Graph:
+    nodes, tables = builder.nodes, builder.tables
+    needed = bytearray(len(nodes))
+    for i in (*outputs, *builder.inputs):
+        needed[i] = 1
+    for i in range(len(nodes) - 1, -1, -1):
+        if needed[i]:
+            for operand in nodes[i].operands:
+                needed[operand] = 1
+    order = [*builder.inputs, *(i for i in range(len(nodes)) if needed[i] and nodes[i].op is not INPUT)]
+    image = {old: new for new, old in enumerate(order)}
+    kept = tuple(
+        Node(new, n.op, tuple([image[i] for i in n.operands]), n.params, n.aval)
+        for new, n in enumerate(nodes[old] for old in order)
+    )
+    return Graph(
+        nodes=kept,
+        inputs=tuple(range(len(builder.inputs))),
+        outputs=tuple(image[i] for i in outputs),
+        output_names=output_names or tuple(f"out{k}" for k in range(len(outputs))),
+        names={image[i]: name for i, name in tables.names.items() if i in image},
+        origins={image[i]: o for i, o in tables.origins.items() if i in image},
+        cotangents={image[p]: image[c] for p, c in tables.cotangents.items() if p in image and c in image},
+        fired=tuple(f._replace(result=image.get(f.result, -1)) for f in builder.fired),
+    )
+
+
+def _key(op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> tuple[Any, ...]:
+    """Typed and bitwise, so that True, 1, 1.0 and 0.0, -0.0 stay apart."""
+    if op.commutative and len(ids) >= 2 and ids[0] > ids[1]:
+        ids = (ids[1], ids[0], *ids[2:])
+    if not params:
+        return (op.name, ids)
+    return (op.name, ids, tuple([(k, _frozen(params[k])) for k in sorted(params)]))
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return ("array", value.dtype.str, value.shape, value.tobytes())
+    if isinstance(value, (tuple, list)):
+        return tuple([_frozen(v) for v in value])
+    if isinstance(value, float):
+        return ("float", np.float64(value).tobytes())
+    return (type(value).__name__, value)

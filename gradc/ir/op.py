@@ -1,0 +1,111 @@
+"""What an operation is: one record with everything the house needs to know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from gradc.errors import GradcError
+from gradc.ir.aval import Aval, Dim
+
+if TYPE_CHECKING:
+    from gradc.ir.graph import Value
+
+REGISTRY: Final[dict[str, Op]] = {}
+"""Every op by name, in order of definition."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one application takes: floating-point operations, and bytes read and written."""
+
+    flops: Dim
+    bytes: Dim
+
+
+@dataclass(frozen=True, slots=True)
+class VjpContext:
+    """What a vjp rule may look at.
+
+    ``ct`` is the cotangent of the result, ``operands`` and ``result`` are the primal values, ``params`` the
+    static keywords. ``active[k]`` says whether the cotangent of operand k is wanted, ``constant[k]`` whether
+    operand k depends on no input of the graph (the criterion for ties, see DESIGN's kinks).
+    """
+
+    ct: Value
+    operands: tuple[Value, ...]
+    result: Value
+    params: dict[str, Any]
+    active: tuple[bool, ...]
+    constant: tuple[bool, ...]
+
+
+Vjp = Callable[[VjpContext], Sequence["Value | None"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """An operation. Adding one is one record here and one row in the systematic test.
+
+    name        unique; the word in printed graphs
+    infer       ``infer(*avals, **params) -> Aval``: the shape and dtype rule; raises ShapeError, DtypeError
+    evaluate    ``evaluate(*arrays, **params) -> array``: NumPy's meaning, the oracle and the folder of constants
+    numpy       the NumPy expression, ``"np.exp({0})"``, or ``numpy(node, *avals) -> str`` that makes it. Placeholders
+                ``{0}``, ``{1}`` are operands; a helper of ``templates/numpy/helpers/`` is named ``_name(...)``
+    loops       how one element is computed: see ``gradc.loops.lower``
+    partials    elementwise ops: the partial derivatives, ``partials(context) -> [d0, d1, ...]``, each a Value, None
+                (zero) or the literal 1 or -1 (no multiply)
+    vjp         other ops: ``vjp(context) -> [ct0, ct1, ...]``, None where there is none
+    linear      the result is linear in every operand that has a cotangent, so that the vjp rule also carries masks
+    live        other ops with a mask: ``live(mask, context) -> [mask0, ...]``: which elements of each operand a live
+                element of the result depends upon
+    flops       ``flops(result, *avals, **params)``; defaults to the size of the result for elementwise ops, 0 for others
+    latex       the formula, ``r"\\exp\\left({0}\\right)"``; empty where it is never shown
+    text        the formula as explain prints it in plain text, ``"exp({0})"``; by default the ``numpy`` text without ``np.``
+    elementwise one result element for each element of operands of one shape
+    commutative the first two operands may be exchanged
+    captures    the functions outside that mean this op, as ``"module:attribute"``, never imported by us
+    """
+
+    name: str
+    infer: Callable[..., Aval]
+    evaluate: Callable[..., Any]
+    numpy: str | Callable[..., str] = ""
+    loops: Callable[..., Any] | None = None
+    partials: Callable[[VjpContext], Sequence[Any]] | None = None
+    vjp: Vjp | None = None
+    linear: bool = False
+    live: Callable[[Value, VjpContext], Sequence[Value | None]] | None = None
+    flops: Callable[..., Dim] | None = None
+    latex: str = ""
+    text: str = ""
+    elementwise: bool = False
+    commutative: bool = False
+    captures: tuple[str, ...] = field(default=())
+
+    def __call__(self, *operands: Value, **params: Any) -> Value:
+        """Apply the op to values of one builder; at least one operand is a Value."""
+        return operands[0].builder.apply(self, *operands, **params)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def cost(self, result: Aval, *avals: Aval, **params: Any) -> Cost:
+        """Flops and bytes of one application, as a function of the avals."""
+        if self.flops is not None:
+            flops = self.flops(result, *avals, **params)
+        else:
+            flops = result.size if self.elementwise else 0
+        traffic = result.size * result.dtype.itemsize
+        for operand in avals:
+            traffic = traffic + operand.size * operand.dtype.itemsize
+        return Cost(flops, traffic)
+
+
+def register(op: Op) -> Op:
+    """Enter an op into the registry. Raises GradcError when the name is taken."""
+    if op.name in REGISTRY:
+        raise GradcError(f"an op named {op.name!r} is registered already")
+    REGISTRY[op.name] = op
+    return op

@@ -1,0 +1,338 @@
+"""Elementwise ops: operands of one shape; one partial derivative each gives the vjp.
+
+Kinks: against a constant a tie of ``maximum`` and ``minimum`` gives the variable slope 0, between two variables
+it is shared evenly; ``abs'(0) = 0``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import DtypeError, ShapeError
+from gradc.ir.aval import Aval
+from gradc.ir.graph import Value
+from gradc.ir.op import Op, VjpContext, register
+
+Partials = Callable[[VjpContext], Sequence[Any]]
+
+
+def _same(name: str, avals: tuple[Aval, ...]) -> Aval:
+    first = avals[0]
+    for other in avals[1:]:
+        if other.shape != first.shape or other.dtype != first.dtype:
+            listed = " and ".join(map(str, avals))
+            error = ShapeError if other.shape != first.shape else DtypeError
+            raise error(f"{name}: operands differ: {listed}")
+    return first
+
+
+def _elementwise(
+    name: str,
+    evaluate: Callable[..., Any],
+    numpy: str,
+    partials: Partials | None = None,
+    *,
+    kinds: str = "fc",
+    gives_bool: bool = False,
+    **fields: Any,
+) -> Op:
+    def infer(*avals: Aval) -> Aval:
+        first = _same(name, avals)
+        if first.dtype.kind not in kinds:
+            raise DtypeError(f"{name}: {first} has a dtype for which this op is not defined")
+        if gives_bool:
+            return Aval(first.shape, np.dtype(bool))
+        return Aval(first.shape, first.dtype, all([a.weak for a in avals]))
+
+    return register(Op(name, infer, evaluate, numpy, partials=partials, elementwise=True, **fields))
+
+
+# Arithmetic. A partial is a Value, None (zero), 1, -1, or a function of the cotangent where that saves a rounding.
+
+
+def _pow_partials(context: VjpContext) -> Sequence[Any]:
+    x, y = context.operands
+    exponent = x.builder.scalar(y)
+    if exponent is not None:
+        c = float(exponent)
+        by_x: Any = {0.0: None, 1.0: 1, 2.0: x * 2.0}.get(c, power(x, x.builder.full(c - 1.0, y.aval)) * c if c else None)
+        return [by_x, _log_power(x, y, context) if context.active[1] else None]
+    zero = x.builder.full(0.0, x.aval)
+    slope = select(equal(y, zero), zero, y * power(x, y - 1.0))
+    return [slope, _log_power(x, y, context) if context.active[1] else None]
+
+
+def _log_power(x: Value, y: Value, context: VjpContext) -> Value:
+    """``x**y * log(x)``, with its limit 0 where x is 0."""
+    zero = x.builder.full(0.0, x.aval)
+    return select(equal(x, zero), zero, context.result * log(x))
+
+
+def _evaluate_pow(x: Any, y: Any) -> Any:
+    return np.power(x, y)
+
+
+def _extremum_partials(first_wins: Callable[..., Value]) -> Partials:
+    def partials(context: VjpContext) -> Sequence[Any]:
+        x, y = context.operands
+        shared = not (context.constant[0] or context.constant[1])
+
+        def part(this: Value, other: Value) -> Callable[[Value], Value]:
+            def of(ct: Value) -> Value:
+                zero = ct.builder.full(0.0, ct.aval)
+                tied = select(equal(this, other), ct * 0.5, zero) if shared else zero
+                return select(first_wins(this, other), ct, tied)
+
+            return of
+
+        return [part(x, y), part(y, x)]
+
+    return partials
+
+
+def _evaluate_div(x: Any, y: Any) -> Any:
+    return np.true_divide(x, y)
+
+
+add = _elementwise(
+    "add", np.add, "{0} + {1}", lambda c: [1, 1], kinds="fciu", commutative=True, latex="{0} + {1}"
+)
+sub = _elementwise("sub", np.subtract, "{0} - {1}", lambda c: [1, -1], kinds="fciu", latex="{0} - {1}")
+mul = _elementwise(
+    "mul",
+    np.multiply,
+    "{0} * {1}",
+    lambda c: [c.operands[1], c.operands[0]],
+    kinds="fciu",
+    commutative=True,
+    latex=r"{0} \, {1}",
+)
+div = _elementwise(
+    "div",
+    _evaluate_div,
+    "{0} / {1}",
+    lambda c: [lambda ct: ct / c.operands[1], lambda ct: -(ct * c.result / c.operands[1])],
+    latex=r"\frac{{{0}}}{{{1}}}",
+)
+neg = _elementwise("neg", np.negative, "-{0}", lambda c: [-1], kinds="fciu", latex="-{0}")
+floor_div = _elementwise("floor_div", np.floor_divide, "{0} // {1}", lambda c: [None, None], kinds="fiu")
+mod = _elementwise(
+    "mod",
+    np.remainder,
+    "{0} % {1}",
+    lambda c: [1, lambda ct: -(ct * floor_div(c.operands[0], c.operands[1]))],
+    kinds="fiu",
+)
+power = _elementwise("pow", _evaluate_pow, "{0} ** {1}", _pow_partials, kinds="fciu", latex="{{{0}}}^{{{1}}}")
+maximum = _elementwise(
+    "maximum",
+    np.maximum,
+    "np.maximum({0}, {1})",
+    _extremum_partials(lambda x, y: greater(x, y)),
+    kinds="fiub",
+    commutative=True,
+    latex=r"\max\left({0}, {1}\right)",
+)
+minimum = _elementwise(
+    "minimum",
+    np.minimum,
+    "np.minimum({0}, {1})",
+    _extremum_partials(lambda x, y: less(x, y)),
+    kinds="fiub",
+    commutative=True,
+    latex=r"\min\left({0}, {1}\right)",
+)
+
+# Functions of one variable.
+
+exp = _elementwise("exp", np.exp, "np.exp({0})", lambda c: [c.result], latex=r"e^{{{0}}}")
+log = _elementwise("log", np.log, "np.log({0})", lambda c: [lambda ct: ct / c.operands[0]], latex=r"\log {0}")
+log1p = _elementwise(
+    "log1p",
+    np.log1p,
+    "np.log1p({0})",
+    lambda c: [lambda ct: ct / (1.0 + c.operands[0])],
+    latex=r"\log\left(1 + {0}\right)",
+)
+expm1 = _elementwise("expm1", np.expm1, "np.expm1({0})", lambda c: [exp(c.operands[0])], latex=r"e^{{{0}}} - 1")
+sqrt = _elementwise(
+    "sqrt", np.sqrt, "np.sqrt({0})", lambda c: [lambda ct: ct * 0.5 / c.result], latex=r"\sqrt{{{0}}}"
+)
+tanh = _elementwise(
+    "tanh", np.tanh, "np.tanh({0})", lambda c: [1.0 - c.result * c.result], latex=r"\tanh {0}"
+)
+sin = _elementwise("sin", np.sin, "np.sin({0})", lambda c: [cos(c.operands[0])], latex=r"\sin {0}")
+cos = _elementwise("cos", np.cos, "np.cos({0})", lambda c: [-sin(c.operands[0])], latex=r"\cos {0}")
+absolute = _elementwise(
+    "abs", np.abs, "np.abs({0})", lambda c: [sign(c.operands[0])], kinds="fiu", latex=r"\left|{0}\right|"
+)
+sign = _elementwise("sign", np.sign, "np.sign({0})", lambda c: [None], kinds="fiu", latex=r"\operatorname{{sign}} {0}")
+
+
+def _evaluate_erf(x: np.ndarray) -> np.ndarray:
+    return np.vectorize(math.erf, otypes=[np.float64])(x).astype(x.dtype)[()]
+
+
+erf = _elementwise(
+    "erf",
+    _evaluate_erf,
+    "_erf({0})",
+    lambda c: [exp(-(c.operands[0] * c.operands[0])) * (2.0 / math.sqrt(math.pi))],
+    kinds="f",
+    captures=("scipy.special:erf",),
+    latex=r"\operatorname{{erf}} {0}",
+)
+
+
+# The logistic family. Every form evaluates exp at a non-positive argument, so nothing overflows.
+
+
+def _decay(z: Any) -> Any:
+    return np.exp(-np.abs(z))
+
+
+def _evaluate_logistic(z: Any) -> Any:
+    e = _decay(z)
+    return np.where(z >= 0, np.ones_like(e), e) / (1 + e)
+
+
+def _evaluate_softplus(z: Any) -> Any:
+    return np.log1p(_decay(z)) + np.maximum(z, np.zeros_like(z))
+
+
+def _evaluate_logistic_bce(z: Any, y: Any) -> Any:
+    return np.log1p(_decay(z)) + np.where(z >= 0, 1 - y, y) * np.abs(z)
+
+
+def _loops_decay(b: Any, z: Any) -> Any:
+    return b.exp(b.neg(b.abs(z)))
+
+
+def _loops_logistic(b: Any, z: Any) -> Any:
+    e = _loops_decay(b, z)
+    one = b.constant_like(1.0, z)
+    return b.div(b.select(b.ge(z, b.constant_like(0.0, z)), one, e), b.add(one, e))
+
+
+def _loops_softplus(b: Any, z: Any) -> Any:
+    return b.add(b.log1p(_loops_decay(b, z)), b.maximum(z, b.constant_like(0.0, z)))
+
+
+def _loops_logistic_bce(b: Any, z: Any, y: Any) -> Any:
+    one = b.constant_like(1.0, z)
+    side = b.select(b.ge(z, b.constant_like(0.0, z)), b.sub(one, y), y)
+    return b.add(b.log1p(_loops_decay(b, z)), b.mul(side, b.abs(z)))
+
+
+logistic = _elementwise(
+    "logistic",
+    _evaluate_logistic,
+    "np.where({0} >= 0, 1.0, np.exp(-np.abs({0}))) / (1.0 + np.exp(-np.abs({0})))",
+    lambda c: [c.result * logistic(-c.operands[0])],
+    kinds="f",
+    loops=_loops_logistic,
+    captures=("scipy.special:expit",),
+    latex=r"\sigma\left({0}\right)",
+)
+softplus = _elementwise(
+    "softplus",
+    _evaluate_softplus,
+    "np.log1p(np.exp(-np.abs({0}))) + np.maximum({0}, 0.0)",
+    lambda c: [logistic(c.operands[0])],
+    kinds="f",
+    loops=_loops_softplus,
+    latex=r"\log\left(1 + e^{{{0}}}\right)",
+)
+logistic_bce = _elementwise(
+    "logistic_bce",
+    _evaluate_logistic_bce,
+    "np.log1p(np.exp(-np.abs({0}))) + np.where({0} >= 0, 1.0 - {1}, {1}) * np.abs({0})",
+    lambda c: [logistic(c.operands[0]) - c.operands[1], -c.operands[0]],
+    kinds="f",
+    loops=_loops_logistic_bce,
+    latex=r"-\left[{1} \log \sigma\left({0}\right) + (1 - {1}) \log\left(1 - \sigma\left({0}\right)\right)\right]",
+)
+
+# Comparisons and logic.
+
+
+def _comparison(name: str, evaluate: Callable[..., Any], symbol: str, latex: str, **fields: Any) -> Op:
+    return _elementwise(
+        name, evaluate, f"{{0}} {symbol} {{1}}", kinds="fciub", gives_bool=True, latex=f"{{0}} {latex} {{1}}", **fields
+    )
+
+
+equal = _comparison("eq", np.equal, "==", "=", commutative=True)
+not_equal = _comparison("ne", np.not_equal, "!=", r"\ne", commutative=True)
+less = _comparison("lt", np.less, "<", "<")
+less_equal = _comparison("le", np.less_equal, "<=", r"\le")
+greater = _comparison("gt", np.greater, ">", ">")
+greater_equal = _comparison("ge", np.greater_equal, ">=", r"\ge")
+logical_and = _elementwise("logical_and", np.logical_and, "{0} & {1}", kinds="b", commutative=True, latex=r"{0} \land {1}")
+logical_or = _elementwise("logical_or", np.logical_or, "{0} | {1}", kinds="b", commutative=True, latex=r"{0} \lor {1}")
+logical_xor = _elementwise("logical_xor", np.logical_xor, "{0} ^ {1}", kinds="b", commutative=True, latex=r"{0} \oplus {1}")
+logical_not = _elementwise("logical_not", np.logical_not, "~{0}", kinds="b", latex=r"\lnot {0}")
+isfinite = _elementwise("isfinite", np.isfinite, "np.isfinite({0})", gives_bool=True)
+isnan = _elementwise("isnan", np.isnan, "np.isnan({0})", gives_bool=True)
+
+
+# Selection and conversion.
+
+
+def _infer_select(mask: Aval, a: Aval, b: Aval) -> Aval:
+    if mask.dtype != np.dtype(bool) or mask.shape != a.shape:
+        raise ShapeError(f"select: the mask {mask} does not fit the branches {a} and {b}")
+    _same("select", (a, b))
+    return Aval(a.shape, a.dtype, a.weak and b.weak)
+
+
+def _select_vjp(context: VjpContext) -> Sequence[Any]:
+    """Each branch receives the cotangent with the mask of the elements for which it was taken."""
+    mask, ct = context.operands[0], context.ct
+    zero = ct.builder.full(0.0, ct.aval)
+    return [
+        None,
+        (select(mask, ct, zero), mask) if context.active[1] else None,
+        (select(mask, zero, ct), logical_not(mask)) if context.active[2] else None,
+    ]
+
+
+select = register(
+    Op(
+        "select",
+        _infer_select,
+        lambda mask, a, b: np.where(mask, a, b),
+        "np.where({0}, {1}, {2})",
+        vjp=_select_vjp,
+        elementwise=True,
+        latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
+    )
+)
+
+
+def _infer_convert(x: Aval, *, dtype: np.dtype) -> Aval:
+    return Aval(x.shape, dtype)
+
+
+def _convert_vjp(context: VjpContext) -> Sequence[Any]:
+    source = context.operands[0].aval
+    return [convert(context.ct, dtype=source.dtype) if source.is_float and context.ct.aval.is_float else None]
+
+
+convert = register(
+    Op(
+        "convert",
+        _infer_convert,
+        lambda x, dtype: np.asarray(x).astype(dtype),
+        lambda params, result, x: f"{{0}}.astype(np.{params['dtype'].name})",
+        vjp=_convert_vjp,
+        linear=True,
+        elementwise=True,
+        flops=lambda result, *avals, **params: 0,
+        latex="{0}",
+    )
+)

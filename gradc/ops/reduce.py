@@ -1,0 +1,232 @@
+"""Reductions over axes. ``axes`` are sorted and non-negative; ``keepdims`` is NumPy's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import DerivativeError, DtypeError, ShapeError
+from gradc.ir.aval import Aval, Dim, SymbolicDim, size_of
+from gradc.ir.graph import Value
+from gradc.ir.op import REGISTRY, Op, VjpContext, register
+from gradc.ops.elementwise import convert, equal, select
+
+Axes = tuple[int, ...]
+
+
+def reduced_shape(shape: tuple[Dim, ...], axes: Axes, keepdims: bool) -> tuple[Dim, ...]:
+    """The shape after a reduction over ``axes``."""
+    if keepdims:
+        return tuple(1 if a in axes else d for a, d in enumerate(shape))
+    return tuple(d for a, d in enumerate(shape) if a not in axes)
+
+
+def spread(reduced: Value, shape: tuple[Dim, ...], axes: Axes) -> Value:
+    """A reduced value (with or without keepdims) repeated along the axes it was reduced over."""
+    kept = reduced_shape(shape, axes, True)
+    if reduced.aval.shape != kept:
+        reduced = REGISTRY["reshape"](reduced, shape=kept)
+    return reduced if kept == shape else REGISTRY["broadcast_to"](reduced, shape=shape)
+
+
+def total(x: Value, *, axes: Axes, keepdims: bool) -> Value:
+    """The sum of numbers, or whether any is true of a mask: a linear rule so serves cotangents and masks alike."""
+    if not axes:
+        return x
+    op = reduce_any if x.aval.dtype == np.dtype(bool) else reduce_sum
+    return op(x, axes=axes, keepdims=keepdims)
+
+
+def _reduction(
+    name: str, evaluate: Callable[..., Any], numpy: str, *, kinds: str, needs_elements: bool = False, **fields: Any
+) -> Op:
+    def infer(x: Aval, *, axes: Axes, keepdims: bool) -> Aval:
+        if list(axes) != sorted(set(axes)) or not all(0 <= a < x.ndim for a in axes):
+            raise ShapeError(f"{name}: axes {axes} do not fit {x}")
+        if x.dtype.kind not in kinds:
+            raise DtypeError(f"{name}: {x} has a dtype for which this op is not defined")
+        if needs_elements and any(x.shape[a] == 0 for a in axes):
+            raise ShapeError(f"{name}: {x} has no element along axes {axes}, and there is no smallest or largest of none")
+        return Aval(reduced_shape(x.shape, axes, keepdims), x.dtype)
+
+    def text(params: dict[str, Any], result: Aval, x: Aval) -> str:
+        return numpy.format("{0}", _axis_text(params, x))
+
+    return register(
+        Op(name, infer, lambda x, axes, keepdims: evaluate(x, axes, keepdims), text,
+           flops=lambda result, x, **p: x.size, **fields)
+    )  # fmt: skip
+
+
+def _axis_text(params: dict[str, Any], x: Aval) -> str:
+    axes, keepdims = params["axes"], params["keepdims"]
+    parts = []
+    if len(axes) != x.ndim:
+        parts.append(f", axis={axes[0] if len(axes) == 1 else axes}")
+    if keepdims:
+        parts.append(", keepdims=True")
+    return "".join(parts)
+
+
+def _numpy_reduce(ufunc: np.ufunc) -> Callable[..., Any]:
+    def evaluate(x: np.ndarray, axes: Axes, keepdims: bool) -> Any:
+        return ufunc.reduce(x, axis=axes, keepdims=keepdims, dtype=x.dtype)
+
+    return evaluate
+
+
+def _sum_vjp(context: VjpContext) -> Sequence[Any]:
+    return [spread(context.ct, context.operands[0].aval.shape, context.params["axes"])]
+
+
+def _spread_mask(mask: Value, context: VjpContext) -> Sequence[Value | None]:
+    return [spread(mask, context.operands[0].aval.shape, context.params["axes"])]
+
+
+def _extremum_vjp(context: VjpContext) -> Sequence[Any]:
+    """The cotangent goes to the extreme elements; those that tie share it evenly."""
+    x, axes = context.operands[0], context.params["axes"]
+    shape = x.aval.shape
+    extreme = equal(x, spread(context.result, shape, axes))
+    count = reduce_sum(convert(extreme, dtype=x.aval.dtype), axes=axes, keepdims=context.params["keepdims"])
+    share = spread(context.ct / count, shape, axes)
+    return [select(extreme, share, x.builder.full(0.0, x.aval))]
+
+
+def _product_vjp(context: VjpContext) -> Sequence[Any]:
+    """``ct`` times the product of all other elements, by a tree of products: exact where elements are 0, at any order."""
+    x, axes = context.operands[0], context.params["axes"]
+    shape = x.aval.shape
+    if any(isinstance(shape[a], SymbolicDim) for a in axes):
+        raise DerivativeError(f"reduce_prod: the derivative of a product over the symbolic axis of {x.aval} is not known")
+    others = _products_of_others(x, axes)
+    return [spread(context.ct, shape, axes) * others]
+
+
+def _products_of_others(x: Value, axes: Axes) -> Value:
+    """For each element along ``axes`` the product of the others."""
+    transpose, reshape = REGISTRY["transpose"], REGISTRY["reshape"]
+    shape = x.aval.shape
+    kept = tuple(a for a in range(len(shape)) if a not in axes)
+    order = kept + axes
+    count = int(size_of(tuple(shape[a] for a in axes)))  # type: ignore[arg-type]
+    lead = tuple(shape[a] for a in kept)
+    rows = reshape(transpose(x, axes=order), shape=(*lead, count))
+    levels = [rows]
+    while levels[-1].aval.shape[-1] not in (0, 1):
+        even, odd = _halves(levels[-1])
+        levels.append(even * odd)
+    above = x.builder.full(1.0, levels[-1].aval)
+    for level in reversed(levels[:-1]):
+        even, odd = _halves(level)
+        above = _interleaved(above * odd, above * even, int(level.aval.shape[-1]))  # type: ignore[arg-type]
+    back = reshape(above, shape=tuple(shape[a] for a in order))
+    inverse = tuple(sorted(range(len(order)), key=order.__getitem__))
+    return transpose(back, axes=inverse)
+
+
+def _halves(row: Value) -> tuple[Value, Value]:
+    """The first and the second half along the last axis, padded with a 1 where the length is odd."""
+    shape = row.aval.shape
+    length = int(shape[-1])  # type: ignore[arg-type]
+    half = (length + 1) // 2
+    first = _columns(row, 0, half)
+    second = _columns(row, half, length - half)
+    if length % 2:
+        one = row.builder.full(1.0, row.aval.with_shape((*shape[:-1], 1)))
+        second = REGISTRY["concatenate"](second, one, axis=len(shape) - 1)
+    return first, second
+
+
+def _interleaved(first: Value, second: Value, length: int) -> Value:
+    joined = REGISTRY["concatenate"](first, second, axis=first.aval.ndim - 1)
+    return _columns(joined, 0, length)
+
+
+def _columns(row: Value, start: int, size: int) -> Value:
+    shape = row.aval.shape
+    starts = (0,) * (len(shape) - 1) + (start,)
+    return REGISTRY["slice"](row, starts=starts, sizes=(*shape[:-1], size), steps=(1,) * len(shape))
+
+
+reduce_sum = _reduction(
+    "reduce_sum", _numpy_reduce(np.add), "np.sum({0}{1})", kinds="fciu", vjp=_sum_vjp, linear=True, latex=r"\sum {0}"
+)
+reduce_prod = _reduction(
+    "reduce_prod", _numpy_reduce(np.multiply), "np.prod({0}{1})", kinds="fiu", vjp=_product_vjp, live=_spread_mask,
+    latex=r"\prod {0}",
+)  # fmt: skip
+reduce_max = _reduction(
+    "reduce_max", _numpy_reduce(np.maximum), "np.max({0}{1})", kinds="fiub", needs_elements=True, vjp=_extremum_vjp,
+    live=_spread_mask, latex=r"\max {0}",
+)  # fmt: skip
+reduce_min = _reduction(
+    "reduce_min", _numpy_reduce(np.minimum), "np.min({0}{1})", kinds="fiub", needs_elements=True, vjp=_extremum_vjp,
+    live=_spread_mask, latex=r"\min {0}",
+)  # fmt: skip
+reduce_any = _reduction("reduce_any", _numpy_reduce(np.logical_or), "np.any({0}{1})", kinds="b", latex=r"\exists {0}")
+reduce_all = _reduction("reduce_all", _numpy_reduce(np.logical_and), "np.all({0}{1})", kinds="b", latex=r"\forall {0}")
+
+
+# The softmax family: the largest element is subtracted first, so exp cannot overflow.
+
+
+def _shift(x: np.ndarray, axes: Axes) -> np.ndarray:
+    largest = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(largest), largest, np.zeros_like(largest))
+
+
+def _evaluate_logsumexp(x: np.ndarray, axes: Axes, keepdims: bool) -> Any:
+    shift = _shift(x, axes)
+    summed = np.log(np.sum(np.exp(x - shift), axis=axes, keepdims=True)) + shift
+    return summed.reshape(reduced_shape(x.shape, axes, keepdims)).astype(x.dtype)
+
+
+def _evaluate_softmax(x: np.ndarray, *, axes: Axes) -> Any:
+    weights = np.exp(x - np.max(x, axis=axes, keepdims=True, initial=-np.inf))
+    return weights / np.sum(weights, axis=axes, keepdims=True)
+
+
+def _infer_softmax(x: Aval, *, axes: Axes) -> Aval:
+    if list(axes) != sorted(set(axes)) or not all(0 <= a < x.ndim for a in axes):
+        raise ShapeError(f"softmax: axes {axes} do not fit {x}")
+    if x.dtype.kind != "f":
+        raise DtypeError(f"softmax: {x} is not of a floating-point dtype")
+    return Aval(x.shape, x.dtype)
+
+
+def _logsumexp_vjp(context: VjpContext) -> Sequence[Any]:
+    x, axes = context.operands[0], context.params["axes"]
+    return [spread(context.ct, x.aval.shape, axes) * softmax(x, axes=axes)]
+
+
+def _softmax_vjp(context: VjpContext) -> Sequence[Any]:
+    p, ct, axes = context.result, context.ct, context.params["axes"]
+    inner = spread(reduce_sum(ct * p, axes=axes, keepdims=True), p.aval.shape, axes)
+    return [p * (ct - inner)]
+
+
+def _softmax_live(mask: Value, context: VjpContext) -> Sequence[Value | None]:
+    axes = context.params["axes"]
+    return [spread(reduce_any(mask, axes=axes, keepdims=True), mask.aval.shape, axes)]
+
+
+logsumexp = _reduction(
+    "logsumexp", _evaluate_logsumexp, "_logsumexp({0}{1})", kinds="f", vjp=_logsumexp_vjp, live=_spread_mask,
+    latex=r"\log \sum e^{{{0}}}", captures=("scipy.special:logsumexp",),
+)  # fmt: skip
+softmax = register(
+    Op(
+        "softmax",
+        _infer_softmax,
+        _evaluate_softmax,
+        lambda params, result, x: f"_softmax({{0}}{_axis_text(dict(params, keepdims=False), x)})",
+        vjp=_softmax_vjp,
+        live=_softmax_live,
+        flops=lambda result, x, **params: x.size * 3,
+        captures=("scipy.special:softmax",),
+        latex=r"\operatorname{{softmax}} {0}",
+    )
+)
