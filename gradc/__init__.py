@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = ["Aval", "Function", "Kernel", "aval", "errors", "grad", "jit", "value_and_grad", "vjp"]
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+if not os.path.isdir(os.path.join(_HERE, "templates")):
+    # A checkout: templates/ stands beside this package, and gradc.templates is found there, installed or not.
+    __path__.append(os.path.dirname(_HERE))
 
 _HOME = {"Aval": "gradc.ir.aval", "aval": "gradc.ir.aval"} | dict.fromkeys(
     ("Function", "Kernel", "grad", "jit", "value_and_grad", "vjp"), "gradc.function"
