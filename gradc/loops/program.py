@@ -1,0 +1,362 @@
+"""Loop programs: imperfect loop nests over buffers, between a graph and LLVM or C.
+
+A program is a list of buffers and a list of statements. A statement is one of
+
+    For         a counted loop; its body may hold anything, so nests may be imperfect and bounds depend on outer loops
+    Let         a name for a scalar
+    Store       an element written
+    Accumulate  an element combined with a term (``+=``), in a stated order
+    If          one of two lists of statements
+    Local       a small buffer of this block
+    Call        a contraction, or an internal function, on views of buffers
+    Check       a condition on data; where it fails, the kernel ends with a status that names the failure
+    Comment     a line for the reader
+
+Scalars are expressions (``gradc.loops.expressions``), made with ``b``. Names of buffers, loop variables and lets are
+distinct within a function. A program that passes ``gradc.loops.verify`` never reads or writes outside its buffers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Literal
+
+import numpy as np
+
+from gradc.ir.aval import Aval, Dim, size_of
+from gradc.loops.builder import ExpressionBuilder, b
+from gradc.loops.expressions import (
+    BOOL,
+    I64,
+    PRIMITIVES,
+    Apply,
+    Constant,
+    Expression,
+    Load,
+    Size,
+    Variable,
+    constant,
+    rewrite,
+    size,
+    variable,
+    walk,
+)
+
+__all__ = [
+    "ALIGNMENT", "BOOL", "I64", "PRIMITIVES", "SEQUENTIAL",
+    "Accumulate", "Apply", "Buffer", "Call", "Carry", "Check", "Comment", "Constant", "Contraction", "Expression",
+    "ExpressionBuilder", "For", "Function", "If", "Kind", "Lanes", "Let", "Load", "Local", "LoopProgram", "Mode",
+    "Order", "Reduction", "Sequential", "Size", "Statement", "Store", "Variable", "View",
+    "b", "constant", "contiguous_strides", "expressions_of", "nested", "rewrite", "size", "statements_of", "variable",
+    "walk", "whole",
+]  # fmt: skip
+
+ALIGNMENT: Final = 64
+"""Arena buffers start at multiples of this many bytes, and so does the arena."""
+
+Kind = Literal["input", "output", "arena", "constant", "local", "parameter"]
+Mode = Literal["seq", "parallel", "vector"]
+Reduction = Literal["add", "mul", "minimum", "maximum", "logical_and", "logical_or"]
+"""What an Accumulate combines with: primitives that are associative up to rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A row-major block of memory.
+
+    kind     ``input`` (read only), ``output``, ``arena`` (scratch), ``constant`` (read only), ``local`` (declared by a
+             Local statement), ``parameter`` (of an internal function)
+    offset   arena only: its place in bytes, a multiple of ALIGNMENT
+    data     constant only: its bytes, row by row
+    writable parameter only: whether the function may write it
+    comment  what it holds, in the user's words: ``z1 (net.py:5)``
+    """
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[Dim, ...]
+    kind: Kind
+    offset: Dim = 0
+    data: bytes = b""
+    writable: bool = False
+    comment: str = ""
+
+    @property
+    def aval(self) -> Aval:
+        return Aval(self.shape, self.dtype)
+
+    @property
+    def is_writable(self) -> bool:
+        return self.kind in ("output", "arena", "local") or self.writable
+
+    @property
+    def bytes(self) -> Dim:
+        return size_of(self.shape) * self.dtype.itemsize
+
+    @property
+    def array(self) -> np.ndarray:
+        """The value of a constant buffer (read only)."""
+        shape = tuple(int(d) for d in self.shape)
+        return np.frombuffer(self.data, self.dtype).reshape(shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """State of a ``seq`` loop in two buffers that trade places after each iteration.
+
+    In the body, ``now`` names the state before the iteration (read only) and ``next`` the one after it (to be written
+    in full). ``first`` holds the initial state; ``first`` and ``second`` are writable buffers of one shape and dtype
+    that the body does not name. In the statements after the loop ``now`` names the final state.
+    """
+
+    now: str
+    next: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """``body`` for ``var = lo, lo + step, ... < hi``. ``lo`` and ``hi`` are affine in outer loop variables and sizes.
+
+    mode ``seq`` keeps the order; ``parallel`` says that iterations are independent and may run on several threads;
+    ``vector`` that they may run in lanes of one.
+    """
+
+    var: str
+    lo: Expression
+    hi: Expression
+    body: tuple[Statement, ...]
+    step: int = 1
+    mode: Mode = "seq"
+    carry: tuple[Carry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    """``name`` stands for ``value`` in the statements after this one, to the end of the block."""
+
+    name: str
+    value: Expression
+
+    @property
+    def variable(self) -> Expression:
+        """The name as an expression."""
+        return variable(self.name, self.value.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """``buffer[index] = value``; indices as in a load."""
+
+    buffer: str
+    index: tuple[Expression, ...]
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Sequential:
+    """Terms are combined one after the other, as the loops run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Term k of loop ``over`` (counted from 0) goes to partial result ``k % lanes``.
+
+    The partials start from the neutral element. After every ``block`` terms (0: only at the end of the loop) they are
+    combined pairwise, halves first (p[i] with p[i + lanes/2]), and the result is combined with the element. ``lanes``
+    is a power of two and divides ``block``. So the value does not depend on vector width or threads.
+    """
+
+    over: str
+    lanes: int
+    block: int = 0
+
+
+Order = Sequential | Lanes
+SEQUENTIAL: Final = Sequential()
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulate:
+    """``buffer[index] = op(buffer[index], value)`` in the stated order."""
+
+    op: Reduction
+    buffer: str
+    index: tuple[Expression, ...]
+    value: Expression
+    order: Order = SEQUENTIAL
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """``then`` where ``condition`` holds, else ``otherwise``; only one is run."""
+
+    condition: Expression
+    then: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A buffer of kind ``local`` for the rest of the block: small, of fixed size, its elements not set."""
+
+    buffer: Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A strided part of a buffer: element (i, j, ...) is at ``offset + i*strides[0] + ...``, counted in elements."""
+
+    buffer: str
+    strides: tuple[Dim, ...]
+    offset: Expression = constant(0, I64)
+
+
+@dataclass(frozen=True, slots=True)
+class Contraction:
+    """A two-operand einsum ``out[...] = sum lhs[...] * rhs[...]`` over the letters that ``out`` lacks.
+
+    ``sizes`` gives the length of every letter, in order of first appearance in lhs, rhs. Each letter stands at most
+    once in an operand, and in at least two of the three. ``accumulate`` adds to what ``out`` holds.
+    """
+
+    lhs: str
+    rhs: str
+    out: str
+    sizes: tuple[tuple[str, Dim], ...]
+    dtype: np.dtype
+    accumulate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A contraction on the views (lhs, rhs, out), or the internal function of that name on one view a parameter.
+
+    A view given to a function is row-major and has the parameter's shape. ``scalars`` are the function's i64 arguments.
+    """
+
+    callee: Contraction | str
+    views: tuple[View, ...]
+    scalars: tuple[Expression, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Where ``condition`` is false, the kernel's status becomes ``code`` (the largest, if several fail).
+
+    The kernel runs on: accesses that depend on the condition are clamped by the program. ``code`` counts from 1 in
+    ``LoopProgram.messages``.
+    """
+
+    condition: Expression
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A line for the reader: what the next statements compute, in the user's words."""
+
+    text: str
+
+
+Statement = For | Let | Store | Accumulate | If | Local | Call | Check | Comment
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """An internal function: buffers of kind ``parameter``, names of i64 scalars, a body."""
+
+    name: str
+    parameters: tuple[Buffer, ...]
+    scalars: tuple[str, ...]
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class LoopProgram:
+    """A kernel as loops over buffers.
+
+    ``buffers`` are the inputs, outputs, arena buffers and constants; inputs and outputs in the order of the kernel's
+    arguments and results. ``messages[k - 1]`` tells what a failed check of code k means. ``arena_bytes`` covers every
+    arena buffer. Prints as text that ``gradc.loops.parse.parse_program`` reads back.
+    """
+
+    name: str
+    buffers: tuple[Buffer, ...]
+    body: tuple[Statement, ...]
+    functions: tuple[Function, ...] = ()
+    messages: tuple[str, ...] = ()
+    arena_bytes: Dim = 0
+
+    @cached_property
+    def buffer(self) -> dict[str, Buffer]:
+        """The program's buffers by name."""
+        return {buffer.name: buffer for buffer in self.buffers}
+
+    @property
+    def inputs(self) -> tuple[Buffer, ...]:
+        return tuple(b for b in self.buffers if b.kind == "input")
+
+    @property
+    def outputs(self) -> tuple[Buffer, ...]:
+        return tuple(b for b in self.buffers if b.kind == "output")
+
+    def __str__(self) -> str:
+        from gradc.loops.text import program_text
+
+        return program_text(self)
+
+    def __repr__(self) -> str:
+        return f"<LoopProgram {self.name}: {len(self.buffers)} buffers, {len(self.body)} statements>"
+
+
+def contiguous_strides(shape: tuple[Dim, ...]) -> tuple[Dim, ...]:
+    """The strides, in elements, of a row-major array."""
+    strides: list[Dim] = []
+    step: Dim = 1
+    for length in reversed(shape):
+        strides.append(step)
+        step = step * length
+    return tuple(reversed(strides))
+
+
+def whole(buffer: Buffer) -> View:
+    """The view of all of a buffer."""
+    return View(buffer.name, contiguous_strides(buffer.shape))
+
+
+def nested(statement: Statement) -> tuple[tuple[Statement, ...], ...]:
+    """The blocks inside a statement."""
+    if isinstance(statement, For):
+        return (statement.body,)
+    if isinstance(statement, If):
+        return (statement.then, statement.otherwise)
+    return ()
+
+
+def statements_of(block: tuple[Statement, ...]) -> Iterator[Statement]:
+    """Every statement of a block and of the blocks in it, outer first."""
+    for statement in block:
+        yield statement
+        for inner in nested(statement):
+            yield from statements_of(inner)
+
+
+def expressions_of(statement: Statement) -> tuple[Expression, ...]:
+    """The expressions that stand directly in a statement."""
+    match statement:
+        case For(lo=lo, hi=hi):
+            return (lo, hi)
+        case Let(value=value):
+            return (value,)
+        case Store(index=index, value=value) | Accumulate(index=index, value=value):
+            return (*index, value)
+        case If(condition=condition) | Check(condition=condition):
+            return (condition,)
+        case Call(views=views, scalars=scalars):
+            return (*(view.offset for view in views), *scalars)
+        case _:
+            return ()
