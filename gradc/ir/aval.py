@@ -291,7 +291,9 @@ def aval(text: str) -> Aval:
             f"{text!r} is not an abstract value; write dtype[sizes], for example f64[2,3] or f32[batch,784], "
             f"with a dtype among {', '.join(_SHORT)}"
         )
-    return Aval(tuple(_parse_dim(d, text) for d in match[3].split(",") if d), np.dtype(_SHORT[match[2]]), bool(match[1]))
+    return Aval(
+        tuple(_parse_dim(d, text) for d in match[3].split(",") if d), np.dtype(_SHORT[match[2]]), bool(match[1])
+    )
 
 
 def _parse_dim(text: str, whole: str) -> Dim:

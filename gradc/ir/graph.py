@@ -5,70 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradc.errors import GradcError
 from gradc.ir.aval import Aval, SymbolicDim, aval_of
-from gradc.ir.op import REGISTRY, Op, register
+from gradc.ir.node import CONSTANT, INPUT, Fired, Node, Origin, Tables, node_key
+from gradc.ir.op import REGISTRY, Op
 
 if TYPE_CHECKING:
     import networkx
 
+__all__ = ["CONSTANT", "INPUT", "Builder", "Fired", "Graph", "Node", "Origin", "Rewrite", "Value", "rebuild"]
+
 Rewrite = Callable[["Builder", Op, tuple[int, ...], dict[str, Any]], "Value | None"]
 """Tried before a node is made; a Value it returns stands for the node."""
-
-
-class Origin(NamedTuple):
-    """A place in the user's source: file name as shown, line number, the text of the line."""
-
-    file: str
-    line: int
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
-
-
-class Fired(NamedTuple):
-    """One firing of a law: its name, the node that it replaced (printed), the replacement, the user's lines."""
-
-    law: str
-    before: str
-    after: str
-    origins: tuple[Origin, ...]
-    result: int
-
-
-class Node(NamedTuple):
-    """An application of an op. ``operands`` are ids of earlier nodes."""
-
-    id: int
-    op: Op
-    operands: tuple[int, ...]
-    params: dict[str, Any]
-    aval: Aval
-
-
-def _infer_input(*, aval: Aval, **_: Any) -> Aval:
-    return aval
-
-
-def _evaluate_input(**_: Any) -> Any:
-    raise GradcError("an input has no value of its own")
-
-
-def _infer_constant(*, value: np.ndarray, weak: bool = False) -> Aval:
-    return Aval(tuple(value.shape), value.dtype, weak)
-
-
-def _evaluate_constant(*, value: np.ndarray, weak: bool = False) -> np.ndarray:
-    return value
-
-
-INPUT = register(Op("input", _infer_input, _evaluate_input))
-CONSTANT = register(Op("constant", _infer_constant, _evaluate_constant))
 
 
 class Value:
@@ -135,19 +87,6 @@ class Value:
         return self.builder.apply(REGISTRY["neg"], self)
 
 
-@dataclass
-class Tables:
-    """Facts about nodes that are many-to-one: they survive passes by union."""
-
-    names: dict[int, str]
-    origins: dict[int, tuple[Origin, ...]]
-    cotangents: dict[int, int]
-
-    @staticmethod
-    def empty() -> Tables:
-        return Tables({}, {}, {})
-
-
 class Builder:
     """A list of nodes that grows; equal nodes are one node.
 
@@ -197,7 +136,7 @@ class Builder:
 
     def apply_ids(self, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value:
         """``apply`` for ids of this builder's nodes."""
-        key = _key(op, ids, params)
+        key = node_key(op, ids, params)
         found = self._known.get(key)
         if found is not None:
             self._note(found)
@@ -210,7 +149,7 @@ class Builder:
                 return better
         nodes = self.nodes
         aval = op.infer(*[nodes[i].aval for i in ids], **params)
-        constant = all([self._constant[i] for i in ids])
+        constant = all(self._constant[i] for i in ids)
         value = self._append(op, ids, params, aval, constant)
         self._known[key] = value.id
         return value
@@ -303,18 +242,28 @@ class Graph:
         return tuple(map(tuple, users))
 
     @cached_property
-    def digraph(self) -> networkx.DiGraph:
+    def digraph(self) -> networkx.DiGraph[int]:
         """The graph as a networkx DiGraph, edges from operand to user; every node carries ``node``, ``op``,
         ``operands`` (ordered, so that ``x * x`` needs no second edge), ``aval`` and ``name``."""
         import networkx
 
-        graph: networkx.DiGraph = networkx.DiGraph()
+        graph: networkx.DiGraph[int] = networkx.DiGraph()
         graph.add_nodes_from(
-            (n.id, {"node": n, "op": n.op.name, "operands": n.operands, "aval": str(n.aval), "name": self.names.get(n.id, "")})
+            (
+                n.id,
+                {
+                    "node": n,
+                    "op": n.op.name,
+                    "operands": n.operands,
+                    "aval": str(n.aval),
+                    "name": self.names.get(n.id, ""),
+                },
+            )
             for n in self.nodes
         )
         graph.add_edges_from((operand, n.id) for n in self.nodes for operand in n.operands)
-        return networkx.freeze(graph)
+        networkx.freeze(graph)
+        return graph
 
     def replay(self, builder: Builder, inputs: Iterable[Value]) -> list[Value]:
         """Make the outputs again in another builder, from given input values; names and origins come along."""
@@ -385,22 +334,3 @@ def _pruned(builder: Builder, outputs: tuple[int, ...], output_names: tuple[str,
         cotangents={image[p]: image[c] for p, c in tables.cotangents.items() if p in image and c in image},
         fired=tuple(f._replace(result=image.get(f.result, -1)) for f in builder.fired),
     )
-
-
-def _key(op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> tuple[Any, ...]:
-    """Typed and bitwise, so that True, 1, 1.0 and 0.0, -0.0 stay apart."""
-    if op.commutative and len(ids) >= 2 and ids[0] > ids[1]:
-        ids = (ids[1], ids[0], *ids[2:])
-    if not params:
-        return (op.name, ids)
-    return (op.name, ids, tuple([(k, _frozen(params[k])) for k in sorted(params)]))
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return ("array", value.dtype.str, value.shape, value.tobytes())
-    if isinstance(value, (tuple, list)):
-        return tuple([_frozen(v) for v in value])
-    if isinstance(value, float):
-        return ("float", np.float64(value).tobytes())
-    return (type(value).__name__, value)

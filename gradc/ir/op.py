@@ -60,9 +60,9 @@ class Op:
     linear      the result is linear in every operand that has a cotangent, so that the vjp rule also carries masks
     live        other ops with a mask: ``live(mask, context) -> [mask0, ...]``: which elements of each operand a live
                 element of the result depends upon
-    flops       ``flops(result, *avals, **params)``; defaults to the size of the result for elementwise ops, 0 for others
+    flops       ``flops(result, *avals, **params)``; by default the size of the result for elementwise ops, else 0
     latex       the formula, ``r"\\exp\\left({0}\\right)"``; empty where it is never shown
-    text        the formula as explain prints it in plain text, ``"exp({0})"``; by default the ``numpy`` text without ``np.``
+    text        the formula as explain prints it, ``"exp({0})"``; by default the ``numpy`` text without ``np.``
     elementwise one result element for each element of operands of one shape
     commutative the first two operands may be exchanged
     captures    the functions outside that mean this op, as ``"module:attribute"``, never imported by us

@@ -28,7 +28,9 @@ def _sizes(a: Aval, b: Aval, lhs: str, rhs: str, out: str) -> dict[str, Dim]:
         raise ShapeError(f"contract: the result {out!r} has letters that {lhs!r} and {rhs!r} do not, or one twice")
     alone = (set(lhs) ^ set(rhs)) - set(out)
     if alone:
-        raise ShapeError(f"contract: letters {sorted(alone)} of {lhs},{rhs}->{out} stand in one operand only; sum them first")
+        raise ShapeError(
+            f"contract: letters {sorted(alone)} of {lhs},{rhs}->{out} stand in one operand only; sum them first"
+        )
     return sizes
 
 
@@ -93,7 +95,9 @@ def masked_contract_vjp(context: VjpContext, mask: Value) -> Sequence[Any]:
 def masked_contract_live(context: VjpContext, mask: Value) -> Sequence[Value]:
     """Which elements of the operands of ``contract`` reach a result under ``mask``."""
     lhs, rhs, out = (context.params[k] for k in ("lhs", "rhs", "out"))
-    return [_reached(mask, out, letters, operand) for letters, operand in zip((lhs, rhs), context.operands, strict=True)]
+    return [
+        _reached(mask, out, letters, operand) for letters, operand in zip((lhs, rhs), context.operands, strict=True)
+    ]
 
 
 def _reached(mask: Value, out: str, letters: str, operand: Value) -> Value:
@@ -110,7 +114,7 @@ def _reached(mask: Value, out: str, letters: str, operand: Value) -> Value:
 
 
 def _masked_vjp(context: VjpContext) -> Sequence[Any]:
-    """Linear in ``a`` and ``b``: an entry of ``a`` under the mask meets ``b`` as in ``contract``, the others meet nothing."""
+    """An entry of ``a`` under the mask meets ``b`` as in ``contract``; the others meet nothing."""
     a, mask, b = context.operands
     lhs, rhs, out = (context.params[k] for k in ("lhs", "rhs", "out"))
     by_a = None
@@ -180,4 +184,3 @@ masked_contract = register(
         flops=contraction_flops,
     )
 )
-

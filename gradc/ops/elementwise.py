@@ -46,7 +46,7 @@ def _elementwise(
             raise DtypeError(f"{name}: {first} has a dtype for which this op is not defined")
         if gives_bool:
             return Aval(first.shape, np.dtype(bool))
-        return Aval(first.shape, first.dtype, all([a.weak for a in avals]))
+        return Aval(first.shape, first.dtype, all(a.weak for a in avals))
 
     return register(Op(name, infer, evaluate, numpy, partials=partials, elementwise=True, **fields))
 
@@ -59,7 +59,9 @@ def _pow_partials(context: VjpContext) -> Sequence[Any]:
     exponent = x.builder.scalar(y)
     if exponent is not None:
         c = float(exponent)
-        by_x: Any = {0.0: None, 1.0: 1, 2.0: x * 2.0}.get(c, power(x, x.builder.full(c - 1.0, y.aval)) * c if c else None)
+        by_x: Any = {0.0: None, 1.0: 1, 2.0: x * 2.0}.get(
+            c, power(x, x.builder.full(c - 1.0, y.aval)) * c if c else None
+        )
         return [by_x, _log_power(x, y, context) if context.active[1] else None]
     zero = x.builder.full(0.0, x.aval)
     slope = select(equal(y, zero), zero, y * power(x, y - 1.0))
@@ -98,9 +100,7 @@ def _evaluate_div(x: Any, y: Any) -> Any:
     return np.true_divide(x, y)
 
 
-add = _elementwise(
-    "add", np.add, "{0} + {1}", lambda c: [1, 1], kinds="fciu", commutative=True, latex="{0} + {1}"
-)
+add = _elementwise("add", np.add, "{0} + {1}", lambda c: [1, 1], kinds="fciu", commutative=True, latex="{0} + {1}")
 sub = _elementwise("sub", np.subtract, "{0} - {1}", lambda c: [1, -1], kinds="fciu", latex="{0} - {1}")
 mul = _elementwise(
     "mul",
@@ -159,22 +159,20 @@ log1p = _elementwise(
     latex=r"\log\left(1 + {0}\right)",
 )
 expm1 = _elementwise("expm1", np.expm1, "np.expm1({0})", lambda c: [exp(c.operands[0])], latex=r"e^{{{0}}} - 1")
-sqrt = _elementwise(
-    "sqrt", np.sqrt, "np.sqrt({0})", lambda c: [lambda ct: ct * 0.5 / c.result], latex=r"\sqrt{{{0}}}"
-)
-tanh = _elementwise(
-    "tanh", np.tanh, "np.tanh({0})", lambda c: [1.0 - c.result * c.result], latex=r"\tanh {0}"
-)
+sqrt = _elementwise("sqrt", np.sqrt, "np.sqrt({0})", lambda c: [lambda ct: ct * 0.5 / c.result], latex=r"\sqrt{{{0}}}")
+tanh = _elementwise("tanh", np.tanh, "np.tanh({0})", lambda c: [1.0 - c.result * c.result], latex=r"\tanh {0}")
 sin = _elementwise("sin", np.sin, "np.sin({0})", lambda c: [cos(c.operands[0])], latex=r"\sin {0}")
-cos = _elementwise("cos", np.cos, "np.cos({0})", lambda c: [-sin(c.operands[0])], latex=r"\cos {0}")
+cos: Op = _elementwise("cos", np.cos, "np.cos({0})", lambda c: [-sin(c.operands[0])], latex=r"\cos {0}")
 absolute = _elementwise(
     "abs", np.abs, "np.abs({0})", lambda c: [sign(c.operands[0])], kinds="fiu", latex=r"\left|{0}\right|"
 )
-sign = _elementwise("sign", np.sign, "np.sign({0})", lambda c: [None], kinds="fiu", latex=r"\operatorname{{sign}} {0}")
+sign: Op = _elementwise(
+    "sign", np.sign, "np.sign({0})", lambda c: [None], kinds="fiu", latex=r"\operatorname{{sign}} {0}"
+)
 
 
 def _evaluate_erf(x: np.ndarray) -> np.ndarray:
-    return np.vectorize(math.erf, otypes=[np.float64])(x).astype(x.dtype)[()]
+    return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x), x.dtype)
 
 
 erf = _elementwise(
@@ -228,7 +226,7 @@ def _loops_logistic_bce(b: Any, z: Any, y: Any) -> Any:
     return b.add(b.log1p(_loops_decay(b, z)), b.mul(side, b.abs(z)))
 
 
-logistic = _elementwise(
+logistic: Op = _elementwise(
     "logistic",
     _evaluate_logistic,
     "np.where({0} >= 0, 1.0, np.exp(-np.abs({0}))) / (1.0 + np.exp(-np.abs({0})))",
@@ -268,13 +266,17 @@ def _comparison(name: str, evaluate: Callable[..., Any], symbol: str, latex: str
 
 equal = _comparison("eq", np.equal, "==", "=", commutative=True)
 not_equal = _comparison("ne", np.not_equal, "!=", r"\ne", commutative=True)
-less = _comparison("lt", np.less, "<", "<")
+less: Op = _comparison("lt", np.less, "<", "<")
 less_equal = _comparison("le", np.less_equal, "<=", r"\le")
-greater = _comparison("gt", np.greater, ">", ">")
+greater: Op = _comparison("gt", np.greater, ">", ">")
 greater_equal = _comparison("ge", np.greater_equal, ">=", r"\ge")
-logical_and = _elementwise("logical_and", np.logical_and, "{0} & {1}", kinds="b", commutative=True, latex=r"{0} \land {1}")
+logical_and = _elementwise(
+    "logical_and", np.logical_and, "{0} & {1}", kinds="b", commutative=True, latex=r"{0} \land {1}"
+)
 logical_or = _elementwise("logical_or", np.logical_or, "{0} | {1}", kinds="b", commutative=True, latex=r"{0} \lor {1}")
-logical_xor = _elementwise("logical_xor", np.logical_xor, "{0} ^ {1}", kinds="b", commutative=True, latex=r"{0} \oplus {1}")
+logical_xor = _elementwise(
+    "logical_xor", np.logical_xor, "{0} ^ {1}", kinds="b", commutative=True, latex=r"{0} \oplus {1}"
+)
 logical_not = _elementwise("logical_not", np.logical_not, "~{0}", kinds="b", latex=r"\lnot {0}")
 isfinite = _elementwise("isfinite", np.isfinite, "np.isfinite({0})", gives_bool=True)
 isnan = _elementwise("isnan", np.isnan, "np.isnan({0})", gives_bool=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +25,7 @@ def gathered_shape(shape: tuple[Dim, ...], index: tuple[Dim, ...], axes: tuple[i
 
 def index_position(axes: tuple[int, ...]) -> int:
     """The axis of the result at which the index axes begin."""
-    adjacent = all(b == a + 1 for a, b in zip(axes, axes[1:], strict=False))
+    adjacent = all(b == a + 1 for a, b in itertools.pairwise(axes))
     return axes[0] if adjacent else 0
 
 

@@ -48,7 +48,9 @@ def _reduction(
         if x.dtype.kind not in kinds:
             raise DtypeError(f"{name}: {x} has a dtype for which this op is not defined")
         if needs_elements and any(x.shape[a] == 0 for a in axes):
-            raise ShapeError(f"{name}: {x} has no element along axes {axes}, and there is no smallest or largest of none")
+            raise ShapeError(
+                f"{name}: {x} has no element along axes {axes}, and there is no smallest or largest of none"
+            )
         return Aval(reduced_shape(x.shape, axes, keepdims), x.dtype)
 
     def text(params: dict[str, Any], result: Aval, x: Aval) -> str:
@@ -96,11 +98,13 @@ def _extremum_vjp(context: VjpContext) -> Sequence[Any]:
 
 
 def _product_vjp(context: VjpContext) -> Sequence[Any]:
-    """``ct`` times the product of all other elements, by a tree of products: exact where elements are 0, at any order."""
+    """``ct`` times the product of all other elements, by a tree of products: exact at 0, at any order."""
     x, axes = context.operands[0], context.params["axes"]
     shape = x.aval.shape
     if any(isinstance(shape[a], SymbolicDim) for a in axes):
-        raise DerivativeError(f"reduce_prod: the derivative of a product over the symbolic axis of {x.aval} is not known")
+        raise DerivativeError(
+            f"reduce_prod: the derivative of a product over the symbolic axis of {x.aval} is not known"
+        )
     others = _products_of_others(x, axes)
     return [spread(context.ct, shape, axes) * others]
 
@@ -111,7 +115,7 @@ def _products_of_others(x: Value, axes: Axes) -> Value:
     shape = x.aval.shape
     kept = tuple(a for a in range(len(shape)) if a not in axes)
     order = kept + axes
-    count = int(size_of(tuple(shape[a] for a in axes)))  # type: ignore[arg-type]
+    count = int(size_of(tuple(shape[a] for a in axes)))
     lead = tuple(shape[a] for a in kept)
     rows = reshape(transpose(x, axes=order), shape=(*lead, count))
     levels = [rows]
@@ -121,7 +125,7 @@ def _products_of_others(x: Value, axes: Axes) -> Value:
     above = x.builder.full(1.0, levels[-1].aval)
     for level in reversed(levels[:-1]):
         even, odd = _halves(level)
-        above = _interleaved(above * odd, above * even, int(level.aval.shape[-1]))  # type: ignore[arg-type]
+        above = _interleaved(above * odd, above * even, int(level.aval.shape[-1]))
     back = reshape(above, shape=tuple(shape[a] for a in order))
     inverse = tuple(sorted(range(len(order)), key=order.__getitem__))
     return transpose(back, axes=inverse)
@@ -130,7 +134,7 @@ def _products_of_others(x: Value, axes: Axes) -> Value:
 def _halves(row: Value) -> tuple[Value, Value]:
     """The first and the second half along the last axis, padded with a 1 where the length is odd."""
     shape = row.aval.shape
-    length = int(shape[-1])  # type: ignore[arg-type]
+    length = int(shape[-1])
     half = (length + 1) // 2
     first = _columns(row, 0, half)
     second = _columns(row, half, length - half)
@@ -175,7 +179,7 @@ reduce_all = _reduction("reduce_all", _numpy_reduce(np.logical_and), "np.all({0}
 
 def _shift(x: np.ndarray, axes: Axes) -> np.ndarray:
     largest = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(largest), largest, np.zeros_like(largest))
+    return np.asarray(np.where(np.isfinite(largest), largest, np.zeros_like(largest)))
 
 
 def _evaluate_logsumexp(x: np.ndarray, axes: Axes, keepdims: bool) -> Any:

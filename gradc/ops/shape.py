@@ -104,15 +104,13 @@ def _numpy_transpose(params: dict[str, Any], result: Aval, x: Aval) -> str:
     return "{0}.T" if axes == tuple(reversed(range(len(axes)))) else f"{{0}}.transpose({axes})"
 
 
-transpose = register(
+transpose: Op = register(
     Op(
         "transpose",
         _infer_transpose,
         lambda x, axes: np.transpose(x, axes),
         _numpy_transpose,
-        loops=lambda b, node, index, x: x(
-            tuple(index[a] for a in inverse_permutation(node.params["axes"]))
-        ),
+        loops=lambda b, node, index, x: x(tuple(index[a] for a in inverse_permutation(node.params["axes"]))),
         vjp=lambda c: [transpose(c.ct, axes=inverse_permutation(c.params["axes"]))],
         linear=True,
         latex=r"{0}^{{\mathsf T}}",
@@ -129,7 +127,7 @@ def _check_slice(name: str, x: Aval, starts: Shape, sizes: Shape, steps: tuple[i
     for axis, (start, size, step, length) in enumerate(zip(starts, sizes, steps, x.shape, strict=True)):
         if step == 0:
             raise ShapeError(f"{name}: the step of axis {axis} is 0")
-        if any(isinstance(d, SymbolicDim) for d in (start, size, length)):
+        if isinstance(start, SymbolicDim) or isinstance(size, SymbolicDim) or isinstance(length, SymbolicDim):
             continue
         last = start + (size - 1) * step
         if size < 0 or (size > 0 and not (0 <= start < length and 0 <= last < length)):
@@ -170,7 +168,11 @@ def slice_text(starts: Shape, sizes: Shape, steps: tuple[int, ...], shape: Shape
             continue
         head = "" if start == (0 if step > 0 else length - 1) else str(start)
         if step > 0:
-            tail = "" if stop == length or (isinstance(stop, int) and isinstance(length, int) and stop >= length) else str(stop)
+            tail = (
+                ""
+                if stop == length or (isinstance(stop, int) and isinstance(length, int) and stop >= length)
+                else str(stop)
+            )
         else:
             tail = "" if isinstance(stop, int) and stop < 0 else str(stop)
         parts.append(f"{head}:{tail}" + (f":{step}" if step != 1 else ""))
@@ -285,6 +287,4 @@ def _evaluate_dim_value(*, dim: Dim, dtype: np.dtype) -> Any:
     return np.asarray(dim, dtype)
 
 
-dim_value = register(
-    Op("dim_value", _infer_dim_value, _evaluate_dim_value, lambda params, result: f"{params['dim']}")
-)
+dim_value = register(Op("dim_value", _infer_dim_value, _evaluate_dim_value, lambda params, result: f"{params['dim']}"))

@@ -66,7 +66,7 @@ def _active(builder: Builder, wrt: set[int], count: int) -> bytearray:
     """Which of the first nodes are differentiable and depend on ``wrt``."""
     active = bytearray(count)
     for node in builder.nodes[:count]:
-        if node.id in wrt or any([active[i] for i in node.operands]):
+        if node.id in wrt or any(active[i] for i in node.operands):
             active[node.id] = node.aval.dtype.kind in "fc"
     return active
 
@@ -98,9 +98,7 @@ def _added(total: Value, value: Value) -> Value:
     return value.builder.apply(node.op, total, *operands, **{**node.params, "mode": "add"})
 
 
-def _pulled(
-    builder: Builder, node: Node, ct: Cotangent, active: bytearray
-) -> list[tuple[int, Cotangent]]:
+def _pulled(builder: Builder, node: Node, ct: Cotangent, active: bytearray) -> list[tuple[int, Cotangent]]:
     """The contributions of one node to the cotangents of its operands."""
     wanted = tuple([bool(active[i]) for i in node.operands])
     if not any(wanted):
@@ -111,7 +109,9 @@ def _pulled(
     if node.op.partials is not None:
         pulled = _through_partials(context, node.op.partials(context), ct)
     elif node.op.vjp is None:
-        raise DerivativeError(f"{node.op.name} has no derivative, and the result depends on it", line=_line(builder, node))
+        raise DerivativeError(
+            f"{node.op.name} has no derivative, and the result depends on it", line=_line(builder, node)
+        )
     elif ct.mask is None or node.op is select:
         pulled = [_as_pair(c, ct.mask) for c in node.op.vjp(context)]
     else:

@@ -1,0 +1,67 @@
+"""Graphs of derivatives: from a function's graph to the graph of its value and its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from gradc.errors import DerivativeError
+from gradc.ir.graph import Builder, Graph, Rewrite, Value
+from gradc.transforms.adjoint import adjoint
+
+Derivative = Literal["value", "grad", "value_and_grad", "vjp"]
+DERIVATIVES: Final[tuple[Derivative, ...]] = ("value", "grad", "value_and_grad", "vjp")
+
+
+def differentiate(
+    graph: Graph, derivative: Derivative, wrt: Sequence[int], *, primals: int, rewrite: Rewrite | None = None
+) -> Graph:
+    """The graph of a derivative of ``graph``.
+
+    ``wrt`` are positions of inputs; the first ``primals`` outputs are differentiated, the others are auxiliary.
+    ``grad`` gives the cotangents of ``wrt``, then the auxiliary outputs; ``value_and_grad`` all outputs, then the
+    cotangents; ``vjp`` takes one more input for each differentiated output, its cotangent, and gives the cotangents
+    of ``wrt``. An input that does not reach an output has cotangent 0. Raises DerivativeError where ``grad`` or
+    ``value_and_grad`` is asked of a result that is not one floating-point number.
+    """
+    if derivative == "value":
+        return graph
+    builder = Builder(rewrite)
+    inputs = [builder.input(graph.nodes[i].params["name"], graph.nodes[i].aval) for i in graph.inputs]
+    outputs = graph.replay(builder, inputs)
+    differentiated = outputs[:primals]
+    cts = _cotangent_inputs(builder, graph, primals) if derivative == "vjp" else [_seed(differentiated, graph)]
+    targets = [inputs[i] for i in wrt]
+    found = adjoint(builder, differentiated, cts, targets)
+    gradients = [builder.full(0, t.aval) if g is None else g for g, t in zip(found, targets, strict=True)]
+    names = [f"d_{builder.nodes[t.id].params['name']}" for t in targets]
+    if derivative == "value_and_grad":
+        return builder.freeze([*outputs, *gradients], [*graph.output_names, *names])
+    if derivative == "grad":
+        return builder.freeze([*gradients, *outputs[primals:]], [*names, *graph.output_names[primals:]])
+    return builder.freeze(gradients, names)
+
+
+def _seed(differentiated: Sequence[Value], graph: Graph) -> Value:
+    """The cotangent 1 of a scalar result."""
+    if len(differentiated) != 1 or differentiated[0].aval.shape != () or differentiated[0].aval.dtype.kind != "f":
+        listed = ", ".join(str(v.aval) for v in differentiated)
+        origins = graph.origins.get(graph.outputs[0], ()) if graph.outputs else ()
+        line = f"{origins[0]}: {origins[0].text}" if origins else ""
+        raise DerivativeError(
+            f"the gradient needs one scalar floating-point result and the function gives {listed or 'none'}; "
+            "reduce it with np.sum or np.mean, return auxiliary values with has_aux=True, or use vjp",
+            line=line,
+        )
+    (value,) = differentiated
+    return value.builder.full(1, value.aval)
+
+
+def _cotangent_inputs(builder: Builder, graph: Graph, primals: int) -> list[Value]:
+    cts = []
+    for position, name in zip(graph.outputs[:primals], graph.output_names[:primals], strict=True):
+        aval = graph.nodes[position].aval
+        if aval.dtype.kind not in "fc":
+            raise DerivativeError(f"vjp: the result {name} is {aval}, which has no cotangent")
+        cts.append(builder.input(f"ct_{name}", aval))
+    return cts
