@@ -19,15 +19,17 @@ def bind_sizes(graph: Graph, shapes: Sequence[tuple[int, ...]]) -> dict[str, int
     if len(shapes) != len(graph.inputs):
         raise ArgumentError(f"the graph takes {len(graph.inputs)} inputs and was given {len(shapes)}")
     sizes: dict[str, int] = {}
-    for aval, shape in zip(graph.input_avals, shapes, strict=True):
+    for name, aval, shape in zip(graph.input_names, graph.input_avals, shapes, strict=True):
         if len(shape) != len(aval.shape):
-            continue  # told below, with the name of the input
+            raise ArgumentError(f"{name} has shape {shape_text(tuple(shape))}, expected {shape_text(aval.shape)}")
         for dim, number in zip(aval.shape, shape, strict=True):
-            if isinstance(dim, SymbolicDim) and dim.terms == ((((name := str(dim)),), 1),):
-                sizes.setdefault(name, number)
+            if isinstance(dim, SymbolicDim) and dim.terms == (((str(dim),), 1),):
+                sizes.setdefault(str(dim), number)
     for name in graph.symbols:
         if name not in sizes:
-            raise ArgumentError(f"the size {name} cannot be read off the shapes: no input has an axis of exactly that size")
+            raise ArgumentError(
+                f"the size {name} cannot be read off the shapes: no input has an axis of exactly that size"
+            )
     for name, aval, shape in zip(graph.input_names, graph.input_avals, shapes, strict=True):
         _check_shape(name, aval, shape, sizes)
     return sizes
