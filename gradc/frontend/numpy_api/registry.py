@@ -1,0 +1,157 @@
+"""Which function outside means what: NumPy's functions (and a few of SciPy's) by the pure function over Values that tells them."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, TypeVar
+
+import numpy as np
+
+from gradc.errors import TraceError
+from gradc.ir.graph import Value
+
+Lift = Callable[[Any, str], Value]
+"""Makes a Value of an array, a traced value or a number; the second argument names it in messages."""
+
+Implementing = TypeVar("Implementing", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, eq=False)
+class Implementation:
+    """A function outside, told in ops.
+
+    ``function`` is pure; its parameters have NumPy's names. Those in ``arrays`` are Values, those in ``sequences``
+    are lists of Values (or one Value, whose first axis is the list), all others are static and passed as they came.
+    A parameter of NumPy that ``function`` does not have is refused by name when it is given.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    target: Callable[..., Any] | str
+    arrays: frozenset[str]
+    sequences: frozenset[str]
+
+    @property
+    def is_ufunc(self) -> bool:
+        """Whether NumPy's function is a ufunc, so that ``function`` takes nothing but array operands."""
+        return isinstance(self.target, np.ufunc)
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the parameters that are implemented, in order."""
+        return tuple(inspect.signature(self.function).parameters)
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """NumPy's own signature; that of ``function`` where NumPy's is not known (built-in functions of some versions)."""
+        if not isinstance(self.target, str) and not self.is_ufunc:
+            try:
+                return inspect.signature(self.target)
+            except ValueError:
+                pass
+        return inspect.signature(self.function)
+
+    def call(self, lift: Lift, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """What the function gives for arguments as the user wrote them: Values, lists of them, or plain objects.
+
+        Raises TraceError for a parameter that is not implemented.
+        """
+        given = self._bind(args, kwargs)
+        for name in given:
+            if name not in self.parameters:
+                raise TraceError(
+                    f"{self.name}: the parameter {name}= is not supported on traced arrays; "
+                    f"supported are {', '.join(self.parameters)}"
+                )
+        return self.function(**{name: self._lifted(name, value, lift) for name, value in given.items()})
+
+    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        signature = self.signature
+        unknown = [name for name in kwargs if name not in signature.parameters]
+        if unknown:
+            raise TraceError(
+                f"{self.name}: the parameter {unknown[0]}= is not supported on traced arrays; "
+                f"supported are {', '.join(self.parameters)}"
+            )
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TraceError(f"{self.name}: {error}") from None
+        given: dict[str, Any] = {}
+        for name, value in bound.arguments.items():
+            parameter = signature.parameters[name]
+            if parameter.kind is parameter.VAR_POSITIONAL and name not in self.sequences | self.arrays:
+                raise TraceError(f"{self.name}: takes no more than {len(self.parameters)} arguments on traced arrays")
+            if name in self.parameters or not _is_default(value, parameter.default):
+                given[name] = value
+        return given
+
+    def _lifted(self, name: str, value: Any, lift: Lift) -> Any:
+        if value is None or value is self.signature.parameters[name].default:
+            return value
+        if name in self.arrays:
+            return lift(value, name)
+        if name in self.sequences:
+            if isinstance(value, (list, tuple)):
+                return [lift(item, f"{name}[{k}]") for k, item in enumerate(value)]
+            return lift(value, name)
+        return value
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    if value is default:
+        return True
+    plain = (bool, int, str, type(None))
+    return isinstance(value, plain) and isinstance(default, plain) and type(value) is type(default) and value == default
+
+
+_BY_FUNCTION: Final[dict[Any, Implementation]] = {}
+_BY_PLACE: Final[dict[str, Implementation]] = {}
+
+
+def implements(
+    *targets: Callable[..., Any] | str, arrays: tuple[str, ...] = (), sequences: tuple[str, ...] = ()
+) -> Callable[[Implementing], Implementing]:
+    """Enter a pure function over Values as the meaning of ``targets``: NumPy functions, or ``"module:attribute"``."""
+
+    def enter(function: Implementing) -> Implementing:
+        for target in targets:
+            record = Implementation(_name(target), function, target, frozenset(arrays), frozenset(sequences))
+            if isinstance(target, str):
+                _BY_PLACE[target] = record
+            else:
+                _BY_FUNCTION[target] = record
+        return function
+
+    return enter
+
+
+def lookup(function: Any) -> Implementation | None:
+    """The record of a function outside, or None. Modules that nobody imported are not imported."""
+    found = _BY_FUNCTION.get(function)
+    if found is None:
+        for place, record in _BY_PLACE.items():
+            module, _, attribute = place.partition(":")
+            if module in sys.modules and getattr(sys.modules[module], attribute, None) is function:
+                _BY_FUNCTION[function] = found = record
+    return found
+
+
+def places() -> Mapping[str, Implementation]:
+    """The records of functions named by place, ``"scipy.special:softmax"``, that the interception may have to wrap."""
+    return _BY_PLACE
+
+
+def supported() -> tuple[str, ...]:
+    """The names of everything implemented, sorted."""
+    return tuple(sorted({record.name for record in (*_BY_FUNCTION.values(), *_BY_PLACE.values())}))
+
+
+def _name(target: Callable[..., Any] | str) -> str:
+    if isinstance(target, str):
+        return target.replace(":", ".")
+    return f"np.{target.__name__}"
