@@ -53,7 +53,11 @@ class Op:
     evaluate    ``evaluate(*arrays, **params) -> array``: NumPy's meaning, the oracle and the folder of constants
     numpy       the NumPy expression, ``"np.exp({0})"``, or ``numpy(node, *avals) -> str`` that makes it. Placeholders
                 ``{0}``, ``{1}`` are operands; a helper of ``templates/numpy/helpers/`` is named ``_name(...)``
-    loops       how one element is computed: see ``gradc.loops.lower``
+    loops       how one element is computed. Elementwise ops: ``loops(b, *scalars, **params) -> expression``, by default
+                the method of ``b`` (``gradc.loops.builder``) that has the op's name. Ops that only move elements:
+                ``loops(index, aval, **params) -> index``, where in the operand (of ``aval``) the element ``index`` of
+                the result is found; an index is a tuple that takes integer arithmetic. None for the rest, which
+                ``gradc.loops`` lowers by name
     partials    elementwise ops: the partial derivatives, ``partials(context) -> [d0, d1, ...]``, each a Value, None
                 (zero) or the literal 1 or -1 (no multiply)
     vjp         other ops: ``vjp(context) -> [ct0, ct1, ...]``, None where there is none

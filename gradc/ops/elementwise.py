@@ -212,17 +212,15 @@ def _loops_decay(b: Any, z: Any) -> Any:
 
 def _loops_logistic(b: Any, z: Any) -> Any:
     e = _loops_decay(b, z)
-    one = b.constant_like(1.0, z)
-    return b.div(b.select(b.ge(z, b.constant_like(0.0, z)), one, e), b.add(one, e))
+    return b.div(b.select(b.ge(z, 0.0), 1.0, e), b.add(1.0, e))
 
 
 def _loops_softplus(b: Any, z: Any) -> Any:
-    return b.add(b.log1p(_loops_decay(b, z)), b.maximum(z, b.constant_like(0.0, z)))
+    return b.add(b.log1p(_loops_decay(b, z)), b.maximum(z, 0.0))
 
 
 def _loops_logistic_bce(b: Any, z: Any, y: Any) -> Any:
-    one = b.constant_like(1.0, z)
-    side = b.select(b.ge(z, b.constant_like(0.0, z)), b.sub(one, y), y)
+    side = b.select(b.ge(z, 0.0), b.sub(1.0, y), y)
     return b.add(b.log1p(_loops_decay(b, z)), b.mul(side, b.abs(z)))
 
 

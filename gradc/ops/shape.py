@@ -50,13 +50,17 @@ def broadcast(x: Value, shape: Shape) -> Value:
     return x if x.aval.shape == shape else broadcast_to(x, shape=shape)
 
 
+def _broadcast_source(index: tuple[Any, ...], x: Aval, *, shape: Shape) -> tuple[Any, ...]:
+    return tuple(0 if d == 1 else i for i, d in zip(index[len(shape) - x.ndim :], x.shape, strict=True))
+
+
 broadcast_to = register(
     Op(
         "broadcast_to",
         _infer_broadcast,
         lambda x, shape: np.broadcast_to(x, shape),
         lambda params, result, x: f"np.broadcast_to({{0}}, {shape_text(params['shape'])})",
-        loops=lambda b, node, index, x: x(b.broadcast_index(index, node)),
+        loops=_broadcast_source,
         vjp=_broadcast_vjp,
         linear=True,
     )
@@ -72,13 +76,25 @@ def _infer_reshape(x: Aval, *, shape: Shape) -> Aval:
     return Aval(shape, x.dtype, x.weak)
 
 
+def _reshape_source(index: tuple[Any, ...], x: Aval, *, shape: Shape) -> tuple[Any, ...]:
+    """The element's place counted row by row, taken apart again for the shape of ``x``."""
+    flat: Any = 0
+    for i, d in zip(index, shape, strict=True):
+        flat = flat * d + i
+    source: list[Any] = []
+    for d in reversed(x.shape):
+        source.append(flat % d)
+        flat = flat // d
+    return tuple(reversed(source))
+
+
 reshape = register(
     Op(
         "reshape",
         _infer_reshape,
         lambda x, shape: np.reshape(x, shape),
         lambda params, result, x: f"{{0}}.reshape({shape_text(params['shape'])})",
-        loops=lambda b, node, index, x: x(b.reshape_index(index, node)),
+        loops=_reshape_source,
         vjp=lambda c: [reshaped(c.ct, c.operands[0].aval.shape)],
         linear=True,
     )
@@ -110,7 +126,7 @@ transpose: Op = register(
         _infer_transpose,
         lambda x, axes: np.transpose(x, axes),
         _numpy_transpose,
-        loops=lambda b, node, index, x: x(tuple(index[a] for a in inverse_permutation(node.params["axes"]))),
+        loops=lambda index, x, axes: tuple(index[k] for k in inverse_permutation(axes)),
         vjp=lambda c: [transpose(c.ct, axes=inverse_permutation(c.params["axes"]))],
         linear=True,
         latex=r"{0}^{{\mathsf T}}",
@@ -187,7 +203,9 @@ slice_ = register(
         _infer_slice,
         _evaluate_slice,
         lambda params, result, x: f"{{0}}[{slice_text(params['starts'], params['sizes'], params['steps'], x.shape)}]",
-        loops=lambda b, node, index, x: x(b.slice_index(index, node)),
+        loops=lambda index, x, starts, sizes, steps: tuple(
+            start + i * step for start, i, step in zip(starts, index, steps, strict=True)
+        ),
         vjp=_slice_vjp,
         linear=True,
     )
