@@ -312,6 +312,8 @@ def aval_of(value: object) -> Aval:
     if isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic):
         return Aval((), np.dtype(type(value)), not isinstance(value, bool))
     if isinstance(value, (np.ndarray, np.generic)):
+        if isinstance(value, np.ndarray) and type(value) not in (np.ndarray, np.memmap):
+            raise DtypeError(f"a {type(value).__name__} has a meaning of its own; pass np.asarray(...) of it")
         if value.dtype.name not in _LONG:
             raise DtypeError(
                 f"an array of dtype {value.dtype} cannot be compiled; convert it to one of {', '.join(_LONG)} first"

@@ -1,0 +1,189 @@
+"""From a trace to what runs: simplify, differentiate, simplify, then hand the graph to a backend."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+import numpy as np
+
+from gradc.errors import ArgumentError, CompileError
+from gradc.ir.aval import Dim
+from gradc.ir.graph import CONSTANT, INPUT, Graph
+from gradc.ir.signature import Signature
+from gradc.passes.pipeline import builder_rewrite, simplify
+from gradc.transforms.derivative import Derivative, differentiate
+
+if TYPE_CHECKING:
+    from gradc.loops.program import LoopProgram
+
+Backend = Literal["llvm", "numpy", "reference"]
+Stabilize = Literal["off", "safe", "aggressive"]
+BACKENDS: Final[tuple[Backend, ...]] = get_args(Backend)
+STABILIZE: Final[tuple[Stabilize, ...]] = get_args(Stabilize)
+
+Entry = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+"""A flat call: C-contiguous, aligned arrays in native byte order to new arrays."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to make of a trace: which derivative, of which inputs, where it runs and under which name.
+
+    ``wrt`` are positions of inputs of the trace; the first ``primals`` outputs are differentiated.
+    """
+
+    derivative: Derivative = "value"
+    wrt: tuple[int, ...] = ()
+    primals: int = 1
+    backend: Backend = "llvm"
+    stabilize: Stabilize = "safe"
+    name: str = "kernel"
+
+    def __post_init__(self) -> None:
+        _one_of("backend", self.backend, BACKENDS)
+        _one_of("stabilize", self.stabilize, STABILIZE)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one call takes: floating-point operations, bytes of arguments and results, bytes of scratch memory."""
+
+    flops: Dim
+    bytes: Dim
+    arena: int | None
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Everything known of one compilation. The graphs are made at once, text and machine code when asked for.
+
+    ``trace`` is the function as written, ``final`` the simplified derivative that runs.
+    """
+
+    trace: Graph
+    final: Graph
+    signature: Signature
+    request: Request
+
+    @cached_property
+    def derivation(self) -> Graph:
+        """The derivative of the function exactly as written."""
+        return differentiate(self.trace, self.request.derivative, self.request.wrt, primals=self.request.primals)
+
+    @cached_property
+    def numpy_source(self) -> str:
+        """The standalone NumPy module."""
+        from gradc.backends.numpy import render
+
+        return render(self.final, self.signature, name=self.request.name)
+
+    @cached_property
+    def program(self) -> LoopProgram:
+        """The loop program. Raises CompileError for a graph with symbolic sizes."""
+        from gradc.loops.lower import lower
+
+        if self.final.symbols:
+            raise CompileError(
+                f"the LLVM backend needs fixed sizes and {', '.join(self.final.symbols)} is symbolic; "
+                'compile with fixed sizes, or with backend="numpy"'
+            )
+        return lower(self.final, name=self.request.name)
+
+    @cached_property
+    def llvm_ir(self) -> str:
+        """The LLVM IR of the kernel as emitted, for this machine."""
+        from gradc.backends.llvm import emit, host_target
+
+        return emit(self.program, host_target())
+
+    @cached_property
+    def assembly(self) -> str:
+        """The machine's assembly."""
+        from gradc.backends.llvm import assembly, host_target
+
+        return assembly(self.llvm_ir, host_target())
+
+    @cached_property
+    def entry(self) -> Entry:
+        """The callable of the requested backend."""
+        with _without_collector():
+            return _ENTRIES[self.request.backend](self)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Flops and traffic counted on the graph; the arena is known where the graph can be lowered."""
+        flops: Dim = 0
+        for node in self.final.nodes:
+            if node.op not in (INPUT, CONSTANT):
+                operands = [self.final.nodes[i].aval for i in node.operands]
+                flops = flops + node.op.cost(node.aval, *operands, **node.params).flops
+        traffic: Dim = 0
+        for aval in (*self.final.input_avals, *self.final.output_avals):
+            traffic = traffic + aval.size * aval.dtype.itemsize
+        return Cost(flops, traffic, None if self.final.symbols else self.program.arena_size)
+
+
+def compile_trace(trace: Graph, signature_of: Callable[[Graph], Signature], request: Request) -> Compiled:
+    """Simplify, differentiate and simplify again. ``signature_of`` describes the call of the finished graph."""
+    with _without_collector():
+        final = derive(trace, request)
+    signature = signature_of(final)
+    signature.check(final)
+    return Compiled(trace, final, signature, request)
+
+
+def derive(trace: Graph, request: Request) -> Graph:
+    """The simplified graph of the requested derivative. Simplifying first keeps the adjoint small and stable."""
+    level = request.stabilize
+    primal = simplify(trace, stabilize=level)
+    derivative = differentiate(
+        primal, request.derivative, request.wrt, primals=request.primals, rewrite=builder_rewrite(level)
+    )
+    return simplify(derivative, stabilize=level)
+
+
+def _reference_entry(compiled: Compiled) -> Entry:
+    from gradc.backends.reference import evaluate
+
+    return lambda inputs: evaluate(compiled.final, list(inputs))
+
+
+def _numpy_entry(compiled: Compiled) -> Entry:
+    from gradc.backends.numpy import flat_entry
+
+    return flat_entry(compiled.final, name=compiled.request.name)
+
+
+def _llvm_entry(compiled: Compiled) -> Entry:
+    from gradc.backends.llvm import load
+
+    return load(compiled.llvm_ir, compiled.program)
+
+
+_ENTRIES: Final[dict[str, Callable[[Compiled], Entry]]] = {
+    "reference": _reference_entry,
+    "numpy": _numpy_entry,
+    "llvm": _llvm_entry,
+}
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Graphs are many small objects that all stay: the cyclic collector would scan them again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _one_of(name: str, value: Any, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ArgumentError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}")

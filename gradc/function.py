@@ -1,0 +1,515 @@
+"""The public objects: Function, which compiles when it is called, and Kernel, compiled for one signature."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import keyword
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from gradc.compiler import Backend, Compiled, Cost, Request, Stabilize, compile_trace, derive
+from gradc.errors import ArgumentError, DerivativeError
+from gradc.frontend.layout import (
+    Call,
+    as_input,
+    bind,
+    call_key,
+    describe_call,
+    describe_tree,
+    leaf_aval,
+    leaves_of,
+    select_parameters,
+    signature_of,
+    static_slot,
+    without_leaves,
+)
+from gradc.frontend.tracing import Trace, current_trace, inline, is_static, trace
+from gradc.frontend.tree import TreeDef
+from gradc.ir.graph import Graph
+from gradc.ir.signature import Leaf, Signature, Static
+from gradc.transforms.derivative import Derivative
+from gradc.transforms.specialize import specialize
+
+if TYPE_CHECKING:
+    from gradc.inspect.explain import Derivation
+
+Wrt = str | int | Sequence[str | int] | None
+
+_KEPT_SIGNATURES: Final = 256
+_GUARD_WARNING: Final = 8
+_SUMMARIES: Final[dict[Derivative, str]] = {
+    "value": "value",
+    "grad": "gradient",
+    "value_and_grad": "value and gradient",
+    "vjp": "vector-Jacobian product",
+}
+
+
+class Kernel:
+    """A function compiled for one signature; callable, with everything to inspect it.
+
+    Arguments have the dtypes and shapes it was compiled for; ``ArgumentError`` names the one that has not.
+    """
+
+    def __init__(self, compiled: Compiled, call: Call, slots: Sequence[Leaf | Static], outputs: TreeDef, source: Trace):
+        self._compiled = compiled
+        self._call = call
+        self._slots = tuple(slots)
+        self._outputs = outputs
+        self._source = source
+        self.__name__ = compiled.request.name
+        self.__signature__ = call.signature
+
+    @property
+    def name(self) -> str:
+        """The name of the generated function."""
+        return self._compiled.request.name
+
+    @property
+    def signature(self) -> Signature:
+        """How the kernel is called, as plain data."""
+        return self._compiled.signature
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that runs: differentiated and simplified."""
+        return self._compiled.final
+
+    @property
+    def trace(self) -> Graph:
+        """The graph of the function as written."""
+        return self._compiled.trace
+
+    @property
+    def derivation(self) -> Graph:
+        """The graph of the derivative exactly as written, nothing simplified."""
+        return self._compiled.derivation
+
+    @property
+    def cost(self) -> Cost:
+        """Flops, bytes of arguments and results, bytes of scratch memory."""
+        return self._compiled.cost
+
+    @property
+    def numpy_source(self) -> str:
+        """The standalone NumPy module, as ``save`` writes it."""
+        return self._compiled.numpy_source
+
+    @property
+    def loops(self) -> str:
+        """The loop program as text. Raises CompileError for symbolic sizes."""
+        return str(self._compiled.program)
+
+    @property
+    def llvm_ir(self) -> str:
+        """The LLVM IR as emitted. Raises CompileError for symbolic sizes."""
+        return self._compiled.llvm_ir
+
+    @property
+    def assembly(self) -> str:
+        """The assembly of this machine. Raises CompileError for symbolic sizes."""
+        return self._compiled.assembly
+
+    def explain(self, *, at: Sequence[Any] | Mapping[str, Any] | None = None) -> Derivation:
+        """The derivation of the function as written; ``print`` it, or take ``.text()``, ``.latex()``, ``.json()``.
+
+        ``at`` are values of the arguments, in order or by name, to fill in numbers.
+        """
+        from gradc.inspect.explain import explain
+
+        request = self._compiled.request
+        values = None
+        if at is not None:
+            args, kwargs = ((), dict(at)) if isinstance(at, Mapping) else (tuple(at), {})
+            values = self._inputs(bind(self._call.signature, self.name, args, kwargs))
+        names = [self.trace.input_names[i] for i in request.wrt]
+        return explain(self.trace, wrt=names, calls=self._source.calls, at=values, final=self.graph)
+
+    def save(self, path: str | os.PathLike[str], *, format: str = "py") -> None:
+        """Write the kernel to ``path``: ``format="py"`` is a standalone module that needs NumPy alone.
+
+        The file appears whole or not at all, and is the same byte for byte every time.
+        """
+        if format != "py":
+            raise ArgumentError(f'format={format!r} is not one of "py"')
+        from gradc.artifacts.standalone import save_module
+
+        save_module(self.numpy_source, path)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        call = bind(self._call.signature, self.name, args, kwargs)
+        if call.trees != self._call.trees:
+            raise ArgumentError(f"{self.name}: the arguments are nested otherwise than those it was compiled for")
+        return self._run(self._inputs(call))
+
+    def _inputs(self, call: Call) -> list[np.ndarray]:
+        """The arrays for the entry, every argument checked."""
+        sizes: dict[str, int] = {}
+        avals = self._compiled.final.input_avals
+        inputs = []
+        for leaf, slot, own, path in zip(call.leaves, self._slots, self._call.leaves, call.paths, strict=True):
+            if isinstance(slot, Leaf):
+                inputs.append(as_input(leaf, avals[slot.index], path, sizes))
+            elif type(leaf) is not type(own) or leaf != own:
+                raise ArgumentError(f"argument {path} is {leaf!r} and the kernel is compiled for {own!r}")
+        return inputs
+
+    def _run(self, inputs: Sequence[np.ndarray]) -> Any:
+        results = self._compiled.entry(inputs)
+        return self._outputs.unflatten([r if r.ndim else r[()] for r in results])
+
+    def __repr__(self) -> str:
+        avals = ", ".join(map(str, self.graph.input_avals))
+        return f"<gradc.Kernel {self.name}({avals}) on {self._compiled.request.backend}>"
+
+
+class Function:
+    """A NumPy function, or a derivative of one, that compiles on the first call for each signature.
+
+    A signature is the nesting of the arguments, dtype and shape of the arrays, and the values of bools, strings and
+    other things that are not data. Inside another trace it becomes part of that graph.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        derivative: Derivative = "value",
+        wrt: Wrt = None,
+        has_aux: bool = False,
+        backend: Backend = "llvm",
+        stabilize: Stabilize = "safe",
+        name: str | None = None,
+    ) -> None:
+        if not callable(function):
+            raise ArgumentError(f"a {type(function).__name__} is not a function")
+        functools.update_wrapper(self, function, updated=())
+        own = signature_of(function)
+        self._function = function
+        self._label = getattr(function, "__name__", type(function).__name__)
+        self._wrt = wrt
+        self._has_aux = has_aux
+        self._ct = "cotangent" if "ct" in own.parameters else "ct"
+        self.__signature__ = _with_cotangent(own, self._ct) if derivative == "vjp" else own
+        self._request = Request(
+            derivative=derivative, backend=backend, stabilize=stabilize, name=_symbol(name, self._label, derivative)
+        )
+        self._kernels: OrderedDict[Any, list[tuple[dict[int, Any], Kernel]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        call = self._bind(args, kwargs)
+        if current_trace() is not None:
+            return self._inline(call)
+        kernel = self._kernel(call)
+        return kernel._run(kernel._inputs(call))
+
+    def trace(self, *args: Any, **kwargs: Any) -> Graph:
+        """The graph of the function as written, for arguments or abstract values."""
+        return self._trace(self._primal(self._bind(args, kwargs)))[0].graph
+
+    def compile(
+        self,
+        *args: Any,
+        backend: Backend | None = None,
+        stabilize: Stabilize | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> Kernel:
+        """Compile ahead of time for arguments or abstract values (``gradc.aval("f64[2,batch]")``).
+
+        ``backend``, ``stabilize`` and ``name`` override those of the function.
+        """
+        request = self._request
+        changed = Request(
+            derivative=request.derivative,
+            backend=backend or request.backend,
+            stabilize=stabilize or request.stabilize,
+            name=_symbol(name, self._label, request.derivative) if name else request.name,
+        )
+        return self._compile(self._bind(args, kwargs), changed)[1]
+
+    def __repr__(self) -> str:
+        return f"<gradc.Function {self._request.name}: {_SUMMARIES[self._request.derivative]} of {self._label}>"
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """The call, with the Python ints that are differentiated made floats."""
+        call = bind(self.__signature__, self._label, args, kwargs)
+        if self._request.derivative == "value":
+            return call
+        if self._request.derivative == "vjp":
+            call = call.with_last(self._ct)
+        leaves, paths = list(call.leaves), call.paths
+        for target in self._targets(call):
+            for position in leaves_of(call, target)[0]:
+                leaves[position] = _differentiable(leaves[position], paths[position])
+        return Call(call.signature, call.trees, tuple(leaves))
+
+    def _targets(self, call: Call) -> list[tuple[str, int | None]]:
+        primal = self._primal(call)
+        wrt = self._wrt
+        if wrt is None and self._request.derivative == "vjp":
+            wrt = tuple(range(len(primal.trees)))
+        return select_parameters(wrt, primal, self._label)
+
+    def _primal(self, call: Call) -> Call:
+        return call.without_last() if self._request.derivative == "vjp" else call
+
+    def _kernel(self, call: Call) -> Kernel:
+        """The kernel for a call, compiled where there is none yet."""
+        key = call_key(call)
+        try:
+            known = self._kernels.get(key, ())
+        except TypeError:
+            raise ArgumentError(f"{self._label}: an argument that is not data is not hashable either") from None
+        for guards, kernel in known:
+            if all(call.leaves[position] == value for position, value in guards.items()):
+                return kernel
+        guards, kernel = self._compile(call, self._request)
+        with self._lock:
+            kept = self._kernels.setdefault(key, [])
+            kept.append((guards, kernel))
+            self._kernels.move_to_end(key)
+            while len(self._kernels) > _KEPT_SIGNATURES:
+                self._kernels.popitem(last=False)
+            if len(kept) > _GUARD_WARNING:
+                self._warn_of_guards(call, kept)
+        return kernel
+
+    def _warn_of_guards(self, call: Call, kept: list[tuple[dict[int, Any], Kernel]]) -> None:
+        del kept[:1]
+        names = ", ".join(sorted({call.paths[position] for guards, _ in kept for position in guards}))
+        warnings.warn(
+            f"{self._label} is compiled again for each value of {names}, which Python needs as a number; "
+            "pass an array, or keep the value fixed",
+            stacklevel=4,
+        )
+
+    def _trace(self, call: Call) -> tuple[Trace, list[int]]:
+        """The trace of the function, and the positions of the leaves that are data."""
+        args, kwargs = call.arguments()
+        data = [k for k, leaf in enumerate(call.leaves) if not is_static(leaf)]
+        return trace(self._function, args, kwargs), data
+
+    def _compile(self, call: Call, request: Request) -> tuple[dict[int, Any], Kernel]:
+        """A kernel, and the values of the ints that it was specialised for, by leaf."""
+        primal = self._primal(call)
+        source, data = self._trace(primal)
+        guards = {data[position]: value for position, value in source.guards.items()}
+        slots = _slots(call, guards)
+        wanted = self._wrt_inputs(call, slots)
+        full = Request(
+            request.derivative, wanted, self._primals(source), request.backend, request.stabilize, request.name
+        )
+        outputs = self._output_tree(call, source, slots)
+
+        def describe(final: Graph) -> Signature:
+            leaves = iter([Leaf(k) for k in range(len(final.outputs))])
+            return describe_call(
+                call,
+                slots,
+                describe_tree(outputs, leaves),
+                function=self._label,
+                origin=_origin(self._function),
+                summary=_SUMMARIES[request.derivative],
+            )
+
+        graph = specialize(source.graph, source.guards)
+        compiled = compile_trace(graph, describe, full)
+        return guards, Kernel(compiled, call, slots, outputs, source)
+
+    def _inline(self, call: Call) -> Any:
+        """The derivative as part of the graph that is being traced."""
+        primal = self._primal(call)
+        source, data = self._trace(primal)
+        slots = _slots(call, {})
+        wanted = self._wrt_inputs(call, slots)
+        request = Request(
+            self._request.derivative, wanted, self._primals(source), "reference", self._request.stabilize, "inline"
+        )
+        graph = source.graph if request.derivative == "value" else derive(source.graph, request)
+        count = len(data)
+        values = [call.leaves[k] for k, slot in enumerate(slots) if isinstance(slot, Leaf)]
+        results = inline(graph, [*values[:count], *source.captures, *values[count:]])
+        return self._output_tree(call, source, slots).unflatten(results)
+
+    def _wrt_inputs(self, call: Call, slots: Sequence[Leaf | Static]) -> tuple[int, ...]:
+        """The graph's inputs under ``wrt``, each once."""
+        if self._request.derivative == "value":
+            return ()
+        found = [slots[k] for target in self._targets(call) for k in leaves_of(call, target)[0]]
+        return tuple([slot.index for slot in found if isinstance(slot, Leaf)])
+
+    def _primals(self, source: Trace) -> int:
+        """How many of the results are differentiated: all, or those of the first of the pair that has_aux means."""
+        if not self._has_aux:
+            return source.out_tree.num_leaves
+        if source.out_tree.kind is not tuple or len(source.out_tree.children) != 2:
+            raise DerivativeError(
+                f"{self._label} was said to have auxiliary results and does not return a pair; return (loss, aux)"
+            )
+        return source.out_tree.children[0].num_leaves
+
+    def _output_tree(self, call: Call, source: Trace, slots: Sequence[Leaf | Static]) -> TreeDef:
+        derivative, values = self._request.derivative, source.out_tree
+        if derivative == "value":
+            return values
+        trees = []
+        for target in self._targets(call):
+            positions, tree = leaves_of(call, target)
+            trees.append(without_leaves(tree, iter([isinstance(slots[k], Leaf) for k in positions])))
+        single = isinstance(self._wrt, (str, int)) or (self._wrt is None and derivative != "vjp")
+        gradients = trees[0] if single else _tuple_of(*trees)
+        if derivative == "value_and_grad":
+            return _tuple_of(values, gradients)
+        if derivative == "grad" and self._has_aux:
+            return _tuple_of(gradients, values.children[1])
+        return gradients
+
+
+def jit(
+    function: Callable[..., Any] | None = None,
+    *,
+    backend: Backend = "llvm",
+    stabilize: Stabilize = "safe",
+    name: str | None = None,
+) -> Any:
+    """Compile a NumPy function as it is; also a decorator, with or without options. Returns a Function."""
+    if function is None:
+        return functools.partial(jit, backend=backend, stabilize=stabilize, name=name)
+    return Function(function, backend=backend, stabilize=stabilize, name=name)
+
+
+def grad(
+    function: Callable[..., Any],
+    wrt: Wrt = None,
+    *,
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    backend: Backend = "llvm",
+    stabilize: Stabilize = "safe",
+    name: str | None = None,
+) -> Function:
+    """The gradient of a function with one scalar floating-point result.
+
+    ``wrt`` is a name or a position (the result has the structure of that argument) or a tuple of them (a tuple of
+    such); the first argument by default. ``argnums`` is an alias. With ``has_aux`` the function returns
+    ``(loss, aux)`` and the gradient ``(gradient, aux)``. Raises DerivativeError for integer or boolean arrays.
+    """
+    return Function(
+        function, derivative="grad", wrt=_one_choice(wrt, argnums), has_aux=has_aux, backend=backend,
+        stabilize=stabilize, name=name,
+    )  # fmt: skip
+
+
+def value_and_grad(
+    function: Callable[..., Any],
+    wrt: Wrt = None,
+    *,
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    backend: Backend = "llvm",
+    stabilize: Stabilize = "safe",
+    name: str | None = None,
+) -> Function:
+    """``(value, gradient)`` of a function with one scalar floating-point result; arguments as for ``grad``.
+
+    With ``has_aux`` it gives ``((loss, aux), gradient)``.
+    """
+    return Function(
+        function, derivative="value_and_grad", wrt=_one_choice(wrt, argnums), has_aux=has_aux, backend=backend,
+        stabilize=stabilize, name=name,
+    )  # fmt: skip
+
+
+def vjp(
+    function: Callable[..., Any],
+    *primals: Any,
+    wrt: Wrt = None,
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    backend: Backend = "llvm",
+    stabilize: Stabilize = "safe",
+) -> tuple[Any, ...]:
+    """``(out, pullback)``: the value at the primals, and the map from cotangents of it to those of the primals.
+
+    ``pullback(ct)`` takes a cotangent with the structure of ``out`` and gives a tuple with one entry for each
+    primal, or what ``wrt`` selects, as in ``grad``. With ``has_aux`` the result is ``(out, pullback, aux)``.
+    """
+    options: dict[str, Any] = {"backend": backend, "stabilize": stabilize}
+    out = Function(function, **options)(*primals)
+    pulled = Function(function, derivative="vjp", wrt=_one_choice(wrt, argnums), has_aux=has_aux, **options)
+
+    def pullback(ct: Any) -> Any:
+        return pulled(*primals, **{pulled._ct: ct})
+
+    return (out[0], pullback, out[1]) if has_aux else (out, pullback)
+
+
+def _one_choice(wrt: Wrt, argnums: int | Sequence[int] | None) -> Wrt:
+    if wrt is not None and argnums is not None:
+        raise ArgumentError(f"wrt={wrt!r} and argnums={argnums!r} are the same choice; give one of them")
+    return wrt if argnums is None else argnums
+
+
+def _differentiable(leaf: Any, path: str) -> Any:
+    """A leaf as a target: Python ints become floats, static values stay, integer and boolean arrays are refused."""
+    if is_static(leaf):
+        return leaf
+    aval = leaf_aval(leaf, path)
+    if aval.dtype.kind in "fc":
+        return leaf
+    if aval.weak:
+        return float(leaf) if isinstance(leaf, int) else leaf * 1.0
+    raise DerivativeError(
+        f"{path} is {aval}, and there is no derivative by integers or truth values; "
+        f"convert it to a float, or leave it out of wrt"
+    )
+
+
+def _slots(call: Call, guards: dict[int, Any]) -> list[Leaf | Static]:
+    """What each leaf of the call becomes: an input of the graph, or a value that is compiled in."""
+    slots: list[Leaf | Static] = []
+    count = 0
+    for position, leaf in enumerate(call.leaves):
+        if is_static(leaf) or position in guards:
+            slots.append(static_slot(leaf))
+        else:
+            slots.append(Leaf(count))
+            count += 1
+    return slots
+
+
+def _tuple_of(*trees: TreeDef) -> TreeDef:
+    return TreeDef(tuple, tuple(range(len(trees))), trees)
+
+
+def _with_cotangent(signature: inspect.Signature, name: str) -> inspect.Signature:
+    """The signature with a keyword-only cotangent at the end."""
+    parameters = list(signature.parameters.values())
+    ct = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
+    at = next((k for k, p in enumerate(parameters) if p.kind is p.VAR_KEYWORD), len(parameters))
+    return signature.replace(parameters=[*parameters[:at], ct, *parameters[at:]])
+
+
+def _symbol(name: str | None, label: str, derivative: Derivative) -> str:
+    """The name of the generated function. Raises ArgumentError for one that Python could not define."""
+    if name is not None:
+        if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name):
+            raise ArgumentError(f"name={name!r} is not an identifier; choose letters, digits and underscores")
+        return name
+    own = label if label.isidentifier() and label.isascii() and not keyword.iskeyword(label) else "kernel"
+    return {"value": own, "vjp": f"{own}_vjp"}.get(derivative, f"{own}_grad")
+
+
+def _origin(function: Callable[..., Any]) -> str:
+    """Where a function is defined: ``net.py:4``, empty where there is no source."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}" if code is not None else ""
