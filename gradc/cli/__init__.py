@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 
-def main() -> None:
-    """Run the command line; exit code 0, 1 when a check fails, 2 when the request or the file is at fault."""
-    from gradc.cli.commands import gradc
 
-    gradc()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0; 1 where a check fails; 2, with one line, where the request is at fault."""
+    from gradc.cli.commands import run
+
+    sys.exit(run(arguments))

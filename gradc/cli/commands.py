@@ -1,0 +1,197 @@
+"""The commands of ``gradc``. Results go to stdout, what was assumed to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import rich_click as click
+from rich.table import Table
+
+from gradc import __version__
+from gradc.cli.arguments import example_of
+from gradc.cli.check import Row, compare, concrete
+from gradc.cli.failure import Failure, UserCode, one_line
+from gradc.cli.request import Request, request
+from gradc.cli.stages import EMITS, STAGES, emitted
+from gradc.cli.terminal import note, show, show_table
+from gradc.compiler import BACKENDS, STABILIZE
+from gradc.errors import GradcError
+from gradc.transforms.derivative import Derivative
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """Run the command line and give its exit code; what goes wrong is one line on stderr."""
+    try:
+        return int(gradc.main(arguments, prog_name="gradc", standalone_mode=False) or 0)
+    except (click.ClickException, GradcError) as error:
+        message = error.format_message() if isinstance(error, click.ClickException) else one_line(error)
+        sys.stderr.write(f"gradc: {message}\n")
+        return 2
+    except click.Abort:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has enough. Without this, Python complains once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_derivative = click.option(
+    "--derivative", type=click.Choice(["value", "grad", "value_and_grad"]), default="value_and_grad", show_default=True,
+    help="What to make of the function.",
+)  # fmt: skip
+_common = _options(
+    click.argument("target", metavar="FILE:FUNC"),
+    click.option("--spec", "specs", multiple=True, metavar="NAME=AVAL", help="An argument, as in 'x=f64[2]' or "
+                 "'w.hidden=f64[4,2]'; also a literal, as in 'n=3'. May be repeated."),
+    click.option("--wrt", metavar="NAME,...", help="The arguments to differentiate with respect to."),
+    click.option("--stabilize", type=click.Choice(STABILIZE), default="safe", show_default=True,
+                 help="Which laws may replace a formula by one that does not overflow or cancel."),
+)  # fmt: skip
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gradc")
+def gradc() -> None:
+    """Compile a NumPy function to its gradient, look at what comes out, and check it.
+
+    FILE:FUNC names a function in a Python file, such as net.py:loss. Its arguments are those of --spec, of the file's
+    function example_args, or of annotations such as "f64[2,3]" or float; where nothing is said, scalars of f64.
+    """
+
+
+@gradc.command("compile")
+@_common
+@_derivative
+@click.option(
+    "-o", "--output", required=True, metavar="PATH", type=click.Path(path_type=Path), help="The file to write."
+)
+@click.option("--name", metavar="SYMBOL", help="The name of the generated function.")
+@click.option("--format", "format_", type=click.Choice(["py"]), default="py", show_default=True,
+              help="py: a standalone NumPy module.")  # fmt: skip
+def compile_(
+    target: str, specs: tuple[str, ...], wrt: str | None, stabilize: str, derivative: Derivative, output: Path,
+    name: str | None, format_: str,
+) -> None:  # fmt: skip
+    """Write the derivative of FILE:FUNC as a file that does not need gradc."""
+    asked = request(target, specs, wrt, derivative)
+    kernel = asked.compile(backend="numpy", stabilize=stabilize, name=name)
+    try:
+        kernel.save(output)
+    except OSError as error:
+        raise Failure(f"{output} cannot be written: {error.strerror or error}") from error
+    note(f"wrote {output}")
+
+
+@gradc.command("show")
+@_common
+@_derivative
+@click.option("--emit", type=click.Choice(list(EMITS)), default="numpy", show_default=True, help="What to print.")
+@click.option("--after", type=click.Choice(STAGES), help="For graph and dot: the stage after which to look.")
+def show_(
+    target: str,
+    specs: tuple[str, ...],
+    wrt: str | None,
+    stabilize: str,
+    derivative: Derivative,
+    emit: str,
+    after: str | None,
+) -> None:
+    """Print one form of the derivative of FILE:FUNC: a graph, NumPy source, loops, LLVM IR, assembly."""
+    if after is not None and emit not in ("graph", "dot"):
+        raise Failure(f"--after chooses among graphs; use it with --emit graph or dot, not {emit}")
+    asked = request(target, specs, wrt, derivative)
+    backend = "llvm" if emit in ("loops", "llvm", "asm") else "numpy"
+    kernel = asked.compile(backend=backend, stabilize=stabilize)
+    show(emitted(kernel, emit, after, stabilize), EMITS[emit])
+
+
+@gradc.command("explain")
+@_common
+@click.option("--format", "format_", type=click.Choice(["text", "latex", "json"]), default="text", show_default=True)
+@click.option("--at", metavar="example", help="Fill in numbers: those of the file's function example_args.")
+def explain_(
+    target: str, specs: tuple[str, ...], wrt: str | None, stabilize: str, format_: str, at: str | None
+) -> None:
+    """Tell how the gradient of FILE:FUNC comes about, step by step."""
+    asked = request(target, specs, wrt, "value_and_grad", every=True)
+    kernel = asked.compile(backend="numpy", stabilize=stabilize)
+    derivation = kernel.explain(at=_values(asked, at))
+    show({"text": derivation.text, "latex": derivation.latex, "json": derivation.json}[format_](), format_)
+
+
+def _values(asked: Request, at: str | None) -> tuple[Any, ...] | None:
+    if at is None:
+        return None
+    if at != "example":
+        raise Failure(f"--at {at}: write --at example, and give the numbers in a function example_args of the file")
+    found = example_of(asked.target)
+    if not found:
+        raise Failure(f"--at example: {asked.target.path.name} has no example_args that fits {asked.target.name}")
+    return tuple(found.values())
+
+
+@gradc.command("check")
+@_common
+@click.option(
+    "--backend", type=click.Choice(BACKENDS), default="llvm", show_default=True, help="Whose gradient to check."
+)
+@click.option("--tolerance", type=float, help="The largest relative error to accept [default: 1e-9; 1e-4 in f32].")
+@click.option("--seed", type=int, default=0, show_default=True, help="For the numbers of arguments given as shapes.")
+def check_(
+    target: str,
+    specs: tuple[str, ...],
+    wrt: str | None,
+    stabilize: str,
+    backend: str,
+    tolerance: float | None,
+    seed: int,
+) -> int:
+    """Compare the gradient of FILE:FUNC with finite differences of the function as written.
+
+    The exit code is 1 where they differ.
+    """
+    asked = request(target, specs, wrt, "grad", every=True)
+    rng = np.random.default_rng(seed)
+    call = asked.arguments.bound()
+    call.arguments.update({name: concrete(value, rng) for name, value in call.arguments.items()})
+    kernel = asked.compile(backend=backend, stabilize=stabilize)
+    found = kernel(*call.args, **call.kwargs)
+    gradients = [found] if len(asked.wrt) == 1 else found
+    with UserCode(asked.target.path):
+        rows = list(compare(asked.target.function, call, asked.wrt, gradients, rng))
+    limits = [tolerance if tolerance is not None else 1e-9 if row.aval.dtype.itemsize == 8 else 1e-4 for row in rows]
+    passed = [row.error <= limit for row, limit in zip(rows, limits, strict=True)]
+    show_table(_table(rows, passed))
+    if not all(passed):
+        wrong = ", ".join(row.path for row, good in zip(rows, passed, strict=True) if not good)
+        note(f"the gradient of {asked.target.name} is not that of finite differences in {wrong}")
+    return 0 if all(passed) else 1
+
+
+def _table(rows: Sequence[Row], passed: Sequence[bool]) -> Table:
+    table = Table("argument", "aval", "checked", "worst error", "gradient there", "differences", "")
+    for column in table.columns[2:6]:
+        column.justify = "right"
+    for row, good in zip(rows, passed, strict=True):
+        verdict = "[green]ok[/]" if good else "[red]wrong[/]"
+        numbers = (f"{row.error:.1e}", f"{row.gradient:.10g}", f"{row.reference:.10g}")
+        table.add_row(
+            row.path.replace("[", r"\["), str(row.aval).replace("[", r"\["), str(row.checked), *numbers, verdict
+        )
+    return table
