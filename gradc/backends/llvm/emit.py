@@ -1,0 +1,136 @@
+"""A loop program as the text of an LLVM module.
+
+The kernel is ``i64 @NAME(ptr inputs..., ptr outputs..., ptr arena)``; it gives 0, or the code of the check that failed.
+LLVM's passes take time that grows with the square of a function's size, so a long kernel is cut into parts of at most
+``NESTS`` loop nests, internal functions that run one after the other; scalars and small buffers that live across
+parts stand in a frame.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gradc.backends.llvm.function import FunctionEmitter, fixed
+from gradc.backends.llvm.parts import Frame, split
+from gradc.backends.llvm.types import memory_type, number, symbol_name
+from gradc.backends.llvm.writer import Module
+from gradc.ir.aval import size_of
+from gradc.ir.target import Target
+from gradc.loops.expand import expand
+from gradc.loops.program import ALIGNMENT, Buffer, For, Function, LoopProgram, Statement, statements_of
+
+EMBEDDED: Final = 4096
+"""Constants of at most this many bytes stand in the module; larger ones are linked by address."""
+
+
+def emit(program: LoopProgram, target: Target) -> str:
+    """The module of a verified program. Raises CompileError for sizes or dtypes that the backend lacks."""
+    program = expand(program, target)
+    module = Module()
+    module.globals.append(f"; {program.name}: {_signature_comment(program)}")
+    for buffer in program.buffers:
+        if buffer.kind == "constant":
+            module.globals.append(_constant(program, buffer))
+    functions = {f.name: symbol_name(f"{program.name}.{f.name}") for f in program.functions}
+    for function in program.functions:
+        _emit_function(module, program, function, functions, target)
+    _emit_kernel(module, program, functions, target)
+    return module.text()
+
+
+def constant_symbol(program: LoopProgram, buffer: Buffer) -> str:
+    """The global of a constant buffer, without ``@``."""
+    return f"{program.name}.{buffer.name}"
+
+
+def linked_constants(program: LoopProgram) -> list[Buffer]:
+    """The constants that the loader links by address."""
+    return [b for b in program.buffers if b.kind == "constant" and len(b.data) > EMBEDDED]
+
+
+def has_loops(program: LoopProgram) -> bool:
+    """Whether passes can pay: straight-line code is emitted as good as they would make it."""
+    return any(isinstance(s, For) for block in _blocks(program) for s in statements_of(block)) or bool(program.functions)
+
+
+def _blocks(program: LoopProgram) -> list[tuple[Statement, ...]]:
+    return [program.body, *(f.body for f in program.functions)]
+
+
+def _emit_kernel(module: Module, program: LoopProgram, functions: dict[str, str], target: Target) -> None:
+    parameters = [_pointer(b, "%" + b.name) for b in (*program.inputs, *program.outputs)]
+    parameters.append(f"ptr noalias align {ALIGNMENT} %.arena")
+    pieces, frame = split(program)
+    head = f"define i64 {symbol_name(program.name)}({', '.join(parameters)}) {_attributes(target)} {{"
+    if len(pieces) == 1:
+        emitter = _kernel_emitter(module, program, functions, None)
+        module.functions.append("\n".join([head, *emitter.body(pieces[0]), "}"]))
+        return
+    parameters.append(f"ptr noalias align {ALIGNMENT} %.frame")
+    arguments = ", ".join(p.split(" ")[0] + " " + p.rsplit(" ", 1)[1] for p in parameters)
+    main = _kernel_emitter(module, program, functions, None)
+    main.writer.entry.append(f"  %.frame = alloca [{max(frame.bytes, 1)} x i8], align {ALIGNMENT}")
+    for position, piece in enumerate(pieces, 1):
+        symbol = symbol_name(f"{program.name}.part{position}")
+        emitter = _kernel_emitter(module, program, functions, frame)
+        lines = emitter.body(piece)
+        opening = f"define internal i64 {symbol}({', '.join(parameters)}) noinline {_attributes(target)} {{"
+        module.functions.append("\n".join([opening, *lines, "}"]))
+        main.call_part(symbol, arguments)
+    module.functions.append("\n".join([head, *main.body(()), "}"]))
+
+
+def _kernel_emitter(
+    module: Module, program: LoopProgram, functions: dict[str, str], frame: Frame | None
+) -> FunctionEmitter:
+    pointers = {b.name: f"%{b.name}" for b in program.buffers if b.kind in ("input", "output")}
+    pointers |= {
+        b.name: symbol_name(constant_symbol(program, b)) for b in program.buffers if b.kind == "constant"
+    }
+    read_only = {b.name for b in program.buffers if not b.is_writable}
+    return FunctionEmitter(module, program.buffer, pointers, {}, functions, read_only, frame)
+
+
+def _emit_function(
+    module: Module, program: LoopProgram, function: Function, functions: dict[str, str], target: Target
+) -> None:
+    parameters = [_pointer(b, f"%{b.name}") for b in function.parameters] + [f"i64 %{s}" for s in function.scalars]
+    buffers = {b.name: b for b in (*function.parameters, *(b for b in program.buffers if b.kind == "constant"))}
+    pointers = {b.name: f"%{b.name}" for b in function.parameters}
+    pointers |= {b.name: symbol_name(constant_symbol(program, b)) for b in buffers.values() if b.kind == "constant"}
+    read_only = {b.name for b in buffers.values() if not b.is_writable}
+    scalars = {s: f"%{s}" for s in function.scalars}
+    emitter = FunctionEmitter(module, buffers, pointers, scalars, functions, read_only)
+    head = f"define internal i64 {functions[function.name]}({', '.join(parameters)}) noinline {_attributes(target)} {{"
+    module.functions.append("\n".join([head, *emitter.body(function.body), "}"]))
+
+
+def _pointer(buffer: Buffer, name: str) -> str:
+    """A pointer parameter with what is known of it."""
+    length = fixed(buffer.bytes)
+    access = "" if buffer.is_writable else " readonly"
+    known = f" dereferenceable({length})" if length else ""
+    return f"ptr noalias{access}{known} align {buffer.dtype.itemsize} {name}"
+
+
+def _attributes(target: Target) -> str:
+    return f'nounwind "prefer-vector-width"="{target.vector_bits}"'
+
+
+def _constant(program: LoopProgram, buffer: Buffer) -> str:
+    symbol = symbol_name(constant_symbol(program, buffer))
+    element = memory_type(buffer.dtype)
+    kind = f"[{fixed(size_of(buffer.shape))} x {element}]"
+    if len(buffer.data) > EMBEDDED:
+        return f"{symbol} = external constant {kind}, align {buffer.dtype.itemsize}"
+    values = ", ".join(
+        f"{element} {int(v) if buffer.dtype.kind == 'b' else number(v, buffer.dtype)}"
+        for v in buffer.array.reshape(-1).tolist()
+    )
+    return f"{symbol} = private unnamed_addr constant {kind} [{values}], align {ALIGNMENT}"
+
+
+def _signature_comment(program: LoopProgram) -> str:
+    inputs = ", ".join(f"{b.name}: {b.aval}" for b in program.inputs)
+    outputs = ", ".join(f"{b.name}: {b.aval}" for b in program.outputs)
+    return f"({inputs}) -> ({outputs})"

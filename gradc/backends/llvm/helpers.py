@@ -1,0 +1,165 @@
+"""Scalar functions that a module carries with it, as IR templates: ``{t}`` is the type, ``{s}`` its suffix.
+
+NumPy's ``%`` and ``//`` for floats follow ``npy_divmod``; integers round to minus infinity, a divisor 0 gives 0 and
+the one overflow (the least integer by -1) wraps.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+FLOAT_MOD: Final = """
+define internal {t} @gradc.mod.{s}({t} %a, {t} %b) #0 {{
+  %remainder = frem {t} %a, %b
+  %is_zero = fcmp oeq {t} %remainder, 0.0
+  %signed_zero = call {t} @llvm.copysign.{s}({t} 0.0, {t} %b)
+  %remainder_negative = fcmp olt {t} %remainder, 0.0
+  %divisor_negative = fcmp olt {t} %b, 0.0
+  %differs = xor i1 %remainder_negative, %divisor_negative
+  %shifted = fadd {t} %remainder, %b
+  %moved = select i1 %differs, {t} %shifted, {t} %remainder
+  %result = select i1 %is_zero, {t} %signed_zero, {t} %moved
+  ret {t} %result
+}}
+declare {t} @llvm.copysign.{s}({t}, {t})
+"""
+
+FLOAT_FLOOR_DIV: Final = """
+define internal {t} @gradc.floor_div.{s}({t} %a, {t} %b) #0 {{
+  %ratio = fdiv {t} %a, %b
+  %remainder = frem {t} %a, %b
+  %difference = fsub {t} %a, %remainder
+  %quotient = fdiv {t} %difference, %b
+  %nonzero = fcmp une {t} %remainder, 0.0
+  %remainder_negative = fcmp olt {t} %remainder, 0.0
+  %divisor_negative = fcmp olt {t} %b, 0.0
+  %differs = xor i1 %remainder_negative, %divisor_negative
+  %round_down = and i1 %nonzero, %differs
+  %lower = fsub {t} %quotient, 1.0
+  %chosen = select i1 %round_down, {t} %lower, {t} %quotient
+  %floor = call {t} @llvm.floor.{s}({t} %chosen)
+  %lost = fsub {t} %chosen, %floor
+  %round_up = fcmp ogt {t} %lost, 0.5
+  %upper = fadd {t} %floor, 1.0
+  %rounded = select i1 %round_up, {t} %upper, {t} %floor
+  %is_zero = fcmp oeq {t} %chosen, 0.0
+  %signed_zero = call {t} @llvm.copysign.{s}({t} 0.0, {t} %ratio)
+  %finite = select i1 %is_zero, {t} %signed_zero, {t} %rounded
+  %by_zero = fcmp oeq {t} %b, 0.0
+  %result = select i1 %by_zero, {t} %ratio, {t} %finite
+  ret {t} %result
+}}
+declare {t} @llvm.floor.{s}({t})
+declare {t} @llvm.copysign.{s}({t}, {t})
+"""
+
+SIGNED_FLOOR_DIV: Final = """
+define internal {t} @gradc.floor_div.s{s}({t} %a, {t} %b) #0 {{
+  %by_zero = icmp eq {t} %b, 0
+  %by_minus_one = icmp eq {t} %b, -1
+  %special = or i1 %by_zero, %by_minus_one
+  %divisor = select i1 %special, {t} 1, {t} %b
+  %quotient = sdiv {t} %a, %divisor
+  %remainder = srem {t} %a, %divisor
+  %nonzero = icmp ne {t} %remainder, 0
+  %signs = xor {t} %remainder, %divisor
+  %differs = icmp slt {t} %signs, 0
+  %round_down = and i1 %nonzero, %differs
+  %lower = sub {t} %quotient, 1
+  %rounded = select i1 %round_down, {t} %lower, {t} %quotient
+  %negated = sub {t} 0, %a
+  %general = select i1 %by_minus_one, {t} %negated, {t} %rounded
+  %result = select i1 %by_zero, {t} 0, {t} %general
+  ret {t} %result
+}}
+"""
+
+SIGNED_MOD: Final = """
+define internal {t} @gradc.mod.s{s}({t} %a, {t} %b) #0 {{
+  %by_zero = icmp eq {t} %b, 0
+  %by_minus_one = icmp eq {t} %b, -1
+  %special = or i1 %by_zero, %by_minus_one
+  %divisor = select i1 %special, {t} 1, {t} %b
+  %remainder = srem {t} %a, %divisor
+  %nonzero = icmp ne {t} %remainder, 0
+  %signs = xor {t} %remainder, %divisor
+  %differs = icmp slt {t} %signs, 0
+  %shift = and i1 %nonzero, %differs
+  %shifted = add {t} %remainder, %divisor
+  %result = select i1 %shift, {t} %shifted, {t} %remainder
+  ret {t} %result
+}}
+"""
+
+UNSIGNED_DIV: Final = """
+define internal {t} @gradc.floor_div.u{s}({t} %a, {t} %b) #0 {{
+  %by_zero = icmp eq {t} %b, 0
+  %divisor = select i1 %by_zero, {t} 1, {t} %b
+  %quotient = udiv {t} %a, %divisor
+  %result = select i1 %by_zero, {t} 0, {t} %quotient
+  ret {t} %result
+}}
+"""
+
+UNSIGNED_MOD: Final = """
+define internal {t} @gradc.mod.u{s}({t} %a, {t} %b) #0 {{
+  %by_zero = icmp eq {t} %b, 0
+  %divisor = select i1 %by_zero, {t} 1, {t} %b
+  %result = urem {t} %a, %divisor
+  ret {t} %result
+}}
+"""
+
+SIGNED_POW: Final = """
+define internal {t} @gradc.pow.s{s}({t} %base, {t} %exponent) #0 {{
+entry:
+  %negative = icmp slt {t} %exponent, 0
+  %is_one = icmp eq {t} %base, 1
+  %is_minus_one = icmp eq {t} %base, -1
+  %is_unit = or i1 %is_one, %is_minus_one
+  %start = select i1 %is_unit, {t} 1, {t} 0
+  %first = select i1 %negative, {t} %start, {t} 1
+  %flipped = sub {t} 0, %exponent
+  %magnitude = select i1 %negative, {t} %flipped, {t} %exponent
+  br label %loop
+loop:
+  %result = phi {t} [ %first, %entry ], [ %product, %step ]
+  %square = phi {t} [ %base, %entry ], [ %squared, %step ]
+  %left = phi {t} [ %magnitude, %entry ], [ %half, %step ]
+  %more = icmp ne {t} %left, 0
+  br i1 %more, label %step, label %exit
+step:
+  %bit = and {t} %left, 1
+  %odd = icmp ne {t} %bit, 0
+  %factor = select i1 %odd, {t} %square, {t} 1
+  %product = mul {t} %result, %factor
+  %squared = mul {t} %square, %square
+  %half = lshr {t} %left, 1
+  br label %loop
+exit:
+  ret {t} %result
+}}
+"""
+
+UNSIGNED_POW: Final = """
+define internal {t} @gradc.pow.u{s}({t} %base, {t} %exponent) #0 {{
+entry:
+  br label %loop
+loop:
+  %result = phi {t} [ 1, %entry ], [ %product, %step ]
+  %square = phi {t} [ %base, %entry ], [ %squared, %step ]
+  %left = phi {t} [ %exponent, %entry ], [ %half, %step ]
+  %more = icmp ne {t} %left, 0
+  br i1 %more, label %step, label %exit
+step:
+  %bit = and {t} %left, 1
+  %odd = icmp ne {t} %bit, 0
+  %factor = select i1 %odd, {t} %square, {t} 1
+  %product = mul {t} %result, %factor
+  %squared = mul {t} %square, %square
+  %half = lshr {t} %left, 1
+  br label %loop
+exit:
+  ret {t} %result
+}}
+"""

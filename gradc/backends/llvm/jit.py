@@ -1,0 +1,100 @@
+"""From IR text to a callable, through LLJIT."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from gradc.backends.llvm.emit import constant_symbol, has_loops, linked_constants
+from gradc.backends.llvm.function import fixed
+from gradc.backends.llvm.machine import host, optimise, parse, target_machine
+from gradc.errors import ArgumentError, IndexBoundsError
+from gradc.ir.aval import aval_of
+from gradc.ir.target import Target
+from gradc.loops.program import ALIGNMENT, LoopProgram
+
+_COUNT = itertools.count()
+
+
+class Entry:
+    """A loaded kernel: C-contiguous aligned arrays in, new arrays out. Calls may run side by side.
+
+    Raises ArgumentError for arrays that do not fit the program's inputs, IndexBoundsError where a check on data fails.
+    """
+
+    def __init__(self, program: LoopProgram, library: Any, constants: Sequence[bytes]) -> None:
+        self._program = program
+        self._library = library
+        self._constants = constants
+        self._inputs = [(b.name, tuple(fixed(d) for d in b.shape), b.dtype) for b in program.inputs]
+        self._outputs = [(tuple(fixed(d) for d in b.shape), b.dtype) for b in program.outputs]
+        self._arena_bytes = fixed(program.arena_bytes)
+        count = len(self._inputs) + len(self._outputs) + 1
+        signature = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * count)
+        self._call = signature(library[program.name])
+
+    def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Run the kernel; the results are new arrays."""
+        if len(inputs) != len(self._inputs):
+            raise ArgumentError(f"{self._program.name} takes {len(self._inputs)} arrays, got {len(inputs)}")
+        for array, (name, shape, dtype) in zip(inputs, self._inputs, strict=True):
+            flags = array.flags
+            if array.shape != shape or array.dtype != dtype or not (flags.c_contiguous and flags.aligned):
+                layout = "" if flags.c_contiguous and flags.aligned else ", not contiguous and aligned"
+                raise ArgumentError(
+                    f"{name}: expected {self._program.buffer[name].aval}, got {aval_of(array)}{layout}"
+                )
+        outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
+        arena = np.empty(self._arena_bytes + ALIGNMENT, np.uint8)
+        start = -(-arena.ctypes.data // ALIGNMENT) * ALIGNMENT
+        status = self._call(*[a.ctypes.data for a in inputs], *[a.ctypes.data for a in outputs], start)
+        if status:
+            raise IndexBoundsError(self._program.messages[status - 1])
+        return outputs
+
+
+def load(ir: str, program: LoopProgram, target: Target | None = None) -> Entry:
+    """Compile IR made by ``emit`` from ``program`` into this process. The code lives as long as the entry."""
+    import llvmlite.binding as binding
+
+    machine = target or host()
+    module = parse(ir, machine)
+    if has_loops(program):
+        optimise(module, machine)
+    object_code = target_machine(machine).emit_object(module)
+    builder = binding.JITLibraryBuilder().add_object_img(object_code).add_current_process()
+    constants = linked_constants(program)
+    for buffer in constants:
+        address = np.frombuffer(buffer.data, np.uint8).ctypes.data
+        builder.import_symbol(constant_symbol(program, buffer), address)
+    builder.export_symbol(program.name)
+    library = builder.link(_lljit(), f"gradc.{next(_COUNT)}.{program.name}")
+    return Entry(program, library, [buffer.data for buffer in constants])
+
+
+def optimised_ir(ir: str, target: Target | None = None) -> str:
+    """The module after LLVM's passes, as text."""
+    machine = target or host()
+    module = parse(ir, machine)
+    optimise(module, machine)
+    return str(module)
+
+
+def assembly(ir: str, target: Target | None = None) -> str:
+    """The machine code of a module, as text."""
+    machine = target or host()
+    module = parse(ir, machine)
+    optimise(module, machine)
+    return str(target_machine(machine).emit_assembly(module))
+
+
+@cache
+def _lljit() -> Any:
+    import llvmlite.binding as binding
+
+    return binding.create_lljit_compiler(target_machine(host()))

@@ -1,0 +1,63 @@
+"""This machine, as LLVM sees it, and what LLVM does to a module. All of it is made on first use."""
+
+from __future__ import annotations
+
+from functools import cache
+from threading import Lock
+from typing import Any
+
+from gradc.ir.target import Target
+
+_OPTIMISE = Lock()
+
+
+@cache
+def host() -> Target:
+    """The machine that we run on."""
+    binding = _binding()
+    features = binding.get_host_cpu_features()
+    wide = next((bits for name, bits in (("avx512f", 512), ("avx", 256)) if features.get(name)), 128)
+    triple = binding.get_process_triple()
+    fused = bool(features.get("fma")) or triple.startswith(("aarch64", "arm64"))
+    many = bool(features.get("avx512f")) or triple.startswith(("aarch64", "arm64"))
+    return Target(triple, binding.get_host_cpu_name(), features.flatten(), wide, 32 if many else 16, fused)
+
+
+@cache
+def target_machine(target: Target) -> Any:
+    """LLVM's description of a target, shared by all compilations."""
+    binding = _binding()
+    found = binding.Target.from_triple(target.triple or binding.get_process_triple())
+    return found.create_target_machine(
+        cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="default", jit=False
+    )
+
+
+def parse(ir: str, target: Target) -> Any:
+    """The module of an IR text, verified. Raises RuntimeError where the text is not valid IR."""
+    module = _binding().parse_assembly(ir)
+    module.verify()
+    machine = target_machine(target)
+    module.triple = machine.triple
+    module.data_layout = str(machine.target_data)
+    return module
+
+
+def optimise(module: Any, target: Target) -> None:
+    """Run the passes that make loops fast."""
+    binding = _binding()
+    machine = target_machine(target)
+    options = binding.create_pipeline_tuning_options(speed_level=2)
+    options.slp_vectorization = True
+    with _OPTIMISE:
+        builder = binding.create_pass_builder(machine, options)
+        builder.getModulePassManager().run(module, builder)
+
+
+@cache
+def _binding() -> Any:
+    import llvmlite.binding as binding
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    return binding

@@ -1,0 +1,59 @@
+"""How dtypes, numbers and names are written in LLVM IR."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+import numpy as np
+
+from gradc.errors import CompileError
+from gradc.ir.aval import short_dtype
+from gradc.loops.program import Constant
+
+_SCALAR: Final = {
+    "float32": "float", "float64": "double", "bool": "i1",
+    "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64",
+    "uint8": "i8", "uint16": "i16", "uint32": "i32", "uint64": "i64",
+}  # fmt: skip
+
+
+def scalar_type(dtype: np.dtype) -> str:
+    """The IR type of a scalar in a register. Raises CompileError for a dtype the backend lacks."""
+    found = _SCALAR.get(dtype.name)
+    if found is None:
+        raise CompileError(
+            f"the llvm backend has no {short_dtype(dtype)}; convert to one of f32, f64, integers or bool, "
+            'or compile with backend="numpy"'
+        )
+    return found
+
+
+def memory_type(dtype: np.dtype) -> str:
+    """The IR type of an element in memory; a bool is a byte."""
+    return "i8" if dtype.kind == "b" else scalar_type(dtype)
+
+
+def suffix(dtype: np.dtype) -> str:
+    """The type's part in an intrinsic's name: ``f64``, ``i32``."""
+    return f"f{8 * dtype.itemsize}" if dtype.kind == "f" else f"i{8 * dtype.itemsize}"
+
+
+def number(value: bool | float, dtype: np.dtype) -> str:
+    """A number as an IR operand. Floats are written in hexadecimal: exact."""
+    if dtype.kind == "b":
+        return "true" if value else "false"
+    if dtype.kind == "f":
+        return f"0x{struct.pack('>d', float(value)).hex().upper()}"
+    return str(int(value))
+
+
+def constant_operand(constant: Constant) -> str:
+    """A constant expression as an IR operand."""
+    return number(constant.value, constant.dtype)
+
+
+def symbol_name(name: str) -> str:
+    """A global's name, quoted where it needs it."""
+    plain = name.replace("_", "a").replace(".", "a").isalnum() and name.isascii() and not name[0].isdigit()
+    return f"@{name}" if plain else '@"' + name.encode("utf-8").hex() + '"'

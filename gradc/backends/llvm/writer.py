@@ -1,0 +1,89 @@
+"""Where IR text is collected: a module's declarations and functions, a function's instructions."""
+
+from __future__ import annotations
+
+
+class Module:
+    """The text of a module: constants, functions, carried helpers, declarations, attributes, metadata."""
+
+    def __init__(self) -> None:
+        self.globals: list[str] = []
+        self.functions: list[str] = []
+        self._declared: dict[str, None] = {}
+        self._carried: dict[str, None] = {}
+        self._metadata: list[str] = []
+
+    def declare(self, line: str) -> None:
+        """Declare a function of elsewhere, once."""
+        self._declared[line] = None
+
+    def carry(self, helper: str) -> None:
+        """Define a helper function, once. Its ``declare`` lines become declarations of the module."""
+        lines = helper.strip().splitlines()
+        for line in lines:
+            if line.startswith("declare "):
+                self.declare(line)
+        self._carried["\n".join(line for line in lines if not line.startswith("declare "))] = None
+
+    def metadata(self, text: str) -> str:
+        """A new metadata node; ``{self}`` in the text is its own name. Gives ``!7``."""
+        name = f"!{len(self._metadata)}"
+        self._metadata.append(f"{name} = {text.replace('{self}', name)}")
+        return name
+
+    def text(self) -> str:
+        """The whole module."""
+        sections = [
+            "\n".join(self.globals),
+            *self.functions,
+            *self._carried,
+            "\n".join(self._declared),
+            "attributes #0 = { nounwind willreturn memory(none) }\nattributes #1 = { nounwind willreturn memory(none) }",
+            "\n".join(self._metadata),
+        ]
+        return "\n\n".join(section for section in sections if section) + "\n"
+
+
+class Writer:
+    """The instructions of one function, with unique local names. Allocas go to its entry block."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.entry: list[str] = []
+        self.lines: list[str] = []
+        self._used: dict[str, int] = {}
+        self._temporaries = 0
+
+    def name(self, hint: str) -> str:
+        """A local name that is not in use, for a value or a label (without ``%``)."""
+        count = self._used.get(hint, 0)
+        self._used[hint] = count + 1
+        return hint if count == 0 else self.name(f"{hint}.{count}")
+
+    def value(self, instruction: str) -> str:
+        """Emit an instruction with a result; the name of the result."""
+        self._temporaries += 1
+        name = f"%.{self._temporaries}"
+        self.lines.append(f"  {name} = {instruction}")
+        return name
+
+    def rename(self, result: str, hint: str) -> str:
+        """Call the result of the last instruction as the user does; its name, unchanged where it is an older value."""
+        head = f"  {result} = "
+        if not self.lines or not self.lines[-1].startswith(head) or not result.startswith("%."):
+            return result
+        name = f"%{self.name(hint)}"
+        self.lines[-1] = f"  {name} = {self.lines[-1][len(head) :]}"
+        return name
+
+    def line(self, instruction: str) -> None:
+        """Emit an instruction without a result."""
+        self.lines.append(f"  {instruction}")
+
+    def label(self, name: str) -> None:
+        """Begin a basic block."""
+        self.lines.append(f"{name}:")
+
+    def comment(self, text: str) -> None:
+        """A line for the reader."""
+        self.lines.append(f"  ; {text}")

@@ -1,0 +1,31 @@
+"""What machine code is made for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A machine, as LLVM names it, with what loops are cut to.
+
+    triple, cpu, features   as in ``llc -mtriple -mcpu -mattr``; an empty triple is this machine's
+    vector_bits             width of a vector register
+    registers               number of vector registers
+    fma                     whether a fused multiply-add is an instruction
+    """
+
+    triple: str = ""
+    cpu: str = ""
+    features: str = ""
+    vector_bits: int = 128
+    registers: int = 16
+    fma: bool = False
+
+    def lanes(self, itemsize: int) -> int:
+        """How many elements of ``itemsize`` bytes a vector register holds."""
+        return max(1, self.vector_bits // (8 * itemsize))
+
+
+GENERIC = Target()
+"""A machine of which nothing is known."""
