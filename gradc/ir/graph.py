@@ -305,7 +305,8 @@ def rebuild(graph: Graph, rewrite: Rewrite | None) -> Graph:
     image = graph.replay_all(builder, inputs)
     for primal, ct in graph.cotangents.items():
         builder.tables.cotangents.setdefault(image[primal].id, image[ct].id)
-    builder.fired = [*graph.fired, *(f for f in builder.fired)]
+    earlier = [f._replace(result=image[f.result].id) if f.result >= 0 else f for f in graph.fired]
+    builder.fired = [*earlier, *builder.fired]
     return builder.freeze([image[i] for i in graph.outputs], graph.output_names)
 
 

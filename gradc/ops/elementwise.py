@@ -38,6 +38,7 @@ def _elementwise(
     *,
     kinds: str = "fc",
     gives_bool: bool = False,
+    keeps_weak: bool = False,
     **fields: Any,
 ) -> Op:
     def infer(*avals: Aval) -> Aval:
@@ -46,7 +47,7 @@ def _elementwise(
             raise DtypeError(f"{name}: {first} has a dtype for which this op is not defined")
         if gives_bool:
             return Aval(first.shape, np.dtype(bool))
-        return Aval(first.shape, first.dtype, all(a.weak for a in avals))
+        return Aval(first.shape, first.dtype, keeps_weak and all(a.weak for a in avals))
 
     return register(Op(name, infer, evaluate, numpy, partials=partials, elementwise=True, **fields))
 
@@ -100,8 +101,10 @@ def _evaluate_div(x: Any, y: Any) -> Any:
     return np.true_divide(x, y)
 
 
-add = _elementwise("add", np.add, "{0} + {1}", lambda c: [1, 1], kinds="fciu", commutative=True, latex="{0} + {1}")
-sub = _elementwise("sub", np.subtract, "{0} - {1}", lambda c: [1, -1], kinds="fciu", latex="{0} - {1}")
+add = _elementwise(
+    "add", np.add, "{0} + {1}", lambda c: [1, 1], kinds="fciu", commutative=True, latex="{0} + {1}", keeps_weak=True
+)
+sub = _elementwise("sub", np.subtract, "{0} - {1}", lambda c: [1, -1], kinds="fciu", latex="{0} - {1}", keeps_weak=True)
 mul = _elementwise(
     "mul",
     np.multiply,
@@ -110,6 +113,7 @@ mul = _elementwise(
     kinds="fciu",
     commutative=True,
     latex=r"{0} \, {1}",
+    keeps_weak=True,
 )
 div = _elementwise(
     "div",
@@ -117,17 +121,23 @@ div = _elementwise(
     "{0} / {1}",
     lambda c: [lambda ct: ct / c.operands[1], lambda ct: -(ct * c.result / c.operands[1])],
     latex=r"\frac{{{0}}}{{{1}}}",
+    keeps_weak=True,
 )
-neg = _elementwise("neg", np.negative, "-{0}", lambda c: [-1], kinds="fciu", latex="-{0}")
-floor_div = _elementwise("floor_div", np.floor_divide, "{0} // {1}", lambda c: [None, None], kinds="fiu")
+neg = _elementwise("neg", np.negative, "-{0}", lambda c: [-1], kinds="fciu", latex="-{0}", keeps_weak=True)
+floor_div = _elementwise(
+    "floor_div", np.floor_divide, "{0} // {1}", lambda c: [None, None], kinds="fiu", keeps_weak=True
+)
 mod = _elementwise(
     "mod",
     np.remainder,
     "{0} % {1}",
     lambda c: [1, lambda ct: -(ct * floor_div(c.operands[0], c.operands[1]))],
     kinds="fiu",
+    keeps_weak=True,
 )
-power = _elementwise("pow", _evaluate_pow, "{0} ** {1}", _pow_partials, kinds="fciu", latex="{{{0}}}^{{{1}}}")
+power = _elementwise(
+    "pow", _evaluate_pow, "{0} ** {1}", _pow_partials, kinds="fciu", latex="{{{0}}}^{{{1}}}", keeps_weak=True
+)
 maximum = _elementwise(
     "maximum",
     np.maximum,
@@ -164,7 +174,13 @@ tanh = _elementwise("tanh", np.tanh, "np.tanh({0})", lambda c: [1.0 - c.result *
 sin = _elementwise("sin", np.sin, "np.sin({0})", lambda c: [cos(c.operands[0])], latex=r"\sin {0}")
 cos: Op = _elementwise("cos", np.cos, "np.cos({0})", lambda c: [-sin(c.operands[0])], latex=r"\cos {0}")
 absolute = _elementwise(
-    "abs", np.abs, "np.abs({0})", lambda c: [sign(c.operands[0])], kinds="fiu", latex=r"\left|{0}\right|"
+    "abs",
+    np.abs,
+    "np.abs({0})",
+    lambda c: [sign(c.operands[0])],
+    kinds="fiu",
+    latex=r"\left|{0}\right|",
+    keeps_weak=True,
 )
 sign: Op = _elementwise(
     "sign", np.sign, "np.sign({0})", lambda c: [None], kinds="fiu", latex=r"\operatorname{{sign}} {0}"
@@ -287,7 +303,7 @@ def _infer_select(mask: Aval, a: Aval, b: Aval) -> Aval:
     if mask.dtype != np.dtype(bool) or mask.shape != a.shape:
         raise ShapeError(f"select: the mask {mask} does not fit the branches {a} and {b}")
     _same("select", (a, b))
-    return Aval(a.shape, a.dtype, a.weak and b.weak)
+    return Aval(a.shape, a.dtype)
 
 
 def _select_vjp(context: VjpContext) -> Sequence[Any]:

@@ -249,9 +249,10 @@ def test_conversions_carry_cotangents_and_masks() -> None:
     np.testing.assert_allclose(derivatives(function, np.array([0.0, 2.0]))[0], [0.0, 0.5], rtol=1e-6)
 
 
-def test_unused_inputs_have_gradient_zero_and_integers_none() -> None:
+def test_unused_inputs_have_gradient_zero() -> None:
     builder = Builder()
-    x, y = builder.input("x", aval("f64[2]")), builder.input("y", aval("f64[]"))
+    x = builder.input("x", aval("f64[2]"))
+    builder.input("y", aval("f64[]"))
     graph = builder.freeze([total(x * x)])
     gradient = differentiate(graph, "grad", (0, 1), primals=1)
     assert gradient.output_names == ("d_x", "d_y")
