@@ -1,0 +1,262 @@
+"""Cross entropies and the softmax family: part 3 and 4 of ``stabilize.py``, under its contract and measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from gradc.ir.graph import Builder, Node, Value
+from gradc.ir.op import Op
+from gradc.ops.elementwise import exp, log, logistic, logistic_bce, neg, softplus, sub
+from gradc.ops.index import gather
+from gradc.ops.reduce import logsumexp, reduce_max, reduce_min, reduce_sum, reduced_shape, softmax
+from gradc.ops.shape import broadcast, broadcast_to, reshape, slice_, transpose
+from gradc.passes.pairs import Pair, Product, multiplied, paired, product_of
+from gradc.passes.pattern import operation, variables
+from gradc.passes.rewrite import Law, equality, procedure
+
+Params = dict[str, Any]
+Ids = tuple[int, ...]
+
+# 3 cross entropy
+
+_TERMS = "mul div neg softplus logistic broadcast_to"
+
+
+def _terms(builder: Builder, op: Op, ids: Ids, kind: str) -> tuple[Product, Product, Pair] | None:
+    """A sum of two products with a complementary pair of ``kind``; the sign of the operation is in the second."""
+    left, right = product_of(builder, ids[0]), product_of(builder, ids[1])
+    if left is None or right is None:
+        return None
+    if op is sub:
+        right = right._replace(sign=-right.sign)
+    pair = paired(builder, kind, left, right)
+    return (left, right, pair) if pair is not None else None
+
+
+def _is_one_minus(y: Value | None) -> bool:
+    """Whether a label is written ``1 - y``, so that the other one of the pair is the plain one."""
+    if y is None:
+        return False
+    node = y.node
+    while node.op.name in ("broadcast_to", "convert"):
+        node = y.builder.nodes[node.operands[0]]
+    return node.op.name in ("sub", "logical_not")
+
+
+def _at(value: Value | None, missing: float, like: Value) -> Value:
+    return like.builder.full(missing, like.aval) if value is None else broadcast(value, like.aval.shape)
+
+
+@procedure(
+    "bce-of-sigmoid",
+    "y*softplus(-z) + (1 - y)*softplus(z) -> logistic_bce(z, y)",
+    "add sub",
+    _TERMS,
+    _TERMS,
+    logged=True,
+)
+def _bce_of_sigmoid(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    found = _terms(builder, op, ids, "softplus")
+    if found is None or found[0].sign != found[1].sign:
+        return None
+    left, _, pair = found
+    shape = builder.nodes[ids[0]].aval.shape
+    # p stands beside softplus(z): p*softplus(z) + q*softplus(-z) is logistic_bce(z, q) and logistic_bce(-z, p).
+    z, y = (pair.z, pair.q) if _prefers_first(pair.z, pair.q, pair.minus_z, pair.p) else (pair.minus_z, pair.p)
+    logits = broadcast(z, shape)
+    return multiplied(logistic_bce(logits, _at(y, 1.0, logits)), left.sign, pair.common)
+
+
+def _prefers_first(z: Value, y: Value | None, other_z: Value, other_y: Value | None) -> bool:
+    """Plain labels before plain logits."""
+    return (_is_one_minus(y), z.node.op is neg) <= (_is_one_minus(other_y), other_z.node.op is neg)
+
+
+@procedure("cancel", "(1 - y)*logistic(z) - y*logistic(-z) -> logistic(z) - y", "add sub", _TERMS, _TERMS, logged=True)
+def _cancel(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    found = _terms(builder, op, ids, "logistic")
+    if found is None or found[0].sign == found[1].sign:
+        return None
+    left, _, pair = found
+    shape = builder.nodes[ids[0]].aval.shape
+    # p*logistic(z) - q*logistic(-z) is logistic(z) - q and also -(logistic(-z) - p).
+    first = _prefers_first(pair.z, pair.q, pair.minus_z, pair.p)
+    z, y, sign = (pair.z, pair.q, 1) if first else (pair.minus_z, pair.p, -1)
+    s = broadcast(logistic(z), shape)
+    return multiplied(s - _at(y, 1.0, s), left.sign * sign, pair.common)
+
+
+y, z = variables("y z")
+_abs, _bce, _maximum, _softplus = map(operation, ("abs", "logistic_bce", "maximum", "softplus"))
+
+CROSS_ENTROPY: Final = (
+    *_bce_of_sigmoid,
+    *_cancel,
+    *equality("bce-of-logits", _softplus(z) - y * z, _bce(z, y), logged=True),
+    *equality("bce-of-logits", (_maximum(z, 0) - y * z) + _softplus(-_abs(z)), _bce(z, y), logged=True),
+    *equality("softplus-reflection", _softplus(z) - z, _softplus(-z), logged=True),
+    *equality("softplus-reflection", z - _softplus(z), -_softplus(-z), logged=True),
+    *equality("softplus-reflection", _softplus(-z) + z, _softplus(z), logged=True),
+)
+
+# 4 softmax
+
+
+def _row_reduction(builder: Builder, node_id: int, shape: tuple[Any, ...]) -> Node | None:
+    """The reduction over axes of an array of ``shape`` whose results the node repeats along these axes."""
+    node = builder.nodes[node_id]
+    if node.op is not broadcast_to or node.aval.shape != shape:
+        return None
+    source = builder.nodes[node.operands[0]]
+    reduction = source
+    while reduction.op is reshape:
+        reduction = builder.nodes[reduction.operands[0]]
+    axes = reduction.params.get("axes")
+    if axes is None or not reduction.operands or builder.nodes[reduction.operands[0]].aval.shape != shape:
+        return None
+    kept = reduced_shape(shape, axes, True)
+    return reduction if _without_leading_ones(source.aval.shape) == _without_leading_ones(kept) else None
+
+
+def _without_leading_ones(shape: tuple[Any, ...]) -> tuple[Any, ...]:
+    first = next((k for k, d in enumerate(shape) if d != 1), len(shape))
+    return shape[first:]
+
+
+def _summed_exponential(builder: Builder, node: Node) -> Value | None:
+    """x where the node is ``sum(exp(x))``."""
+    if node.op is not reduce_sum or builder.nodes[node.operands[0]].op is not exp:
+        return None
+    return Value(builder, builder.nodes[node.operands[0]].operands[0])
+
+
+def _largest_of(builder: Builder, node: Node | None, x: int, axes: tuple[int, ...]) -> bool:
+    """Whether the node is the largest or smallest of ``x`` over exactly these axes: a NaN in it is one of its row."""
+    return (
+        node is not None
+        and node.op in (reduce_max, reduce_min)
+        and node.operands == (x,)
+        and node.params["axes"] == axes
+    )
+
+
+@procedure("softmax", "exp(x) / sum(exp(x)) -> softmax(x)", "div", "exp", "broadcast_to", logged=True)
+def _softmax_of_exp(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    reduction = _row_reduction(builder, ids[1], builder.nodes[ids[0]].aval.shape)
+    if reduction is None or reduction.op is not reduce_sum or reduction.operands != (ids[0],):
+        return None
+    return softmax(Value(builder, builder.nodes[ids[0]].operands[0]), axes=reduction.params["axes"])
+
+
+@procedure("softmax-shift", "softmax(x - max(x)) -> softmax(x)", "softmax", "sub", logged=True)
+def _softmax_shift(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    x, shift = builder.nodes[ids[0]].operands
+    reduction = _row_reduction(builder, shift, builder.nodes[x].aval.shape)
+    return softmax(Value(builder, x), **params) if _largest_of(builder, reduction, x, params["axes"]) else None
+
+
+@procedure("softmax", "exp(x - logsumexp(x)) -> softmax(x)", "exp", "sub", logged=True)
+def _softmax_of_log(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    x, normalizer = builder.nodes[ids[0]].operands
+    reduction = _row_reduction(builder, normalizer, builder.nodes[x].aval.shape)
+    if reduction is None or reduction.op is not logsumexp or reduction.operands != (x,):
+        return None
+    return softmax(Value(builder, x), axes=reduction.params["axes"])
+
+
+@procedure("logsumexp", "log(sum(exp(x)) / n) -> logsumexp(x) - log(n)", "log", "div", logged=True)
+def _log_mean_exp(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    summed, count = (builder.nodes[i] for i in builder.nodes[ids[0]].operands)
+    x = _summed_exponential(builder, summed)
+    number: Any = builder.scalar(Value(builder, count.id))
+    if x is None or number is None or not number > 0:
+        return None
+    return logsumexp(x, **summed.params) - log(Value(builder, count.id))
+
+
+@procedure("logsumexp-shift", "max(x) + logsumexp(x - max(x)) -> logsumexp(x)", "add", logged=True)
+def _logsumexp_shift(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    for k in (0, 1):
+        normalizer = builder.nodes[ids[k]]
+        if normalizer.op is not logsumexp or builder.nodes[normalizer.operands[0]].op is not sub:
+            continue
+        x, shift = builder.nodes[normalizer.operands[0]].operands
+        axes = normalizer.params["axes"]
+        outside = builder.nodes[ids[1 - k]]
+        while outside.op is reshape:
+            outside = builder.nodes[outside.operands[0]]
+        inside = _row_reduction(builder, shift, builder.nodes[x].aval.shape)
+        if inside is None or inside.op is not outside.op:
+            continue
+        if _largest_of(builder, inside, x, axes) and _largest_of(builder, outside, x, axes):
+            return logsumexp(Value(builder, x), **normalizer.params)
+    return None
+
+
+# A log meets what was moved before it was taken: p[i], p.T, p.reshape(...).
+
+_MOVES = (broadcast_to, reshape, transpose, slice_, gather)
+Moved = Callable[[Value], Value]
+
+
+def _moved(builder: Builder, node_id: int) -> tuple[Node, Moved]:
+    """The node below a chain of movements, and the function that moves another value the same way."""
+    chain = []
+    node = builder.nodes[node_id]
+    while node.op in _MOVES:
+        chain.append(node)
+        node = builder.nodes[node.operands[0]]
+
+    def move(value: Value) -> Value:
+        for step in reversed(chain):
+            value = builder.apply_ids(step.op, (value.id, *step.operands[1:]), step.params)
+        return value
+
+    return node, move
+
+
+@procedure("log-softmax", "log(softmax(x)) -> x - logsumexp(x)", "log", logged=True)
+def _log_softmax(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    node, move = _moved(builder, ids[0])
+    if node.op is not softmax:
+        return None
+    x = Value(builder, node.operands[0])
+    return move(x) - move(broadcast(logsumexp(x, axes=node.params["axes"], keepdims=True), x.aval.shape))
+
+
+@procedure(
+    "logsumexp",
+    "log(sum(exp(x))) -> logsumexp(x)",
+    "log",
+    "reduce_sum broadcast_to reshape transpose slice gather",
+    logged=True,
+)
+def _logsumexp_of_exp(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    node, move = _moved(builder, ids[0])
+    x = _summed_exponential(builder, node)
+    return move(logsumexp(x, **node.params)) if x is not None else None
+
+
+_PLACES = "broadcast_to reshape transpose slice gather"
+
+
+@procedure("log-sigmoid", "log(logistic(z)[k]) -> -softplus(-z[k])", "log", _PLACES, logged=True)
+def _log_of_moved_sigmoid(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    node, move = _moved(builder, ids[0])
+    return -softplus(-move(Value(builder, node.operands[0]))) if node.op is logistic else None
+
+
+@procedure("one-minus-sigmoid", "1 - logistic(z)[k] -> logistic(-z[k])", "sub", "constant", _PLACES, logged=True)
+def _one_minus_moved_sigmoid(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    number = builder.scalar(Value(builder, ids[0]))
+    node, move = _moved(builder, ids[1])
+    if node.op is not logistic or number is None or number != 1:
+        return None
+    return logistic(-move(Value(builder, node.operands[0])))
+
+
+SOFTMAX: Final[tuple[Law, ...]] = (
+    *_softmax_of_exp, *_softmax_shift, *_softmax_of_log, *_log_softmax, *_logsumexp_of_exp, *_log_mean_exp,
+    *_logsumexp_shift, *_log_of_moved_sigmoid, *_one_minus_moved_sigmoid,
+)  # fmt: skip

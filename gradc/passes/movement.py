@@ -1,0 +1,214 @@
+"""Canonical forms of what moves elements: part 5 to 7 of ``canonicalize.py``, under its licence and measure.
+
+Chains of movements of one kind become one movement, movements that change nothing go, and arithmetic on repeated
+elements is done before they are repeated.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from gradc.ir.aval import Dim, SymbolicDim
+from gradc.ir.graph import Builder, Value
+from gradc.ir.op import REGISTRY, Op
+from gradc.ops.elementwise import convert
+from gradc.ops.reduce import reduced_shape
+from gradc.ops.shape import broadcast_to, reshaped, slice_, transpose
+from gradc.passes.rewrite import Law, procedure
+
+Params = dict[str, Any]
+Ids = tuple[int, ...]
+
+
+def _operand(builder: Builder, ids: Ids) -> tuple[Value, Value | None]:
+    """The operand and, where it is a movement, what it moves."""
+    x = Value(builder, ids[0])
+    inner = x.node.operands
+    return x, Value(builder, inner[0]) if inner else None
+
+
+@procedure("same-shape", "x moved to where it is -> x", "broadcast_to reshape")
+def _same_shape(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    x = Value(builder, ids[0])
+    return x if x.aval.shape == params["shape"] else None
+
+
+@procedure("broadcast-twice", "broadcast(broadcast(x)) -> broadcast(x)", "broadcast_to", "broadcast_to constant")
+def _broadcast_twice(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    x, inner = _operand(builder, ids)
+    return broadcast_to(inner, **params) if inner is not None and x.node.op is broadcast_to else None
+
+
+@procedure("reshape-twice", "reshape(reshape(x)) -> reshape(x)", "reshape", "reshape")
+def _reshape_twice(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    inner = Value(builder, builder.nodes[ids[0]].operands[0])
+    return reshaped(inner, params["shape"])
+
+
+@procedure("leading-ones", "broadcast(reshape(x, (1, ..., *x.shape))) -> broadcast(x)", "broadcast_to", "reshape")
+def _leading_ones(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    x, inner = _operand(builder, ids)
+    assert inner is not None
+    lead = x.aval.ndim - inner.aval.ndim
+    if lead < 0 or x.aval.shape != (1,) * lead + inner.aval.shape:
+        return None
+    return broadcast_to(inner, **params)
+
+
+@procedure(
+    "moved-scalar",
+    "a movement of broadcast(number) -> broadcast(number)",
+    "reshape transpose slice",
+    "broadcast_to constant",
+)
+def _moved_scalar(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    x, inner = _operand(builder, ids)
+    if x.node.op is not broadcast_to or inner is None or inner.aval.shape != ():
+        return None
+    shape = op.infer(x.aval, **params).shape
+    return broadcast_to(inner, shape=shape) if shape else inner
+
+
+@procedure("transpose-identity", "transpose(x, (0, 1, ...)) -> x", "transpose")
+def _transpose_identity(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    axes = params["axes"]
+    return Value(builder, ids[0]) if axes == tuple(range(len(axes))) else None
+
+
+@procedure("transpose-twice", "transpose(transpose(x)) -> transpose(x)", "transpose", "transpose")
+def _transpose_twice(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    node = builder.nodes[ids[0]]
+    inner = node.params["axes"]
+    return transpose(Value(builder, node.operands[0]), axes=tuple(inner[a] for a in params["axes"]))
+
+
+@procedure("whole-slice", "x[:] -> x", "slice")
+def _whole_slice(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    x = Value(builder, ids[0])
+    whole = params["sizes"] == x.aval.shape and all(step == 1 for step in params["steps"])
+    return x if whole and all(start == 0 for start in params["starts"]) else None
+
+
+@procedure("slice-twice", "x[a:b][c:d] -> x[e:f]", "slice", "slice")
+def _slice_twice(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    node = builder.nodes[ids[0]]
+    inner = node.params
+    starts: list[Dim] = [
+        start + step * offset
+        for start, step, offset in zip(inner["starts"], inner["steps"], params["starts"], strict=True)
+    ]
+    steps = tuple(s * t for s, t in zip(inner["steps"], params["steps"], strict=True))
+    return slice_(Value(builder, node.operands[0]), starts=tuple(starts), sizes=params["sizes"], steps=steps)
+
+
+def _holds_all(wide: np.dtype, narrow: np.dtype) -> bool:
+    """Whether every number of ``narrow`` is one of ``wide``, so that a conversion through it loses nothing."""
+    if wide == narrow or narrow.kind == "b":
+        return True
+    if narrow.kind in "iu" and wide.kind in "fc":
+        digits = np.finfo(wide).nmant + 1
+        return np.iinfo(narrow).bits - (narrow.kind == "i") <= digits
+    return bool(np.can_cast(narrow, wide, "safe"))
+
+
+@procedure("convert-identity", "convert(x) to the dtype of x -> x", "convert")
+def _convert_identity(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    x = Value(builder, ids[0])
+    return x if x.aval.dtype == params["dtype"] else None
+
+
+@procedure("convert-twice", "convert(convert(x)) -> convert(x) where the first loses nothing", "convert", "convert")
+def _convert_twice(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    node = builder.nodes[ids[0]]
+    inner = Value(builder, node.operands[0])
+    source, through, target = inner.aval.dtype, node.aval.dtype, params["dtype"]
+    if not _holds_all(through, source) or (
+        through.kind in "fc" and target.kind in "iub" and source.kind != target.kind
+    ):
+        return None
+    return convert(inner, dtype=target)
+
+
+MOVEMENT: Final = (
+    *_same_shape, *_broadcast_twice, *_reshape_twice, *_leading_ones, *_moved_scalar, *_transpose_identity,
+    *_transpose_twice, *_whole_slice, *_slice_twice, *_convert_identity, *_convert_twice,
+)  # fmt: skip
+
+# Arithmetic before broadcasts.
+
+_REPEATS = "broadcast_to constant"
+_ELEMENTWISE = " ".join(op.name for op in REGISTRY.values() if op.elementwise)
+
+
+@procedure("broadcast-last", "f(broadcast(a), broadcast(b)) -> broadcast(f(a, b))", _ELEMENTWISE, *[_REPEATS] * 3)
+def _broadcast_last(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    """The elementwise op on what was repeated alike; scalars join in at any shape."""
+    sources = []
+    for node_id in ids:
+        node = builder.nodes[node_id]
+        if node.op is not broadcast_to:
+            return None
+        sources.append(Value(builder, node.operands[0]))
+    shape = max((s.aval.shape for s in sources), key=len)
+    if any(s.aval.shape not in ((), shape) for s in sources):
+        return None
+    inner = [s if s.aval.shape == shape else broadcast_to(s, shape=shape) for s in sources]
+    return broadcast_to(builder.apply(op, *inner, **params), shape=builder.nodes[ids[0]].aval.shape)
+
+
+# Reductions.
+
+
+@procedure("sum-of-negative", "sum(-x) -> -sum(x)", "reduce_sum", "neg")
+def _sum_of_negative(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    return -op(Value(builder, builder.nodes[ids[0]].operands[0]), **params)
+
+
+_REDUCTIONS = "reduce_sum reduce_prod reduce_max reduce_min reduce_any reduce_all"
+
+
+@procedure("nothing-to-reduce", "a reduction over axes of length 1 -> reshape", _REDUCTIONS)
+def _nothing_to_reduce(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    x = Value(builder, ids[0])
+    axes = params["axes"]
+    if any(x.aval.shape[a] != 1 for a in axes):
+        return None
+    return reshaped(x, reduced_shape(x.aval.shape, axes, params["keepdims"]))
+
+
+@procedure("repeated-terms", "sum(broadcast(number)) -> n * number", "reduce_sum", _REPEATS)
+def _repeated_terms(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    x, inner = _operand(builder, ids)
+    if x.node.op is not broadcast_to or inner is None or inner.aval.shape != () or not params["axes"]:
+        return None
+    count = 1
+    for axis in params["axes"]:
+        length = x.aval.shape[axis]
+        if isinstance(length, SymbolicDim) or length == 0:
+            return None
+        count *= length
+    shape = reduced_shape(x.aval.shape, params["axes"], params["keepdims"])
+    if x.aval.dtype.kind in "fc" and count > 2 ** np.finfo(x.aval.dtype).nmant:
+        return None
+    product = inner * count
+    return broadcast_to(product, shape=shape) if shape else product
+
+
+@procedure(
+    "repeated-choices", "max(broadcast(number)) -> number", "reduce_max reduce_min reduce_any reduce_all", _REPEATS
+)
+def _repeated_choices(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    x, inner = _operand(builder, ids)
+    if x.node.op is not broadcast_to or inner is None or inner.aval.shape != ():
+        return None
+    if any(isinstance(x.aval.shape[a], SymbolicDim) or x.aval.shape[a] == 0 for a in params["axes"]):
+        return None
+    shape = reduced_shape(x.aval.shape, params["axes"], params["keepdims"])
+    return broadcast_to(inner, shape=shape) if shape else inner
+
+
+REDUCTIONS: Final = (*_nothing_to_reduce, *_sum_of_negative, *_repeated_terms, *_repeated_choices)
+
+MOVEMENTS: Final[tuple[Law, ...]] = (*MOVEMENT, *_broadcast_last, *REDUCTIONS)

@@ -1,0 +1,166 @@
+"""Pairs of products that complete each other: ``c*p*f(z) + c*q*g(-z)`` with ``p + q = 1``.
+
+A loss as the textbook writes it, and its adjoint, arrive as two products with the common factor c anywhere in them,
+spread over shapes, negated, divided. Here both are seen as a sign and a bag of factors.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradc.ir.graph import Builder, Value
+from gradc.ops.elementwise import convert, div, logical_not, mul, sub
+from gradc.ops.shape import broadcast, broadcast_to
+
+_MOST_FACTORS = 12
+
+
+class Factor(NamedTuple):
+    """A value as it stood before it was broadcast; ``inverse`` where it divides."""
+
+    node: int
+    inverse: bool
+
+
+class Product(NamedTuple):
+    """``sign`` times the product of the factors, in order."""
+
+    sign: int
+    factors: tuple[Factor, ...]
+
+
+def product_of(builder: Builder, node_id: int) -> Product | None:
+    """The factors of a node, seen through products, quotients, negations and broadcasts; None where there are many."""
+    sign = 1
+    factors: list[Factor] = []
+    stack = [Factor(node_id, False)]
+    while stack:
+        if len(factors) + len(stack) > _MOST_FACTORS:
+            return None
+        current, inverse = stack.pop()
+        node = builder.nodes[current]
+        if node.op is broadcast_to:
+            stack.append(Factor(node.operands[0], inverse))
+        elif node.op.name == "neg":
+            sign = -sign
+            stack.append(Factor(node.operands[0], inverse))
+        elif node.op is mul:
+            stack += [Factor(i, inverse) for i in reversed(node.operands)]
+        elif node.op is div:
+            stack += [Factor(node.operands[1], not inverse), Factor(node.operands[0], inverse)]
+        else:
+            number: Any = builder.scalar(Value(builder, current))
+            if number is not None and number.dtype.kind == "f" and number < 0:
+                sign = -sign
+                current = builder.full(-number, node.aval).id
+                number = -number
+            if number is None or number != 1:
+                factors.append(Factor(current, inverse))
+    return Product(sign, tuple(factors))
+
+
+class Pair(NamedTuple):
+    """``left`` and ``right`` products whose chosen factors are arguments z and -z of one op.
+
+    ``common`` are the factors of both, ``p`` and ``q`` complete each other to 1; each is None where it is 1.
+    """
+
+    z: Value
+    minus_z: Value
+    common: tuple[Factor, ...]
+    p: Value | None
+    q: Value | None
+
+
+def paired(builder: Builder, op: str, left: Product, right: Product) -> Pair | None:
+    """Find ``c*p*op(z)`` and ``c*q*op(-z)`` with ``p + q = 1`` in two products."""
+    for u in _applications(builder, op, left):
+        for v in _applications(builder, op, right):
+            z = Value(builder, builder.nodes[u.node].operands[0])
+            minus_z = Value(builder, builder.nodes[v.node].operands[0])
+            if z.aval.shape != minus_z.aval.shape or -z != minus_z:
+                continue
+            here, there = Counter(left.factors), Counter(right.factors)
+            here[u] -= 1
+            there[v] -= 1
+            shared = here & there
+            rest, other = here - shared, there - shared
+            common = _take(left.factors, shared)
+            found = _completed(builder, rest, other)
+            if found is not None:
+                return Pair(z, minus_z, common, *found)
+    return None
+
+
+def _applications(builder: Builder, op: str, product: Product) -> list[Factor]:
+    return [f for f in dict.fromkeys(product.factors) if not f.inverse and builder.nodes[f.node].op.name == op]
+
+
+def _take(factors: tuple[Factor, ...], chosen: Counter[Factor]) -> tuple[Factor, ...]:
+    """The chosen factors in their order."""
+    left = Counter(chosen)
+    taken = []
+    for factor in factors:
+        if left[factor] > 0:
+            left[factor] -= 1
+            taken.append(factor)
+    return tuple(taken)
+
+
+def _completed(
+    builder: Builder, rest: Counter[Factor], other: Counter[Factor]
+) -> tuple[Value | None, Value | None] | None:
+    """The one factor p or 1 left over on each side, where their sum is 1."""
+    if rest.total() > 1 or other.total() > 1 or any(f.inverse for f in (*rest, *other)):
+        return None
+    p = next((Value(builder, f.node) for f in rest), None)
+    q = next((Value(builder, f.node) for f in other), None)
+    if p is not None and q is not None:
+        return (p, q) if complements(builder, p, q) else None
+    single = p if p is not None else q
+    number = builder.scalar(single) if single is not None else None
+    return (p, q) if number is not None and number == 0 else None
+
+
+def complements(builder: Builder, p: Value, q: Value) -> bool:
+    """Whether ``p + q`` is 1 by construction: ``q`` is ``1 - p``, or both are constants."""
+    if p.aval.shape != q.aval.shape or p.aval.dtype != q.aval.dtype:
+        return _constants_complete(p, q)
+    for this, that in ((p, q), (q, p)):
+        node = that.node
+        if node.op is sub and node.operands[1] == this.id:
+            number = builder.scalar(Value(builder, node.operands[0]))
+            if number is not None and number == 1:
+                return True
+        if node.op is logical_not and node.operands[0] == this.id:
+            return True
+    if p.node.op is convert and q.node.op is convert:
+        return complements(builder, Value(builder, p.node.operands[0]), Value(builder, q.node.operands[0]))
+    return _constants_complete(p, q)
+
+
+def _constants_complete(p: Value, q: Value) -> bool:
+    a, b = p.node.params.get("value"), q.node.params.get("value")
+    if a is None or b is None or a.dtype.kind != "f" or a.dtype != b.dtype:
+        return False
+    try:
+        return bool(np.all(a + b == 1))
+    except ValueError:
+        return False
+
+
+def multiplied(value: Value, sign: int, factors: tuple[Factor, ...]) -> Value:
+    """``sign * factors * value`` at the shape of ``value``."""
+    builder, shape = value.builder, value.aval.shape
+    upper: Value | None = None
+    for factor in factors:
+        at_shape = broadcast(Value(builder, factor.node), shape)
+        if factor.inverse:
+            upper = (upper if upper is not None else builder.full(1.0, value.aval)) / at_shape
+        else:
+            upper = at_shape if upper is None else upper * at_shape
+    result = value if upper is None else upper * value
+    return result if sign > 0 else -result
