@@ -146,6 +146,7 @@ maximum = _elementwise(
     kinds="fiub",
     commutative=True,
     latex=r"\max\left({0}, {1}\right)",
+    text="max({0}, {1})",
 )
 minimum = _elementwise(
     "minimum",
@@ -155,6 +156,7 @@ minimum = _elementwise(
     kinds="fiub",
     commutative=True,
     latex=r"\min\left({0}, {1}\right)",
+    text="min({0}, {1})",
 )
 
 # Functions of one variable.
@@ -180,6 +182,7 @@ absolute = _elementwise(
     lambda c: [sign(c.operands[0])],
     kinds="fiu",
     latex=r"\left|{0}\right|",
+    text="|{0}|",
     keeps_weak=True,
 )
 sign: Op = _elementwise(
@@ -199,6 +202,7 @@ erf = _elementwise(
     kinds="f",
     captures=("scipy.special:erf",),
     latex=r"\operatorname{{erf}} {0}",
+    text="erf({0})",
 )
 
 
@@ -249,6 +253,7 @@ logistic: Op = _elementwise(
     loops=_loops_logistic,
     captures=("scipy.special:expit",),
     latex=r"\sigma\left({0}\right)",
+    text="σ({0})",
 )
 softplus = _elementwise(
     "softplus",
@@ -258,6 +263,7 @@ softplus = _elementwise(
     kinds="f",
     loops=_loops_softplus,
     latex=r"\log\left(1 + e^{{{0}}}\right)",
+    text="softplus({0})",
 )
 logistic_bce = _elementwise(
     "logistic_bce",
@@ -267,6 +273,7 @@ logistic_bce = _elementwise(
     kinds="f",
     loops=_loops_logistic_bce,
     latex=r"-\left[{1} \log \sigma\left({0}\right) + (1 - {1}) \log\left(1 - \sigma\left({0}\right)\right)\right]",
+    text="cross_entropy({1}, σ({0}))",
 )
 
 # Comparisons and logic.
