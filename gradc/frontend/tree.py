@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from gradc.errors import ArgumentError
+from gradc.ir.aval import Aval
 
 
 class TreeDef:
@@ -103,7 +104,7 @@ NONE = TreeDef(None)
 def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], TreeDef]:
     """The leaves of a pytree, left to right (dicts in insertion order), and its structure.
 
-    Whatever is not a container listed in this module is a leaf, and whatever ``is_leaf`` says is one.
+    Whatever is not a container listed in this module is a leaf (an Aval too), and whatever ``is_leaf`` says is one.
     Raises ArgumentError for a container that holds itself.
     """
     leaves: list[Any] = []
@@ -127,7 +128,7 @@ def _flatten(tree: Any, leaves: list[Any], is_leaf: Callable[[Any], bool] | None
         return TreeDef(kept, tuple(tree), tuple([_flatten(child, leaves, is_leaf) for child in tree.values()]))
     if isinstance(tree, tuple) and hasattr(kind, "_fields"):
         return TreeDef(kind, tuple(kind._fields), tuple([_flatten(child, leaves, is_leaf) for child in tree]))
-    if dataclasses.is_dataclass(kind):
+    if dataclasses.is_dataclass(kind) and not isinstance(tree, Aval):
         names = tuple([f.name for f in dataclasses.fields(kind) if hasattr(tree, f.name)])
         return TreeDef(kind, names, tuple([_flatten(getattr(tree, name), leaves, is_leaf) for name in names]))
     leaves.append(tree)

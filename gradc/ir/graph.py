@@ -171,9 +171,21 @@ class Builder:
         """Give a value the user's name; the first name stays."""
         self.tables.names.setdefault(value.id, name)
 
+    def kept(self, outputs: Sequence[Value]) -> list[int]:
+        """The ids that ``freeze`` keeps, in their new order: the inputs, then what the outputs need."""
+        nodes = self.nodes
+        needed = bytearray(len(nodes))
+        for value in outputs:
+            needed[value.id] = 1
+        for i in range(len(nodes) - 1, -1, -1):
+            if needed[i]:
+                for operand in nodes[i].operands:
+                    needed[operand] = 1
+        return [*self.inputs, *(i for i in range(len(nodes)) if needed[i] and nodes[i].op is not INPUT)]
+
     def freeze(self, outputs: Sequence[Value], output_names: Sequence[str] = ()) -> Graph:
         """The finished graph of the nodes that the outputs need, and all inputs."""
-        return _pruned(self, tuple(v.id for v in outputs), tuple(output_names))
+        return _pruned(self, outputs, tuple(output_names))
 
     def _append(self, op: Op, ids: tuple[int, ...], params: dict[str, Any], aval: Aval, constant: bool) -> Value:
         index = len(self.nodes)
@@ -310,16 +322,9 @@ def rebuild(graph: Graph, rewrite: Rewrite | None) -> Graph:
     return builder.freeze([image[i] for i in graph.outputs], graph.output_names)
 
 
-def _pruned(builder: Builder, outputs: tuple[int, ...], output_names: tuple[str, ...]) -> Graph:
+def _pruned(builder: Builder, outputs: Sequence[Value], output_names: tuple[str, ...]) -> Graph:
     nodes, tables = builder.nodes, builder.tables
-    needed = bytearray(len(nodes))
-    for i in (*outputs, *builder.inputs):
-        needed[i] = 1
-    for i in range(len(nodes) - 1, -1, -1):
-        if needed[i]:
-            for operand in nodes[i].operands:
-                needed[operand] = 1
-    order = [*builder.inputs, *(i for i in range(len(nodes)) if needed[i] and nodes[i].op is not INPUT)]
+    order = builder.kept(outputs)
     image = {old: new for new, old in enumerate(order)}
     kept = tuple(
         Node(new, n.op, tuple([image[i] for i in n.operands]), n.params, n.aval)
@@ -328,7 +333,7 @@ def _pruned(builder: Builder, outputs: tuple[int, ...], output_names: tuple[str,
     return Graph(
         nodes=kept,
         inputs=tuple(range(len(builder.inputs))),
-        outputs=tuple(image[i] for i in outputs),
+        outputs=tuple(image[v.id] for v in outputs),
         output_names=output_names or tuple(f"out{k}" for k in range(len(outputs))),
         names={image[i]: name for i, name in tables.names.items() if i in image},
         origins={image[i]: o for i, o in tables.origins.items() if i in image},

@@ -1,0 +1,189 @@
+"""NEP 18: NumPy's functions on traced arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from gradc.errors import TraceError
+from gradc.frontend import ufuncs
+from gradc.frontend.numpy_api import promote
+from gradc.frontend.numpy_api.registry import lookup
+from gradc.frontend.session import Session, TracedBase
+from gradc.ir.aval import Aval
+from gradc.ir.graph import Value
+from gradc.ops.shape import broadcast
+
+VIEWS: Final = frozenset(
+    {
+        np.transpose, np.matrix_transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.reshape, np.ravel, np.squeeze,
+        np.expand_dims, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.flip, np.fliplr, np.flipud,
+        np.rot90, np.broadcast_to, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.diagonal, np.diag, np.real, np.imag,
+    }
+)  # fmt: skip
+"""Functions whose results share memory with their first argument, always or where the layout allows it."""
+
+GIVE_ARRAYS: Final = frozenset(
+    {
+        np.where, np.select, np.copy, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.concatenate, np.stack,
+        np.transpose, np.reshape, np.squeeze, np.broadcast_to,
+    }
+)  # fmt: skip
+"""Functions that give an array, not a number, where the result has no axes."""
+
+
+def viewed(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The traced array that the function's results are views of, or None."""
+    if function not in VIEWS or not args or not isinstance(args[0], TracedBase):
+        return None
+    return args[0]
+
+
+def apply(session: Session, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What ``function(*args, **kwargs)`` gives: a Value, a list or tuple of them, or something plain.
+
+    Raises TraceError for a function that is not supported on traced values.
+    """
+    own = _OWN.get(function)
+    if own is not None:
+        return own(session, *args, **kwargs)
+    record = lookup(function)
+    if record is None:
+        return _unsupported(session, function, args, kwargs)
+    given = dict(kwargs)
+    out = given.pop("out", None)
+    if out is None:
+        return record.call(session.lift, _without_out(function, args), given)
+    return ufuncs.written(out, record.call(session.lift, args, given), record.name)
+
+
+def _without_out(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return args
+
+
+def _unsupported(session: Session, function: Any, args: Any, kwargs: Any) -> Any:
+    name = f"{function.__module__.replace('numpy', 'np')}.{function.__name__}"
+    if any(isinstance(x, np.ndarray) for x in args[:1]) and function in _WRITERS:
+        ufuncs.written(args[0], None, name)
+    if function not in _WRITERS:
+        found = ufuncs.evaluated(session, function, args, kwargs)
+        if found is not None:
+            return _lifted(session, found)
+    raise TraceError(f"{name} is not supported on traced arrays; write it with the operators and functions that are")
+
+
+def _lifted(session: Session, found: Any) -> Any:
+    if isinstance(found, (np.ndarray, np.generic)) and found.dtype != object:
+        return session.lift(found)
+    if type(found) in (tuple, list):
+        return type(found)([_lifted(session, item) for item in found])
+    return found
+
+
+# What concerns memory, shapes and types, and not values.
+
+
+def _copyto(session: Session, dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    target = dst if isinstance(dst, TracedBase) else ufuncs.written(dst, None, "np.copyto")
+    value = session.lift(src)
+    if where is not True:
+        selecting = lookup(np.where)
+        assert selecting is not None
+        value = selecting.call(session.lift, (where, value, target), {})
+    target.assign(broadcast(value, target.shape))
+
+
+def _put(session: Session, a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
+    target = a if isinstance(a, TracedBase) else ufuncs.written(a, None, "np.put")
+    if mode != "raise" or target.ndim != 1:  # type: ignore[attr-defined]
+        raise TraceError("np.put: only 1-d arrays with mode='raise' are supported on traced arrays; write a[i] = v")
+    target[ind] = v  # type: ignore[index]
+
+
+def _fill_like(number: float) -> Callable[..., Value]:
+    def like(session: Session, a: Any, dtype: Any = None, order: str = "K", subok: bool = True, *, shape: Any = None) -> Value:
+        return _full_like(session, a, number, dtype, order, subok, shape=shape)
+
+    return like
+
+
+def _full_like(
+    session: Session,
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    *,
+    shape: Any = None,
+    device: Any = None,
+) -> Value:
+    aval = session.lift(a).aval
+    wanted = aval.shape if shape is None else shape_of(shape)
+    kind = np.dtype(aval.dtype if dtype is None else dtype)
+    return broadcast(promote.astype(session.lift(fill_value), kind), wanted)
+
+
+def shape_of(shape: Any) -> tuple[Any, ...]:
+    """A shape as functions take it, a size or a sequence of sizes, as a tuple; symbolic sizes stay."""
+    sizes = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
+    return tuple([int(d) if hasattr(d, "__index__") and not _is_symbolic(d) else d for d in sizes])
+
+
+def _is_symbolic(d: Any) -> bool:
+    return type(d).__name__ == "SymbolicDim"
+
+
+def _copy(session: Session, a: Any, order: str = "K", subok: bool = False) -> Any:
+    return session.lift(a)
+
+
+def _aval(session: Session, x: Any) -> Aval:
+    return session.lift(x).aval
+
+
+def _result_type(session: Session, *given: Any) -> np.dtype:
+    values = [x if isinstance(x, (np.dtype, type, str)) else session.lift(x) for x in given]
+    markers = [promote.marker(x) if isinstance(x, Value) else np.dtype(x) for x in values]
+    return np.result_type(*[m(0) if isinstance(m, type) else m for m in markers])
+
+
+def _size(session: Session, a: Any, axis: Any = None) -> Any:
+    aval = _aval(session, a)
+    return aval.size if axis is None else aval.shape[axis]
+
+
+def _aliases(session: Session, a: Any, b: Any, *rest: Any, **keywords: Any) -> bool:
+    return isinstance(a, TracedBase) and isinstance(b, TracedBase) and a.storage is b.storage  # type: ignore[attr-defined]
+
+
+_WRITERS: Final = frozenset({np.place, np.putmask, np.fill_diagonal, np.put_along_axis})
+
+_OWN: Final[dict[Any, Callable[..., Any]]] = {
+    np.copyto: _copyto,
+    np.put: _put,
+    np.zeros_like: _fill_like(0),
+    np.ones_like: _fill_like(1),
+    np.full_like: _full_like,
+    np.empty_like: _fill_like(0),
+    np.copy: _copy,
+    np.shape: lambda session, a: _aval(session, a).shape,
+    np.ndim: lambda session, a: _aval(session, a).ndim,
+    np.size: _size,
+    np.result_type: _result_type,
+    np.iscomplexobj: lambda session, x: _aval(session, x).dtype.kind == "c",
+    np.isrealobj: lambda session, x: _aval(session, x).dtype.kind != "c",
+    np.shares_memory: _aliases,
+    np.may_share_memory: _aliases,
+}
+
+
+def traced_among(args: Any) -> Iterator[TracedBase]:
+    """The traced arrays in nested sequences."""
+    for x in args:
+        if isinstance(x, TracedBase):
+            yield x
+        elif type(x) in (list, tuple):
+            yield from traced_among(x)

@@ -1,0 +1,249 @@
+"""A trace in progress: its builder, what it captured, which numbers became static, and its place among other traces."""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+
+from gradc.errors import DtypeError, GradcError, ShapeError, TraceError
+from gradc.frontend.bytecode import origin_of
+from gradc.frontend.frames import user_frame
+from gradc.frontend.names import Recorder
+from gradc.frontend.numpy_api import promote
+from gradc.ir.aval import SymbolicDim, aval_of
+from gradc.ir.graph import INPUT, Builder, Value
+from gradc.ops.shape import concatenate, dim_value, reshaped
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+CURRENT: Final[ContextVar[Session | None]] = ContextVar("gradc_trace", default=None)
+
+_ESCAPED: Final = (
+    "a value of a trace that has ended is used; traced values live only while their function is traced, "
+    "so return them from the function instead of keeping them"
+)
+
+
+class Traced(Protocol):
+    """What a session needs of a Tracer."""
+
+    session: Session
+
+    def current(self) -> Value:
+        """The value it stands for now."""
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """The state of one trace. Nodes go to ``builder``; ``parent`` is the trace around this one.
+
+    ``known`` holds the Python numbers behind inputs, ``guards`` those that became static because Python needed them,
+    ``sources`` the values of outer traces behind inputs, the last of them (``captured``) met while tracing.
+    """
+
+    parent: Session | None
+    builder: Builder = field(default_factory=Builder)
+    recorder: Recorder = field(init=False)
+    ended: bool = False
+    known: dict[int, int] = field(default_factory=dict)
+    guards: dict[int, int] = field(default_factory=dict)
+    sources: dict[int, Traced] = field(default_factory=dict)
+    captured: dict[tuple[int, int], Value] = field(default_factory=dict)
+    capture_order: list[Traced] = field(default_factory=list)
+    constants: dict[int, str] = field(default_factory=dict)
+    _numbers: dict[tuple[type, Any], Value] = field(default_factory=dict)
+    _evaluated: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.recorder = Recorder(self.builder, self._identify)
+
+    def _identify(self, x: object) -> int | None:
+        return x.node() if isinstance(x, TracedBase) and x.session is self else None  # type: ignore[attr-defined]
+
+    def lift(self, x: Any, role: str = "") -> Value:
+        """``x`` as a Value of this trace: traced values, arrays, numbers, and sequences of them.
+
+        Raises DtypeError for anything else, TraceError for a value of a trace that has ended.
+        """
+        kind = type(x)
+        if kind in (float, int, bool, complex):
+            return self._number(kind, x)
+        if isinstance(x, TracedBase):
+            return self._of_tracer(x)
+        if kind is np.ndarray or isinstance(x, (np.generic, np.memmap)):
+            return self._constant(x)
+        if kind is Value:
+            return x  # type: ignore[no-any-return]
+        if isinstance(x, SymbolicDim):
+            return self.builder.apply(dim_value, dim=x, dtype=np.dtype(np.int64))
+        if kind in (list, tuple):
+            return self._sequence(x, role)
+        what = f"{role}: " if role else ""
+        raise DtypeError(f"{what}{_article(kind.__name__)} is neither an array nor a number")
+
+    def _number(self, kind: type, x: Any) -> Value:
+        key = (kind, x)
+        # 0.0 and -0.0 are equal as keys, and NaN is not equal to itself: these take the slow way.
+        found = self._numbers.get(key) if x else None
+        if found is None:
+            if kind is int and not -(2**63) <= x < 2**63:
+                raise DtypeError(f"the integer {x} does not fit into i64")
+            found = self.builder.constant(x, weak=kind is not bool)
+            self._numbers[key] = found
+        return found
+
+    def _constant(self, x: Any) -> Value:
+        aval_of(x)
+        value = self.builder.constant(np.asarray(x, x.dtype.newbyteorder("=")))
+        if np.ndim(x) and value.id not in self.constants:
+            self.constants[value.id] = self._name_of(x)
+        return value
+
+    def _sequence(self, x: Any, role: str) -> Value:
+        if not _holds_traced(x):
+            return self._constant(np.asarray(x))
+        parts = [self.lift(item, role) for item in x]
+        shape = parts[0].aval.shape
+        for part in parts:
+            if part.aval.shape != shape:
+                raise ShapeError(f"an array of {parts[0].aval} and {part.aval} would be ragged; make their shapes equal")
+        dtype = np.result_type(*[part.aval.dtype for part in parts])
+        rows = [reshaped(promote.astype(part, dtype), (1, *shape)) for part in parts]
+        return rows[0] if len(rows) == 1 else self.builder.apply(concatenate, *rows, axis=0)
+
+    def _of_tracer(self, x: Any) -> Value:
+        if x.session is self:
+            return x.current()
+        ancestor = self.parent
+        while ancestor is not None and ancestor is not x.session:
+            ancestor = ancestor.parent
+        if ancestor is None:
+            raise TraceError(_ESCAPED)
+        outer = x.current()
+        key = (id(x.session), outer.id)
+        value = self.captured.get(key)
+        if value is None:
+            value = self.builder.input(f"captured{len(self.capture_order)}", outer.aval)
+            self.captured[key] = value
+            kept = x.frozen()
+            self.capture_order.append(kept)
+            self.sources[value.id] = kept
+        return value
+
+    def _name_of(self, x: object) -> str:
+        """What the user's code calls an array, if it does."""
+        frame: FrameType | None = user_frame(sys._getframe(2), self.recorder.root)
+        while frame is not None:
+            for variables in (frame.f_locals, frame.f_globals):
+                for name, content in variables.items():
+                    if content is x:
+                        return str(name)
+            frame = user_frame(frame.f_back, self.recorder.root)
+        return ""
+
+    def concrete(self, value: Value) -> np.ndarray | None:
+        """The array behind a value that depends on constants and on Python integers alone; those become static.
+
+        None for a value that depends on anything else. The integers are guarded from then on, here and in the
+        traces around.
+        """
+        known = self._evaluated
+        if value.id in known:
+            return known[value.id]
+        nodes = self.builder.nodes
+        pending, order = [value.id], list[int]()
+        seen: set[int] = set()
+        used: list[int] = []
+        while pending:
+            index = pending.pop()
+            if index in seen or index in known:
+                continue
+            seen.add(index)
+            order.append(index)
+            node = nodes[index]
+            if node.op is INPUT:
+                if index not in self.known and not self._knows_source(index):
+                    return None
+                used.append(index)
+            elif node.op is dim_value:
+                return None
+            pending += node.operands
+        for index in used:
+            known[index] = self._guard(index)
+        with np.errstate(all="ignore"):
+            for index in sorted(order):
+                node = nodes[index]
+                if node.op is not INPUT:
+                    result = np.asarray(node.op.evaluate(*[known[i] for i in node.operands], **node.params))
+                    known[index] = result if result.dtype == node.aval.dtype else result.astype(node.aval.dtype)
+        return known[value.id]
+
+    def _knows_source(self, index: int) -> bool:
+        source = self.sources.get(index)
+        return source is not None and source.session.concrete(source.current()) is not None
+
+    def _guard(self, index: int) -> np.ndarray:
+        number = self.known.get(index)
+        if number is not None:
+            self.guards[index] = number
+            return np.asarray(number)
+        source = self.sources[index]
+        array = source.session.concrete(source.current())
+        assert array is not None
+        return array
+
+    def line(self) -> str:
+        """The user's line that is running: ``model.py:12: h = x @ w``."""
+        return line_text(user_frame(sys._getframe(1), self.recorder.root))
+
+    def located(self, error: GradcError) -> GradcError:
+        """The error with the user's line, if it has none yet."""
+        return error if error.line else type(error)(str(error), line=self.line())
+
+
+class TracedBase:
+    """What every Tracer is; lets the session recognise one."""
+
+    __slots__ = ()
+
+
+def current_session() -> Session | None:
+    """The trace that this thread is in."""
+    return CURRENT.get()
+
+
+def line_text(frame: FrameType | None) -> str:
+    """A frame's line as messages show it."""
+    if frame is None:
+        return ""
+    origin = origin_of(frame.f_code, frame.f_lineno, frame.f_globals)
+    return f"{origin}: {origin.text}" if origin.text else str(origin)
+
+
+def refuse(message: str) -> TraceError:
+    """A TraceError at the user's line that is running."""
+    return TraceError(message, line=line_text(user_frame(sys._getframe(1))))
+
+
+def require_session() -> Session:
+    """The trace that this thread is in. Raises TraceError outside of one, where traced values cannot be used."""
+    session = CURRENT.get()
+    if session is None:
+        raise refuse(_ESCAPED)
+    return session
+
+
+def _holds_traced(x: Any) -> bool:
+    if type(x) in (list, tuple):
+        return any([_holds_traced(item) for item in x])
+    return isinstance(x, (TracedBase, SymbolicDim))
+
+
+def _article(noun: str) -> str:
+    return f"an {noun}" if noun[:1].lower() in "aeiou" else f"a {noun}"
+

@@ -1,0 +1,126 @@
+"""In-place code on immutable values: a storage is a memory with versions, a view is a path of steps into it.
+
+A path is read off the graph: the chain of slice, reshape and transpose nodes between the array that a function was
+given and the view that it returned. Reading applies the steps to the storage's newest value; writing undoes them,
+last first, and gives the storage a new value. So every array that shares memory sees every write.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from gradc.frontend.session import refuse
+from gradc.ir.aval import Aval
+from gradc.ir.graph import Builder, Value
+from gradc.ir.op import Op
+from gradc.ops.shape import broadcast_to, inverse_permutation, reshape, slice_, transpose, update_slice
+
+_VIEW_OPS: Final = (slice_, reshape, transpose, broadcast_to)
+
+
+class Step(NamedTuple):
+    """One step of a view: an op that rearranges, and what it was applied to."""
+
+    op: Op
+    params: dict[str, Any]
+    source: Aval
+
+    def read(self, base: Value) -> Value:
+        """The view of ``base``."""
+        return base.builder.apply(self.op, base, **self.params)
+
+    def write(self, base: Value, value: Value) -> Value:
+        """``base`` with its view replaced by ``value``."""
+        if self.op is slice_:
+            return update_slice(base, value, starts=self.params["starts"], steps=self.params["steps"], mode="set")
+        if self.op is reshape:
+            return reshape(value, shape=self.source.shape)
+        if self.op is transpose:
+            return transpose(value, axes=inverse_permutation(self.params["axes"]))
+        raise refuse("the result of np.broadcast_to is read-only, as in NumPy; write into a copy of it: x.copy()")
+
+
+Path = tuple[Step, ...]
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Storage:
+    """A memory: its newest value and how often it was written.
+
+    ``refusal`` says why it must not be written (empty where it may). ``contiguous`` is True where its layout is known
+    to be C order. ``unsure`` are other storages that NumPy may or may not have kept in the same memory, depending on a
+    layout that a trace does not know. ``name`` is the user's, with the depth of the frame that gave it.
+    """
+
+    value: Value
+    refusal: str = ""
+    contiguous: bool = False
+    version: int = 0
+    name: tuple[int, str] | None = None
+    unsure: list[weakref.ref[Storage]] = field(default_factory=list)
+
+    def link(self, other: Storage) -> None:
+        """Note that the two may share memory."""
+        self.unsure.append(weakref.ref(other))
+        other.unsure.append(weakref.ref(self))
+        self.refusal = self.refusal or other.refusal
+
+    def write(self, path: Path, value: Value) -> None:
+        """Replace the view at ``path``. Raises TraceError where NumPy's meaning cannot be kept."""
+        if self.refusal:
+            raise refuse(self.refusal)
+        if any(other() is not None for other in self.unsure):
+            raise refuse(
+                "this writes into an array that may share memory with another one that is still in use, depending on "
+                "their layout; copy one of them first: x = x.copy()"
+            )
+        bases = [self.value]
+        for step in path[:-1]:
+            bases.append(step.read(bases[-1]))
+        for step, base in zip(reversed(path), reversed(bases), strict=False):
+            value = step.write(base, value)
+        self.value = value
+        self.version += 1
+
+    def read(self, path: Path) -> Value:
+        """The newest value of the view at ``path``."""
+        value = self.value
+        for step in path:
+            value = step.read(value)
+        return value
+
+    def shares(self, path: Path) -> bool:
+        """Whether NumPy is sure to give a view for ``path``, whose reshapes depend on the layout."""
+        if self.refusal or not any(step.op is reshape for step in path):
+            return True
+        if all(_adds_or_drops_ones(step) for step in path if step.op is reshape):
+            return True
+        shape = path[0].source.shape
+        if not self.contiguous or not all(isinstance(d, int) for d in shape):
+            return False
+        memory = np.empty([int(d) for d in shape], np.bool_)
+        view: Any = memory
+        for step in path:
+            view = step.op.evaluate(view, **step.params)
+        return bool(np.may_share_memory(memory, view)) or memory.size == 0
+
+
+def _adds_or_drops_ones(step: Step) -> bool:
+    """Whether a reshape keeps all axes but those of size 1, which is a view in every layout."""
+    return [d for d in step.source.shape if d != 1] == [d for d in step.params["shape"] if d != 1]
+
+
+def path_between(builder: Builder, base: int, view: int) -> Path | None:
+    """The steps from node ``base`` to node ``view``; None where there is anything but rearranging between them."""
+    steps: list[Step] = []
+    while view != base:
+        node = builder.nodes[view]
+        if node.op not in _VIEW_OPS:
+            return None
+        view = node.operands[0]
+        steps.append(Step(node.op, node.params, builder.nodes[view].aval))
+    return tuple(reversed(steps))

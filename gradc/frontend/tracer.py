@@ -1,0 +1,320 @@
+"""The traced array: what the user's function receives in place of its arrays and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+
+from gradc.errors import DtypeError, GradcError, ShapeError
+from gradc.frontend import arrayfunctions, ufuncs
+from gradc.frontend.bytecode import Site
+from gradc.frontend.methods import ArrayMethods
+from gradc.frontend.numpy_api import indexing, promote
+from gradc.frontend.numpy_api.operators import OPERATORS
+from gradc.frontend.operators import ArrayOperators
+from gradc.frontend.session import Session, TracedBase, refuse, require_session
+from gradc.frontend.storage import Path, Storage, path_between
+from gradc.ir.aval import Aval, Dim, shape_text
+from gradc.ir.graph import Value
+
+_FOREIGN: Final = (
+    "this writes into an array of the function around this one; copy it first: x = x.copy(), or return the new array"
+)
+
+
+class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
+    """An array or a Python number while its function is traced.
+
+    It is a view at ``path`` into ``storage``; the path is empty for an array with memory of its own. ``scalar`` marks
+    what NumPy gives as a number, not an array: it is immutable, and ``s += 1`` makes a new one.
+    """
+
+    __array_priority__: ClassVar[float] = 1000.0
+    __slots__ = ("__weakref__", "_seen", "_value", "path", "scalar", "session", "storage")
+    __hash__: ClassVar[None]  # type: ignore[assignment]
+
+    def __init__(self, session: Session, storage: Storage, path: Path = (), *, scalar: bool = False) -> None:
+        self.session = session
+        self.storage = storage
+        self.path = path
+        self.scalar = scalar
+        self._seen = -1
+        self._value: Value | None = None
+
+    # What it stands for
+
+    def current(self) -> Value:
+        """The value it stands for now, writes through any view included."""
+        storage = self.storage
+        if not self.path:
+            return storage.value
+        if self._value is None or self._seen != storage.version:
+            self._value, self._seen = storage.read(self.path), storage.version
+        return self._value
+
+    def node(self) -> int | None:
+        """The id of its node, where that is known without making new ones."""
+        if not self.path:
+            return self.storage.value.id
+        return self._value.id if self._value is not None and self._seen == self.storage.version else None
+
+    def frozen(self) -> Tracer:
+        """Its present value, as an array of its own."""
+        return Tracer(self.session, Storage(self.current()), scalar=self.scalar)
+
+    @property
+    def aval(self) -> Aval:
+        """Its abstract value."""
+        return self.current().aval
+
+    @property
+    def shape(self) -> tuple[Dim, ...]:
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.aval.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.aval.ndim
+
+    @property
+    def size(self) -> Dim:
+        return self.aval.size
+
+    @property
+    def itemsize(self) -> int:
+        return self.aval.dtype.itemsize
+
+    @property
+    def nbytes(self) -> Dim:
+        return self.aval.size * self.aval.dtype.itemsize
+
+    # NumPy's protocols
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        return perform(lambda session: ufuncs.apply(session, ufunc, method, inputs, keywords))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        base = arrayfunctions.viewed(function, args, kwargs)
+        return perform(
+            lambda session: arrayfunctions.apply(session, function, args, kwargs),
+            base=base,
+            array=function in arrayfunctions.GIVE_ARRAYS,
+        )
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        array = self.constant()
+        if array is None:
+            raise refuse(
+                "a traced value is needed as a plain array here, which has no value while tracing; use NumPy functions, "
+                "and write only into arrays that the function makes, such as np.zeros(n) or np.array(x)"
+            )
+        return array if dtype is None else array.astype(dtype)
+
+    # Where Python needs a number
+
+    def constant(self) -> np.ndarray | None:
+        """The array, read-only, where it depends on constants and Python integers alone; else None.
+
+        Python integers become static by it.
+        """
+        array = self.session.concrete(self.current())
+        if array is None:
+            return None
+        array = array.view()
+        array.setflags(write=False)
+        return array
+
+    def _known(self, what: str, remedy: str = "compute with NumPy functions and let the value stay an array") -> Any:
+        array = self.constant()
+        if array is None:
+            raise refuse(f"{what} needs the number behind a traced {self.aval}, which is not known while tracing; {remedy}")
+        return array
+
+    def __bool__(self) -> bool:
+        remedy = "use np.where(condition, a, b), np.maximum or np.minimum, which keep both branches"
+        return bool(self._known("a truth value (if, while, and, or, not)", remedy))
+
+    def __float__(self) -> float:
+        return float(self._known("float() or a function of math", "use NumPy's function: np.exp, np.sqrt, ..."))
+
+    def __int__(self) -> int:
+        return int(self._known("int()", "use x.astype(int), or pass the number as a Python int, which becomes static"))
+
+    def __complex__(self) -> complex:
+        return complex(self._known("complex()"))
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.ndim:
+            raise refuse(f"Python needs an integer here and gets a traced {self.aval}; pass it as a Python int")
+        remedy = "pass it as a Python int, which becomes static, or index an array with np.array([i])"
+        return int(self._known("a size, an axis, a range or a list's index", remedy))
+
+    def __len__(self) -> int:
+        shape = self.shape
+        if not shape:
+            raise refuse("a number has no len(); its shape is ()")
+        if not isinstance(shape[0], int):
+            raise refuse(f"len() needs a fixed size and this array has {shape_text(shape)}; use x.shape[0]")
+        return shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise refuse("a number cannot be iterated over; its shape is ()")
+        return iter([self[k] for k in range(len(self))])
+
+    def __contains__(self, item: object) -> bool:
+        raise refuse("`in` needs the numbers behind a traced array; use np.any(x == item), which stays traced")
+
+    # Indexing and writing
+
+    def __getitem__(self, index: Any) -> Any:
+        return perform(lambda session: indexing.getitem(session.lift(self), index, session.lift), base=self, index=True)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(value, Tracer) and value.storage is self.storage and value.path:
+            part = self[index]
+            if isinstance(part, Tracer) and part.storage is self.storage and part.path == value.path:
+                return  # `buf[i] += x` writes into the view, and then the view into its own place
+        self.change(lambda session: indexing.setitem(self.current(), index, value, session.lift))
+
+    def add_at(self, index: Any, value: Any) -> None:
+        """``np.add.at(self, index, value)``: repeated indices add each of theirs."""
+        self.change(lambda session: indexing.setitem(self.current(), index, value, session.lift, mode="add"))
+
+    def change(self, make: Callable[[Session], Value]) -> None:
+        """Write what ``make`` gives as the new value of the whole array."""
+        session = require_session()
+        session.recorder.enter()
+        try:
+            if self.scalar:
+                raise refuse("a NumPy number cannot be written into; make an array of it first: x = np.array(x)")
+            if session is not self.session:
+                session.lift(self)
+                raise refuse(_FOREIGN)
+            value = make(session)
+            self.storage.write(self.path, value)
+        except GradcError as error:
+            raise session.located(error) from None
+        self._value, self._seen = value, self.storage.version
+        if self.storage.name is not None:
+            session.recorder.give(self.storage.value.id, *self.storage.name)
+
+    def assign(self, result: Any) -> None:
+        """Write a result over the whole array, as ``out=`` and ``+=`` do: its shape must be the array's own."""
+
+        def make(session: Session) -> Value:
+            value, aval = session.lift(result), self.aval
+            if value.aval.dtype != aval.dtype:
+                if not value.aval.weak and not np.can_cast(value.aval.dtype, aval.dtype, "same_kind"):
+                    raise DtypeError(f"a result {value.aval} cannot be written into {aval}; convert it with astype first")
+                value = promote.astype(value, aval.dtype)
+            if value.aval.shape != aval.shape:
+                raise ShapeError(f"a result {value.aval} does not fit the array {aval} that it is written into")
+            return value
+
+        self.change(make)
+
+    # Operators
+
+    def _operate(self, name: str, *operands: Any) -> Any:
+        session = require_session()
+        recorder = session.recorder
+        site = recorder.enter()
+        try:
+            value = OPERATORS[name](*[session.lift(x) for x in operands])
+        except GradcError as error:
+            raise session.located(error) from None
+        made = Tracer(session, Storage(value), scalar=not value.aval.shape)
+        if site.targets:
+            made.storage.name = recorder.name(site, (value.id,))
+        return made
+
+    def _update(self, name: str, other: Any) -> Self:
+        """``x += other``: writes into the array, or makes a new number of a number."""
+        if self.scalar:
+            return self._operate(name, self, other)  # type: ignore[no-any-return]
+        self.assign(self._operate(name, self, other))
+        self.named(self.session.recorder.enter())
+        return self
+
+    def named(self, site: Site) -> None:
+        """Take the name that the instruction at ``site`` stores it under."""
+        node = self.node()
+        if node is not None and site.targets:
+            given = self.session.recorder.name(site, (node,))
+            if not self.path:
+                self.storage.name = given or self.storage.name
+
+    # Copies and conversions
+
+    def copy(self, order: str = "C") -> Tracer:
+        made: Tracer = perform(lambda session: session.lift(self), array=True)
+        made.storage.contiguous = order == "C"
+        return made
+
+    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+        wanted = np.dtype(dtype)
+        if not np.can_cast(self.dtype, wanted, casting):  # type: ignore[arg-type]
+            raise refuse(f"{self.aval} cannot be cast to {wanted} under the rule {casting!r}")
+        if not copy and self.dtype == wanted:
+            return self
+        return perform(lambda session: promote.astype(session.lift(self), wanted), array=not self.scalar)
+
+    def __repr__(self) -> str:
+        return f"<traced {self.aval}>" if not self.session.ended else "<a traced value of a trace that has ended>"
+
+    def __format__(self, specification: str) -> str:
+        return format(self._known("formatting").item(), specification) if specification else repr(self)
+
+
+def perform(
+    make: Callable[[Session], Any],
+    *,
+    base: Tracer | None = None,
+    array: bool = False,
+    index: bool = False,
+) -> Any:
+    """What ``make`` gives in the present trace, as traced arrays with the user's names; errors get the user's line.
+
+    ``base`` is the array that results are views of where they only rearrange it. ``array`` says that a result
+    without axes is an array all the same; ``index``, that it is a number if it has no axes.
+    """
+    session = require_session()
+    recorder = session.recorder
+    site = recorder.enter()
+    try:
+        result = make(session)
+    except GradcError as error:
+        raise session.located(error) from None
+    if isinstance(result, Value):
+        made = _wrap(session, result, base, array, index)
+        made.named(site)
+        return made
+    if type(result) in (tuple, list):
+        wrapped = [_wrap(session, r, base, array, index) if isinstance(r, Value) else r for r in result]
+        nodes = [r.node() for r in wrapped if isinstance(r, Tracer)]
+        if site.targets and len(nodes) == len(wrapped):
+            recorder.name(site, nodes)
+        return type(result)(wrapped)
+    return result
+
+
+def _wrap(session: Session, value: Value, base: Tracer | None, array: bool, index: bool) -> Tracer:
+    if base is None or base.scalar or (index and not value.aval.shape):
+        return Tracer(session, Storage(value), scalar=not value.aval.shape and not array)
+    path = path_between(session.builder, session.lift(base).id, value.id)
+    if base.session is not session:
+        return Tracer(session, Storage(value, refusal=_FOREIGN))
+    if path is not None and base.storage.shares(base.path + path):
+        made = Tracer(session, base.storage, base.path + path)
+        made._value, made._seen = value, base.storage.version
+        return made
+    storage = Storage(value)
+    if path is not None or not index:
+        storage.link(base.storage)
+    return Tracer(session, storage)

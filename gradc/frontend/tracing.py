@@ -1,0 +1,225 @@
+"""Tracing: a plain NumPy function, called once with traced arrays, becomes a graph.
+
+Traces nest. Each has a builder of its own with inputs of its own, so that the gradient inside
+``grad(lambda w: w * x)(x)`` does not take ``w`` for the ``x`` around it. What an inner trace uses of an outer one
+becomes an input of the inner graph, after those of its arguments: ``Trace.captures`` are the outer values to feed it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import ArgumentError, DtypeError, GradcError
+from gradc.frontend.intercept import intercepted
+from gradc.frontend.names import Call, Recorder
+from gradc.frontend.session import CURRENT, Session, TracedBase, current_session
+from gradc.frontend.storage import Storage
+from gradc.frontend.tracer import Tracer, perform
+from gradc.frontend.tree import TreeDef, flatten
+from gradc.ir.aval import Aval, aval_of
+from gradc.ir.graph import Graph, Value
+
+_STATIC = (bool, str, bytes, type(None), type(Ellipsis), slice, np.dtype, type)
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """A function as a graph, as written.
+
+    ``graph`` has one input for each leaf of the arguments that is not static, in their order, then one for each of
+    ``captures``; its outputs are the leaves of ``out_tree``. ``guards`` maps positions of inputs to the Python
+    integers that became static: for other values the function has to be traced again. ``constants`` are the nodes of
+    arrays from outside, with the name the user's code has for them. ``inner_names`` are names that helpers gave to
+    values which have none further out, and ``calls`` the calls of helpers, outermost first.
+    """
+
+    graph: Graph
+    in_tree: TreeDef
+    out_tree: TreeDef
+    input_paths: tuple[str, ...]
+    guards: Mapping[int, int]
+    captures: tuple[Tracer, ...]
+    constants: Mapping[int, str]
+    inner_names: Mapping[int, str]
+    calls: tuple[Call, ...]
+
+
+def trace(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Trace:
+    """Call ``function`` with traced arrays for the arrays and numbers among its arguments, and record what it does.
+
+    Leaves of the arguments, which are pytrees, are arrays, numbers, abstract values (``gradc.aval("f64[batch,3]")``),
+    traced values of a trace around this one, or static: bools, strings, None, callables. Raises ArgumentError naming
+    the path of a leaf that is none of these, TraceError where NumPy's meaning cannot be kept.
+    """
+    named = {} if kwargs is None else dict(kwargs)
+    leaves, in_tree = flatten((tuple(args), named))
+    paths = _paths(function, args, named)
+    session = Session(current_session())
+    traced, input_paths = [], []
+    for leaf, path in zip(leaves, paths, strict=True):
+        if is_static(leaf, path):
+            traced.append(leaf)
+        else:
+            traced.append(_input(session, leaf, path))
+            input_paths.append(path)
+    arguments, keywords = in_tree.unflatten(traced)
+    returned = _run(session, function, arguments, keywords)
+    return _finished(session, returned, in_tree, tuple(input_paths))
+
+
+def is_static(leaf: Any, path: str = "") -> bool:
+    """Whether a leaf of the arguments is part of the signature: a bool, a string, a callable, a dtype.
+
+    False for arrays, numbers, abstract and traced values. Raises ArgumentError for anything else.
+    """
+    if isinstance(leaf, (TracedBase, Aval)):
+        return False
+    if isinstance(leaf, _STATIC) or (callable(leaf) and not isinstance(leaf, np.generic)):
+        return True
+    try:
+        aval_of(leaf)
+    except DtypeError as error:
+        what = f"argument {path}: " if path else ""
+        raise ArgumentError(
+            f"{what}{error}; arguments are arrays, numbers, and containers of them "
+            "(dict, list, tuple, namedtuple, dataclass)"
+        ) from None
+    return False
+
+
+def current_trace() -> Session | None:
+    """The trace that this thread is in, or None."""
+    return current_session()
+
+
+def lift(x: Any) -> Value:
+    """``x`` (traced value, array, number) as a Value of the present trace. Raises TraceError outside of one."""
+    return _present().lift(x)
+
+
+def wrap(value: Value) -> Tracer:
+    """A Value of the present trace as a traced array."""
+    return Tracer(_present(), Storage(value), scalar=not value.aval.shape)
+
+
+def inline(graph: Graph, inputs: Sequence[Any]) -> list[Tracer]:
+    """Make the nodes of ``graph`` again in the present trace, from traced values, arrays or numbers.
+
+    Gives one traced array for each output. Raises TraceError outside of a trace.
+    """
+
+    def make(session: Session) -> list[Value]:
+        lifted = [session.lift(x) for x in inputs]
+        return graph.replay(session.builder, [_fitted(v, a) for v, a in zip(lifted, graph.input_avals, strict=True)])
+
+    return perform(make)  # type: ignore[no-any-return]
+
+
+def _fitted(value: Value, aval: Aval) -> Value:
+    if value.aval.shape != aval.shape or value.aval.dtype != aval.dtype:
+        raise ArgumentError(f"a graph traced for {aval} is given {value.aval}")
+    return value
+
+
+def _present() -> Session:
+    session = current_session()
+    if session is None:
+        raise GradcError("there is no trace at this place")
+    return session
+
+
+def _paths(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
+    """The path of every leaf, from the names of the parameters: ``w['hidden'][0]``."""
+    names = _parameter_names(function, len(args))
+    found: list[str] = []
+    for name, argument in (*zip(names, args, strict=True), *kwargs.items()):
+        found += flatten(argument)[1].paths(name)
+    return found
+
+
+def _parameter_names(function: Callable[..., Any], count: int) -> list[str]:
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (ValueError, TypeError):
+        parameters = []
+    names: list[str] = []
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            names += [f"{parameter.name}[{k}]" for k in range(count - len(names))]
+        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+    names += [f"x{k}" for k in range(len(names), count)]
+    return names[:count]
+
+
+def _input(session: Session, leaf: Any, path: str) -> Tracer:
+    aval = leaf if isinstance(leaf, Aval) else leaf.aval if isinstance(leaf, Tracer) else aval_of(leaf)
+    if type(leaf) is int and not -(2**63) <= leaf < 2**63:
+        raise ArgumentError(f"argument {path}: the integer {leaf} does not fit into i64; pass a float")
+    value = session.builder.input(path, aval)
+    scalar = not aval.shape and not isinstance(leaf, np.ndarray)
+    if type(leaf) is int:
+        session.known[value.id] = leaf
+    elif isinstance(leaf, Tracer):
+        session.sources[value.id] = leaf.frozen()
+        scalar = leaf.scalar
+    refusal = f"this writes into the argument {path}, which is the caller's; copy it first: x = x.copy()"
+    return Tracer(session, Storage(value, refusal="" if scalar else refusal), scalar=scalar)
+
+
+def _run(session: Session, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """The function's result. Whatever happens, the thread is as before."""
+    recorder = session.recorder
+    recorder.root = sys._getframe()
+    token = CURRENT.set(session)
+    try:
+        with intercepted(function, (args, kwargs)):
+            returned = function(*args, **kwargs)
+        recorder.finish()
+        return returned
+    finally:
+        recorder.abandon()
+        recorder.root = None
+        CURRENT.reset(token)
+
+
+def _finished(session: Session, returned: Any, in_tree: TreeDef, input_paths: tuple[str, ...]) -> Trace:
+    leaves, out_tree = flatten(returned)
+    values = []
+    for leaf, path in zip(leaves, out_tree.paths("result"), strict=True):
+        try:
+            values.append(session.lift(leaf))
+        except DtypeError as error:
+            raise ArgumentError(f"the function returns something that is not an array or a number: {path}: {error}") from None
+    session.ended = True
+    builder, recorder = session.builder, session.recorder
+    for node, (depth, name) in recorder.names.items():
+        if depth == 0:
+            builder.name(builder.value(node), name)
+    graph = builder.freeze(values, _output_names(out_tree, values, builder.tables.names))
+    image = {old: new for new, old in enumerate(builder.kept(values))}
+    positions = {node: position for position, node in enumerate(builder.inputs)}
+    return Trace(
+        graph=graph,
+        in_tree=in_tree,
+        out_tree=out_tree,
+        input_paths=input_paths,
+        guards=MappingProxyType({positions[node]: number for node, number in session.guards.items()}),
+        captures=tuple(session.capture_order),
+        constants=MappingProxyType({image[i]: name for i, name in session.constants.items() if i in image}),
+        inner_names=MappingProxyType({image[i]: n for i, (depth, n) in recorder.names.items() if depth and i in image}),
+        calls=recorder.helper_calls(image, {v.id for v in values}),
+    )
+
+
+def _output_names(out_tree: TreeDef, values: Sequence[Value], names: Mapping[int, str]) -> list[str]:
+    """What the results are called: the user's variable for a single one, else the path in the returned tree."""
+    paths = out_tree.paths("result")
+    return [names.get(v.id, path) if out_tree.is_leaf else path for v, path in zip(values, paths, strict=True)]

@@ -1,0 +1,143 @@
+"""NEP 13: NumPy's ufuncs and their methods on traced arrays."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from gradc.errors import TraceError
+from gradc.frontend.numpy_api import promote
+from gradc.frontend.numpy_api.registry import lookup
+from gradc.frontend.session import Session, TracedBase
+from gradc.ir.graph import Value
+
+_REDUCTIONS: Final[dict[np.ufunc, Any]] = {
+    np.add: np.sum,
+    np.multiply: np.prod,
+    np.maximum: np.max,
+    np.minimum: np.min,
+    np.logical_or: np.any,
+    np.logical_and: np.all,
+}
+_ACCUMULATIONS: Final[dict[np.ufunc, Any]] = {np.add: np.cumsum, np.multiply: np.cumprod}
+
+
+def apply(session: Session, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """What ``ufunc.method(*inputs, **keywords)`` gives: a Value, or traced arrays.
+
+    Raises TraceError for what is not supported on traced values.
+    """
+    if method == "__call__":
+        if not keywords:
+            return _called(session, ufunc, inputs)
+        return _with_keywords(session, ufunc, inputs, dict(keywords))
+    if method == "reduce" and ufunc in _REDUCTIONS:
+        return _reduced(_REDUCTIONS[ufunc], inputs[0], dict(keywords))
+    if method == "accumulate" and ufunc in _ACCUMULATIONS:
+        return _accumulated(_ACCUMULATIONS[ufunc], inputs[0], dict(keywords))
+    if method == "outer" and not keywords:
+        return _outer(ufunc, *inputs)
+    if method == "at":
+        return _at(session, ufunc, *inputs)
+    found = evaluated(session, getattr(ufunc, method), inputs, keywords)
+    if found is None:
+        raise TraceError(f"np.{ufunc.__name__}.{method} is not supported on traced arrays; write it with np functions")
+    return session.lift(found)
+
+
+def _called(session: Session, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
+    record = lookup(ufunc)
+    if record is None:
+        found = evaluated(session, ufunc, inputs, {})
+        if found is None:
+            raise TraceError(f"np.{ufunc.__name__} is not supported on traced arrays yet")
+        return tuple([session.lift(x) for x in found]) if type(found) is tuple else session.lift(found)
+    return record.function(*[session.lift(x) for x in inputs])
+
+
+def _with_keywords(session: Session, ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    out = keywords.pop("out", (None,))
+    where = keywords.pop("where", True)
+    dtype = keywords.pop("dtype", None)
+    if keywords.pop("casting", "same_kind") != "same_kind" or keywords.pop("order", "K") != "K":
+        raise TraceError(f"np.{ufunc.__name__}: casting= and order= are not supported on traced arrays")
+    keywords.pop("subok", None)
+    if keywords:
+        raise TraceError(f"np.{ufunc.__name__}: {next(iter(keywords))}= is not supported on traced arrays")
+    values = [session.lift(x) for x in inputs]
+    if dtype is not None:
+        values = [promote.astype(value, dtype) for value in values]
+    result = _called(session, ufunc, tuple(values))
+    (target,) = out if len(out) == 1 else (None,)
+    if len(out) > 1 and any(t is not None for t in out):
+        raise TraceError(f"np.{ufunc.__name__}: out= with several arrays is not supported on traced arrays")
+    if where is not True:
+        if target is None:
+            raise TraceError(
+                f"np.{ufunc.__name__}: where= without out= leaves elements that were never written; "
+                "use np.where(condition, result, other)"
+            )
+        selecting = lookup(np.where)
+        assert selecting is not None
+        result = selecting.call(session.lift, (where, result, target), {})
+    return result if target is None else written(target, result, f"np.{ufunc.__name__}")
+
+
+def written(target: Any, result: Any, name: str) -> Any:
+    """``target`` after ``out=target`` has received the result. Raises TraceError for an array made outside."""
+    if not isinstance(target, TracedBase):
+        raise TraceError(
+            f"{name}: this writes a traced value into a plain array that was made outside the function, or by a "
+            "function that is not traced; make it inside with np.zeros, np.empty_like or np.array(x)"
+        )
+    target.assign(result)  # type: ignore[attr-defined]
+    return target
+
+
+def _reduced(function: Any, x: Any, keywords: dict[str, Any]) -> Any:
+    axis = keywords.pop("axis", 0)
+    given = {name: value for name, value in keywords.items() if value is not None and value is not np._NoValue}
+    if "out" in given:
+        given["out"] = given["out"][0] if isinstance(given["out"], tuple) else given["out"]
+    return function(x, axis=axis, **given)
+
+
+def _accumulated(function: Any, x: Any, keywords: dict[str, Any]) -> Any:
+    axis = keywords.pop("axis", 0)
+    return function(x, axis=axis, **{name: value for name, value in keywords.items() if value is not None})
+
+
+def _outer(ufunc: np.ufunc, a: Any, b: Any) -> Any:
+    return ufunc(np.reshape(a, (*np.shape(a), *(1,) * np.ndim(b))), b)
+
+
+def _at(session: Session, ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> None:
+    if ufunc not in (np.add, np.subtract):
+        raise TraceError(f"np.{ufunc.__name__}.at is not supported on traced arrays; np.add.at and np.subtract.at are")
+    if not isinstance(target, TracedBase):
+        written(target, None, f"np.{ufunc.__name__}.at")
+    (value,) = values
+    target.add_at(index, value if ufunc is np.add else np.negative(value))
+
+
+def evaluated(session: Session, function: Any, args: Any, kwargs: Any) -> Any:
+    """What NumPy itself gives where every traced array among the arguments is in truth a constant; else None."""
+    constants: list[Any] = []
+
+    def concrete(x: Any) -> Any:
+        if isinstance(x, TracedBase):
+            constants.append(x.constant())  # type: ignore[attr-defined]
+            return constants[-1]
+        if isinstance(x, Value):
+            constants.append(session.concrete(x))
+            return constants[-1]
+        if type(x) in (list, tuple):
+            return type(x)([concrete(item) for item in x])
+        return x
+
+    plain_args = [concrete(x) for x in args]
+    plain_kwargs = {name: concrete(x) for name, x in kwargs.items()}
+    if any(c is None for c in constants):
+        return None
+    return function(*plain_args, **plain_kwargs)
