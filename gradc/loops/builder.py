@@ -80,6 +80,13 @@ class ExpressionBuilder:
         """The larger one; NaN where either is NaN."""
         return self._binary("maximum", x, y)
 
+    def fma(self, x: Scalar, y: Scalar, z: Expression) -> Expression:
+        """``x * y + z``, rounded once."""
+        product = self._binary("mul", x, y)
+        if product.dtype != z.dtype or z.dtype.kind != "f":
+            raise DtypeError(f"fma takes floats of one dtype, got {short_dtype(product.dtype)} and {short_dtype(z.dtype)}")
+        return apply("fma", (*product.operands, z), z.dtype)
+
     def neg(self, x: Expression) -> Expression:
         return self._unary("neg", x)
 

@@ -1,15 +1,248 @@
 """Expanding what is stated into what is done: reductions in lanes, and contractions.
 
-Backends expand first, so that the order of every sum is the same for all of them.
+Backends expand before they emit, so that the order of every sum is the same for all of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final
 
+import numpy as np
+
+from gradc.ir.aval import Dim
 from gradc.ir.target import Target
-from gradc.loops.program import LoopProgram
+from gradc.loops.contraction import contraction_function
+from gradc.loops.program import (
+    I64,
+    SEQUENTIAL,
+    Accumulate,
+    Apply,
+    Buffer,
+    Call,
+    Constant,
+    Contraction,
+    Expression,
+    For,
+    Function,
+    If,
+    Lanes,
+    Let,
+    Local,
+    LoopProgram,
+    Reduction,
+    Statement,
+    Store,
+    View,
+    b,
+    constant,
+    nested,
+    size,
+    statements_of,
+    variable,
+)
+from gradc.loops.expressions import apply
 
 
 def expand(program: LoopProgram, target: Target) -> LoopProgram:
-    return program
+    """The program with every reduction in lanes and every contraction written out as loops."""
+    contractions = _Contractions(target, {f.name for f in program.functions})
+    body = contractions.block(program.body)
+    functions = [replace(f, body=contractions.block(f.body)) for f in program.functions]
+    functions += contractions.made.values()
+    taken = _names(program.body)
+    return replace(
+        program,
+        body=_LaneLoops(taken | set(program.buffer)).block(body),
+        functions=tuple(
+            replace(f, body=_LaneLoops(_names(f.body) | {p.name for p in f.parameters}).block(f.body)) for f in functions
+        ),
+    )
+
+
+@dataclass
+class _Contractions:
+    """Replaces each contraction by a call of a function, one for each signature."""
+
+    target: Target
+    taken: set[str]
+    made: dict[tuple[Contraction, tuple[tuple[Dim, ...], ...]], Function] = field(default_factory=dict)
+
+    def block(self, block: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        return tuple(self._statement(s) for s in block)
+
+    def _statement(self, statement: Statement) -> Statement:
+        match statement:
+            case For(body=body):
+                return replace(statement, body=self.block(body))
+            case If(then=then, otherwise=otherwise):
+                return replace(statement, then=self.block(then), otherwise=self.block(otherwise))
+            case Call(callee=Contraction() as contraction, views=views):
+                function = self._function(contraction, tuple(v.strides for v in views))
+                return Call(function.name, tuple(View(v.buffer, (1,), v.offset) for v in views))
+        return statement
+
+    def _function(self, contraction: Contraction, strides: tuple[tuple[Dim, ...], ...]) -> Function:
+        key = contraction, strides
+        if key not in self.made:
+            name = _unused(f"contract_{contraction.lhs}_{contraction.rhs}_{contraction.out}", self.taken)
+            self.made[key] = contraction_function(name, contraction, strides, self.target)
+        return self.made[key]
+
+
+@dataclass
+class _LaneLoops:
+    """Rewrites loops over which something is accumulated in lanes."""
+
+    taken: set[str]
+
+    def block(self, block: Iterable[Statement]) -> tuple[Statement, ...]:
+        return tuple(new for statement in block for new in self._statement(statement))
+
+    def _statement(self, statement: Statement) -> tuple[Statement, ...]:
+        match statement:
+            case For(var=var):
+                targets = _targets(statement)
+                if targets:
+                    return self.block(self._chunked(statement, targets))
+                return (replace(statement, body=self.block(statement.body)),)
+            case If(then=then, otherwise=otherwise):
+                return (replace(statement, then=self.block(then), otherwise=self.block(otherwise)),)
+        return (statement,)
+
+    def _chunked(self, loop: For, targets: list[Accumulate]) -> list[Statement]:
+        """The loop in chunks of the stated block, each with its partial results."""
+        order = targets[0].order
+        assert isinstance(order, Lanes)
+        partials = [self._partial(t, order.lanes) for t in targets]
+        declared: list[Statement] = [Local(p) for p in partials]
+        length = b.sub(loop.hi, loop.lo)
+        if not order.block or (isinstance(length, Constant) and int(length.value) <= order.block):
+            return declared + self._chunk(loop, loop.lo, loop.hi, targets, partials, order)
+        blocked = b.add(loop.lo, b.sub(length, b.mod(length, order.block)))
+        start = variable(_unused(f"{loop.var}_block", self.taken))
+        chunk = self._chunk(loop, start, start + order.block, targets, partials, order)
+        statements = [*declared, For(str(start), loop.lo, blocked, tuple(chunk), order.block)]
+        if blocked is not loop.hi:
+            statements += self._chunk(loop, blocked, loop.hi, targets, partials, order)
+        return statements
+
+    def _chunk(
+        self, loop: For, lo: Expression, hi: Expression, targets: list[Accumulate], partials: list[Buffer], order: Lanes
+    ) -> list[Statement]:
+        """Partial results set, whole groups of lanes, the rest, the results combined."""
+        lanes = order.lanes
+        lane = variable(_unused("lane", self.taken))
+        zero, all_lanes = constant(0, I64), constant(lanes, I64)
+        set_partials = tuple(
+            Store(p.name, (lane,), constant(neutral(t.op, p.dtype), p.dtype)) for t, p in zip(targets, partials)
+        )
+        statements: list[Statement] = [For(str(lane), zero, all_lanes, set_partials, mode="vector")]
+        rest = b.mod(b.sub(hi, lo), lanes)
+        whole = b.sub(hi, rest)
+        group = variable(_unused(f"{loop.var}_group", self.taken))
+        mode = "vector" if _only_accumulates(loop.body) else "seq"
+        body = _in_lane(loop.body, loop.var, lane, targets, partials)
+        if whole is not lo:
+            inner = For(str(lane), zero, all_lanes, (Let(loop.var, b.add(group, lane)), *body), mode=mode)
+            statements.append(For(str(group), lo, whole, (inner,), lanes))
+        if whole is not hi:
+            statements.append(For(str(lane), zero, rest, (Let(loop.var, b.add(whole, lane)), *body), mode=mode))
+        for target, partial in zip(targets, partials, strict=True):
+            total = _pairwise(target.op, [b.load(partial, (k,)) for k in range(lanes)])
+            statements.append(Accumulate(target.op, target.buffer, target.index, total, SEQUENTIAL))
+        return statements
+
+    def _partial(self, target: Accumulate, lanes: int) -> Buffer:
+        name = _unused(f"{target.buffer}_partial", self.taken)
+        return Buffer(name, target.value.dtype, (lanes,), "local")
+
+
+def neutral(op: Reduction, dtype: np.dtype) -> bool | int | float:
+    """The value that an accumulation starts from and that changes nothing."""
+    if op in ("logical_and", "logical_or"):
+        return op == "logical_and"
+    if op in ("add", "mul"):
+        return dtype.type(op == "mul").item()
+    if dtype.kind == "f":
+        return float("inf") if op == "minimum" else float("-inf")
+    if dtype.kind == "b":
+        return op == "minimum"
+    limits = np.iinfo(dtype)
+    return int(limits.max if op == "minimum" else limits.min)
+
+
+def _targets(loop: For) -> list[Accumulate]:
+    """What is accumulated in lanes of the loop, each element once."""
+    found: dict[tuple[str, str, tuple[Expression, ...]], Accumulate] = {}
+    for statement in statements_of(loop.body):
+        if isinstance(statement, Accumulate) and isinstance(statement.order, Lanes) and statement.order.over == loop.var:
+            found.setdefault(_element(statement), statement)
+    return list(found.values())
+
+
+def _element(statement: Accumulate) -> tuple[str, str, tuple[Expression, ...]]:
+    return statement.op, statement.buffer, statement.index
+
+
+def _in_lane(
+    block: tuple[Statement, ...], var: str, lane: Expression, targets: list[Accumulate], partials: list[Buffer]
+) -> tuple[Statement, ...]:
+    """The block with the accumulations over ``var`` going to the lane's partial results."""
+    partial = {_element(t): p for t, p in zip(targets, partials, strict=True)}
+
+    def moved(statement: Statement) -> Statement:
+        match statement:
+            case Accumulate(order=Lanes(over=over)) if over == var:
+                home = partial[_element(statement)]
+                return Accumulate(statement.op, home.name, (lane,), statement.value, SEQUENTIAL)
+            case For(body=body):
+                return replace(statement, body=tuple(moved(s) for s in body))
+            case If(then=then, otherwise=otherwise):
+                return replace(
+                    statement, then=tuple(moved(s) for s in then), otherwise=tuple(moved(s) for s in otherwise)
+                )
+        return statement
+
+    return tuple(moved(s) for s in block)
+
+
+def _only_accumulates(block: tuple[Statement, ...]) -> bool:
+    """Whether a loop body does nothing but sums in lanes, so that its lanes are independent."""
+    return all(
+        isinstance(s, Let) or (isinstance(s, Accumulate) and isinstance(s.order, Lanes)) for s in statements_of(block)
+    )
+
+
+def _pairwise(op: Reduction, values: list[Expression]) -> Expression:
+    while len(values) > 1:
+        half = len(values) // 2
+        values = [apply(op, (values[k], values[k + half]), values[k].dtype) for k in range(half)]
+    return values[0]
+
+
+def _names(block: tuple[Statement, ...]) -> set[str]:
+    """The names that a block declares."""
+    found: set[str] = set()
+    for statement in statements_of(block):
+        match statement:
+            case For(var=name, carry=carry):
+                found.add(name)
+                for carried in carry:
+                    found |= {carried.now, carried.next}
+            case Let(name=name):
+                found.add(name)
+            case Local(buffer=local):
+                found.add(local.name)
+    return found
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """``name``, or with a number after it where it is taken; taken from now on."""
+    chosen, count = name, 1
+    while chosen in taken:
+        count += 1
+        chosen = f"{name}_{count}"
+    taken.add(chosen)
+    return chosen

@@ -135,6 +135,7 @@ PRIMITIVES: Final[dict[str, Primitive]] = {
     **dict.fromkeys(("add", "mul", "minimum", "maximum"), Primitive(2, "fiub")),
     **dict.fromkeys(("sub", "floor_div", "mod", "pow"), Primitive(2, "fiu")),
     "div": Primitive(2, "f"),
+    "fma": Primitive(3, "f"),
     **dict.fromkeys(("neg", "abs", "sign"), Primitive(1, "fiu")),
     **dict.fromkeys(
         ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos", "erf", "floor"), Primitive(1, "f")
