@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
+import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from gradc.cli.failure import Failure, UserCode
 from gradc.cli.source import Target
@@ -43,10 +47,14 @@ class Arguments:
 
     def described(self) -> str:
         """One line: what is assumed of each argument, and on whose word."""
-        by_source: dict[str, list[str]] = {}
-        for name, source in self.sources.items():
-            by_source.setdefault(source, []).extend(describe(name, self.values[name]))
-        return "; ".join(f"{', '.join(parts)} ({source})" for source, parts in by_source.items())
+        parts = []
+        for source, names in itertools.groupby(self.sources, key=self.sources.__getitem__):
+            leaves = [leaf for name in names for leaf in describe(name, self.values[name])]
+            groups = itertools.groupby(leaves, key=operator.itemgetter(1))
+            parts.append(
+                "; ".join(f"{', '.join(p for p, _ in group)}: {what}" for what, group in groups) + f" ({source})"
+            )
+        return "; ".join(parts)
 
     def differentiable(self) -> tuple[str, ...]:
         """The parameters whose leaves are all floating-point numbers; Python ints count as numbers."""
@@ -100,16 +108,18 @@ def example_of(target: Target) -> dict[str, Any]:
     return dict(bound.arguments)
 
 
-def describe(name: str, value: Any) -> Iterator[str]:
-    """Each leaf of an argument with its abstract value: ``w['hidden']: f64[4,2]``."""
+def describe(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Each leaf of an argument and what it is: ``("w['hidden']", "f64[4,2]")``; a Python number by its type."""
     leaves, tree = flatten(value, _is_aval)
     for path, leaf in zip(tree.paths(name), leaves, strict=True):
-        yield f"{path}: {leaf if _is_aval(leaf) else _shown(leaf)}"
+        yield path, _shown(leaf)
 
 
 def _shown(leaf: Any) -> str:
+    if isinstance(leaf, (bool, int, float)) and not isinstance(leaf, np.generic):
+        return type(leaf).__name__
     try:
-        return str(aval_of(leaf))
+        return str(leaf if isinstance(leaf, Aval) else aval_of(leaf))
     except DtypeError:
         return repr(leaf)
 

@@ -1,0 +1,104 @@
+"""What is wrong with a request is said in one line; the exit code is 2."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Gradc = Callable[..., object]
+
+CASES = {
+    "no colon": (["show", "net.py"], "'net.py' is not FILE:FUNC; write for example net.py:loss"),
+    "no file": (["show", "missing.py:loss"], "there is no file missing.py"),
+    "no function": (["show", "net.py:lost"], "net.py has no function 'lost'; did you mean 'loss'?"),
+    "far from any function": (["show", "net.py:zzz"], "net.py has no function 'zzz'; its functions are loss, nested,"),
+    "no such option": (["show", "net.py:loss", "--emitt", "graph"], "No such option"),
+    "no such choice": (["show", "net.py:loss", "--emit", "tree"], "'tree' is not one of 'graph', 'derivation'"),
+    "no output": (["compile", "net.py:loss"], "Missing option '-o'"),
+    "spec without aval": (["show", "net.py:loss", "--spec", "y"], "--spec 'y' is not NAME=AVAL"),
+    "spec of a bad aval": (["show", "net.py:loss", "--spec", "y=f65[2]"], "'f65[2]' is not an abstract value"),
+    "spec of no argument": (
+        ["show", "net.py:loss", "--spec", "q=f64[2]"],
+        "--spec 'q=f64[2]': loss has no argument 'q', only w11, w12, w21, w22, v1, v2, x1, x2, y",
+    ),
+    "spec given twice": (["show", "net.py:loss", "--spec", "y=f64[]", "--spec", "y=f64[]"], "was given already"),
+    "spec below an array": (
+        ["show", "net.py:nested", "--spec", "w=f64[]", "--spec", "w.out=f64[]"],
+        "--spec 'w.out=f64[]'",
+    ),
+    "wrt of no argument": (
+        ["show", "net.py:annotated", "--wrt", "x,q"],
+        "--wrt q: annotated has no argument 'q', only x, scale",
+    ),
+    "shapes that do not fit": (
+        ["show", "net.py:wrong_shapes", "--spec", "x=f64[2,3]", "--spec", "y=f64[2,3]"],
+        "net.py:27",
+    ),
+    "a scalar where none will do": (
+        ["show", "net.py:nested"],
+        "give their shapes: --spec 'w=f64[...]' --spec 'x=f64[...]'",
+    ),
+    "a branch on data": (["show", "net.py:branching"], "net.py:35"),
+    "an error of the user's own": (["show", "net.py:failing"], 'KeyError: \'b\' (net.py:39: return {"a": x}["b"])'),
+    "no example": (["explain", "net.py:kinked", "--at", "example"], "net.py has no example_args that fits kinked"),
+    "at something else": (["explain", "net.py:loss", "--at", "1,2"], "--at 1,2: write --at example"),
+    "name that is no identifier": (["compile", "net.py:loss", "-o", "x.py", "--name", "a b"], "is not an identifier"),
+    "after without a graph": (
+        ["show", "net.py:loss", "--emit", "numpy", "--after", "trace"],
+        "--after chooses among graphs",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), CASES.values(), ids=CASES.keys())
+def test_the_message(gradc: Gradc, arguments: list[str], message: str) -> None:
+    outcome = gradc(*arguments)
+    assert outcome.code == 2
+    assert outcome.out == ""
+    *notes, last = outcome.err.splitlines()
+    assert message in last
+    assert all(line.startswith("gradc: ") for line in (*notes, last))
+    assert "Traceback" not in outcome.err
+
+
+def test_a_syntax_error_is_shown_with_its_line(gradc: Gradc, net: Path) -> None:
+    (net / "net.py").write_text("def loss(x):\n    return x +\n", encoding="utf-8")
+    outcome = gradc("show", "net.py:loss")
+    assert (outcome.code, outcome.err) == (2, "gradc: net.py:2: invalid syntax\n")
+
+
+def test_a_file_that_raises_on_import(gradc: Gradc, net: Path) -> None:
+    (net / "net.py").write_text("import numpy as np\nlimit = [][1]\n", encoding="utf-8")
+    outcome = gradc("show", "net.py:loss")
+    assert (outcome.code, outcome.err) == (2, "gradc: IndexError: list index out of range (net.py:2: limit = [][1])\n")
+
+
+def test_a_file_that_is_not_python(gradc: Gradc, net: Path) -> None:
+    (net / "net.py").write_bytes(b"\x00\xff\xfe")
+    assert gradc("show", "net.py:loss").code == 2
+
+
+@pytest.mark.parametrize("path", ["missing/loss_grad.py", "."])
+def test_a_path_that_cannot_be_written(gradc: Gradc, net: Path, path: str) -> None:
+    before = sorted(net.rglob("*"))
+    outcome = gradc("compile", "net.py:loss", "-o", path)
+    assert outcome.code == 2
+    assert outcome.err.splitlines()[-1].startswith(f"gradc: {path} cannot be written: ")
+    assert sorted(p for p in net.rglob("*") if "__pycache__" not in p.parts) == before
+
+
+def test_a_reader_that_has_enough(net: Path) -> None:
+    command = [sys.executable, "-m", "gradc", "show", "net.py:loss", "--emit", "llvm"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    complaints = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 0
+    assert "Traceback" not in complaints
+    assert "Exception ignored" not in complaints
