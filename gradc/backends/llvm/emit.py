@@ -17,7 +17,7 @@ from gradc.backends.llvm.writer import Module
 from gradc.ir.aval import size_of
 from gradc.ir.target import Target
 from gradc.loops.expand import expand
-from gradc.loops.program import ALIGNMENT, Buffer, For, Function, LoopProgram, Statement, statements_of
+from gradc.loops.program import ALIGNMENT, Buffer, Call, For, Function, LoopProgram, Statement, statements_of
 
 EMBEDDED: Final = 4096
 """Constants of at most this many bytes stand in the module; larger ones are linked by address."""
@@ -50,7 +50,7 @@ def linked_constants(program: LoopProgram) -> list[Buffer]:
 
 def has_loops(program: LoopProgram) -> bool:
     """Whether passes can pay: straight-line code is emitted as good as they would make it."""
-    return any(isinstance(s, For) for block in _blocks(program) for s in statements_of(block)) or bool(program.functions)
+    return any(isinstance(s, (For, Call)) for block in _blocks(program) for s in statements_of(block))
 
 
 def _blocks(program: LoopProgram) -> list[tuple[Statement, ...]]:
