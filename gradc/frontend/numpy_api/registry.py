@@ -1,4 +1,4 @@
-"""Which function outside means what: NumPy's functions (and a few of SciPy's) by the pure function over Values that tells them."""
+"""What NumPy's functions mean, and a few of SciPy's: each by a pure function over Values."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Implementation:
 
     ``function`` is pure; its parameters have NumPy's names. Those in ``arrays`` are Values, those in ``sequences``
     are lists of Values (or one Value, whose first axis is the list), all others are static and passed as they came.
+    Of ``*operands`` every one is made a Value but strings.
     A parameter of NumPy that ``function`` does not have is refused by name when it is given.
     """
 
@@ -47,7 +48,7 @@ class Implementation:
 
     @cached_property
     def signature(self) -> inspect.Signature:
-        """NumPy's own signature; that of ``function`` where NumPy's is not known (built-in functions of some versions)."""
+        """NumPy's own signature; that of ``function`` where NumPy keeps its own hidden."""
         if not isinstance(self.target, str) and not self.is_ufunc:
             try:
                 return inspect.signature(self.target)
@@ -67,7 +68,14 @@ class Implementation:
                     f"{self.name}: the parameter {name}= is not supported on traced arrays; "
                     f"supported are {', '.join(self.parameters)}"
                 )
-        return self.function(**{name: self._lifted(name, value, lift) for name, value in given.items()})
+        listed: list[Any] = []
+        named: dict[str, Any] = {}
+        for name, value in given.items():
+            if self.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
+                listed = [item if isinstance(item, str) else lift(item, f"{name}[{k}]") for k, item in enumerate(value)]
+            else:
+                named[name] = self._lifted(name, value, lift)
+        return self.function(*listed, **named)
 
     def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         signature = self.signature
@@ -84,8 +92,6 @@ class Implementation:
         given: dict[str, Any] = {}
         for name, value in bound.arguments.items():
             parameter = signature.parameters[name]
-            if parameter.kind is parameter.VAR_POSITIONAL and name not in self.sequences | self.arrays:
-                raise TraceError(f"{self.name}: takes no more than {len(self.parameters)} arguments on traced arrays")
             if name in self.parameters or not _is_default(value, parameter.default):
                 given[name] = value
         return given

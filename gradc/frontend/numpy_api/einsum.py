@@ -1,0 +1,222 @@
+"""Sums of products in letters: any number of operands, told in contractions of two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from string import ascii_letters
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import ShapeError, TraceError
+from gradc.frontend.numpy_api.promote import astype, common_dtype, converted, truth
+from gradc.frontend.numpy_api.registry import implements
+from gradc.ir.aval import Dim
+from gradc.ir.graph import Value
+from gradc.ops import contraction as contractions
+from gradc.ops import reduce as reductions
+from gradc.ops import shape as shapes
+from gradc.ops.shape import broadcast, reshaped
+
+Term = tuple[Value, str]
+"""A value and the letters of its axes."""
+
+_EXHAUSTIVE = 7
+_GUESS = 64  # stands for a symbolic size when orders are compared
+
+
+@implements(np.einsum, sequences=("operands",))
+def einsum(*operands: Any, optimize: Any = False) -> Value:
+    """``np.einsum`` with a string of subscripts: implicit output, ellipsis, repeated letters, any number of operands.
+
+    Operands of more than two are contracted in the order that needs the fewest multiplications. Raises ShapeError,
+    and TraceError for subscripts that are lists.
+    """
+    if not operands or not isinstance(operands[0], str):
+        raise TraceError("np.einsum: subscripts must be a string, as in np.einsum('ij,jk->ik', a, b)")
+    values = list(operands[1:])
+    inputs, out = _parse(operands[0].replace(" ", ""), values)
+    dtype = common_dtype(*values)
+    return contraction("np.einsum", [converted(v, dtype) for v in values], inputs, out)
+
+
+def _parse(subscripts: str, values: Sequence[Value]) -> tuple[list[str], str]:
+    """The letters of every operand and of the result, ellipses replaced by letters. Raises ShapeError, TraceError."""
+    left, arrow, right = subscripts.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(values):
+        raise ShapeError(f"np.einsum: {subscripts!r} names {len(terms)} operands and {len(values)} are given")
+    if not all(c in ascii_letters for c in subscripts.replace("...", "").replace("->", "").replace(",", "")):
+        raise TraceError(f"np.einsum: {subscripts!r} has characters that are not letters, ',', '->' or '...'")
+    free = [c for c in reversed(ascii_letters) if c not in subscripts]
+    depths = [v.aval.ndim - len(t.replace("...", "")) if "..." in t else 0 for t, v in zip(terms, values, strict=True)]
+    dots = "".join(free[: max([0, *depths])])
+    inputs = []
+    for term, value, depth in zip(terms, values, depths, strict=True):
+        letters = term.replace("...", dots[len(dots) - depth :] if depth > 0 else "")
+        if depth < 0 or len(letters) != value.aval.ndim:
+            raise ShapeError(f"np.einsum: the subscripts {term!r} do not fit {value.aval}")
+        inputs.append(letters)
+    if arrow:
+        if "..." not in right and dots:
+            raise ShapeError(f"np.einsum: the result of {subscripts!r} needs '...' too")
+        out = right.replace("...", dots)
+    else:
+        once = sorted(c for c in set(left) - set(".,") if left.count(c) == 1)
+        out = dots + "".join(once)
+    missing = [c for c in out if not any(c in letters for letters in inputs)]
+    if missing or len(set(out)) != len(out):
+        raise ShapeError(f"np.einsum: the result {right!r} has letters that no operand has, or one twice")
+    return inputs, out
+
+
+def contraction(name: str, values: Sequence[Value], inputs: Sequence[str], out: str) -> Value:
+    """The sum of products of values of one dtype, whose axes are named by letters. Sizes of 1 broadcast.
+
+    Raises ShapeError where the sizes of a letter differ.
+    """
+    if values[0].aval.dtype == np.dtype(bool):
+        counted = contraction(name, [astype(v, np.int64) for v in values], inputs, out)
+        return truth(counted)
+    sizes = _sizes(name, values, inputs)
+    terms = [_prepared(value, letters, sizes) for value, letters in zip(values, inputs, strict=True)]
+    while len(terms) > 1:
+        left, right = _next_pair(tuple(letters for _, letters in terms), out, _numbers(sizes))
+        pair = (terms[left], terms[right])
+        rest = [t for k, t in enumerate(terms) if k not in (left, right)]
+        kept = set(out).union(*[letters for _, letters in rest])
+        terms = [*rest, _product(*pair, kept, out if not rest else "")]
+    return _finished(terms[0], out, sizes)
+
+
+def _sizes(name: str, values: Sequence[Value], inputs: Sequence[str]) -> dict[str, Dim]:
+    sizes: dict[str, Dim] = {}
+    for value, letters in zip(values, inputs, strict=True):
+        for letter, size in zip(letters, value.aval.shape, strict=True):
+            known = sizes.setdefault(letter, size)
+            if known == 1:
+                sizes[letter] = size
+            elif size not in (1, known):
+                listed = " and ".join(f"{v.aval} ({t})" for v, t in zip(values, inputs, strict=True))
+                raise ShapeError(f"{name}: the sizes of axis {letter!r} differ: {listed}")
+    return sizes
+
+
+def _prepared(x: Value, letters: str, sizes: dict[str, Dim]) -> Term:
+    """The term without axes that broadcast, each letter once: repeated letters become a diagonal."""
+    real = [k for k, c in enumerate(letters) if x.aval.shape[k] == sizes[c]]
+    x = reshaped(x, tuple(x.aval.shape[k] for k in real))
+    letters = "".join(letters[k] for k in real)
+    for letter in sorted(set(letters)):
+        while letters.count(letter) > 1:
+            x, letters = _diagonal(x, letters, letter)
+    return x, letters
+
+
+def _diagonal(x: Value, letters: str, letter: str) -> Term:
+    first = letters.index(letter)
+    second = letters.index(letter, first + 1)
+    rest = [k for k in range(len(letters)) if k not in (first, second)]
+    size = x.aval.shape[first]
+    if not isinstance(size, int):
+        raise ShapeError(f"np.einsum: {x.aval} has a symbolic size along the diagonal {letter!r}; fix the size")
+    lead = tuple(x.aval.shape[k] for k in rest)
+    flat = reshaped(shapes.transpose(x, axes=(*rest, first, second)), (*lead, size * size))
+    steps = (1,) * len(lead) + (size + 1,)
+    taken = shapes.slice_(flat, starts=(0,) * len(steps), sizes=(*lead, size), steps=steps)
+    return taken, "".join(letters[k] for k in rest) + letter
+
+
+# The order of contractions.
+
+
+def _numbers(sizes: dict[str, Dim]) -> tuple[tuple[str, int], ...]:
+    return tuple((c, d if isinstance(d, int) else _GUESS) for c, d in sorted(sizes.items()))
+
+
+def _next_pair(terms: tuple[str, ...], out: str, sizes: tuple[tuple[str, int], ...]) -> tuple[int, int]:
+    """The two terms to contract first: best overall for few operands, the cheapest pair for many."""
+    pairs = [(i, j) for i in range(len(terms)) for j in range(i + 1, len(terms))]
+    if len(pairs) == 1:
+        return pairs[0]
+    known = dict(sizes)
+    if len(terms) > _EXHAUSTIVE:
+        return min(pairs, key=lambda pair: _pair_cost(terms, pair, known))
+    return min(
+        pairs, key=lambda pair: _pair_cost(terms, pair, known) + _rest_cost(_merged(terms, pair, out), out, sizes)
+    )
+
+
+@cache
+def _rest_cost(terms: tuple[str, ...], out: str, sizes: tuple[tuple[str, int], ...]) -> int:
+    """The fewest multiplications that contract all terms."""
+    if len(terms) < 2:
+        return 0
+    known = dict(sizes)
+    pairs = [(i, j) for i in range(len(terms)) for j in range(i + 1, len(terms))]
+    return min(_pair_cost(terms, pair, known) + _rest_cost(_merged(terms, pair, out), out, sizes) for pair in pairs)
+
+
+def _pair_cost(terms: tuple[str, ...], pair: tuple[int, int], sizes: dict[str, int]) -> int:
+    cost = 1
+    for letter in set(terms[pair[0]] + terms[pair[1]]):
+        cost *= sizes[letter]
+    return cost
+
+
+def _merged(terms: tuple[str, ...], pair: tuple[int, int], out: str) -> tuple[str, ...]:
+    rest = [t for k, t in enumerate(terms) if k not in pair]
+    kept = set(out).union(*rest)
+    merged = "".join(sorted((set(terms[pair[0]]) | set(terms[pair[1]])) & kept))
+    return tuple(sorted([*rest, merged]))
+
+
+# Two terms, and the last.
+
+
+def _summed(term: Term, kept: set[str]) -> Term:
+    x, letters = term
+    gone = tuple(k for k, c in enumerate(letters) if c not in kept)
+    if not gone:
+        return term
+    return reductions.reduce_sum(x, axes=gone, keepdims=False), "".join(c for c in letters if c in kept)
+
+
+def _product(left: Term, right: Term, kept: set[str], out: str) -> Term:
+    """Two terms contracted; the result's letters follow ``out`` where it is given and names them all."""
+    left = _summed(left, kept | set(right[1]))
+    right = _summed(right, kept | set(left[1]))
+    lhs, rhs = left[1], right[1]
+    result = [c for c in lhs + rhs if c in kept]
+    letters = "".join(dict.fromkeys(result))
+    if set(out) == set(letters):
+        letters = out
+    summed = set(lhs + rhs) - kept
+    if not summed and (set(lhs) & set(rhs) or not lhs or not rhs):
+        return _elementwise_product(left, right, letters)
+    return contractions.contract(left[0], right[0], lhs=lhs, rhs=rhs, out=letters), letters
+
+
+def _elementwise_product(left: Term, right: Term, letters: str) -> Term:
+    sizes = dict(zip(left[1] + right[1], left[0].aval.shape + right[0].aval.shape, strict=True))
+    return _spread(left, letters, sizes) * _spread(right, letters, sizes), letters
+
+
+def _spread(term: Term, letters: str, sizes: dict[str, Dim]) -> Value:
+    """The term with its axes in the order of ``letters``, repeated along those it does not have."""
+    x, own = _ordered(term, letters)
+    aligned = reshaped(x, tuple(sizes[c] if c in own else 1 for c in letters))
+    return broadcast(aligned, tuple(sizes[c] for c in letters))
+
+
+def _ordered(term: Term, letters: str) -> Term:
+    x, own = term
+    order = tuple(sorted(range(len(own)), key=lambda k: letters.index(own[k])))
+    if order == tuple(range(len(own))):
+        return term
+    return shapes.transpose(x, axes=order), "".join(own[k] for k in order)
+
+
+def _finished(term: Term, out: str, sizes: dict[str, Dim]) -> Value:
+    return _spread(_summed(term, set(out)), out, sizes)

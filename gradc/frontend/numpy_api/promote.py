@@ -1,0 +1,140 @@
+"""NumPy 2's promotion (NEP 50) over Values, made explicit: conversions and broadcasts are nodes of their own.
+
+What dtypes meet in what is asked of NumPy itself: ``ufunc.resolve_dtypes`` and ``np.result_type``, where a weak Value
+(a Python number) stands as its Python type.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import DtypeError, ShapeError
+from gradc.ir.aval import Dim, broadcast_shapes, short_dtype
+from gradc.ir.graph import Value
+from gradc.ir.op import Op
+from gradc.ops.elementwise import convert, not_equal
+from gradc.ops.shape import broadcast
+
+Marker = np.dtype | type
+
+_WEAK: dict[str, type] = {"i": int, "f": float, "c": complex}
+_BOOL = np.dtype(bool)
+
+
+def marker(x: Value) -> Marker:
+    """What stands for ``x`` in NumPy's promotion: its dtype, or ``int``, ``float``, ``complex`` for a Python number."""
+    aval = x.aval
+    return _WEAK[aval.dtype.kind] if aval.weak else aval.dtype
+
+
+@cache
+def loop_dtypes(ufunc: np.ufunc, *markers: Marker) -> tuple[np.dtype, ...]:
+    """The dtypes of the loop that NumPy chooses: one an operand, then the result's. Raises DtypeError."""
+    try:
+        return tuple(ufunc.resolve_dtypes((*markers, *(None,) * ufunc.nout)))  # type: ignore[arg-type]
+    except TypeError as error:
+        given = " and ".join(m.__name__ if isinstance(m, type) else short_dtype(m) for m in markers)
+        raise DtypeError(f"np.{ufunc.__name__} is not defined for {given}: {error}") from None
+
+
+def common_dtype(*values: Value) -> np.dtype:
+    """``np.result_type`` of the values."""
+    return np.result_type(*[m(0) if isinstance(m := marker(x), type) else m for x in values])
+
+
+def astype(x: Value, dtype: Any) -> Value:
+    """``x.astype(dtype)``: strong, and ``x`` itself where nothing changes. Raises DtypeError for complex to real."""
+    target = np.dtype(dtype)
+    if x.aval.dtype == target and not x.aval.weak:
+        return x
+    if x.aval.dtype.kind == "c" and target.kind not in "cb":
+        raise DtypeError(f"converting {x.aval} to {short_dtype(target)} drops the imaginary part; take .real first")
+    if target == _BOOL:
+        return truth(x)
+    return convert(x, dtype=target)
+
+
+def strong(x: Value) -> Value:
+    """``x`` as an array: a Python number becomes one of its NumPy dtype."""
+    return converted(x, x.aval.dtype) if x.aval.weak else x
+
+
+def truth(x: Value) -> Value:
+    """``x`` as booleans: what is not 0 is true, NaN too."""
+    if x.aval.dtype == _BOOL:
+        return x
+    return not_equal(x, x.builder.full(0, x.aval))
+
+
+def python_constant(x: Value) -> Any:
+    """The Python number that ``x`` holds, or None where it holds an array or is not known while tracing."""
+    node = x.node
+    return node.params["value"].item() if node.op.name == "constant" and x.aval.weak else None
+
+
+def fits(number: int, dtype: np.dtype) -> bool:
+    """Whether an integer can be held by an integer dtype."""
+    info = np.iinfo(dtype)
+    return info.min <= number <= info.max
+
+
+def converted(x: Value, dtype: np.dtype) -> Value:
+    """``x`` as an operand of a loop of ``dtype``. A Python number becomes a constant of that dtype at once.
+
+    Raises DtypeError for a Python int that the integer dtype cannot hold (NumPy's OverflowError), or might not.
+    """
+    aval = x.aval
+    if aval.dtype == dtype and not aval.weak:
+        return x
+    number = python_constant(x)
+    integers = aval.weak and aval.dtype.kind == "i" and dtype.kind in "iu"
+    if number is None:
+        if integers and dtype != aval.dtype:
+            raise DtypeError(
+                f"a traced Python int meets an array of {short_dtype(dtype)}, which may not hold it; "
+                f"pass np.{dtype.name}(n), or convert the array to int64 first"
+            )
+        return convert(x, dtype=dtype)
+    if integers and not fits(number, dtype):
+        raise DtypeError(f"Python integer {number} out of bounds for {dtype.name}; convert the array to a wider dtype")
+    if isinstance(number, int) and dtype.kind in "fc":
+        number = float(number)  # as NumPy does, which makes a double of a Python int before it rounds further
+    with np.errstate(all="ignore"):
+        return x.builder.constant(np.asarray(number).astype(dtype))
+
+
+def common_shape(name: str, *values: Value) -> tuple[Dim, ...]:
+    """The shape to which the values broadcast together. Raises ShapeError with the avals."""
+    first = values[0].aval.shape
+    if all(v.aval.shape == first for v in values):
+        return first
+    try:
+        return broadcast_shapes(*[v.aval.shape for v in values])
+    except ShapeError:
+        listed = " and ".join(str(v.aval) for v in values)
+        raise ShapeError(
+            f"{name}: {listed} do not broadcast together; sizes must be equal or 1, counted from the last axis"
+        ) from None
+
+
+def broadcasted(name: str, *values: Value) -> list[Value]:
+    """The values broadcast together."""
+    shape = common_shape(name, *values)
+    return [broadcast(v, shape) for v in values]
+
+
+def elementwise(op: Op, ufunc: np.ufunc, *operands: Value) -> Value:
+    """``op`` with the promotion and broadcasting of ``ufunc``. Two Python numbers stay one.
+
+    Raises DtypeError where NumPy has no loop or gradc no op for it, ShapeError where shapes do not broadcast.
+    """
+    dtypes = loop_dtypes(ufunc, *[marker(x) for x in operands])[: len(operands)]
+    if len(set(dtypes)) > 1:
+        listed = " and ".join(str(x.aval) for x in operands)
+        raise DtypeError(f"np.{ufunc.__name__}: {listed} meet in no common dtype; convert one of them first")
+    if not all(x.aval.weak for x in operands) or any(x.aval.dtype != dtypes[0] for x in operands):
+        operands = tuple([converted(x, dtypes[0]) for x in operands])
+    return op(*broadcasted(f"np.{ufunc.__name__}", *operands))

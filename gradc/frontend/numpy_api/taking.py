@@ -1,0 +1,58 @@
+"""NumPy's functions that index, over Values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import ShapeError, TraceError
+from gradc.frontend.numpy_api.axes import one_axis, require_size
+from gradc.frontend.numpy_api.indexing import getitem
+from gradc.frontend.numpy_api.promote import astype, common_shape
+from gradc.frontend.numpy_api.registry import implements
+from gradc.ir.graph import Value
+from gradc.ops import index as indices_ops
+from gradc.ops.shape import broadcast, reshaped
+
+
+def _already(x: Any, name: str) -> Value:
+    if not isinstance(x, Value):
+        raise TraceError(f"{name}: {type(x).__name__} is not an array")
+    return x
+
+
+@implements(np.take, arrays=("a", "indices"))
+def take(a: Value, indices: Value, axis: Any = None, mode: Any = "raise") -> Value:
+    """Elements at integer positions along an axis, of all elements where ``axis`` is None."""
+    if mode != "raise":
+        raise TraceError(
+            f"np.take: mode={mode!r} is not supported on traced arrays; take the indices modulo the size first"
+        )
+    if axis is None:
+        a, axis = reshaped(a, (a.aval.size,)), 0
+    place = one_axis("np.take", axis, a.aval.ndim, str(a.aval))
+    node = indices.node
+    index = node.params["value"] if node.op.name == "constant" else astype(indices, np.int64)
+    return getitem(a, (*(slice(None),) * place, index), _already)
+
+
+@implements(np.take_along_axis, arrays=("arr", "indices"))
+def take_along_axis(arr: Value, indices: Value, axis: Any = -1) -> Value:
+    """For each place of ``indices`` the element of ``arr`` there, its position along the axis replaced."""
+    if axis is None:
+        return take_along_axis(reshaped(arr, (arr.aval.size,)), indices, 0)
+    place = one_axis("np.take_along_axis", axis, arr.aval.ndim, str(arr.aval))
+    if indices.aval.ndim != arr.aval.ndim:
+        raise ShapeError(f"np.take_along_axis: {indices.aval} and {arr.aval} differ in the number of axes")
+    positions = astype(indices, np.int64)
+    others = []
+    for k, d in enumerate(arr.aval.shape):
+        if k == place:
+            others.append(positions)
+            continue
+        size = require_size("np.take_along_axis", d, "its positions are counted")
+        shape = tuple(size if m == k else 1 for m in range(arr.aval.ndim))
+        others.append(arr.builder.constant(np.arange(size, dtype=np.int64).reshape(shape)))
+    shape = common_shape("np.take_along_axis", *others)
+    return indices_ops.gather(arr, *[broadcast(o, shape) for o in others], axes=tuple(range(arr.aval.ndim)))

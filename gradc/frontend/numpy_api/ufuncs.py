@@ -1,0 +1,347 @@
+"""NumPy's ufuncs over Values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import DtypeError
+from gradc.frontend.numpy_api.promote import (
+    astype,
+    broadcasted,
+    common_dtype,
+    converted,
+    elementwise,
+    fits,
+    loop_dtypes,
+    marker,
+    python_constant,
+    strong,
+    truth,
+)
+from gradc.frontend.numpy_api.registry import implements
+from gradc.ir.aval import Aval
+from gradc.ir.graph import Value
+from gradc.ir.op import Op
+from gradc.ops import elementwise as ops
+
+_BOOL = np.dtype(bool)
+
+
+def _is_bool(*operands: Value) -> bool:
+    return all(x.aval.dtype == _BOOL for x in operands)
+
+
+# Ufuncs that are one op, once dtypes and shapes are made equal.
+
+
+def _unary(ufunc: np.ufunc, op: Op) -> None:
+    def function(x: Value) -> Value:
+        return strong(elementwise(op, ufunc, x))
+
+    function.__name__ = ufunc.__name__
+    implements(ufunc, arrays=("x",))(function)
+
+
+def _binary(ufunc: np.ufunc, op: Op, of_bools: Op | None = None) -> None:
+    def function(x1: Value, x2: Value) -> Value:
+        if of_bools is not None and _is_bool(x1, x2):
+            return elementwise(of_bools, ufunc, x1, x2)
+        return strong(elementwise(op, ufunc, x1, x2))
+
+    function.__name__ = ufunc.__name__
+    implements(ufunc, arrays=("x1", "x2"))(function)
+
+
+_unary(np.negative, ops.neg)
+_unary(np.exp, ops.exp)
+_unary(np.log, ops.log)
+_unary(np.log1p, ops.log1p)
+_unary(np.expm1, ops.expm1)
+_unary(np.sqrt, ops.sqrt)
+_unary(np.tanh, ops.tanh)
+_unary(np.sin, ops.sin)
+_unary(np.cos, ops.cos)
+_unary(np.sign, ops.sign)
+
+_binary(np.add, ops.add, ops.logical_or)
+_binary(np.subtract, ops.sub)
+_binary(np.multiply, ops.mul, ops.logical_and)
+_binary(np.true_divide, ops.div)  # np.divide is the same object
+_binary(np.floor_divide, ops.floor_div)
+_binary(np.remainder, ops.mod)  # np.mod is the same object
+_binary(np.maximum, ops.maximum)
+_binary(np.minimum, ops.minimum)
+
+
+# Powers.
+
+
+def power(x1: Value, x2: Value) -> Value:
+    """``x1 ** x2`` by NumPy's rules; two Python numbers stay one. Raises DtypeError for integers to negative powers."""
+    dtype = loop_dtypes(np.power, marker(x1), marker(x2))[0]
+    if dtype.kind in "iu":
+        _check_integer_exponent(x1, x2)
+    return elementwise(ops.power, np.power, x1, x2)
+
+
+def _check_integer_exponent(x1: Value, x2: Value) -> None:
+    node = x2.node
+    if x2.aval.dtype.kind in "ub":
+        return
+    if node.op.name != "constant":
+        raise DtypeError(
+            f"np.power: integers to integer powers that are data ({x1.aval} ** {x2.aval}) may be negative, "
+            "which NumPy refuses; convert the base to a floating-point dtype"
+        )
+    if (node.params["value"] < 0).any():
+        raise DtypeError("np.power: integers to negative integer powers are not allowed; convert the base to float")
+
+
+@implements(np.power, arrays=("x1", "x2"))
+def _power(x1: Value, x2: Value) -> Value:
+    return strong(power(x1, x2))
+
+
+@implements(np.float_power, arrays=("x1", "x2"))
+def _float_power(x1: Value, x2: Value) -> Value:
+    dtype = loop_dtypes(np.float_power, marker(x1), marker(x2))[0]
+    return ops.power(*broadcasted("np.float_power", converted(x1, dtype), converted(x2, dtype)))
+
+
+@implements(np.square, arrays=("x",))
+def square(x: Value) -> Value:
+    """``x * x``."""
+    dtype = loop_dtypes(np.square, marker(x))[0]
+    operand = converted(x, dtype)
+    return operand * operand
+
+
+@implements(np.reciprocal, arrays=("x",))
+def reciprocal(x: Value) -> Value:
+    """``1 / x`` of floating-point numbers."""
+    dtype = loop_dtypes(np.reciprocal, marker(x))[0]
+    if dtype.kind not in "fc":
+        raise DtypeError(f"np.reciprocal: of integers ({x.aval}) it truncates; write 1 / x, or 1 // x")
+    return 1.0 / converted(x, dtype)
+
+
+@implements(np.exp2, arrays=("x",))
+def exp2(x: Value) -> Value:
+    """2 to the power of ``x``."""
+    operand = _as_float(np.exp2, x)
+    return ops.power(operand.builder.full(2.0, operand.aval), operand)
+
+
+def _as_float(ufunc: np.ufunc, x: Value) -> Value:
+    return converted(x, loop_dtypes(ufunc, marker(x))[0])
+
+
+def _logarithm(ufunc: np.ufunc, base: float) -> None:
+    def function(x: Value) -> Value:
+        return ops.log(_as_float(ufunc, x)) / math.log(base)
+
+    function.__name__ = ufunc.__name__
+    implements(ufunc, arrays=("x",))(function)
+
+
+_logarithm(np.log2, 2.0)
+_logarithm(np.log10, 10.0)
+
+
+# Other compositions.
+
+
+@implements(np.positive, arrays=("x",))
+def positive(x: Value) -> Value:
+    """``+x``."""
+    loop_dtypes(np.positive, marker(x))
+    return strong(x)
+
+
+@implements(np.absolute, arrays=("x",))
+def absolute(x: Value) -> Value:
+    """``|x|``; booleans and unsigned numbers are their own."""
+    return strong(magnitude(x))
+
+
+def magnitude(x: Value) -> Value:
+    """``abs(x)``; of a Python number it stays one."""
+    return x if x.aval.dtype.kind in "bu" else elementwise(ops.absolute, np.absolute, x)
+
+
+@implements(np.fabs, arrays=("x",))
+def fabs(x: Value) -> Value:
+    """``|x|`` in floating point."""
+    return ops.absolute(_as_float(np.fabs, x))
+
+
+@implements(np.tan, arrays=("x",))
+def tan(x: Value) -> Value:
+    """The tangent, as sine over cosine."""
+    operand = _as_float(np.tan, x)
+    return ops.sin(operand) / ops.cos(operand)
+
+
+def _scaling(factor: float, *ufuncs: np.ufunc) -> None:
+    for ufunc in ufuncs:
+
+        def function(x: Value, ufunc: np.ufunc = ufunc) -> Value:
+            return _as_float(ufunc, x) * factor
+
+        implements(ufunc, arrays=("x",))(function)
+
+
+_scaling(math.pi / 180.0, np.deg2rad, np.radians)
+_scaling(180.0 / math.pi, np.rad2deg, np.degrees)
+
+
+def _ignoring_nan(ufunc: np.ufunc, op: Op) -> None:
+    """``fmax`` and ``fmin``: of a NaN and a number, the number."""
+
+    def function(x1: Value, x2: Value) -> Value:
+        dtype = loop_dtypes(ufunc, marker(x1), marker(x2))[0]
+        a, b = broadcasted(f"np.{ufunc.__name__}", converted(x1, dtype), converted(x2, dtype))
+        extreme = op(a, b)
+        if dtype.kind != "f":
+            return extreme
+        return ops.select(ops.isnan(a), b, ops.select(ops.isnan(b), a, extreme))
+
+    implements(ufunc, arrays=("x1", "x2"))(function)
+
+
+_ignoring_nan(np.fmax, ops.maximum)
+_ignoring_nan(np.fmin, ops.minimum)
+
+
+@implements(np.logaddexp, arrays=("x1", "x2"))
+def logaddexp(x1: Value, x2: Value) -> Value:
+    """``log(exp(x1) + exp(x2))``, as the larger plus a softplus of a number that is not positive.
+
+    The larger is selected, not taken by ``maximum``: its rule for ties would give the slope 0 at a tie with a constant.
+    """
+    dtype = loop_dtypes(np.logaddexp, marker(x1), marker(x2))[0]
+    a, b = broadcasted("np.logaddexp", converted(x1, dtype), converted(x2, dtype))
+    first = ops.greater(a, b)
+    high, low = ops.select(first, a, b), ops.select(first, b, a)
+    gap = ops.select(ops.isfinite(high), low - high, high.builder.full(0.0, high.aval))
+    return high + ops.softplus(gap)
+
+
+# Comparisons and logic.
+
+Comparison = Callable[[Value, Value], Value]
+
+
+def _comparison(ufunc: np.ufunc, op: Op) -> Comparison:
+    def function(x1: Value, x2: Value) -> Value:
+        return elementwise(op, ufunc, _comparable(x1, x2), _comparable(x2, x1))
+
+    function.__name__ = ufunc.__name__
+    return implements(ufunc, arrays=("x1", "x2"))(function)
+
+
+def _comparable(x: Value, other: Value) -> Value:
+    """``x``, wider where ``other`` is a Python int that its dtype cannot hold: NumPy 2 compares exactly."""
+    number = python_constant(other)
+    dtype = x.aval.dtype
+    if isinstance(number, int) and not x.aval.weak and dtype.kind in "iu" and not fits(number, dtype):
+        if dtype == np.uint64:
+            raise DtypeError(f"comparing {x.aval} with {number}, which no u64 holds, is always the same; leave it out")
+        return astype(x, np.int64)
+    return x
+
+
+equal = _comparison(np.equal, ops.equal)
+not_equal = _comparison(np.not_equal, ops.not_equal)
+less = _comparison(np.less, ops.less)
+less_equal = _comparison(np.less_equal, ops.less_equal)
+greater = _comparison(np.greater, ops.greater)
+greater_equal = _comparison(np.greater_equal, ops.greater_equal)
+
+
+def _logical(ufunc: np.ufunc, op: Op, bitwise: np.ufunc) -> None:
+    def function(x1: Value, x2: Value) -> Value:
+        return op(*broadcasted(f"np.{ufunc.__name__}", truth(x1), truth(x2)))
+
+    def of_bools(x1: Value, x2: Value) -> Value:
+        if not _is_bool(x1, x2):
+            raise DtypeError(
+                f"np.{bitwise.__name__}: {x1.aval} and {x2.aval} are not both of dtype bool, "
+                "and bit operations on integers are not supported"
+            )
+        return function(x1, x2)
+
+    implements(ufunc, arrays=("x1", "x2"))(function)
+    implements(bitwise, arrays=("x1", "x2"))(of_bools)
+
+
+_logical(np.logical_and, ops.logical_and, np.bitwise_and)
+_logical(np.logical_or, ops.logical_or, np.bitwise_or)
+_logical(np.logical_xor, ops.logical_xor, np.bitwise_xor)
+
+
+@implements(np.logical_not, arrays=("x",))
+def logical_not(x: Value) -> Value:
+    """Whether ``x`` is 0."""
+    return ops.logical_not(truth(x))
+
+
+@implements(np.invert, arrays=("x",))
+def invert(x: Value) -> Value:
+    """``~x`` of booleans."""
+    if not _is_bool(x):
+        raise DtypeError(f"np.invert: {x.aval} is not of dtype bool, and bit operations on integers are not supported")
+    return ops.logical_not(x)
+
+
+def _everywhere(x: Value, value: bool) -> Value:
+    return x.builder.full(value, Aval(x.aval.shape, _BOOL))
+
+
+def _predicate(ufunc: np.ufunc, of_floats: Callable[[Value], Value], of_others: bool) -> None:
+    def function(x: Value) -> Value:
+        return of_floats(x) if x.aval.is_float else _everywhere(x, of_others)
+
+    implements(ufunc, arrays=("x",))(function)
+
+
+def _isinf(x: Value) -> Value:
+    return ops.equal(ops.absolute(x), x.builder.full(math.inf, x.aval))
+
+
+_predicate(np.isnan, ops.isnan, False)
+_predicate(np.isfinite, ops.isfinite, True)
+_predicate(np.isinf, _isinf, False)
+
+
+# Selection.
+
+
+@implements(np.where, arrays=("condition", "x", "y"))
+def where(condition: Value, x: Value, y: Value) -> Value:
+    """``x`` where the condition holds, ``y`` elsewhere. The form with one argument has a shape that depends on data."""
+    dtype = common_dtype(x, y)
+    mask, a, b = broadcasted("np.where", truth(condition), converted(x, dtype), converted(y, dtype))
+    return ops.select(mask, a, b)
+
+
+@implements(np.clip, arrays=("a", "a_min", "a_max", "min", "max"))
+def clip(
+    a: Value, a_min: Value | None = None, a_max: Value | None = None, *, min: Any = None, max: Any = None
+) -> Value:
+    """``a`` held between the bounds, either of which may be None: ``minimum(maximum(a, low), high)``."""
+    low = a_min if isinstance(a_min, Value) else min
+    high = a_max if isinstance(a_max, Value) else max
+    bounds = [b for b in (low, high) if isinstance(b, Value)]
+    dtype = common_dtype(a, *bounds)
+    values = broadcasted("np.clip", converted(a, dtype), *[converted(b, dtype) for b in bounds])
+    held = values[0]
+    if isinstance(low, Value):
+        held = ops.maximum(held, values[1])
+    if isinstance(high, Value):
+        held = ops.minimum(held, values[-1])
+    return held
