@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -140,11 +140,24 @@ def compile_trace(trace: Graph, signature_of: Callable[[Graph], Signature], requ
 def derive(trace: Graph, request: Request) -> Graph:
     """The simplified graph of the requested derivative. Simplifying first keeps the adjoint small and stable."""
     level = request.stabilize
-    primal = simplify(trace, stabilize=level)
+    primal = _simplified_with_names(trace, level)
     derivative = differentiate(
         primal, request.derivative, request.wrt, primals=request.primals, rewrite=builder_rewrite(level)
     )
     return simplify(derivative, stabilize=level)
+
+
+def _simplified_with_names(graph: Graph, level: Stabilize) -> Graph:
+    """The graph simplified, in which the values with a name of the user's stay, needed or not.
+
+    A law may do without ``y_hat`` in the value, and the adjoint want it again: it should find it under its name.
+    """
+    named = tuple(graph.names)
+    names = tuple(graph.names.values())
+    kept = replace(graph, outputs=graph.outputs + named, output_names=graph.output_names + names)
+    simplified = simplify(kept, stabilize=level)
+    count = len(graph.outputs)
+    return replace(simplified, outputs=simplified.outputs[:count], output_names=graph.output_names)
 
 
 def _reference_entry(compiled: Compiled) -> Entry:

@@ -145,7 +145,6 @@ class Builder:
             better = self.rewrite(self, op, ids, params)
             if better is not None:
                 self._known[key] = better.id
-                self._note(better.id)
                 return better
         nodes = self.nodes
         aval = op.infer(*[nodes[i].aval for i in ids], **params)

@@ -15,6 +15,7 @@ from typing import Any
 from gradc.errors import GradcError
 from gradc.ir.graph import Builder, Value
 from gradc.ir.op import REGISTRY, Op
+from gradc.ops import contraction as _contraction  # every op is registered before a pattern names one
 
 Match = dict[str, int]
 """The node that each variable stands for."""
