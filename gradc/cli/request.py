@@ -35,12 +35,10 @@ class Request:
         except (GradcError, Failure) as error:
             if not self.arguments.guessed:
                 raise
-            lines = " ".join(f"--spec '{name}=f64[...]'" for name in self.arguments.guessed)
+            guessed = self.arguments.guessed
             message = error.format_message() if isinstance(error, Failure) else one_line(error)
-            raise Failure(
-                f"{self.target.name} does not compile for scalars of f64, which stand for the arguments that nothing "
-                f"is known of ({message}); give their shapes: {lines}"
-            ) from error
+            specs = " ".join(f"--spec '{name}=f64[...]'" for name in guessed)
+            raise Failure(f"{message}; {', '.join(guessed)} taken for f64[]: if that is wrong, give {specs}") from error
 
     def _function(self) -> Function:
         from gradc.function import Function

@@ -38,12 +38,17 @@ def emitted(kernel: Kernel, emit: str, after: str | None, stabilize: str) -> str
 
 
 def stage(kernel: Kernel, name: str, stabilize: str) -> Graph:
-    """The graph after one of ``STAGES``. Raises Failure for a pass that the level does not have."""
-    graphs = {"trace": kernel.trace, "derivation": kernel.derivation, "final": kernel.graph}
-    simplify(kernel.trace, stabilize=stabilize, after=graphs.__setitem__)
-    if name not in graphs:
-        raise Failure(f"--after {name}: there is no such pass with --stabilize {stabilize}")
-    return graphs[name]
+    """The graph after one of ``STAGES``. Raises Failure for the stable one where nothing is to be stabilised."""
+    if name == "stabilize" and stabilize == "off":
+        raise Failure("--after stabilize: there is no such stage with --stabilize off")
+    graphs: dict[str, Callable[[], Graph]] = {
+        "trace": lambda: kernel.trace,
+        "canonicalize": lambda: simplify(kernel.trace, stabilize="off"),
+        "stabilize": lambda: simplify(kernel.trace, stabilize=stabilize),
+        "derivation": lambda: kernel.derivation,
+        "final": lambda: kernel.graph,
+    }
+    return graphs[name]()
 
 
 def dot(graph: Graph) -> str:
