@@ -22,6 +22,7 @@ from gradc.loops.program import (
     SEQUENTIAL,
     Accumulate,
     Buffer,
+    Constant,
     Contraction,
     Expression,
     For,
@@ -31,6 +32,7 @@ from gradc.loops.program import (
     Local,
     Statement,
     Store,
+    Variable,
     b,
     constant,
     size,
@@ -175,8 +177,9 @@ class _Plan:
         k = self.summed[-1]
         outer = [x for x in self.kept if x not in (n, m)] + self.summed[:-1]
         block_k, block_n = (TILE_K, TILE_N) if copied else (BLOCK_K, BLOCK_N)
-        tile = Buffer("tile", self.dtype, (min_dim(TILE_K, self.sizes[k]), min_dim(TILE_N, self.sizes[n])), "local")
-        k_start, k_end, n_start, n_end = (variable(name) for name in ("k_start", "k_end", "n_start", "n_end"))
+        tile = Buffer("tile", self.dtype, (_at_most(TILE_K, self.sizes[k]), _at_most(TILE_N, self.sizes[n])), "local")
+        bounds = (*self._ends(k, block_k, "k"), *self._ends(n, block_n, "n"))
+        k_start, k_end, n_start, n_end = bounds
 
         def right_at(place: dict[str, Expression]) -> Expression:
             if copied:
@@ -189,7 +192,6 @@ class _Plan:
             copy = Store("tile", (b.sub(here[k], k_start), b.sub(here[n], n_start)), right.load(here))
             row = For(n, n_start, n_end, (copy,), mode="vector")
             inner.append(For(k, k_start, k_end, (row,)))
-        bounds = (k_start, k_end, n_start, n_end)
         if m is None:
             inner += self._panel(left, right_at, (k, n), None, here, bounds)
         else:
@@ -204,16 +206,23 @@ class _Plan:
         body: list[Statement] = [Local(tile)] if copied else []
         return [*self._clear(n), *body, *self._loops(outer, blocks)]
 
-    def _blocks(
-        self, letter: str, length: int, bounds: tuple[Expression, Expression], body: list[Statement]
-    ) -> list[Statement]:
-        """``body`` for each block of the letter's range; ``bounds`` are the names of its ends."""
+    def _ends(self, letter: str, length: int, word: str) -> tuple[Expression, Expression]:
+        """The ends of a block of the letter's range: of all of it, where it is no longer than ``length``."""
         total = self.sizes[letter]
-        start, end = bounds
         if isinstance(total, int) and total <= length:
-            return [Let(str(start), size(0)), Let(str(end), size(total)), *body]
-        stop = Let(str(end), b.minimum(b.add(start, length), size(total)))
-        return [For(str(start), size(0), size(total), (stop, *body), length)]
+            return size(0), size(total)
+        return variable(f"{word}_start"), variable(f"{word}_end")
+
+    def _blocks(
+        self, letter: str, length: int, ends: tuple[Expression, Expression], body: list[Statement]
+    ) -> list[Statement]:
+        """``body`` for each block of the letter's range."""
+        start, end = ends
+        if not isinstance(start, Variable):
+            return body
+        total = size(self.sizes[letter])
+        stop = Let(str(end), b.minimum(b.add(start, length), total))
+        return [For(str(start), size(0), total, (stop, *body), length)]
 
     def _panel(
         self,
@@ -247,11 +256,15 @@ class _Plan:
         whole = b.sub(k_end, b.mod(b.sub(k_end, k_start), STEPS))
         if isinstance(length, int) and length < STEPS:
             return [For(k, k_start, k_end, steps(1))]
-        panel: list[Statement] = [Let("k_whole", whole), For(k, k_start, variable("k_whole"), steps(STEPS), STEPS)]
+        panel: list[Statement] = []
+        if not isinstance(whole, Constant):
+            panel.append(Let("k_whole", whole))
+            whole = variable("k_whole")
+        panel.append(For(k, k_start, whole, steps(STEPS), STEPS))
         if not isinstance(length, int) or length % STEPS:
-            panel.append(For(k, variable("k_whole"), k_end, steps(1)))
+            panel.append(For(k, whole, k_end, steps(1)))
         return panel
 
 
-def min_dim(limit: int, dim: Dim) -> int:
+def _at_most(limit: int, dim: Dim) -> int:
     return min(limit, dim) if isinstance(dim, int) else limit

@@ -135,7 +135,7 @@ def _data(buffer: Buffer) -> str:
     values = buffer.array.reshape(-1)
     if values.size > _LISTED or bool(np.isnan(values).any() if values.dtype.kind == "f" else False):
         return f"hex {buffer.data.hex()}"
-    return f"[{', '.join(str(v) for v in values.tolist())}]"
+    return f"[{', '.join(str(v).lower() for v in values.tolist())}]"
 
 
 def _signature(function: Function) -> str:
