@@ -1,0 +1,134 @@
+r"""Mathematics in LaTeX: ``w11_1`` is printed w_{11}^{(1)}, ``y_hat`` \hat{y}, Greek names as letters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from gradc.inspect.expression import Apply, Expr, Symbol
+from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, SUM, Notation, Printed
+from gradc.inspect.text import AXES, filled, matrix_product
+from gradc.ir.op import REGISTRY
+
+_GREEK: Final = frozenset(
+    ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega"]
+)
+_ACCENTS: Final = {"hat": r"\hat", "bar": r"\bar", "tilde": r"\tilde", "dot": r"\dot", "vec": r"\vec"}
+_OWN: Final = {
+    "relu": r"\mathrm{{ReLU}}\left({0}\right)",
+    "relu_prime": r"\mathrm{{ReLU}}'\left({0}\right)",
+    "winner": r"\left[{0} > {1}\right]",
+    "indicator": r"\left[{0}\right]",
+    "broadcast_to": "{0}",
+    "reshape": "{0}",
+}
+
+
+class Latex(Notation):
+    """Mathematics for a page. ``names`` overrides how single names are printed."""
+
+    times = r" \, "
+    loose_times = r" \cdot "
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names = names
+
+    def bracketed(self, text: str, binds: int) -> str:
+        left, right = ("[", "]") if binds == SUM and r"\left(" in text else ("(", ")")
+        return rf"\left{left}{text}\right{right}"
+
+    def fraction(self, above: Expr, below: Expr) -> Printed:
+        return rf"\frac{{{self(above)}}}{{{self(below)}}}", PREFIX
+
+    def symbol(self, symbol: Symbol) -> str:
+        if symbol.role == "constant":
+            return {"pi": r"\pi", "inf": r"\infty"}.get(symbol.name, rf"\mathrm{{{symbol.name}}}")
+        return self.name(symbol.name)
+
+    def name(self, name: str) -> str:
+        """A name, overridden or in the way of textbooks."""
+        return self.names.get(name) or latex_name(name)
+
+    def slope(self, of: str, wrt: str) -> str:
+        return rf"\frac{{\partial {self.name(of)}}}{{\partial {self.name(wrt)}}}"
+
+    def power(self, base: Expr, exponent: Expr) -> Printed:
+        return f"{{{self.at(base, ATOM)}}}^{{{self(exponent)}}}", POWER
+
+    def function(self, expression: Apply) -> Printed:
+        special = _SPECIAL.get(expression.function)
+        if special is not None:
+            return special(self, expression)
+        op = REGISTRY.get(expression.function)
+        template = _OWN.get(expression.function) or (op.latex if op else "")
+        if template == "{0}":
+            return self.printed(expression.args[0])
+        if not template:
+            listed = ", ".join(self(a) for a in expression.args)
+            return rf"\operatorname{{{escaped(expression.function)}}}\left({listed}\right)", ATOM
+        return filled(self, template, expression.args)
+
+    def _contract(self, expression: Apply) -> Printed:
+        a, b = expression.args
+        lhs, rhs, out = (expression.param(k) for k in ("lhs", "rhs", "out"))
+        product = matrix_product(lhs, rhs, out)
+        if product is None:
+            summed = "".join(c for c in dict.fromkeys(lhs + rhs) if c not in out)
+            total = rf"\sum_{{{summed}}} " if summed else ""
+            return f"{total}{self.at(a, ATOM)}_{{{lhs}}} {self.at(b, ATOM)}_{{{rhs}}}", PRODUCT
+        swapped, left_turned, right_turned = product
+        left, right = (b, a) if swapped else (a, b)
+        return rf"{self._turned(left, left_turned)} \, {self._turned(right, right_turned)}", PRODUCT
+
+    def _turned(self, expression: Expr, turned: bool) -> str:
+        return rf"{{{self.at(expression, ATOM)}}}^{{\mathsf T}}" if turned else self.at(expression, PREFIX)
+
+    def _reduce_sum(self, expression: Apply) -> Printed:
+        axes = expression.param("axes")
+        over = "" if len(axes) == len(expression.args[0].shape) else "_{" + ",".join(AXES[a] for a in axes) + "}"
+        return rf"\sum{over} {self.at(expression.args[0], PREFIX)}", PRODUCT
+
+    def _exp(self, expression: Apply) -> Printed:
+        return f"e^{{{self(expression.args[0])}}}", POWER
+
+
+_SPECIAL: Final[dict[str, Callable[[Latex, Apply], Printed]]] = {
+    "contract": Latex._contract,
+    "reduce_sum": Latex._reduce_sum,
+    "exp": Latex._exp,
+}
+
+
+def latex_name(name: str) -> str:
+    r"""A name as a textbook prints it: indices below, the layer above, accents on top.
+
+    ``w11_1`` is w_{11}^{(1)}, ``y_hat`` \hat{y}, ``w['hidden']`` w_{\text{hidden}}, ``loss`` \mathrm{loss}.
+    """
+    root, *path = re.findall(r"[^\[\].'\"]+", name) or [name]
+    head, *rest = root.split("_")
+    letters, digits = re.fullmatch(r"(.*?)(\d*)", head, re.DOTALL).groups()  # type: ignore[union-attr]
+    base = _base(letters or digits or "x")
+    below = [digits] if digits and letters else []
+    above: list[str] = []
+    for part in filter(None, rest):
+        if part in _ACCENTS:
+            base = f"{_ACCENTS[part]}{{{base}}}"
+        elif part.isdigit():
+            (above if below else below).append(f"({part})" if below else part)
+        else:
+            (above if below else below).append(rf"\text{{{escaped(part)}}}")
+    below += [p if p.isdigit() else rf"\text{{{escaped(p)}}}" for p in path]
+    return base + (f"_{{{','.join(below)}}}" if below else "") + (f"^{{{','.join(above)}}}" if above else "")
+
+
+def _base(letters: str) -> str:
+    if letters in _GREEK:
+        return f"\\{letters}"
+    return letters if len(letters) == 1 and letters.isascii() else rf"\mathrm{{{escaped(letters)}}}"
+
+
+def escaped(text: str) -> str:
+    """Text that means nothing to LaTeX but itself."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(c) or (f"\\{c}" if c in "&%$#_{}" else " " if c.isspace() else c) for c in text)

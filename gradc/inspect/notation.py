@@ -1,0 +1,159 @@
+"""How an expression is printed: the brackets and the fraction bars, for every output alike. See Text, Latex, Sympy."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Final
+
+from gradc.inspect.expression import (
+    ONE,
+    Add,
+    Apply,
+    Expr,
+    Mul,
+    Number,
+    Power,
+    Slope,
+    Symbol,
+    coefficient_of,
+    factors_of,
+    mul,
+    negative,
+    number,
+    numerator_and_denominator,
+)
+
+RELATION: Final = 0
+SUM: Final = 1
+PRODUCT: Final = 2
+PREFIX: Final = 3
+POWER: Final = 4
+ATOM: Final = 5
+
+Printed = tuple[str, int]
+"""A text and how tightly its outermost operation binds."""
+
+
+class Notation:
+    """One way to write mathematics. Subclasses say how names, numbers, fractions, powers and functions look."""
+
+    times = "·"
+    loose_times = " · "
+    elementwise_times = ""
+
+    def __call__(self, expression: Expr) -> str:
+        """The expression as text."""
+        return self.printed(expression)[0]
+
+    def printed(self, expression: Expr) -> Printed:
+        """The text, and how tightly it binds."""
+        match expression:
+            case Number(value):
+                return self.number(value)
+            case Symbol():
+                return self.symbol(expression), ATOM
+            case Slope(of, wrt):
+                return self.slope(of, wrt), PRODUCT
+            case Add(terms):
+                return self.sum(terms), SUM
+            case Mul():
+                return self.product(expression)
+            case Power(base, exponent):
+                if isinstance(exponent, Number) and exponent.value < 0:
+                    return self.fraction(*numerator_and_denominator(expression))
+                return self.power(base, exponent)
+            case Apply():
+                return self.function(expression)
+        raise AssertionError(expression)
+
+    def at(self, expression: Expr, level: int) -> str:
+        """The text, in brackets where it binds less tightly than ``level``."""
+        text, binds = self.printed(expression)
+        return self.bracketed(text, binds) if binds < level else text
+
+    def bracketed(self, text: str, binds: int) -> str:
+        """A text in brackets, square ones around a sum that has groups of its own."""
+        nested = binds == SUM and (text.startswith("(") or " (" in text or "·(" in text or "/(" in text)
+        return f"[{text}]" if nested else f"({text})"
+
+    def sum(self, terms: tuple[Expr, ...]) -> str:
+        """Terms with their signs."""
+        text = ""
+        for term in terms:
+            if coefficient_of(term)[0] < 0:
+                text += f" - {self.at(_opposite(term), PRODUCT)}" if text else f"-{self.at(_opposite(term), PRODUCT)}"
+            else:
+                text += f" + {self.at(term, PRODUCT)}" if text else self.at(term, PRODUCT)
+        return text
+
+    def product(self, expression: Mul) -> Printed:
+        """A product or a fraction; with a factor that is itself a product, as the units that were multiplied."""
+        if any(isinstance(f, Mul | Slope) for f in expression.factors):
+            units = [self.at(f, PRODUCT) for f in expression.factors]
+            return self.loose_times.join(units), PRODUCT
+        coefficient, _ = coefficient_of(expression)
+        if coefficient < 0:
+            opposite = _opposite(expression)
+            text, binds = self.printed(opposite)
+            return f"-{self.bracketed(text, binds) if binds < PRODUCT else text}", SUM
+        above, below = numerator_and_denominator(expression)
+        if below == ONE or _is_decimal(below, coefficient):
+            return self.times.join(self.at(f, PREFIX) for f in _plain_factors(expression, below)), PRODUCT
+        return self.fraction(above, below)
+
+    def number(self, value: Fraction) -> Printed:
+        if value.denominator == 1 or _terminates(value):
+            return decimal(value), ATOM if value >= 0 else SUM
+        return self.fraction(number(value.numerator), number(value.denominator))
+
+    def fraction(self, above: Expr, below: Expr) -> Printed:
+        return f"{self.at(above, PRODUCT)}/{self.at(below, PREFIX)}", PRODUCT
+
+    def power(self, base: Expr, exponent: Expr) -> Printed:
+        raise NotImplementedError
+
+    def symbol(self, symbol: Symbol) -> str:
+        raise NotImplementedError
+
+    def slope(self, of: str, wrt: str) -> str:
+        raise NotImplementedError
+
+    def function(self, expression: Apply) -> Printed:
+        raise NotImplementedError
+
+
+def _opposite(term: Expr) -> Expr:
+    """The term without its minus sign, its factors otherwise as they stand."""
+    if isinstance(term, Mul) and isinstance(term.factors[0], Number):
+        value = -term.factors[0].value
+        rest = term.factors[1:]
+        if value == 1:
+            return rest[0] if len(rest) == 1 else Mul(rest)
+        return Mul((Number(value), *rest))
+    return negative(term)
+
+
+def _terminates(value: Fraction) -> bool:
+    """Whether a number reads better as a decimal: 0.1, but not 1/3; halves and quarters stay fractions."""
+    rest = value.denominator
+    if rest & (rest - 1) == 0:
+        return rest > 64
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    return rest == 1
+
+
+def _is_decimal(below: Expr, coefficient: Fraction) -> bool:
+    return isinstance(below, Number) and _terminates(coefficient)
+
+
+def _plain_factors(expression: Mul, below: Expr) -> tuple[Expr, ...]:
+    return expression.factors if below != ONE else factors_of(mul(*expression.factors))
+
+
+def decimal(value: Fraction) -> str:
+    """A number as Python writes it, whole numbers without a point."""
+    if value.denominator == 1:
+        return str(value.numerator) if abs(value) < 10**15 else repr(float(value))
+    return repr(float(value))

@@ -1,0 +1,261 @@
+"""From a graph back to what the user wrote: every named value with its definition over other named values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from gradc.inspect.expression import (
+    MINUS_ONE,
+    ONE,
+    Apply,
+    Expr,
+    Number,
+    Symbol,
+    add,
+    coefficient_of,
+    divide,
+    factors_of,
+    leaves,
+    mul,
+    negative,
+    power,
+)
+from gradc.inspect.recognise import recognised
+from gradc.ir.aval import Dim, SymbolicDim, broadcast_shapes, size_of
+from gradc.ir.graph import CONSTANT, INPUT, Builder, Graph, Node
+
+_LONG = 24
+"""A definition of more symbols than this is told in parts, each with a name of its own."""
+
+_SHARED = 6
+"""So is one that is used twice and is longer than this."""
+
+
+@dataclass
+class Sizes:
+    """The letters for how many elements are summed: ``n`` for the first count that occurs, then ``m``, ``n_3``, ..."""
+
+    taken: frozenset[str] = frozenset()
+    letters: dict[Dim, Symbol] = field(default_factory=dict)
+
+    def symbol(self, count: Dim) -> Expr:
+        """The symbol of a count; a symbolic size keeps its name, 1 is the number 1."""
+        if count == 1:
+            return ONE
+        known = self.letters.get(count)
+        if known is None:
+            known = self.letters[count] = Symbol(self._letter(count), (), "size")
+        return known
+
+    def _letter(self, count: Dim) -> str:
+        used = self.taken | {s.name for s in self.letters.values()}
+        if isinstance(count, SymbolicDim) and str(count).isidentifier() and str(count) not in used:
+            return str(count)
+        candidates = ["n", "m", *(f"n_{k}" for k in range(2, len(used) + 4))]
+        return next(c for c in candidates if c not in used)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A named value: its definition as read, as written where that differs, its node, and the helper that made it."""
+
+    symbol: Symbol
+    expression: Expr
+    written: Expr
+    node: int
+    helper: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The named values of a graph in order of computation; ``symbols`` maps nodes to the names they go by."""
+
+    inputs: tuple[Symbol, ...]
+    definitions: tuple[Definition, ...]
+    symbols: Mapping[int, Symbol]
+    constants: Mapping[Symbol, np.ndarray]
+    sizes: Sizes
+
+
+def read(graph: Graph, outputs: Mapping[int, str], helpers: Mapping[int, str]) -> Reading:
+    """Read a graph. ``outputs`` names result nodes that have no name; ``helpers`` maps nodes to the user's functions
+    whose results they are."""
+    names = _unique_names(graph, outputs)
+    sizes = Sizes(frozenset(names.values()))
+    symbols: dict[int, Symbol] = {}
+    constants: dict[Symbol, np.ndarray] = {}
+    definitions: list[Definition] = []
+    readings: list[Expr] = [ONE] * len(graph.nodes)
+    varying = [False] * len(graph.nodes)
+    own = _Names("u", set(names.values()))
+    for node in graph.nodes:
+        if node.op is INPUT:
+            symbols[node.id] = Symbol(names[node.id], node.aval.shape, "input")
+            readings[node.id], varying[node.id] = symbols[node.id], True
+            continue
+        varying[node.id] = any(varying[i] for i in node.operands)
+        if node.op is CONSTANT and node.aval.shape:
+            symbol = Symbol(names.get(node.id) or own.fresh("c"), node.aval.shape, "constant array")
+            constants[symbol] = node.params["value"]
+            readings[node.id] = symbol
+            continue
+        written = expression_of(node, [readings[i] for i in node.operands], graph.nodes, sizes)
+        expression = recognised(written)
+        name = names.get(node.id)
+        if name is None and varying[node.id] and _deserves_a_name(expression, len(graph.consumers[node.id])):
+            name = own.fresh("u")
+        if name is None or (not varying[node.id] and node.id not in graph.outputs):
+            readings[node.id] = expression
+            continue
+        symbol = Symbol(name, node.aval.shape)
+        symbols[node.id] = readings[node.id] = symbol
+        definitions.append(Definition(symbol, expression, written, node.id, helpers.get(node.id, "")))
+    inputs = tuple(symbols[i] for i in graph.inputs)
+    return Reading(inputs, tuple(definitions), symbols, constants, sizes)
+
+
+def read_values(builder: Builder, node: int, given: Mapping[int, Expr], sizes: Sizes) -> Expr:
+    """One value of a small graph as an expression, some of its nodes given."""
+    readings: dict[int, Expr] = dict(given)
+    for each in builder.nodes[: node + 1]:
+        if each.id not in readings and each.op is not INPUT:
+            readings[each.id] = expression_of(each, [readings[i] for i in each.operands], builder.nodes, sizes)
+    return readings[node]
+
+
+def _deserves_a_name(expression: Expr, uses: int) -> bool:
+    size = leaves(expression)
+    return size > _LONG or (uses > 1 and size > _SHARED)
+
+
+class _Names:
+    """Fresh names that nobody uses."""
+
+    def __init__(self, letter: str, taken: set[str]) -> None:
+        self.letter = letter
+        self.taken = taken
+        self.counts: dict[str, int] = {}
+
+    def fresh(self, letter: str) -> str:
+        while True:
+            self.counts[letter] = self.counts.get(letter, 0) + 1
+            name = f"{letter}{self.counts[letter]}"
+            if name not in self.taken:
+                self.taken.add(name)
+                return name
+
+
+def _unique_names(graph: Graph, outputs: Mapping[int, str]) -> dict[int, str]:
+    """Every name once: inputs keep theirs, and a name that is given again and again is numbered."""
+    names = {i: str(graph.nodes[i].params["name"]) for i in graph.inputs}
+    taken = set(names.values())
+    given = {**{i: n for i, n in outputs.items() if i not in graph.names}, **graph.names}
+    by_name: dict[str, list[int]] = {}
+    for node, name in sorted(given.items()):
+        if node not in names:
+            by_name.setdefault(name, []).append(node)
+    for name, nodes in by_name.items():
+        if len(nodes) == 1 and name not in taken:
+            names[nodes[0]] = name
+            taken.add(name)
+            continue
+        count = 0
+        for node in nodes:
+            count += 1
+            while f"{name}_{count}" in taken or f"{name}_{count}" in by_name:
+                count += 1
+            names[node] = f"{name}_{count}"
+            taken.add(names[node])
+    return names
+
+
+# One node over the expressions of its operands
+
+
+def expression_of(node: Node, parts: Sequence[Expr], nodes: Sequence[Node], sizes: Sizes) -> Expr:
+    """The expression that a node stands for."""
+    name, aval = node.op.name, node.aval
+    if node.op is CONSTANT and not aval.shape:
+        return _number(node.params["value"])
+    if name == "convert":
+        if nodes[node.operands[0]].aval.dtype.kind == "b" and aval.dtype.kind != "b":
+            return Apply("indicator", (parts[0],), aval.shape)
+        if aval.dtype.kind in "fc" or aval.dtype.kind == nodes[node.operands[0]].aval.dtype.kind:
+            return parts[0]
+    if name == "dim_value":
+        return sizes.symbol(node.params["dim"])
+    if name == "broadcast_to":
+        return parts[0] if isinstance(parts[0], Number) else _broadcast(parts[0], aval.shape)
+    if name == "reduce_sum":
+        return _sum(node, parts[0], nodes, sizes)
+    if node.op.elementwise:
+        inner = [_narrow(p) for p in parts]
+        arithmetic = _ARITHMETIC.get(name)
+        made = arithmetic(*inner) if arithmetic else _function(name, inner, node.params)
+        made = _mean(made, node, nodes, sizes) if name in ("div", "mul") else made
+        return made if made.shape == aval.shape or isinstance(made, Number) else _broadcast(made, aval.shape)
+    return Apply(name, tuple(parts), aval.shape, tuple(sorted(node.params.items())))
+
+
+_ARITHMETIC: Mapping[str, Callable[..., Expr]] = {
+    "add": add,
+    "sub": lambda x, y: add(x, negative(y)),
+    "mul": mul,
+    "div": divide,
+    "neg": negative,
+    "pow": power,
+}
+
+
+def _function(name: str, args: Sequence[Expr], params: Mapping[str, Any]) -> Expr:
+    return Apply(name, tuple(args), broadcast_shapes(*[a.shape for a in args]), tuple(sorted(params.items())))
+
+
+def _number(value: Any) -> Expr:
+    number = np.asarray(value)[()]
+    if number.dtype.kind == "b":
+        return Symbol(str(bool(number)), (), "constant")
+    if not np.isfinite(number):
+        name = "nan" if np.isnan(number) else "inf"
+        return mul(MINUS_ONE if number < 0 else ONE, Symbol(name, (), "constant"))
+    return Number(Fraction(str(number)))
+
+
+def _broadcast(expression: Expr, shape: Shape) -> Expr:
+    inner = _narrow(expression)
+    return inner if inner.shape == shape else Apply("broadcast_to", (inner,), shape, (("shape", shape),))
+
+
+def _narrow(expression: Expr) -> Expr:
+    """What is repeated, without the repetition: elementwise operations repeat by themselves."""
+    if isinstance(expression, Apply) and expression.function == "broadcast_to":
+        return expression.args[0]
+    return expression
+
+
+def _sum(node: Node, part: Expr, nodes: Sequence[Node], sizes: Sizes) -> Expr:
+    """A sum; numbers do not know how often they stand in it, so their shape is told."""
+    shape = nodes[node.operands[0]].aval.shape
+    if not part.shape and shape:
+        axes = node.params["axes"]
+        return mul(sizes.symbol(size_of(tuple(shape[a] for a in axes))), part)
+    return Apply("reduce_sum", (part,), node.aval.shape, tuple(sorted(node.params.items())))
+
+
+def _mean(made: Expr, node: Node, nodes: Sequence[Node], sizes: Sizes) -> Expr:
+    """A sum divided by the number of its terms, with a letter for that number: ``1/n * sum``."""
+    coefficient, rest = coefficient_of(made)
+    sums = [f for f in factors_of(rest) if isinstance(f, Apply) and f.function == "reduce_sum"]
+    if len(sums) != 1 or coefficient.numerator not in (1, -1):
+        return made
+    inside = sums[0].args[0].shape
+    count = size_of(tuple(inside[a] for a in sums[0].param("axes")))
+    if isinstance(count, int) and count > 1 and coefficient.denominator == count:
+        sign = MINUS_ONE if coefficient < 0 else ONE
+        return mul(sign, power(sizes.symbol(count), MINUS_ONE), rest)
+    return made

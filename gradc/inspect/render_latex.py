@@ -1,0 +1,95 @@
+"""A derivation as LaTeX: two ``align*`` environments of amsmath, or a whole file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+
+from gradc.inspect.derivation import Derivation, Step
+from gradc.inspect.latex import Latex, escaped
+from gradc.inspect.laws import Reason
+from gradc.inspect.render_text import closing_sentences, shown
+
+Row = tuple[str, str, str]
+"""Left of the equals sign, right of it, and why."""
+
+
+def render_latex(derivation: Derivation, names: Mapping[str, str], document: bool) -> str:
+    """The environments that state the forward pass and derive, each with its reasons; rendered through a template."""
+    import jinja2
+
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    source = files("gradc.templates").joinpath("latex/derivation.tex.j2").read_text("utf-8")
+    latex = Latex(names)
+    text = environment.from_string(source).render(
+        document=document,
+        forward=list(_forward(derivation, latex)),
+        backward=list(_backward(derivation, latex)),
+        update=list(_update(derivation, latex)),
+        closing=[escaped(sentence) for sentence in closing_sentences(derivation)],
+    )
+    return "\n".join(line for line in text.splitlines() if line.strip()) + "\n"
+
+
+def _forward(derivation: Derivation, latex: Latex) -> Iterator[Row]:
+    for line in derivation.forward:
+        written, read = latex(line.written), latex(line.expression)
+        right = read if written == read else f"{written} = {read}"
+        yield latex(line.symbol), right + _value(line.value), ""
+
+
+def _backward(derivation: Derivation, latex: Latex) -> Iterator[Row]:
+    for step in derivation.steps:
+        if not step.like:
+            yield from _step(step, latex)
+    for step in derivation.steps:
+        if step.like:
+            yield latex(step.slope), latex(step.result) + _value(step.value), f"\\text{{like step {step.like}}}"
+
+
+def _step(step: Step, latex: Latex) -> Iterator[Row]:
+    left = latex(step.slope)
+    if step.chain is not None:
+        chain = latex(step.chain)
+        if len(step.stages) == 1:
+            result, why = step.stages[0]
+            yield left, f"{chain} = {latex(result)}{_value(step.value)}", _reason(why, latex)
+            return
+        yield left, chain, r"\text{chain rule}"
+        left = ""
+    for k, (expression, why) in enumerate(step.stages):
+        value = _value(step.value) if k == len(step.stages) - 1 else ""
+        yield left, latex(expression) + value, _reason(why, latex)
+        left = ""
+
+
+def _value(value: object) -> str:
+    text = shown(value)
+    return rf" \approx {text}" if text and "max" not in text else ""
+
+
+def _reason(reason: Reason, latex: Latex) -> str:
+    text = reason.latex or _with_math(reason.text)
+    for k, part in enumerate(reason.parts):
+        text = text.replace(f"{{{k}}}", latex(part))
+    return rf"\text{{{text}}}"
+
+
+def _with_math(text: str) -> str:
+    """``{0} cancels`` with its places in math mode."""
+    for k in range(text.count("{")):
+        text = text.replace(f"{{{k}}}", f"${{{k}}}$")
+    return text
+
+
+def _update(derivation: Derivation, latex: Latex) -> Iterator[Row]:
+    """The step of gradient descent for the first of the weights, standing for all."""
+    for name in derivation.wrt[:1]:
+        weight, slope = latex.name(name), latex.slope(derivation.of.name, name)
+        others = ", ".join(f"${latex.name(other)}$" for other in derivation.wrt[1:])
+        why = rf"\text{{gradient descent{'; likewise ' + others if others else ''}}}"
+        yield (
+            rf"{weight}_{{\text{{new}}}}" if "_" not in weight else rf"{{{weight}}}^{{\text{{new}}}}",
+            (rf"{weight} - \text{{rate}} \cdot {slope}"),
+            why,
+        )

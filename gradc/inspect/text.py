@@ -1,0 +1,126 @@
+"""Plain-text mathematics: ``(y_hat - y)·v1·ReLU'(z1)``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from gradc.inspect.expression import TWO, Apply, Expr, Number, Power, Symbol
+from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, RELATION, SUM, Notation, Printed
+from gradc.ir.aval import Aval
+from gradc.ir.op import REGISTRY
+
+_SUPERSCRIPTS: Final = {TWO: "²", Number(TWO.value + 1): "³"}
+_OWN: Final = {
+    "relu": "ReLU({0})",
+    "relu_prime": "ReLU'({0})",
+    "winner": "[{0} > {1}]",
+    "indicator": "[{0}]",
+    "broadcast_to": "{0}",
+}
+
+
+class Text(Notation):
+    """Mathematics in a terminal."""
+
+    def symbol(self, symbol: Symbol) -> str:
+        return {"pi": "π", "inf": "∞"}.get(symbol.name, symbol.name) if symbol.role == "constant" else symbol.name
+
+    def slope(self, of: str, wrt: str) -> str:
+        return f"d{of}/d{wrt}"
+
+    def power(self, base: Expr, exponent: Expr) -> Printed:
+        if exponent in _SUPERSCRIPTS and not (isinstance(base, Power)):
+            return f"{self.at(base, ATOM)}{_SUPERSCRIPTS[exponent]}", ATOM
+        return f"{self.at(base, ATOM)}^{self.at(exponent, ATOM)}", POWER
+
+    def function(self, expression: Apply) -> Printed:
+        special = _SPECIAL.get(expression.function)
+        if special is not None:
+            return special(self, expression)
+        template = _OWN.get(expression.function) or record_template(expression)
+        return self.printed(expression.args[0]) if template == "{0}" else filled(self, template, expression.args)
+
+    def _contract(self, expression: Apply) -> Printed:
+        a, b = expression.args
+        lhs, rhs, out = (expression.param(k) for k in ("lhs", "rhs", "out"))
+        product = matrix_product(lhs, rhs, out)
+        if product is None:
+            return f"einsum({lhs},{rhs}->{out}; {self(a)}, {self(b)})", ATOM
+        swapped, left_turned, right_turned = product
+        left, right = (b, a) if swapped else (a, b)
+        return f"{self._turned(left, left_turned)} @ {self._turned(right, right_turned)}", PRODUCT
+
+    def _turned(self, expression: Expr, turned: bool) -> str:
+        return f"{self.at(expression, ATOM)}ᵀ" if turned else self.at(expression, PREFIX)
+
+    def _transpose(self, expression: Apply) -> Printed:
+        return f"{self.at(expression.args[0], ATOM)}ᵀ", ATOM
+
+    def _reduce_sum(self, expression: Apply) -> Printed:
+        axes = expression.param("axes")
+        over = "" if len(axes) == len(expression.args[0].shape) else "_" + ",".join(AXES[a] for a in axes)
+        return f"Σ{over} {self.at(expression.args[0], PREFIX)}", PRODUCT
+
+    def _reshape(self, expression: Apply) -> Printed:
+        return self.printed(expression.args[0])
+
+
+AXES: Final = "ijklmnopqrstuvwxyz"
+"""The letters of the axes of an array."""
+
+
+def matrix_product(lhs: str, rhs: str, out: str) -> tuple[bool, bool, bool] | None:
+    """How a contraction is a product of two matrices: operands exchanged, the left and the right one transposed.
+
+    A vector that stands alone on the right of an outer product counts as transposed. None where it is none.
+    """
+    if len(lhs) > 2 or len(rhs) > 2 or len(out) > 2 or not lhs or not rhs:
+        return None
+    shared = [c for c in lhs if c in rhs]
+    if not shared:
+        return (out != lhs + rhs, False, True) if len(lhs) == len(rhs) == 1 else None
+    if len(shared) != 1 or shared[0] in out:
+        return None
+    (letter,) = shared
+    if not out and len(lhs) == len(rhs) == 1:
+        return False, True, False
+    if out == lhs.replace(letter, "") + rhs.replace(letter, ""):
+        return False, lhs[0] == letter, len(rhs) == 2 and rhs[1] == letter
+    return True, len(rhs) == 2 and rhs[0] == letter, len(lhs) == 2 and lhs[1] == letter
+
+
+_SPECIAL: Final[dict[str, Callable[[Text, Apply], Printed]]] = {
+    "contract": Text._contract,
+    "transpose": Text._transpose,
+    "reduce_sum": Text._reduce_sum,
+    "reshape": Text._reshape,
+}
+
+
+def record_template(expression: Apply) -> str:
+    """The text of an op's record, or else its NumPy text without ``np.``"""
+    op = REGISTRY[expression.function]
+    if op.text:
+        return op.text
+    if isinstance(op.numpy, str):
+        return op.numpy.replace("np.", "") or _call(expression)
+    avals = [Aval(a.shape, np.dtype(np.float64)) for a in expression.args]
+    return op.numpy(dict(expression.params), Aval(expression.shape, np.dtype(np.float64)), *avals).replace("np.", "")
+
+
+def _call(expression: Apply) -> str:
+    return f"{expression.function}({', '.join(f'{{{k}}}' for k in range(len(expression.args)))})"
+
+
+def filled(notation: Notation, template: str, args: tuple[Expr, ...]) -> Printed:
+    """A template with its operands; in brackets where nothing around the place brackets them already."""
+    infix = template.startswith("{0} ")
+    texts = []
+    for k, arg in enumerate(args):
+        before = template[: max(0, template.find(f"{{{k}}}"))].rstrip()
+        level = RELATION if before.endswith(("(", "[", "{", "|", ",")) else SUM if infix else ATOM
+        texts.append(notation.at(arg, level))
+    return template.format(*texts), RELATION if infix else ATOM
