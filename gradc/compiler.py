@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -97,16 +97,18 @@ class Compiled:
     @cached_property
     def llvm_ir(self) -> str:
         """The LLVM IR of the kernel as emitted, for this machine."""
-        from gradc.backends.llvm import emit, host_target
+        from gradc.backends.llvm.emit import emit
+        from gradc.backends.llvm.machine import host
 
-        return emit(self.program, host_target())
+        return emit(self.program, host())
 
     @cached_property
     def assembly(self) -> str:
         """The machine's assembly."""
-        from gradc.backends.llvm import assembly, host_target
+        from gradc.backends.llvm.jit import assembly
+        from gradc.backends.llvm.machine import host
 
-        return assembly(self.llvm_ir, host_target())
+        return assembly(self.llvm_ir, host())
 
     @cached_property
     def entry(self) -> Entry:
@@ -138,26 +140,16 @@ def compile_trace(trace: Graph, signature_of: Callable[[Graph], Signature], requ
 
 
 def derive(trace: Graph, request: Request) -> Graph:
-    """The simplified graph of the requested derivative. Simplifying first keeps the adjoint small and stable."""
+    """The simplified graph of the requested derivative.
+
+    The trace is simplified as it is made again for the adjoint, not before: a value that a law does without, such as
+    ``y_hat`` in the loss, is found there under the user's name when the adjoint wants it.
+    """
     level = request.stabilize
-    primal = _simplified_with_names(trace, level)
     derivative = differentiate(
-        primal, request.derivative, request.wrt, primals=request.primals, rewrite=builder_rewrite(level)
+        trace, request.derivative, request.wrt, primals=request.primals, rewrite=builder_rewrite(level)
     )
     return simplify(derivative, stabilize=level)
-
-
-def _simplified_with_names(graph: Graph, level: Stabilize) -> Graph:
-    """The graph simplified, in which the values with a name of the user's stay, needed or not.
-
-    A law may do without ``y_hat`` in the value, and the adjoint want it again: it should find it under its name.
-    """
-    named = tuple(graph.names)
-    names = tuple(graph.names.values())
-    kept = replace(graph, outputs=graph.outputs + named, output_names=graph.output_names + names)
-    simplified = simplify(kept, stabilize=level)
-    count = len(graph.outputs)
-    return replace(simplified, outputs=simplified.outputs[:count], output_names=graph.output_names)
 
 
 def _reference_entry(compiled: Compiled) -> Entry:
@@ -173,7 +165,7 @@ def _numpy_entry(compiled: Compiled) -> Entry:
 
 
 def _llvm_entry(compiled: Compiled) -> Entry:
-    from gradc.backends.llvm import load
+    from gradc.backends.llvm.jit import load
 
     return load(compiled.llvm_ir, compiled.program)
 

@@ -38,7 +38,7 @@ from gradc.transforms.derivative import Derivative
 from gradc.transforms.specialize import specialize
 
 if TYPE_CHECKING:
-    from gradc.inspect.explain import Derivation
+    from gradc.inspect.derivation import Derivation
 
 Wrt = str | int | Sequence[str | int] | None
 
@@ -122,15 +122,26 @@ class Kernel:
 
         ``at`` are values of the arguments, in order or by name, to fill in numbers.
         """
+        from gradc.inspect.derivation import HelperCall
         from gradc.inspect.explain import explain
 
-        request = self._compiled.request
-        values = None
+        written = self._source.graph
+        values: dict[str, Any] | None = None
         if at is not None:
             args, kwargs = ((), dict(at)) if isinstance(at, Mapping) else (tuple(at), {})
-            values = self._inputs(bind(self._call.signature, self.name, args, kwargs))
-        names = [self.trace.input_names[i] for i in request.wrt]
-        return explain(self.trace, wrt=names, calls=self._source.calls, at=values, final=self.graph)
+            call = bind(self._call.signature, self.name, args, kwargs)
+            values = dict(zip(self.graph.input_names, self._inputs(call), strict=True))
+            values |= {written.input_names[position]: number for position, number in self._source.guards.items()}
+        wrt = [self.trace.input_names[i] for i in self._compiled.request.wrt]
+        calls = [HelperCall(c.function, c.results[0]) for c in self._source.calls if len(c.results) == 1]
+        return explain(
+            written,
+            function=self.signature.function,
+            wrt=wrt or None,
+            calls=calls,
+            at=values,
+            final=self.graph,
+        )
 
     def save(self, path: str | os.PathLike[str], *, format: str = "py") -> None:
         """Write the kernel to ``path``: ``format="py"`` is a standalone module that needs NumPy alone.
@@ -194,6 +205,8 @@ class Function:
         own = signature_of(function)
         self._function = function
         self._label = getattr(function, "__name__", type(function).__name__)
+        # NumPy's own functions have defaults that mean "not given" and are no values.
+        self._fills_defaults = hasattr(inspect.unwrap(function), "__code__")
         self._wrt = wrt
         self._has_aux = has_aux
         self._ct = "cotangent" if "ct" in own.parameters else "ct"
@@ -241,7 +254,7 @@ class Function:
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The call, with the Python ints that are differentiated made floats."""
-        call = bind(self.__signature__, self._label, args, kwargs)
+        call = bind(self.__signature__, self._label, args, kwargs, defaults=self._fills_defaults)
         if self._request.derivative == "value":
             return call
         if self._request.derivative == "vjp":

@@ -55,26 +55,31 @@ class Call:
         """``args`` and ``kwargs`` to call the function with."""
         remaining = iter(self.leaves)
         values = {name: tree.unflatten([next(remaining) for _ in range(tree.num_leaves)]) for name, tree in self.trees}
-        bound = inspect.BoundArguments(self.signature, OrderedDict(values))  # type: ignore[arg-type]
+        bound = inspect.BoundArguments(self.signature, OrderedDict(values))
         return bound.args, bound.kwargs
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """The signature of a callable; positional parameters ``x0, x1, ...`` for one that does not tell."""
-    try:
-        return inspect.signature(function)
-    except (ValueError, TypeError):
-        count = getattr(function, "nin", 1)
-        return inspect.Signature([inspect.Parameter(f"x{k}", inspect.Parameter.POSITIONAL_ONLY) for k in range(count)])
+    """The signature of a callable; a ufunc takes its operands alone, ``x0, x1, ...``."""
+    if not isinstance(function, np.ufunc):
+        try:
+            return inspect.signature(function)
+        except (ValueError, TypeError):
+            pass
+    count = getattr(function, "nin", 1)
+    return inspect.Signature([inspect.Parameter(f"x{k}", inspect.Parameter.POSITIONAL_ONLY) for k in range(count)])
 
 
-def bind(signature: inspect.Signature, label: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """Bind a call to a signature. Raises ArgumentError as Python would raise TypeError."""
+def bind(
+    signature: inspect.Signature, label: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, defaults: bool = True
+) -> Call:
+    """Bind a call to a signature, its ``defaults`` filled in. Raises ArgumentError as Python would raise TypeError."""
     try:
         bound = signature.bind(*args, **kwargs)
     except TypeError as error:
         raise ArgumentError(f"{label}{signature}: {error}") from None
-    bound.apply_defaults()
+    if defaults:
+        bound.apply_defaults()
     leaves: list[Any] = []
     trees = []
     for name, value in bound.arguments.items():
@@ -86,9 +91,9 @@ def bind(signature: inspect.Signature, label: str, args: tuple[Any, ...], kwargs
 
 def call_key(call: Call) -> tuple[Any, ...]:
     """What a kernel is compiled for: the structure, the abstract values of data, the values of what is static."""
-    kinds = []
+    kinds: list[Any] = []
     for leaf, path in zip(call.leaves, call.paths, strict=True):
-        if is_static(leaf):
+        if is_static(leaf, path):
             kinds.append(("static", type(leaf), leaf))
         else:
             kinds.append(leaf_aval(leaf, path))

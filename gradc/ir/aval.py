@@ -41,12 +41,16 @@ class SymbolicDim:
         return self._hash
 
     def __add__(self, other: Dim) -> Dim:
+        if not _is_dim(other):
+            return NotImplemented
         total = dict(self.terms)
         for monomial, coefficient in _terms(other).items():
             total[monomial] = total.get(monomial, 0) + coefficient
         return _folded(total)
 
     def __mul__(self, other: Dim) -> Dim:
+        if not _is_dim(other):
+            return NotImplemented
         product: dict[tuple[object, ...], int] = {}
         for left, a in self.terms:
             for right, b in _terms(other).items():
@@ -61,12 +65,18 @@ class SymbolicDim:
         return self * -1
 
     def __sub__(self, other: Dim) -> Dim:
+        if not _is_dim(other):
+            return NotImplemented
         return self + other * -1
 
     def __rsub__(self, other: Dim) -> Dim:
+        if not _is_dim(other):
+            return NotImplemented
         return self * -1 + other
 
     def __floordiv__(self, other: Dim) -> Dim:
+        if not _is_dim(other):
+            return NotImplemented
         if other == 1:
             return self
         if isinstance(other, int) and other and all(c % other == 0 for _, c in self.terms):
@@ -77,9 +87,13 @@ class SymbolicDim:
         return exact if exact is not None else _call("//", self, other)
 
     def __rfloordiv__(self, other: Dim) -> Dim:
+        if not _is_dim(other):
+            return NotImplemented
         return 0 if other == 0 else _call("//", other, self)
 
     def __mod__(self, other: Dim) -> Dim:
+        if not _is_dim(other):
+            return NotImplemented
         if other == 1 or other == self:
             return 0
         if isinstance(other, int) and other and all(c % other == 0 for _, c in self.terms):
@@ -87,6 +101,8 @@ class SymbolicDim:
         return 0 if _divided(self, other) is not None else _call("%", self, other)
 
     def __rmod__(self, other: Dim) -> Dim:
+        if not _is_dim(other):
+            return NotImplemented
         return _call("%", other, self)
 
     def __index__(self) -> int:
@@ -157,6 +173,11 @@ def size_of(shape: tuple[Dim, ...]) -> Dim:
     for dim in shape:
         total = total * dim
     return total
+
+
+def _is_dim(value: object) -> bool:
+    """Whether a value is a size: arithmetic with anything else (a float, an array) is not for sizes to do."""
+    return isinstance(value, (int, SymbolicDim)) and not isinstance(value, bool)
 
 
 def _extremum(which: str, left: Dim, right: Dim) -> Dim:
@@ -237,6 +258,11 @@ def _atom_value(atom: object, sizes: dict[str, int]) -> int:
 def short_dtype(dtype: np.dtype) -> str:
     """The short name of a dtype: ``f64``, ``i32``, ``bool``."""
     return _LONG.get(dtype.name, dtype.name)
+
+
+def is_supported(dtype: np.dtype) -> bool:
+    """Whether arrays of a dtype can be traced and compiled."""
+    return dtype.name in _LONG
 
 
 @dataclass(frozen=True, slots=True)
