@@ -1,0 +1,212 @@
+"""The statements of a kernel: which values get a name, in which order, with which comment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gradc.backends.numpy.comments import Comments, loss_name
+from gradc.backends.numpy.constants import array_text
+from gradc.backends.numpy.expressions import Expression, variable
+from gradc.backends.numpy.naming import Names
+from gradc.backends.numpy.operations import expression_of
+from gradc.backends.numpy.sections import backward_nodes
+from gradc.backends.numpy.updates import UPDATES, update
+from gradc.ir.graph import CONSTANT, INPUT, Graph
+from gradc.ir.node import Node
+
+WIDEST = 80
+"""Columns of an expression beyond which its widest part gets a line of its own."""
+
+WIDEST_RESULT = 24
+"""Columns of a result beyond which it gets a line of its own, before the ``return``."""
+
+CHEAP = frozenset({"abs", "neg", "eq", "ne", "lt", "le", "gt", "ge", "logical_not"})
+"""Ops of names and numbers that read better repeated, once, than named."""
+
+VIEWS = frozenset({"transpose", "reshape", "slice", "broadcast_to"})
+"""Ops that copy nothing: repeating them costs nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A statement and its comment. A comment alone is a separator."""
+
+    code: str
+    comment: str = ""
+
+
+class Body:
+    """Writes the statements of a graph, each node once, in time linear in the graph.
+
+    A value that is used once and has no name of the user's is written into the expression that uses it, while that
+    stays short. The forward pass comes first, then everything that depends on a cotangent.
+    """
+
+    def __init__(self, graph: Graph, names: Names, inputs: Sequence[str]) -> None:
+        self.nodes = graph.nodes
+        self.lines: list[Line] = []
+        self.constants: list[tuple[str, str]] = []
+        self.uses = _uses(graph)
+        self._graph = graph
+        self._names = names
+        self._backward = backward_nodes(graph)
+        self._comments = Comments(graph, self._backward, loss_name(graph))
+        self._private: set[int] = set()
+        self._outputs = frozenset(graph.outputs)
+        self._values: list[Expression | None] = [None] * len(graph.nodes)
+        self._locals: dict[int, str] = {}
+        for node, name in zip(graph.inputs, inputs, strict=True):
+            self._values[node] = variable(name, graph.nodes[node].aval.shape)
+            self._locals[node] = name
+        self._wanted = self._wanted_names()
+        self._primals = _primals(graph)
+
+    def write(self) -> list[Expression]:
+        """Write all statements; gives the expressions of the outputs."""
+        backward = self._backward
+        forward = [node for node in self.nodes if node.id not in backward]
+        self._write_all(forward)
+        if backward:
+            before = len(self.lines)
+            self._write_all([node for node in self.nodes if node.id in backward])
+            if len(self.lines) > before:
+                separator = [Line(""), Line("", f"Backward: d_q is d{loss_name(self._graph)}/dq.")] if before else []
+                self.lines[before:before] = separator
+        return [self.value(i) for i in self._graph.outputs]
+
+    def value(self, node: int) -> Expression:
+        """The expression of a node that was written already."""
+        expression = self._values[node]
+        assert expression is not None, f"node {node} is used before it is written"
+        return expression
+
+    def operand(self, node: Node, position: int) -> Expression:
+        """An operand of ``node`` as it stands."""
+        return self.value(node.operands[position])
+
+    def constant(self, node: Node) -> Expression:
+        """The name of a constant array; its text stands below the function."""
+        name = self._names.take(self._graph.names.get(node.id, "constant").upper(), "CONSTANT")
+        self.constants.append((name, array_text(node.params["value"])))
+        return variable(name, node.aval.shape)
+
+    def statement(self, code: str, node: Node) -> None:
+        """Write a line that computes ``node``."""
+        self.lines.append(Line(code, self._comments.of(node)))
+
+    def bind(self, node: Node, expression: Expression, name: str = "") -> Expression:
+        """Give the value of ``node`` a line and a name."""
+        name = name or self.name_for(node)
+        self.statement(f"{name} = {expression.text}", node)
+        bound = variable(name, expression.shape)
+        self._values[node.id] = bound
+        if expression.fresh and expression.shape == node.aval.shape:
+            self._private.add(node.id)
+        return bound
+
+    def may_overwrite(self, node: int) -> bool:
+        """Whether the value is a variable of its own array, and whoever asks is its only user."""
+        return self.uses[node] == 1 and node in self._private
+
+    def chain_name(self, node: Node) -> str:
+        """The name for a row of writes into one array, of which ``node`` is the first: the last one's name."""
+        last = node
+        while self.uses[last.id] == 1 and last.id not in self._graph.names and self._graph.consumers[last.id]:
+            (user,) = self._graph.consumers[last.id]
+            if self.nodes[user].op.name not in UPDATES or self.nodes[user].operands[0] != last.id:
+                break
+            last = self.nodes[user]
+        return self.name_for(last)
+
+    def name_for(self, node: Node) -> str:
+        """The local name of a node: the user's, ``d_`` and the name of its primal, L for the result, or the next ``t``."""
+        if node.id in self._locals:
+            return self._locals[node.id]
+        wanted = self._wanted.get(node.id)
+        if wanted is not None:
+            name = wanted
+        elif node.id in self._primals:
+            name = self._names.take(f"d_{self._primal_name(node.id)}")
+        elif node.id == self._graph.outputs[0] and node.id not in self._backward:
+            name = self._names.take("L" if node.aval.shape == () and node.aval.is_float else "result")
+        else:
+            name = self._names.numbered("t")
+        self._locals[node.id] = name
+        return name
+
+    def _primal_name(self, node: int) -> str:
+        primal = self._primals[node]
+        return self._locals.get(primal) or self._wanted.get(primal) or self._graph.names.get(primal, "t")
+
+    def _wanted_names(self) -> dict[int, str]:
+        """Local names for the nodes that the user named; of two with one name the first keeps it."""
+        order = sorted(self._graph.names)
+        first: dict[str, int] = {}
+        for node in order:
+            first.setdefault(self._graph.names[node], node)
+        keepers = {node: self._names.take(name) for name, node in first.items() if not self._values[node]}
+        return keepers | {
+            node: self._names.take(self._graph.names[node])
+            for node in order
+            if node not in keepers and not self._values[node] and first[self._graph.names[node]] != node
+        }
+
+    def _write_all(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            if node.op is INPUT:
+                continue
+            if node.op.name in UPDATES and node.aval.shape:
+                self._values[node.id] = update(self, node)
+                self._private.add(node.id)
+                continue
+            expression = self._short(node)
+            self._values[node.id] = expression
+            if self._deserves_name(node, expression):
+                self.bind(node, expression)
+
+    def _short(self, node: Node) -> Expression:
+        """The expression of a node, with its widest operands bound until it is short."""
+        expression = expression_of(self, node)
+        while expression.width > WIDEST:
+            wide = [i for i in node.operands if not self.value(i).atomic and self.nodes[i].op is not CONSTANT]
+            if not wide:
+                break
+            widest = self.nodes[max(wide, key=lambda i: self.value(i).width)]
+            self.bind(widest, self.value(widest.id))
+            expression = expression_of(self, node)
+        return expression
+
+    def _deserves_name(self, node: Node, expression: Expression) -> bool:
+        if expression.atomic:
+            return False
+        if node.id in self._graph.names or (node.id == self._graph.outputs[0] and node.id not in self._backward):
+            return True
+        if node.id in self._outputs and expression.width > WIDEST_RESULT:
+            return True
+        uses = self.uses[node.id]
+        if uses < 2:
+            return False
+        simple = all(self.value(i).atomic for i in node.operands)
+        return not (simple and (node.op.name in VIEWS or (node.op.name in CHEAP and uses == 2)))
+
+
+def _uses(graph: Graph) -> list[int]:
+    """How often each node's value is written where it is used."""
+    uses = [0] * len(graph.nodes)
+    for node in graph.nodes:
+        for operand in node.operands:
+            uses[operand] += 1
+    for output in graph.outputs:
+        uses[output] += 1
+    return uses
+
+
+def _primals(graph: Graph) -> Mapping[int, int]:
+    """For each node that is the cotangent of a named value or an input: of which, the first of them."""
+    found: dict[int, int] = {}
+    inputs = set(graph.inputs)
+    for primal, ct in graph.cotangents.items():
+        if primal in graph.names or primal in inputs:
+            found.setdefault(ct, primal)
+    return found

@@ -1,0 +1,185 @@
+"""The edge of a generated function: its parameters, the unpacking of containers, checks, and the result."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gradc.backends.numpy.expressions import dtype_text
+from gradc.backends.numpy.naming import Names
+from gradc.errors import CompileError
+from gradc.ir.aval import Aval, SymbolicDim
+from gradc.ir.signature import KEYS_BY_NAME, Argument, Branch, Key, Leaf, Signature, Static, Tree
+
+MARKS = {"variadic positional": "*", "variadic keyword": "**"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One call of a check in ``_arguments``; ``leaf`` checks give a local, the others give nothing."""
+
+    code: str
+    leaf: bool
+
+
+def quoted(text: str) -> str:
+    """A string literal, in double quotes where the text has none."""
+    text = repr(text)
+    return f'"{text[1:-1]}"' if text[0] == "'" and '"' not in text else text
+
+
+def key_text(key: Key) -> str:
+    """A container's key as a literal. Raises CompileError for a key that has none."""
+    if isinstance(key, str):
+        return quoted(key)
+    if isinstance(key, tuple):
+        return f"({', '.join(key_text(k) for k in key)}{',' if len(key) == 1 else ''})"
+    if key is None or type(key) in (bool, int, float):
+        return repr(key)
+    raise CompileError(
+        f"the key {key!r} of a container cannot be written into a module; use strings or numbers as keys"
+    )
+
+
+def shown_path(root: str, steps: Iterable[tuple[str, Key]]) -> str:
+    """The path of a leaf as messages and comments show it."""
+    return root + "".join(f".{key}" if kind in KEYS_BY_NAME else f"[{key_text(key)}]" for kind, key in steps)
+
+
+def parameters(arguments: Sequence[Argument]) -> str:
+    """The parameter list as in the user's function."""
+    parts: list[str] = []
+    previous = ""
+    for argument in arguments:
+        _check_name(argument.name)
+        if previous == "positional-only" and argument.kind != previous:
+            parts.append("/")
+        if argument.kind == "keyword-only" and previous not in ("keyword-only", "variadic positional"):
+            parts.append("*")
+        default = f"={argument.default}" if argument.default is not None else ""
+        parts.append(MARKS.get(argument.kind, "") + argument.name + default)
+        previous = argument.kind
+    if previous == "positional-only":
+        parts.append("/")
+    return ", ".join(parts)
+
+
+def _check_name(name: str) -> None:
+    if not name.isidentifier() or keyword.iskeyword(name) or name == "np":
+        raise CompileError(f"an argument cannot be called {name!r} in a generated module; rename it")
+
+
+def local_names(signature: Signature, names: Names) -> list[str]:
+    """A local name for each input of the graph: the argument's, or the last key that tells leaves apart."""
+    paths = signature.input_paths()
+    for argument in signature.arguments:
+        names.take(argument.name)
+    found = [""] * len(paths)
+    last_keys = [steps[-1][1] if steps else None for _, _, steps in paths]
+    for (leaf, root, steps), last in zip(paths, last_keys, strict=True):
+        if not steps:
+            found[leaf] = root
+        elif isinstance(last, str) and last.isidentifier() and last_keys.count(last) == 1:
+            found[leaf] = names.take(last)
+        else:
+            found[leaf] = names.take("_".join([root, *(str(key) for _, key in steps)]))
+    return found
+
+
+def checks(signature: Signature, avals: Sequence[Aval]) -> list[Check]:
+    """What ``_arguments`` does, in the order of the leaves."""
+    return [
+        check
+        for argument in signature.arguments
+        for check in _checks(argument.tree, argument.name, argument.name, avals)
+    ]
+
+
+def _checks(tree: Tree, code: str, shown: str, avals: Sequence[Aval]) -> Iterable[Check]:
+    if isinstance(tree, Leaf):
+        aval = avals[tree.index]
+        yield Check(f"_array({quoted(shown)}, {code}, {dtype_text(aval.dtype)}, {_shape(aval)}, sizes)", True)
+    elif isinstance(tree, Static):
+        helper = "_named" if tree.named else "_static"
+        value = quoted(tree.text) if tree.named else tree.text
+        yield Check(f"{helper}({quoted(shown)}, {code}, {value})", False)
+    else:
+        yield from _branch_checks(tree, code, shown, avals)
+
+
+def _branch_checks(tree: Branch, code: str, shown: str, avals: Sequence[Aval]) -> Iterable[Check]:
+    if tree.kind in KEYS_BY_NAME:
+        fields = ", ".join(quoted(str(key)) for key in tree.keys)
+        yield Check(f"_fields({quoted(shown)}, {code}, [{fields}])", False)
+    elif tree.kind == "dict":
+        yield Check(f"_keys({quoted(shown)}, {code}, [{', '.join(map(key_text, tree.keys))}])", False)
+    else:
+        yield Check(f"_items({quoted(shown)}, {code}, {tree.kind}, {len(tree.children)})", False)
+    for key, child in zip(tree.keys, tree.children, strict=True):
+        if tree.kind in KEYS_BY_NAME:
+            _check_name(str(key))
+            step = f".{key}"
+        else:
+            step = f"[{key_text(key)}]"
+        yield from _checks(child, code + step, shown + step, avals)
+
+
+def _shape(aval: Aval) -> str:
+    """The expected shape as data: numbers, the names of symbolic sizes, or nothing where a size is computed."""
+    parts = [quoted(str(d)) if isinstance(d, SymbolicDim) else str(d) for d in aval.shape]
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+
+
+class Result:
+    """Writes the result. A namedtuple or dataclass is rebuilt with the class of the argument that has its name."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._tree = signature.output
+        self._given: dict[str, str] = {}
+        for argument in signature.arguments:
+            _note_classes(argument.tree, argument.name, self._given)
+        self.classes: dict[str, tuple[str, ...]] = {}
+
+    def text(self, outputs: Sequence[str]) -> str:
+        """The expression of the result, an outermost tuple without parentheses."""
+        text = self._text(self._tree, outputs)
+        bare = isinstance(self._tree, Branch) and self._tree.kind == "tuple" and len(self._tree.children) > 1
+        return text[1:-1] if bare else text
+
+    def _text(self, tree: Tree, outputs: Sequence[str]) -> str:
+        if isinstance(tree, Leaf):
+            return outputs[tree.index]
+        if isinstance(tree, Static):
+            if tree.named:
+                raise CompileError(f"the result holds {tree.text}, which cannot be written into a module")
+            return tree.text
+        children = [self._text(child, outputs) for child in tree.children]
+        if tree.kind == "dict":
+            return "{" + ", ".join(f"{key_text(k)}: {c}" for k, c in zip(tree.keys, children, strict=True)) + "}"
+        if tree.kind == "list":
+            return f"[{', '.join(children)}]"
+        if tree.kind == "tuple":
+            return f"({', '.join(children)}{',' if len(children) == 1 else ''})"
+        fields = ", ".join(f"{key}={child}" for key, child in zip(tree.keys, children, strict=True))
+        return f"{self._class(tree)}({fields})"
+
+    def _class(self, tree: Branch) -> str:
+        if tree.type_name in self._given:
+            return f"type({self._given[tree.type_name]})"
+        for name in (tree.type_name, *map(str, tree.keys)):
+            _check_name(name)
+        keys = tuple(map(str, tree.keys))
+        if self.classes.setdefault(tree.type_name, keys) != keys:
+            raise CompileError(f"two classes of the result are called {tree.type_name}; rename one")
+        return tree.type_name
+
+
+def _note_classes(tree: Tree, code: str, found: dict[str, str]) -> None:
+    """Where in the arguments an instance of each class stands."""
+    if isinstance(tree, Branch):
+        if tree.kind in KEYS_BY_NAME:
+            found.setdefault(tree.type_name, code)
+        for key, child in zip(tree.keys, tree.children, strict=True):
+            step = f".{key}" if tree.kind in KEYS_BY_NAME else f"[{key_text(key)}]"
+            _note_classes(child, code + step, found)

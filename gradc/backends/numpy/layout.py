@@ -1,0 +1,91 @@
+"""Lines of code on a page: comments aligned, long statements broken inside their brackets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from gradc.backends.numpy.body import Line
+
+COLUMNS = 100
+FURTHEST_COMMENT = 60
+
+
+def aligned(rows: Sequence[Line]) -> list[str]:
+    """The rows as text, comments in one column where the code leaves it free."""
+    column = max((len(row.code) for row in rows if row.comment and len(row.code) <= FURTHEST_COMMENT), default=0)
+    lines: list[str] = []
+    for row in rows:
+        if not row.code:
+            lines.append(f"# {row.comment}" if row.comment else "")
+            continue
+        code = wrapped(row.code)
+        if row.comment:
+            code[-1] = f"{code[-1].ljust(column)}  # {row.comment}"
+        lines += code
+    return lines
+
+
+def wrapped(code: str) -> list[str]:
+    """A statement as lines of at most about ``COLUMNS``, broken after commas inside brackets.
+
+    A statement without brackets around its commas, such as a ``return`` of a tuple, gets them.
+    """
+    if len(code) + 4 <= COLUMNS:
+        return [code]
+    breaks = _breaks(code)
+    if any(depth == 0 for _, depth in breaks):
+        code = _bracketed(code)
+        breaks = _breaks(code)
+    opening = next((position for position, depth in _brackets(code) if depth == 1), -1)
+    if opening < 0 or not breaks:
+        return [code]
+    closing = max(position for position, depth in _brackets(code) if depth == 0)
+    head, content, tail = code[: opening + 1], code[opening + 1 : closing], code[closing:]
+    return [head, *(f"    {line}" for line in _lines(content)), tail]
+
+
+def _lines(content: str) -> list[str]:
+    """What stands between brackets, in lines that end after commas."""
+    lines: list[str] = []
+    start = last = 0
+    for position in [*(position for position, _ in _breaks(content)), len(content)]:
+        if position - start > COLUMNS - 8 and last > start:
+            lines.append(content[start:last].rstrip())
+            start = last
+        last = position
+    return [*lines, f"{content[start:]},"]
+
+
+def _bracketed(code: str) -> str:
+    """The statement with brackets around the commas that have none: those of a result, or of targets."""
+    if code.startswith("return "):
+        return f"return ({code.removeprefix('return ')})"
+    targets, equals, value = code.partition(" = ")
+    return f"({targets}){equals}{value}"
+
+
+def _breaks(code: str) -> list[tuple[int, int]]:
+    """Positions after ``, `` outside strings, with the depth of brackets there."""
+    return [(k + 1, depth) for k, character, depth in _outside_strings(code) if character == " " and code[k - 1] == ","]
+
+
+def _brackets(code: str) -> list[tuple[int, int]]:
+    """Positions of the brackets outside strings, with the depth behind them."""
+    return [(k, depth) for k, character, depth in _outside_strings(code) if character in "([{)]}"]
+
+
+def _outside_strings(code: str) -> Iterator[tuple[int, str, int]]:
+    """Each character that is not in a string literal: its position, itself, the depth of brackets behind it."""
+    depth = 0
+    quote = ""
+    escaped = False
+    for position, character in enumerate(code):
+        if quote:
+            if character == quote and not escaped:
+                quote = ""
+            escaped = character == "\\" and not escaped
+            continue
+        if character in "'\"":
+            quote, escaped = character, False
+        depth += (character in "([{") - (character in ")]}")
+        yield position, character, depth

@@ -1,0 +1,195 @@
+"""How nodes are written: the template of the op's record, or a rule of this table where more must be known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from gradc.backends.numpy.constants import array_text, counts, small, uniform
+from gradc.backends.numpy.contractions import contraction, permuted
+from gradc.backends.numpy.expressions import Expression, dtype_text, filled, literal, typed, whole
+from gradc.backends.numpy.shapes import exact, reshaped
+from gradc.errors import CompileError
+from gradc.ir.aval import Aval, broadcast_shapes
+from gradc.ir.node import Node
+from gradc.ops.shape import slice_text
+
+
+class Scope(Protocol):
+    """What a rule may ask for: the operands of its node, and a place for constants."""
+
+    nodes: tuple[Node, ...]
+
+    def operand(self, node: Node, position: int) -> Expression:
+        """An operand as it stands: it may be a Python number or leave broadcasting to NumPy."""
+
+    def constant(self, node: Node) -> Expression:
+        """The name of a constant array, which stands below the function."""
+
+
+COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
+
+Rule = Callable[[Scope, Node], Expression]
+
+
+def expression_of(scope: Scope, node: Node) -> Expression:
+    """The expression that computes ``node``."""
+    rule = RULES.get(node.op.name)
+    if rule is not None:
+        return rule(scope, node)
+    template = _template(scope, node)
+    if node.op.elementwise:
+        return _elementwise(scope, node, template)
+    return filled(template, _exact_operands(scope, node), node.aval.shape)
+
+
+def _template(scope: Scope, node: Node) -> str:
+    template = node.op.numpy
+    if callable(template):
+        template = template(node.params, node.aval, *[scope.nodes[i].aval for i in node.operands])
+    if not template:
+        raise CompileError(f"the op {node.op.name} has no NumPy expression")
+    return template
+
+
+def _exact_operands(scope: Scope, node: Node) -> list[Expression]:
+    return [exact(scope.operand(node, k), scope.nodes[i].aval) for k, i in enumerate(node.operands)]
+
+
+def _elementwise(scope: Scope, node: Node, template: str) -> Expression:
+    """Operands broadcast. Python numbers take the dtype of an array operand; among themselves they would not."""
+    operands = [scope.operand(node, k) for k in range(len(node.operands))]
+    first = 1 if node.op.name == "select" else 0
+    if all(o.weak for o in operands[first:]) and not _where_gives(node, operands):
+        operands[first] = typed(operands[first], scope.nodes[node.operands[first]].aval.dtype)
+    if node.op.name in COMPARISONS:
+        operands = [whole(o) for o in operands]
+    shape = broadcast_shapes(*(o.shape for o in operands))
+    return filled(template, operands, shape)
+
+
+def _where_gives(node: Node, operands: list[Expression]) -> bool:
+    """Whether ``np.where`` of two Python numbers has the dtype of the node."""
+    return node.op.name == "select" and not operands[0].weak and node.aval.dtype in (np.dtype(float), np.dtype(bool))
+
+
+def _convert(scope: Scope, node: Node) -> Expression:
+    x = typed(scope.operand(node, 0), scope.nodes[node.operands[0]].aval.dtype)
+    return filled(f"{{0}}.astype({dtype_text(node.params['dtype'])})", [x], x.shape)
+
+
+def _constant(scope: Scope, node: Node) -> Expression:
+    value = node.params["value"]
+    number = uniform(value)
+    if number is not None:
+        return literal(number)
+    if counts(value):
+        dtype = "" if value.dtype == np.dtype(int) else f", dtype={dtype_text(value.dtype)}"
+        return filled(f"np.arange({value.size}{dtype})", [], node.aval.shape)
+    if small(value):
+        return filled(array_text(value), [], node.aval.shape)
+    return scope.constant(node)
+
+
+def _broadcast(scope: Scope, node: Node) -> Expression:
+    """Nothing is written: NumPy broadcasts where the value is used, and ``exact`` where it does not."""
+    x = scope.operand(node, 0)
+    return Expression(x.tree, x.width, x.shape, x.weak)
+
+
+def _reshape(scope: Scope, node: Node) -> Expression:
+    source, target = scope.nodes[node.operands[0]].aval, node.params["shape"]
+    x = scope.operand(node, 0)
+    lead = len(target) - source.ndim
+    if not x.shape or (lead > 0 and target[lead:] == source.shape and all(d == 1 for d in target[:lead])):
+        return Expression(x.tree, x.width, x.shape, x.weak)
+    return reshaped(exact(x, source), source.shape, target)
+
+
+def _transpose(scope: Scope, node: Node) -> Expression:
+    x = scope.operand(node, 0)
+    if not x.shape:
+        return Expression(x.tree, x.width, x.shape, x.weak)
+    x = exact(x, scope.nodes[node.operands[0]].aval)
+    return _view(f"{{0}}{permuted(node.params['axes'])}", x, node.aval)
+
+
+def _slice(scope: Scope, node: Node) -> Expression:
+    x = scope.operand(node, 0)
+    if not x.shape:
+        return Expression(x.tree, x.width, x.shape, x.weak)
+    source = scope.nodes[node.operands[0]].aval
+    text = slice_text(node.params["starts"], node.params["sizes"], node.params["steps"], source.shape)
+    return _view(f"{{0}}[{text}]", exact(x, source), node.aval)
+
+
+def _view(template: str, x: Expression, aval: Aval) -> Expression:
+    made = filled(template, [x], aval.shape)
+    return Expression(made.tree, made.width, aval.shape)
+
+
+def _dim_value(scope: Scope, node: Node) -> Expression:
+    made = filled(str(node.params["dim"]), [])
+    return Expression(made.tree, made.width, weak=True)
+
+
+def _contract(scope: Scope, node: Node) -> Expression:
+    template = contraction(node.params["lhs"], node.params["rhs"], node.params["out"])
+    return filled(template, _exact_operands(scope, node), node.aval.shape)
+
+
+def _update_of_number(scope: Scope, node: Node) -> Expression:
+    """A write into a 0-d array; the others are statements, see updates.py."""
+    value = scope.operand(node, 1)
+    if node.params["mode"] == "set":
+        return Expression(value.tree, value.width, value.shape, value.weak)
+    return _elementwise(scope, node, "{0} + {1}")
+
+
+def _integer_reduction(scope: Scope, node: Node) -> Expression:
+    """NumPy widens small integers in sums and products; the dtype is said where it would."""
+    template = _template(scope, node)
+    if node.aval.dtype.kind in "iu" and node.aval.dtype.itemsize < 8:
+        template = f"{template[:-1]}, dtype={dtype_text(node.aval.dtype)})"
+    return filled(template, _exact_operands(scope, node), node.aval.shape)
+
+
+def _gather(scope: Scope, node: Node) -> Expression:
+    x = exact(scope.operand(node, 0), scope.nodes[node.operands[0]].aval)
+    indices = [index_operand(scope, node, k) for k in range(1, len(node.operands))]
+    parts = subscripts(scope.nodes[node.operands[0]].aval.ndim, node.params["axes"], 1)
+    made = filled(f"{{0}}[{', '.join(parts)}]", [x, *indices], node.aval.shape)
+    is_copy = bool(scope.nodes[node.operands[1]].aval.shape)
+    return made if is_copy else Expression(made.tree, made.width, made.shape)
+
+
+def index_operand(scope: Scope, node: Node, position: int) -> Expression:
+    """An array of indices; a single one may be a Python number."""
+    index, aval = scope.operand(node, position), scope.nodes[node.operands[position]].aval
+    return exact(index, aval) if aval.shape else index
+
+
+def subscripts(rank: int, axes: tuple[int, ...], first: int) -> list[str]:
+    """Placeholders of the index operands at their axes, ``:`` before and between."""
+    parts = [":"] * rank
+    for k, axis in enumerate(axes):
+        parts[axis] = f"{{{first + k}}}"
+    return parts[: axes[-1] + 1]
+
+
+RULES: dict[str, Rule] = {
+    "constant": _constant,
+    "broadcast_to": _broadcast,
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "slice": _slice,
+    "convert": _convert,
+    "dim_value": _dim_value,
+    "contract": _contract,
+    "reduce_sum": _integer_reduction,
+    "reduce_prod": _integer_reduction,
+    "gather": _gather,
+    "update_slice": _update_of_number,
+}

@@ -1,0 +1,157 @@
+"""A graph rendered as a module that needs NumPy alone: the mathematics first, checks, helpers and constants below."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradc.backends.numpy.body import Body, Line
+from gradc.backends.numpy.boundary import MARKS, Result, checks, local_names, parameters
+from gradc.backends.numpy.documentation import docstring
+from gradc.backends.numpy.expand import expand
+from gradc.backends.numpy.layout import aligned, wrapped
+from gradc.backends.numpy.load import load
+from gradc.backends.numpy.naming import Names, identifier
+from gradc.backends.numpy.outputs import own_outputs
+from gradc.backends.numpy.symbols import with_local_symbols
+from gradc.errors import CompileError
+from gradc.ir.graph import Graph
+from gradc.ir.signature import Signature, flat_signature
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+
+def render(graph: Graph, signature: Signature, *, name: str) -> str:
+    """The source of a standalone module with one function ``name`` that computes ``graph``.
+
+    It has the user's parameters and containers, checks its arguments (TypeError, ValueError), never warns, and its
+    results alias nothing. Symbolic sizes are read off the arguments. The same graph gives the same text.
+    Raises CompileError for names, keys or ops that cannot be written.
+    """
+    signature.check(graph)
+    return _render(graph, signature, name, checked=True)
+
+
+def flat_entry(graph: Graph, *, name: str) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+    """The same statements as a callable from the list of inputs, checked already, to the list of outputs."""
+    names = Names()
+    names.take(name)
+    inputs = tuple(names.take(path, "x") for path in graph.input_names)
+    function = load(_render(graph, flat_signature(graph, inputs), name, checked=False), name)
+
+    def entry(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [np.asarray(result) for result in function(*inputs)]
+
+    return entry
+
+
+def _render(graph: Graph, signature: Signature, name: str, *, checked: bool) -> str:
+    if identifier(name) != name or name.startswith("_"):
+        raise CompileError(f"{name!r} cannot be the name of a generated function; choose an identifier")
+    names = Names()
+    names.take(name)
+    inputs = local_names(signature, names)
+    documentation = docstring(graph, signature, name) if checked else []
+    graph, sizes = with_local_symbols(expand(graph), names)
+    body = Body(graph, names, inputs)
+    body.write()
+    outputs = own_outputs(body, graph)
+    result = Result(signature)
+    returned = f"return {result.text(outputs)}"
+    rows = [*_size_rows(graph, inputs, sizes, [*(line.code for line in body.lines), returned]), *body.lines]
+    if checked:
+        rows.insert(0, Line(_unpack(signature, inputs)))
+    arguments = _argument_rows(signature, graph) if checked else []
+    code = [row.code for row in rows] + arguments + [returned]
+    helpers = _helpers(code)
+    return _template().render(
+        documentation=documentation,
+        classes=[f'{c} = namedtuple("{c}", {list(fields)})' for c, fields in result.classes.items()],
+        name=name,
+        parameters=parameters(signature.arguments),
+        lines=[*aligned(rows), *wrapped(returned)],
+        floats=any(node.aval.is_float for node in graph.nodes),
+        checked=checked,
+        passed=", ".join(MARKS.get(a.kind, "") + a.name for a in signature.arguments),
+        argument_rows=arguments,
+        helpers=helpers,
+        constants=[f"{constant} = {text}" for constant, text in body.constants],
+    )
+
+
+def _unpack(signature: Signature, inputs: Sequence[str]) -> str:
+    """The first statement: the checked arrays under their local names."""
+    passed = ", ".join(argument.name for argument in signature.arguments)
+    targets = ", ".join(inputs[leaf] for leaf, _, _ in signature.input_paths())
+    if not targets:
+        return f"_arguments({passed})"
+    return f"{targets}{',' if ', ' not in targets else ''} = _arguments({passed})"
+
+
+def _argument_rows(signature: Signature, graph: Graph) -> list[str]:
+    """The statements of ``_arguments``: containers first, so that no leaf is looked for in what has none."""
+    made = checks(signature, graph.input_avals)
+    inputs = [check.code for check in made if check.leaf]
+    rows = [check.code for check in made if not check.leaf]
+    if inputs:
+        rows += ["sizes = {}", "return (", *(f"    {code}," for code in inputs), ")"]
+    return rows
+
+
+def _size_rows(graph: Graph, inputs: Sequence[str], sizes: dict[str, str], code: list[str]) -> list[Line]:
+    """``batch = x.shape[0]`` for the symbolic sizes that the code speaks of."""
+    rows = []
+    for symbol, local in sizes.items():
+        if any(re.search(rf"\b{local}\b", text) for text in code):
+            for name, aval in zip(inputs, graph.input_avals, strict=True):
+                axes = [axis for axis, dim in enumerate(aval.shape) if str(dim) == local]
+                if axes:
+                    rows.append(Line(f"{local} = {name}.shape[{axes[0]}]"))
+                    break
+            else:
+                raise CompileError(f"the size {symbol} cannot be read off the arguments: none has an axis of that size")
+    return rows
+
+
+def _helpers(code: Sequence[str]) -> list[str]:
+    """The texts of the helpers that the code calls, and of those that they call."""
+    available = _helper_texts()
+    found: dict[str, str] = {}
+    queue = list(code)
+    while queue:
+        for called in re.findall(r"\b_[a-z]\w*(?=\()", queue.pop(0)):
+            if called in available and called not in found:
+                found[called] = available[called]
+                queue.append(available[called])
+    return [text for name, text in available.items() if name in found]
+
+
+@cache
+def _helper_texts() -> dict[str, str]:
+    folder = resources.files("gradc.templates") / "numpy" / "helpers"
+    ending = ".py.j2"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(ending)), key=lambda f: f.name)
+    return {f.name.removesuffix(ending): f.read_text(encoding="utf-8").rstrip() for f in files}
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    def source(name: str) -> Any:
+        return (resources.files("gradc.templates") / "numpy" / name).read_text(encoding="utf-8")
+
+    environment = Environment(  # noqa: S701 - what is rendered is Python, not HTML
+        loader=FunctionLoader(source),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("kernel.py.j2")
