@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import ArgumentError, DerivativeError
-from gradc.frontend.names import Call
-from gradc.inspect.derivation import Bridge, Derivation, Line, Step
+from gradc.inspect.derivation import Bridge, Derivation, HelperCall, Line, Step
 from gradc.inspect.differentiate import Differentiation, is_elementwise, spread
 from gradc.inspect.expression import (
     ONE,
@@ -47,7 +46,7 @@ def explain(
     function: str = "",
     output: int = 0,
     wrt: Sequence[str] | None = None,
-    calls: Sequence[Call] = (),
+    calls: Sequence[HelperCall] = (),
     at: Mapping[str, Any] | Sequence[Any] | None = None,
     final: Graph | None = None,
 ) -> Derivation:
@@ -61,9 +60,7 @@ def explain(
     """
     node = graph.outputs[output]
     values = _by_name(graph, at)
-    reading = read(
-        graph, {node: _output_name(graph, output)}, {node: c.function for c in calls for node in c.results[:1]}
-    )
+    reading = read(graph, {node: _output_name(graph, output)}, {c.result: c.function for c in calls})
     targets = _targets(graph, wrt)
     teller = _Teller(graph, reading, node, targets, values)
     steps = with_likeness(teller.steps())
@@ -154,7 +151,7 @@ class _Teller:
         """The value of every name, where the inputs are given."""
         if not self.at:
             return {}
-        values: dict[Expr, Any] = dict(self.reading.constants)
+        values: dict[Expr, Any] = {**self.reading.constants}
         for symbol in self.reading.inputs:
             values[symbol] = np.asarray(self.at[symbol.name], dtype=np.float64)
         values.update({s: float(c) for c, s in self.reading.sizes.letters.items() if isinstance(c, int)})
@@ -235,7 +232,8 @@ class _Teller:
     def _value(self, result: Expr, wrt: Symbol) -> Any:
         if not self.values:
             return None
-        values = {**self.values, **{s: float(c) for c, s in self.reading.sizes.letters.items() if isinstance(c, int)}}
+        values = dict(self.values)
+        values.update({s: float(c) for c, s in self.reading.sizes.letters.items() if isinstance(c, int)})
         try:
             with np.errstate(all="ignore"):
                 return np.broadcast_to(np.asarray(evaluate(result, values)), np.shape(self.values[wrt]))
@@ -282,7 +280,9 @@ def _joined(reasons: list[Reason]) -> Reason:
     """Several rules of one step as one reason."""
     if len(reasons) == 1:
         return reasons[0]
-    texts, latexes, parts = [], [], []
+    texts: list[str] = []
+    latexes: list[str] = []
+    parts: list[Expr] = []
     for reason in reasons:
         shift = len(parts)
         text, latex = reason.text, reason.latex or reason.text
@@ -298,7 +298,7 @@ def _joined(reasons: list[Reason]) -> Reason:
 
 
 def _never_computed(steps: Sequence[Step], final: Graph | None) -> tuple[int, ...]:
-    """The numbers of the steps whose value is alive in the final graph, but whose derivative nothing there stands for."""
+    """The steps whose value is alive in the final graph, and whose derivative nothing there stands for."""
     if final is None:
         return ()
     alive = set(final.names.values())

@@ -1,6 +1,6 @@
-"""Expressions as a person writes them: over the user's names, in the order of writing, nothing evaluated behind the back.
+"""Expressions as a person writes them: over the user's names, in the order of writing, nothing done behind the back.
 
-The constructors ``add``, ``mul``, ``power`` only tidy what nobody would write down (a factor 1, a term 0, a sum within a
+The constructors ``add``, ``mul``, ``power`` only tidy what nobody would write (a factor 1, a term 0, a sum within a
 sum). Everything that deserves a reason is a law of ``laws``. Operations are elementwise and broadcast as NumPy does, so
 that the algebra of numbers holds for arrays as well; what mixes elements is an ``Apply``.
 """

@@ -193,7 +193,7 @@ def common_factor(expression: Expr) -> Steps:
     whole = mul(*common)
     inside = add(*[_without(term, whole) for term in expression.terms])
     result = in_order(mul(*common, inside))
-    above, below = numerator_and_denominator(whole)
+    above, _ = numerator_and_denominator(whole)
     if above in (ONE, MINUS_ONE):
         return [(result, Reason("common-denominator", "common denominator"))]
     return [(result, Reason("common-factor", "common factor {0}", (negative(above) if signs == {False} else above,)))]
@@ -235,7 +235,8 @@ def common_denominator(expression: Expr) -> Steps:
         numerator = opened
         steps.append((whole(numerator, denominator), Reason("multiply-out", "multiply out")))
     for law in (like_terms, common_factor):
-        for numerator, reason in law(numerator):
+        for changed, reason in law(numerator):
+            numerator = changed
             steps.append((whole(numerator, denominator), reason))
     if not steps:
         return []

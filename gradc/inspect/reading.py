@@ -15,6 +15,7 @@ from gradc.inspect.expression import (
     Apply,
     Expr,
     Number,
+    Shape,
     Symbol,
     add,
     coefficient_of,

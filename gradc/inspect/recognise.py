@@ -59,7 +59,7 @@ def recognised(expression: Expr) -> Expr:
 
 
 def match(pattern: Expr, expression: Expr, bound: dict[Expr, Expr]) -> Iterator[dict[Expr, Expr]]:
-    """The ways in which an expression has the form of a pattern, whose symbols of role ``pattern`` stand for anything."""
+    """The ways in which an expression has the form of a pattern; its symbols of role ``pattern`` stand for anything."""
     if isinstance(pattern, Symbol) and pattern.role == "pattern":
         if pattern not in bound:
             yield {**bound, pattern: expression}

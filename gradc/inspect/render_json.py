@@ -15,14 +15,14 @@ from gradc.inspect.text import Text
 _TEXT: Final = Text()
 _SYMPY: Final = Sympy()
 _MOST_LEAVES: Final = 500
-"""In ``sympy`` the derivatives that a result refers to are filled in up to this size; beyond it dL_dz stands for them."""
+"""In ``sympy`` the derivatives that a result refers to are filled in up to this size; beyond it, dL_dz stands there."""
 
 
 def render_json(derivation: Derivation) -> list[dict[str, Any]]:
     """One record a derivative, nearest the result first.
 
     ``steps`` are records of ``expression`` and ``law``; ``like`` is the name of the derivative that a step reads like,
-    or None; ``sympy`` is the result for ``sympy.sympify``, ``value`` its number (or nested lists) where inputs are given.
+    or None; ``sympy`` is the result for ``sympy.sympify``; ``value`` its number (or nested lists), or None.
     """
     filled: dict[Expr, Expr] = {s: Number(c) for s, c in derivation.counts.items()}
     names = {s.number: _TEXT(s.slope) for s in derivation.steps if s.number}
