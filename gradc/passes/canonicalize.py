@@ -101,7 +101,7 @@ def _negative_term(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[
     for k in (1, 0) if op.name == "add" else (1,):
         node = builder.nodes[ids[k]]
         factor = _factor(builder, "mul", node.operands) if node.op.name == "mul" else None
-        if factor is None or factor[0].dtype.kind != "f" or not factor[0] < 0:
+        if factor is None or factor[0].dtype.kind != "f" or not np.signbit(factor[0]):
             continue
         term = builder.full(-factor[0], node.aval) * Value(builder, factor[1])
         return REGISTRY["sub" if op.name == "add" else "add"](Value(builder, ids[1 - k]), term)

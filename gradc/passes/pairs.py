@@ -53,7 +53,7 @@ def product_of(builder: Builder, node_id: int) -> Product | None:
             stack += [Factor(node.operands[1], not inverse), Factor(node.operands[0], inverse)]
         else:
             number: Any = builder.scalar(Value(builder, current))
-            if number is not None and number.dtype.kind == "f" and number < 0:
+            if number is not None and number.dtype.kind == "f" and np.signbit(number):
                 sign = -sign
                 current = builder.full(-number, node.aval).id
                 number = -number

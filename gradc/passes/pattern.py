@@ -13,9 +13,9 @@ from itertools import product
 from typing import Any
 
 from gradc.errors import GradcError
-from gradc.ir.graph import Builder, Value
+from gradc.ir.graph import CONSTANT, Builder, Value
 from gradc.ir.op import REGISTRY, Op
-from gradc.ops import contraction as _contraction  # every op is registered before a pattern names one
+from gradc.ops.shape import broadcast_to
 
 Match = dict[str, int]
 """The node that each variable stands for."""
@@ -143,14 +143,14 @@ def kind_of_pattern(pattern: Pattern) -> str:
 def kind(builder: Builder, node_id: int) -> str:
     """What the rule set sorts an operand by: ``constant`` for constants and their broadcasts, else the op's name."""
     nodes = builder.nodes
-    name = nodes[node_id].op.name
-    if name == "broadcast_to":
-        inner = nodes[node_id]
-        while inner.op.name == "broadcast_to":
+    node = nodes[node_id]
+    if node.op is broadcast_to:
+        inner = node
+        while inner.op is broadcast_to:
             inner = nodes[inner.operands[0]]
-        if inner.op.name == "constant":
+        if inner.op is CONSTANT:
             return "constant"
-    return name
+    return node.op.name
 
 
 def match(builder: Builder, pattern: Pattern, node_id: int, found: Match) -> bool:
@@ -218,7 +218,7 @@ def _enclosed(text: str) -> bool:
 
 def described(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any], depth: int = 5) -> str:
     """The formula of a node that may not exist yet, in the user's names; ``...`` below ``depth``."""
-    if op.name == "broadcast_to":
+    if op is broadcast_to:
         return formula(builder, ids[0], depth)
     texts = [formula(builder, i, depth - 1) for i in ids]
     if "axes" in params and op.name != "transpose":

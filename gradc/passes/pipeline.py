@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal, Protocol
@@ -41,7 +41,7 @@ class Canonicalize:
 
 @dataclass(frozen=True, slots=True)
 class Stabilize:
-    """Stable forms, in canonical form again."""
+    """Stable and canonical forms; equal nodes become one and unused ones go."""
 
     level: Level = "safe"
     name: str = "stabilize"
@@ -50,8 +50,12 @@ class Stabilize:
         return _kept(graph, rebuild(graph, builder_rewrite(self.level)))
 
 
-PASSES: Final[tuple[Pass, ...]] = (Canonicalize(), Stabilize())
-"""The passes of the default level."""
+PASSES: Final[Mapping[str, tuple[Pass, ...]]] = {
+    "off": (Canonicalize(),),
+    "safe": (Stabilize("safe"),),
+    "aggressive": (Stabilize("aggressive"),),
+}
+"""The passes of each level, in order. ``Stabilize`` holds the canonical laws too: a second walk would find nothing."""
 
 CANONICAL: Final = (FOLD, MOVEMENTS, ARITHMETIC)
 
@@ -68,14 +72,6 @@ def builder_rewrite(stabilize: str) -> Rules:
     return Rules(*CANONICAL, *stable)
 
 
-def passes(stabilize: str) -> tuple[Pass, ...]:
-    """The passes of a level. Raises ArgumentError for a level that is not one of ``LEVELS``."""
-    builder_rewrite(stabilize)
-    if stabilize == "off":
-        return (Canonicalize(),)
-    return PASSES if stabilize == "safe" else (Canonicalize(), Stabilize("aggressive"))
-
-
 def simplify(
     graph: Graph, *, stabilize: str = "off", check: bool = False, after: Callable[[str, Graph], None] | None = None
 ) -> Graph:
@@ -85,9 +81,10 @@ def simplify(
     before the first pass and after each; ``after(name, graph)`` sees every stage. Raises ArgumentError for an unknown
     level and VerifyError where a check fails.
     """
+    builder_rewrite(stabilize)
     if check:
         verify(graph)
-    for step in passes(stabilize):
+    for step in PASSES[stabilize]:
         graph = step(graph)
         if check:
             verify(graph)
