@@ -337,8 +337,9 @@ select = register(
 )
 
 
-def _infer_convert(x: Aval, *, dtype: np.dtype) -> Aval:
-    return Aval(x.shape, dtype)
+def _infer_convert(x: Aval, *, dtype: np.dtype, weak: bool = False) -> Aval:
+    """``weak`` is given where a Python number becomes another, an int a float."""
+    return Aval(x.shape, dtype, weak)
 
 
 def _convert_vjp(context: VjpContext) -> Sequence[Any]:
@@ -350,7 +351,7 @@ convert = register(
     Op(
         "convert",
         _infer_convert,
-        lambda x, dtype: np.asarray(x).astype(dtype),
+        lambda x, dtype, weak=False: np.asarray(x).astype(dtype),
         lambda params, result, x: f"{{0}}.astype(np.{params['dtype'].name})",
         vjp=_convert_vjp,
         linear=True,

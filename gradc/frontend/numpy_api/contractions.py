@@ -12,11 +12,11 @@ import numpy as np
 from gradc.errors import DtypeError, ShapeError, TraceError
 from gradc.frontend.numpy_api.axes import one_axis
 from gradc.frontend.numpy_api.einsum import contraction
-from gradc.frontend.numpy_api.promote import common_dtype, converted, elementwise, loop_dtypes, marker, strong
+from gradc.frontend.numpy_api.promote import common_dtype, converted, loop_dtypes, marker
 from gradc.frontend.numpy_api.reductions import sum_
 from gradc.frontend.numpy_api.registry import implements
+from gradc.frontend.numpy_api.ufuncs import multiply
 from gradc.ir.graph import Value
-from gradc.ops import elementwise as ops
 from gradc.ops import shape as shapes
 from gradc.ops.shape import reshaped
 
@@ -48,7 +48,7 @@ def matmul(x1: Value, x2: Value) -> Value:
 def dot(a: Value, b: Value) -> Value:
     """NumPy's dot: the last axis of ``a`` against the last but one of ``b``."""
     if not a.aval.shape or not b.aval.shape:
-        return strong(elementwise(ops.mul, np.multiply, a, b))
+        return multiply(a, b)
     against = max(b.aval.ndim - 2, 0)
     return _tensordot("np.dot", a, b, [a.aval.ndim - 1], [against])
 
@@ -57,7 +57,7 @@ def dot(a: Value, b: Value) -> Value:
 def inner(a: Value, b: Value) -> Value:
     """The sum over the last axes of both."""
     if not a.aval.shape or not b.aval.shape:
-        return strong(elementwise(ops.mul, np.multiply, a, b))
+        return multiply(a, b)
     return _tensordot("np.inner", a, b, [a.aval.ndim - 1], [b.aval.ndim - 1])
 
 

@@ -277,8 +277,14 @@ def _parsed(item: Any, lift: Lift) -> Any:
     if isinstance(item, SymbolicDim):
         raise TraceError(f"the symbolic size {item} cannot be an index; slice with it instead")
     if isinstance(item, (list, np.ndarray)):
-        return _concrete(np.asarray(item) if len(item) else np.asarray(item, np.int64))
+        return _concrete(_as_array(item))
     return _traced(item, lift)
+
+
+def _as_array(item: Any) -> np.ndarray:
+    """A list or an array as an index array; an empty list holds integers."""
+    array = np.asarray(item)
+    return array.astype(np.int64) if isinstance(item, list) and not array.size else array
 
 
 def _concrete(array: np.ndarray) -> Any:

@@ -51,7 +51,7 @@ def _number_power(x: Value, y: Value, exponent: Any) -> Value:
             "a Python int to the power of a traced Python int may be an int or a float; write float(x) ** n"
         )
     if exponent < 0:
-        x = x.builder.apply(ops.convert, x, dtype=np.dtype(np.float64))
+        x = ops.convert(x, dtype=np.dtype(np.float64), weak=True)
     return ufuncs.power(x, y)
 
 

@@ -34,7 +34,7 @@ def marker(x: Value) -> Marker:
 def loop_dtypes(ufunc: np.ufunc, *markers: Marker) -> tuple[np.dtype, ...]:
     """The dtypes of the loop that NumPy chooses: one an operand, then the result's. Raises DtypeError."""
     try:
-        return tuple(ufunc.resolve_dtypes((*markers, *(None,) * ufunc.nout)))  # type: ignore[arg-type]
+        return tuple(ufunc.resolve_dtypes((*markers, *(None,) * ufunc.nout)))
     except TypeError as error:
         given = " and ".join(m.__name__ if isinstance(m, type) else short_dtype(m) for m in markers)
         raise DtypeError(f"np.{ufunc.__name__} is not defined for {given}: {error}") from None
@@ -106,6 +106,18 @@ def converted(x: Value, dtype: np.dtype) -> Value:
         return x.builder.constant(np.asarray(number).astype(dtype))
 
 
+def _weakly(x: Value, dtype: np.dtype) -> Value:
+    """A Python number as one of another type that stays weak: an int among floats."""
+    if x.aval.dtype == dtype:
+        return x
+    number = python_constant(x)
+    return (
+        convert(x, dtype=dtype, weak=True)
+        if number is None
+        else x.builder.constant(dtype.type(number).item(), weak=True)
+    )
+
+
 def common_shape(name: str, *values: Value) -> tuple[Dim, ...]:
     """The shape to which the values broadcast together. Raises ShapeError with the avals."""
     first = values[0].aval.shape
@@ -135,6 +147,6 @@ def elementwise(op: Op, ufunc: np.ufunc, *operands: Value) -> Value:
     if len(set(dtypes)) > 1:
         listed = " and ".join(str(x.aval) for x in operands)
         raise DtypeError(f"np.{ufunc.__name__}: {listed} meet in no common dtype; convert one of them first")
-    if not all(x.aval.weak for x in operands) or any(x.aval.dtype != dtypes[0] for x in operands):
-        operands = tuple([converted(x, dtypes[0]) for x in operands])
+    convert_to = _weakly if all(x.aval.weak for x in operands) else converted
+    operands = tuple([convert_to(x, dtypes[0]) for x in operands])
     return op(*broadcasted(f"np.{ufunc.__name__}", *operands))

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from gradc.errors import TraceError
+from gradc.frontend.numpy_api.promote import strong
 from gradc.ir.graph import Value
 
 Lift = Callable[[Any, str], Value]
@@ -26,7 +27,8 @@ class Implementation:
 
     ``function`` is pure; its parameters have NumPy's names. Those in ``arrays`` are Values, those in ``sequences``
     are lists of Values (or one Value, whose first axis is the list), all others are static and passed as they came.
-    Of ``*operands`` every one is made a Value but strings.
+    Of ``*operands`` every one is made a Value but strings. Ufuncs and a few others know Python numbers (``keeps_weak``);
+    for the rest NumPy makes arrays of them, and so does ``call``.
     A parameter of NumPy that ``function`` does not have is refused by name when it is given.
     """
 
@@ -35,6 +37,7 @@ class Implementation:
     target: Callable[..., Any] | str
     arrays: frozenset[str]
     sequences: frozenset[str]
+    keeps_weak: bool
 
     @property
     def is_ufunc(self) -> bool:
@@ -72,7 +75,10 @@ class Implementation:
         named: dict[str, Any] = {}
         for name, value in given.items():
             if self.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
-                listed = [item if isinstance(item, str) else lift(item, f"{name}[{k}]") for k, item in enumerate(value)]
+                listed = [
+                    item if isinstance(item, str) else self._operand(item, f"{name}[{k}]", lift)
+                    for k, item in enumerate(value)
+                ]
             else:
                 named[name] = self._lifted(name, value, lift)
         return self.function(*listed, **named)
@@ -100,12 +106,16 @@ class Implementation:
         if value is None or value is self.signature.parameters[name].default:
             return value
         if name in self.arrays:
-            return lift(value, name)
+            return self._operand(value, name, lift)
         if name in self.sequences:
             if isinstance(value, (list, tuple)):
-                return [lift(item, f"{name}[{k}]") for k, item in enumerate(value)]
-            return lift(value, name)
+                return [self._operand(item, f"{name}[{k}]", lift) for k, item in enumerate(value)]
+            return self._operand(value, name, lift)
         return value
+
+    def _operand(self, value: Any, name: str, lift: Lift) -> Value:
+        operand = lift(value, name)
+        return operand if self.keeps_weak else strong(operand)
 
 
 def _is_default(value: Any, default: Any) -> bool:
@@ -120,13 +130,17 @@ _BY_PLACE: Final[dict[str, Implementation]] = {}
 
 
 def implements(
-    *targets: Callable[..., Any] | str, arrays: tuple[str, ...] = (), sequences: tuple[str, ...] = ()
+    *targets: Callable[..., Any] | str,
+    arrays: tuple[str, ...] = (),
+    sequences: tuple[str, ...] = (),
+    keeps_weak: bool = False,
 ) -> Callable[[Implementing], Implementing]:
     """Enter a pure function over Values as the meaning of ``targets``: NumPy functions, or ``"module:attribute"``."""
 
     def enter(function: Implementing) -> Implementing:
         for target in targets:
-            record = Implementation(_name(target), function, target, frozenset(arrays), frozenset(sequences))
+            weak = keeps_weak or isinstance(target, np.ufunc)
+            record = Implementation(_name(target), function, target, frozenset(arrays), frozenset(sequences), weak)
             if isinstance(target, str):
                 _BY_PLACE[target] = record
             else:

@@ -52,7 +52,7 @@ def take_along_axis(arr: Value, indices: Value, axis: Any = -1) -> Value:
             others.append(positions)
             continue
         size = require_size("np.take_along_axis", d, "its positions are counted")
-        shape = tuple(size if m == k else 1 for m in range(arr.aval.ndim))
-        others.append(arr.builder.constant(np.arange(size, dtype=np.int64).reshape(shape)))
+        along = tuple(size if m == k else 1 for m in range(arr.aval.ndim))
+        others.append(arr.builder.constant(np.arange(size, dtype=np.int64).reshape(along)))
     shape = common_shape("np.take_along_axis", *others)
     return indices_ops.gather(arr, *[broadcast(o, shape) for o in others], axes=tuple(range(arr.aval.ndim)))

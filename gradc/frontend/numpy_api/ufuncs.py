@@ -46,14 +46,14 @@ def _unary(ufunc: np.ufunc, op: Op) -> None:
     implements(ufunc, arrays=("x",))(function)
 
 
-def _binary(ufunc: np.ufunc, op: Op, of_bools: Op | None = None) -> None:
+def _binary(ufunc: np.ufunc, op: Op, of_bools: Op | None = None) -> Callable[[Value, Value], Value]:
     def function(x1: Value, x2: Value) -> Value:
         if of_bools is not None and _is_bool(x1, x2):
             return elementwise(of_bools, ufunc, x1, x2)
         return strong(elementwise(op, ufunc, x1, x2))
 
     function.__name__ = ufunc.__name__
-    implements(ufunc, arrays=("x1", "x2"))(function)
+    return implements(ufunc, arrays=("x1", "x2"))(function)
 
 
 _unary(np.negative, ops.neg)
@@ -67,14 +67,14 @@ _unary(np.sin, ops.sin)
 _unary(np.cos, ops.cos)
 _unary(np.sign, ops.sign)
 
-_binary(np.add, ops.add, ops.logical_or)
-_binary(np.subtract, ops.sub)
-_binary(np.multiply, ops.mul, ops.logical_and)
-_binary(np.true_divide, ops.div)  # np.divide is the same object
-_binary(np.floor_divide, ops.floor_div)
-_binary(np.remainder, ops.mod)  # np.mod is the same object
-_binary(np.maximum, ops.maximum)
-_binary(np.minimum, ops.minimum)
+add = _binary(np.add, ops.add, ops.logical_or)
+subtract = _binary(np.subtract, ops.sub)
+multiply = _binary(np.multiply, ops.mul, ops.logical_and)
+true_divide = _binary(np.true_divide, ops.div)  # np.divide is the same object
+floor_divide = _binary(np.floor_divide, ops.floor_div)
+remainder = _binary(np.remainder, ops.mod)  # np.mod is the same object
+maximum = _binary(np.maximum, ops.maximum)
+minimum = _binary(np.minimum, ops.minimum)
 
 
 # Powers.
@@ -321,7 +321,7 @@ _predicate(np.isinf, _isinf, False)
 # Selection.
 
 
-@implements(np.where, arrays=("condition", "x", "y"))
+@implements(np.where, arrays=("condition", "x", "y"), keeps_weak=True)
 def where(condition: Value, x: Value, y: Value) -> Value:
     """``x`` where the condition holds, ``y`` elsewhere. The form with one argument has a shape that depends on data."""
     dtype = common_dtype(x, y)
@@ -329,7 +329,7 @@ def where(condition: Value, x: Value, y: Value) -> Value:
     return ops.select(mask, a, b)
 
 
-@implements(np.clip, arrays=("a", "a_min", "a_max", "min", "max"))
+@implements(np.clip, arrays=("a", "a_min", "a_max", "min", "max"), keeps_weak=True)
 def clip(
     a: Value, a_min: Value | None = None, a_max: Value | None = None, *, min: Any = None, max: Any = None
 ) -> Value:
