@@ -82,7 +82,7 @@ def explain(
 def _output_name(graph: Graph, output: int) -> str:
     """The name of an unnamed result: its path in the output where that is a name, else L."""
     path = graph.output_names[output]
-    if path and path.isidentifier() and not path.startswith("out"):
+    if path.isidentifier() and path != "result" and not path.startswith("out"):
         return path
     taken = {*graph.names.values(), *graph.input_names}
     return next(c for c in ("L", "J", "f", "result", *(f"f{k}" for k in range(len(taken) + 1))) if c not in taken)
@@ -151,7 +151,7 @@ class _Teller:
         """The value of every name, where the inputs are given."""
         if not self.at:
             return {}
-        values: dict[Expr, Any] = {**self.reading.constants}
+        values: dict[Expr, Any] = dict(self.reading.constants.items())
         for symbol in self.reading.inputs:
             values[symbol] = np.asarray(self.at[symbol.name], dtype=np.float64)
         values.update({s: float(c) for c, s in self.reading.sizes.letters.items() if isinstance(c, int)})

@@ -129,7 +129,7 @@ def closing_sentences(derivation: Derivation) -> Iterator[str]:
 def _closing(derivation: Derivation) -> Iterator[str]:
     if derivation.wrt:
         slope = f"d{derivation.of.name}/dw"
-        yield f"Gradient descent: w_new = w - rate·{slope} for each w of {_listed(derivation.wrt)}."
+        yield f"Gradient descent: w_new = w_old - rate·{slope} for each w of {_listed(derivation.wrt)}."
     yield from closing_sentences(derivation)
 
 
