@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 
@@ -70,9 +71,10 @@ def _value(value: object) -> str:
 
 def _reason(reason: Reason, latex: Latex) -> str:
     text = reason.latex or _with_math(reason.text)
-    for k, part in enumerate(reason.parts):
-        text = text.replace(f"{{{k}}}", latex(part))
-    return rf"\text{{{text}}}"
+    parts = {f"{{{k}}}": latex(part) for k, part in enumerate(reason.parts)}
+    # In one pass: the index of a name, z_{1}, is no place for a part.
+    filled = re.sub(r"\{\d\}", lambda place: parts.get(place[0], place[0]), text)
+    return rf"\text{{{filled}}}"
 
 
 def _with_math(text: str) -> str:
