@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import operator
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy as np
 from gradc.errors import TraceError
 from gradc.frontend import ufuncs
 from gradc.frontend.numpy_api import promote
-from gradc.frontend.numpy_api.registry import lookup
+from gradc.frontend.numpy_api.registry import Implementation, lookup
 from gradc.frontend.session import Session, TracedBase
-from gradc.ir.aval import Aval
+from gradc.ir.aval import Aval, SymbolicDim
 from gradc.ir.graph import Value
 from gradc.ops.shape import broadcast
 
@@ -20,25 +21,22 @@ VIEWS: Final = frozenset(
     {
         np.transpose, np.matrix_transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.reshape, np.ravel, np.squeeze,
         np.expand_dims, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.flip, np.fliplr, np.flipud,
-        np.rot90, np.broadcast_to, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.diagonal, np.diag, np.real, np.imag,
+        np.rot90, np.broadcast_to, np.broadcast_arrays, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.diagonal, np.diag,
+        np.real, np.imag, np.trim_zeros, np.lib.stride_tricks.sliding_window_view, np.linalg.diagonal,
+        np.linalg.matrix_transpose, getattr(np, "unstack", None),
     }
 )  # fmt: skip
-"""Functions whose results share memory with their first argument, always or where the layout allows it."""
+"""Functions whose results share memory with an argument, always or where the layout allows it."""
 
-GIVE_ARRAYS: Final = frozenset(
-    {
-        np.where, np.select, np.copy, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.concatenate, np.stack,
-        np.transpose, np.reshape, np.squeeze, np.broadcast_to,
-    }
-)  # fmt: skip
-"""Functions that give an array, not a number, where the result has no axes."""
+GIVE_ARRAYS: Final = frozenset({np.where, np.select, np.copy})
+"""Functions that give an array, not a number, where the result has no axes (views do always)."""
 
 
-def viewed(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The traced array that the function's results are views of, or None."""
-    if function not in VIEWS or not args or not isinstance(args[0], TracedBase):
-        return None
-    return args[0]
+def viewed(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The traced arrays that the function's results may be views of."""
+    if function not in VIEWS or (function is np.diag and args and np.ndim(args[0]) != 2):
+        return ()
+    return tuple([x for x in args if isinstance(x, TracedBase)])
 
 
 def apply(session: Session, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -52,15 +50,23 @@ def apply(session: Session, function: Any, args: tuple[Any, ...], kwargs: dict[s
     record = lookup(function)
     if record is None:
         return _unsupported(session, function, args, kwargs)
-    given = dict(kwargs)
-    out = given.pop("out", None)
-    if out is None:
-        return record.call(session.lift, _without_out(function, args), given)
-    return ufuncs.written(out, record.call(session.lift, args, given), record.name)
+    if kwargs.get("out") is None and not _positional_out(record, args):
+        return record.call(session.lift, args, {name: x for name, x in kwargs.items() if name != "out"})
+    given, out = _apart(record, args, kwargs)
+    return ufuncs.written(out, record.call(session.lift, (), given), record.name)
 
 
-def _without_out(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    return args
+def _positional_out(record: Implementation, args: tuple[Any, ...]) -> bool:
+    """Whether an array to write to stands among the positional arguments."""
+    names = list(record.signature.parameters)
+    return "out" in names and len(args) > (place := names.index("out")) and args[place] is not None
+
+
+def _apart(record: Implementation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """The arguments by name, and the array to write to."""
+    given = dict(record.signature.bind(*args, **kwargs).arguments)
+    out = given.pop("out")
+    return given, out
 
 
 def _unsupported(session: Session, function: Any, args: Any, kwargs: Any) -> Any:
@@ -129,11 +135,7 @@ def _full_like(
 def shape_of(shape: Any) -> tuple[Any, ...]:
     """A shape as functions take it, a size or a sequence of sizes, as a tuple; symbolic sizes stay."""
     sizes = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
-    return tuple([int(d) if hasattr(d, "__index__") and not _is_symbolic(d) else d for d in sizes])
-
-
-def _is_symbolic(d: Any) -> bool:
-    return type(d).__name__ == "SymbolicDim"
+    return tuple([d if isinstance(d, SymbolicDim) else operator.index(d) for d in sizes])
 
 
 def _copy(session: Session, a: Any, order: str = "K", subok: bool = False) -> Any:
@@ -179,11 +181,3 @@ _OWN: Final[dict[Any, Callable[..., Any]]] = {
     np.may_share_memory: _aliases,
 }
 
-
-def traced_among(args: Any) -> Iterator[TracedBase]:
-    """The traced arrays in nested sequences."""
-    for x in args:
-        if isinstance(x, TracedBase):
-            yield x
-        elif type(x) in (list, tuple):
-            yield from traced_among(x)

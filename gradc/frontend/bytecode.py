@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dis
 import linecache
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple
 
 from gradc.ir.graph import Origin
@@ -48,6 +48,13 @@ def table_of(code: CodeType, module_globals: dict[str, Any] | None = None) -> Co
     return table
 
 
+def is_store(frame: FrameType | None) -> bool:
+    """Whether a frame is at an ``x[i] = v``."""
+    if frame is None:
+        return False
+    return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR"
+
+
 def shown(text: str) -> str:
     """Text from outside in one printable line, so that it can stand in messages and comments."""
     return "".join([c if c.isprintable() else " " for c in text]).strip()
@@ -69,7 +76,9 @@ def _make(code: CodeType, module_globals: dict[str, Any] | None) -> CodeTable:
     for position, instruction in enumerate(instructions):
         offset = instruction.offset
         following = instructions[position + 1].offset if position + 1 < len(instructions) else end
-        site = Site(_targets(instructions, position + 1), lines.get(offset, ()))
+        # Unpacking an array is an operation itself: it takes the rows apart.
+        first = position if instruction.opname == "UNPACK_SEQUENCE" else position + 1
+        site = Site(_targets(instructions, first), lines.get(offset, ()))
         # A frame that called Python code stands, in some versions, on the inline caches after its call.
         for covered in range(offset, following, 2):
             sites[covered] = site

@@ -26,13 +26,7 @@ class ArrayMethods:
         if name in _SAME_NAME:
             function = getattr(np, name)
             return lambda *args, **kwargs: function(self, *args, **kwargs)
-        array = self._constant()  # type: ignore[attr-defined]
-        if array is None:
-            raise refuse(
-                f"ndarray.{name} is not supported on a traced array; its value is not known while tracing. "
-                "Use a NumPy function that gives a new array"
-            )
-        return getattr(array, name)
+        raise refuse(f"ndarray.{name} is not supported on a traced array; write it with functions of NumPy")
 
     @property
     def T(self) -> Any:  # noqa: N802
@@ -104,6 +98,11 @@ class ArrayMethods:
     def take(self, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
         keywords: dict[str, Any] = {} if mode == "raise" else {"mode": mode}
         return np.take(self, indices, axis, out, **keywords)  # type: ignore[call-overload]
+
+    def view(self, dtype: Any = None) -> Any:
+        if dtype is not None:
+            raise refuse("view(dtype) reads the bytes of an array in another way; use astype, which converts values")
+        return self[...]  # type: ignore[index]
 
     def fill(self, value: Any) -> None:
         self[...] = value  # type: ignore[index]

@@ -83,13 +83,14 @@ class Session:
             return self.builder.apply(dim_value, dim=x, dtype=np.dtype(np.int64))
         if kind in (list, tuple):
             return self._sequence(x, role)
-        what = f"{role}: " if role else ""
-        raise DtypeError(f"{what}{_article(kind.__name__)} is neither an array nor a number")
+        if x is None:
+            raise DtypeError("None is neither an array nor a number; compare with `is None`, which is static")
+        raise DtypeError(f"{role}: ".lstrip(": ") + f"{_article(kind.__name__)} is neither an array nor a number")
 
     def _number(self, kind: type, x: Any) -> Value:
         key = (kind, x)
         # 0.0 and -0.0 are equal as keys, and NaN is not equal to itself: these take the slow way.
-        found = self._numbers.get(key) if x else None
+        found = self._numbers.get(key) if x or kind is int else None
         if found is None:
             if kind is int and not -(2**63) <= x < 2**63:
                 raise DtypeError(f"the integer {x} does not fit into i64")
@@ -105,7 +106,7 @@ class Session:
         return value
 
     def _sequence(self, x: Any, role: str) -> Value:
-        if not _holds_traced(x):
+        if not holds_traced(x):
             return self._constant(np.asarray(x))
         parts = [self.lift(item, role) for item in x]
         shape = parts[0].aval.shape
@@ -238,9 +239,10 @@ def require_session() -> Session:
     return session
 
 
-def _holds_traced(x: Any) -> bool:
+def holds_traced(x: Any) -> bool:
+    """Whether a sequence, however nested, has a traced value or a symbolic size in it, or ``x`` is one."""
     if type(x) in (list, tuple):
-        return any([_holds_traced(item) for item in x])
+        return any([holds_traced(item) for item in x])
     return isinstance(x, (TracedBase, SymbolicDim))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Final, Self
 
@@ -9,7 +11,8 @@ import numpy as np
 
 from gradc.errors import DtypeError, GradcError, ShapeError
 from gradc.frontend import arrayfunctions, ufuncs
-from gradc.frontend.bytecode import Site
+from gradc.frontend.bytecode import Site, is_store
+from gradc.frontend.frames import user_frame
 from gradc.frontend.methods import ArrayMethods
 from gradc.frontend.numpy_api import indexing, promote
 from gradc.frontend.numpy_api.operators import OPERATORS
@@ -99,19 +102,21 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
         return perform(lambda session: ufuncs.apply(session, ufunc, method, inputs, keywords))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        base = arrayfunctions.viewed(function, args, kwargs)
+        bases: tuple[Tracer, ...] = arrayfunctions.viewed(function, args)
         return perform(
             lambda session: arrayfunctions.apply(session, function, args, kwargs),
-            base=base,
+            bases=bases,
             array=function in arrayfunctions.GIVE_ARRAYS,
         )
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         array = self.constant()
         if array is None:
+            if is_store(user_frame(sys._getframe(1))):
+                raise refuse(ufuncs.PLAIN_TARGET)
             raise refuse(
-                "a traced value is needed as a plain array here, which has no value while tracing; use NumPy functions, "
-                "and write only into arrays that the function makes, such as np.zeros(n) or np.array(x)"
+                "a traced value is needed as a plain array here, and has none while tracing; "
+                "use functions of NumPy and of scipy.special that are supported on traced arrays"
             )
         return array if dtype is None else array.astype(dtype)
 
@@ -140,6 +145,8 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
         return bool(self._known("a truth value (if, while, and, or, not)", remedy))
 
     def __float__(self) -> float:
+        if self.constant() is None and is_store(user_frame(sys._getframe(1))):
+            raise refuse(ufuncs.PLAIN_TARGET)
         return float(self._known("float() or a function of math", "use NumPy's function: np.exp, np.sqrt, ..."))
 
     def __int__(self) -> int:
@@ -165,7 +172,14 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
             raise refuse("a number cannot be iterated over; its shape is ()")
-        return iter([self[k] for k in range(len(self))])
+        size = len(self)
+        return iter(
+            perform(
+                lambda session: [indexing.getitem(session.lift(self), k, session.lift) for k in range(size)],
+                bases=(self,),
+                index=True,
+            )
+        )
 
     def __contains__(self, item: object) -> bool:
         raise refuse("`in` needs the numbers behind a traced array; use np.any(x == item), which stays traced")
@@ -173,18 +187,23 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
     # Indexing and writing
 
     def __getitem__(self, index: Any) -> Any:
-        return perform(lambda session: indexing.getitem(session.lift(self), index, session.lift), base=self, index=True)
+        plain = _static_index(index)
+        return perform(lambda session: indexing.getitem(session.lift(self), plain, session.lift), bases=(self,), index=True)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(value, Tracer) and value.storage is self.storage and value.path:
             part = self[index]
             if isinstance(part, Tracer) and part.storage is self.storage and part.path == value.path:
                 return  # `buf[i] += x` writes into the view, and then the view into its own place
-        self.change(lambda session: indexing.setitem(self.current(), index, value, session.lift))
+        self._set(index, value, "set")
+
+    def _set(self, index: Any, value: Any, mode: str) -> None:
+        plain = _static_index(index)
+        self.change(lambda s: indexing.setitem(self.current(), plain, s.lift(value, "value"), s.lift, mode))
 
     def add_at(self, index: Any, value: Any) -> None:
         """``np.add.at(self, index, value)``: repeated indices add each of theirs."""
-        self.change(lambda session: indexing.setitem(self.current(), index, value, session.lift, mode="add"))
+        self._set(index, value, "add")
 
     def change(self, make: Callable[[Session], Value]) -> None:
         """Write what ``make`` gives as the new value of the whole array."""
@@ -275,14 +294,14 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
 def perform(
     make: Callable[[Session], Any],
     *,
-    base: Tracer | None = None,
+    bases: tuple[Tracer, ...] = (),
     array: bool = False,
     index: bool = False,
 ) -> Any:
     """What ``make`` gives in the present trace, as traced arrays with the user's names; errors get the user's line.
 
-    ``base`` is the array that results are views of where they only rearrange it. ``array`` says that a result
-    without axes is an array all the same; ``index``, that it is a number if it has no axes.
+    ``bases`` are the arrays that results are views of where they only rearrange one. ``array`` says that a result
+    without axes is an array all the same; ``index``, that it is a number if it has no axes, and a copy if it is no view.
     """
     session = require_session()
     recorder = session.recorder
@@ -292,11 +311,11 @@ def perform(
     except GradcError as error:
         raise session.located(error) from None
     if isinstance(result, Value):
-        made = _wrap(session, result, base, array, index)
+        made = _wrap(session, result, bases, array, index)
         made.named(site)
         return made
     if type(result) in (tuple, list):
-        wrapped = [_wrap(session, r, base, array, index) if isinstance(r, Value) else r for r in result]
+        wrapped = [_wrap(session, r, bases, array, index) if isinstance(r, Value) else r for r in result]
         nodes = [r.node() for r in wrapped if isinstance(r, Tracer)]
         if site.targets and len(nodes) == len(wrapped):
             recorder.name(site, nodes)
@@ -304,17 +323,33 @@ def perform(
     return result
 
 
-def _wrap(session: Session, value: Value, base: Tracer | None, array: bool, index: bool) -> Tracer:
-    if base is None or base.scalar or (index and not value.aval.shape):
+def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool, index: bool) -> Tracer:
+    bases = tuple([base for base in bases if not base.scalar])
+    if not bases or (index and not value.aval.shape):
         return Tracer(session, Storage(value), scalar=not value.aval.shape and not array)
-    path = path_between(session.builder, session.lift(base).id, value.id)
-    if base.session is not session:
+    foreign = [base for base in bases if base.session is not session]
+    if foreign:
         return Tracer(session, Storage(value, refusal=_FOREIGN))
-    if path is not None and base.storage.shares(base.path + path):
-        made = Tracer(session, base.storage, base.path + path)
-        made._value, made._seen = value, base.storage.version
-        return made
+    for base in bases:
+        path = path_between(session.builder, base.current().id, value.id)
+        if path is not None and base.storage.shares(base.path + path):
+            made = Tracer(session, base.storage, base.path + path)
+            made._value, made._seen = value, base.storage.version
+            return made
     storage = Storage(value)
-    if path is not None or not index:
-        storage.link(base.storage)
+    if not index:
+        for base in bases:
+            storage.link(base.storage)
     return Tracer(session, storage)
+
+
+def _static_index(index: Any) -> Any:
+    """An index with plain numbers and arrays in place of traced ones that are static."""
+    if isinstance(index, Tracer):
+        known = index.constant()
+        return index if known is None else known.item() if known.ndim == 0 else known
+    if type(index) is tuple:
+        return tuple([_static_index(item) for item in index])
+    if type(index) is slice:
+        return slice(*[operator.index(x) if isinstance(x, Tracer) else x for x in (index.start, index.stop, index.step)])
+    return index

@@ -112,12 +112,21 @@ def wrap(value: Value) -> Tracer:
 def inline(graph: Graph, inputs: Sequence[Any]) -> list[Tracer]:
     """Make the nodes of ``graph`` again in the present trace, from traced values, arrays or numbers.
 
-    Gives one traced array for each output. Raises TraceError outside of a trace.
+    Gives one traced array for each output. The graph's names stay inside, as those of a helper do. Raises TraceError
+    outside of a trace.
     """
 
     def make(session: Session) -> list[Value]:
-        lifted = [session.lift(x) for x in inputs]
-        return graph.replay(session.builder, [_fitted(v, a) for v, a in zip(lifted, graph.input_avals, strict=True)])
+        lifted = [_fitted(session.lift(x), aval) for x, aval in zip(inputs, graph.input_avals, strict=True)]
+        recorder, tables = session.recorder, session.builder.tables
+        outer = tables.names
+        tables.names = {}
+        try:
+            return graph.replay(session.builder, lifted)
+        finally:
+            for node, name in tables.names.items():
+                recorder.give(node, len(recorder.stack), name)
+            tables.names = outer
 
     return perform(make)  # type: ignore[no-any-return]
 
@@ -184,6 +193,11 @@ def _run(session: Session, function: Callable[..., Any], args: Any, kwargs: Any)
             returned = function(*args, **kwargs)
         recorder.finish()
         return returned
+    except (TypeError, ValueError) as error:
+        # NumPy turns the error of a conversion into one of its own.
+        if not isinstance(error, GradcError) and isinstance(error.__cause__, GradcError):
+            raise error.__cause__ from None
+        raise
     finally:
         recorder.abandon()
         recorder.root = None

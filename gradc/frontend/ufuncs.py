@@ -20,6 +20,10 @@ _REDUCTIONS: Final[dict[np.ufunc, Any]] = {
     np.logical_or: np.any,
     np.logical_and: np.all,
 }
+PLAIN_TARGET: Final = (
+    "this writes a traced value into a plain array, made outside the function or by a call that is not traced; "
+    "make the array inside with np.zeros or np.empty, or copy it there with np.array(x)"
+)
 _ACCUMULATIONS: Final[dict[np.ufunc, Any]] = {np.add: np.cumsum, np.multiply: np.cumprod}
 
 
@@ -87,10 +91,7 @@ def _with_keywords(session: Session, ufunc: np.ufunc, inputs: tuple[Any, ...], k
 def written(target: Any, result: Any, name: str) -> Any:
     """``target`` after ``out=target`` has received the result. Raises TraceError for an array made outside."""
     if not isinstance(target, TracedBase):
-        raise TraceError(
-            f"{name}: this writes a traced value into a plain array that was made outside the function, or by a "
-            "function that is not traced; make it inside with np.zeros, np.empty_like or np.array(x)"
-        )
+        raise TraceError(f"{name}: {PLAIN_TARGET}")
     target.assign(result)  # type: ignore[attr-defined]
     return target
 

@@ -1,0 +1,180 @@
+"""Functions that make arrays, as they are during a trace: what they make can be written with traced values.
+
+``np.empty`` gives zeros: what it holds before it is written is not specified by NumPy, so that zeros are one of its
+meanings, and the only one that is the same each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from gradc.errors import TraceError
+from gradc.frontend import arrayfunctions
+from gradc.frontend.arrayfunctions import shape_of
+from gradc.frontend.numpy_api import promote
+from gradc.frontend.session import Session, TracedBase, holds_traced
+from gradc.frontend.tracer import Tracer, perform
+from gradc.ir.aval import Dim, is_supported
+from gradc.ir.graph import Value
+from gradc.ops.shape import broadcast, reshaped
+
+Original = Callable[..., Any]
+Handler = Callable[[Original, tuple[Any, ...], dict[str, Any]], Any]
+
+
+def _filled(number: float) -> Handler:
+    def handler(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return _make(_filled_arguments(*args, **kwargs), number)
+
+    return handler
+
+
+def _filled_arguments(
+    shape: Any, dtype: Any = float, order: str = "C", *, device: Any = None, like: Any = None
+) -> tuple[tuple[Dim, ...], np.dtype]:
+    return shape_of(shape), np.dtype(float if dtype is None else dtype)
+
+
+def _make(shape_and_dtype: tuple[tuple[Dim, ...], np.dtype], fill: Any) -> Any:
+    shape, dtype = shape_and_dtype
+
+    def make(session: Session) -> Value:
+        if not is_supported(dtype):
+            raise TraceError(f"an array of dtype {dtype} cannot be made while tracing; make it outside the function")
+        return broadcast(promote.converted(session.lift(fill), dtype), shape)
+
+    return _fresh(make)
+
+
+def _fresh(make: Callable[[Session], Value]) -> Any:
+    """A new array with memory of its own, in C order."""
+    made = perform(make, array=True)
+    made.storage.contiguous = True
+    return made
+
+
+def _full(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def arguments(
+        shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None
+    ) -> Any:
+        return shape_of(shape), fill_value, dtype
+
+    shape, fill, dtype = arguments(*args, **kwargs)
+
+    def make(session: Session) -> Value:
+        value = promote.strong(session.lift(fill))
+        return broadcast(value if dtype is None else promote.astype(value, dtype), shape)
+
+    return _fresh(make)
+
+
+def _array(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``np.array``: always a new array here, since ``copy=True`` is its default."""
+
+    def arguments(
+        object: Any,  # noqa: A002 - NumPy's name
+        dtype: Any = None,
+        *,
+        copy: bool | None = True,
+        order: str | None = "K",
+        subok: bool = False,
+        ndmin: int = 0,
+        like: Any = None,
+    ) -> Any:
+        return object, dtype, copy, ndmin
+
+    x, dtype, copy, ndmin = arguments(*args, **kwargs)
+    if not holds_traced(x):
+        return _plain(original, args, kwargs)
+    if not copy and ndmin == 0:
+        return _same(x, dtype)
+
+    def make(session: Session) -> Value:
+        value = promote.strong(session.lift(x))
+        if dtype is not None:
+            value = promote.astype(value, dtype)
+        return reshaped(value, (1,) * (ndmin - value.aval.ndim) + value.aval.shape)
+
+    return _fresh(make)
+
+
+def _as_array(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``np.asarray``: the array itself where it is one of that dtype."""
+
+    def arguments(
+        a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: bool | None = None, like: Any = None
+    ) -> Any:
+        return a, dtype, copy
+
+    x, dtype, copy = arguments(*args, **kwargs)
+    if isinstance(x, np.ndarray):
+        return original(*args, **kwargs)
+    if not holds_traced(x):
+        return _plain(original, args, kwargs)
+    return _same(x, dtype) if not copy else _array(np.array, (x, dtype), {})
+
+
+def _same(x: Any, dtype: Any) -> Any:
+    if isinstance(x, Tracer) and not x.scalar and (dtype is None or x.dtype == np.dtype(dtype)):
+        return x
+    return _array(np.array, (x, dtype), {})
+
+
+def _contiguous(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``np.ascontiguousarray``: the array itself or a copy, depending on its layout."""
+    x = args[0]
+    if not isinstance(x, Tracer):
+        return _as_array(original, args, kwargs)
+    if x.storage.contiguous and not x.path and len(args) == 1 and not kwargs:
+        return x
+    made = _array(np.array, args, {**kwargs, "ndmin": 1})
+    made.storage.link(x.storage)
+    return made
+
+
+def _plain(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A function whose arguments are known: NumPy's own result, as an array that can be written with traced values."""
+    made = original(*[_known(x) for x in args], **{name: _known(x) for name, x in kwargs.items() if name != "like"})
+    if type(made) is not np.ndarray or not is_supported(made.dtype):
+        return made
+    return _fresh(lambda session: session.lift(made))
+
+
+def _known(x: Any) -> Any:
+    """A traced number that is static as a Python number."""
+    return x.item() if isinstance(x, Tracer) and x.scalar else x
+
+
+def _like(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``np.zeros_like(x)`` and the like dispatch on traced arrays; on plain ones they make a new array."""
+    if any(isinstance(x, TracedBase) for x in (*args, *kwargs.values())):
+        made = perform(lambda session: arrayfunctions.apply(session, original, args, kwargs), array=True)
+        made.storage.contiguous = True
+        return made
+    return _plain(original, args, kwargs)
+
+
+CREATION: Final[dict[Original, Handler]] = {
+    np.zeros: _filled(0),
+    np.ones: _filled(1),
+    np.empty: _filled(0),
+    np.full: _full,
+    np.array: _array,
+    np.asarray: _as_array,
+    np.asanyarray: _as_array,
+    np.ascontiguousarray: _contiguous,
+    np.arange: _plain,
+    np.eye: _plain,
+    np.identity: _plain,
+    np.tri: _plain,
+    np.linspace: _like,
+    np.zeros_like: _like,
+    np.ones_like: _like,
+    np.empty_like: lambda original, args, kwargs: _like(np.zeros_like, args, kwargs),
+    np.full_like: _like,
+    np.copy: _like,
+}
+"""What stands for each of these functions while its caller is traced."""

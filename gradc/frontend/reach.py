@@ -1,0 +1,144 @@
+"""What a function can reach by name: the globals, closures, helpers, methods and objects that its code mentions."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gradc.frontend.frames import is_internal
+
+Container = dict[Any, Any] | list[Any] | types.CellType
+
+_LIMIT: Final = 20_000
+"""Objects visited at most, so that a function that mentions half of a large library is still traced at once."""
+
+_ITEMS: Final = 1000
+"""Items looked at in one container."""
+
+_PLAIN: Final = (int, float, complex, str, bytes, type(None))
+
+
+@dataclass(slots=True)
+class Walk:
+    """Finds the places, among everything reachable, that hold an object for which ``wanted`` is true."""
+
+    wanted: Callable[[Any], bool]
+    found: list[tuple[Container, Any]] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)
+
+    def visit(self, x: Any) -> None:
+        """Walk through what ``x`` leads to."""
+        if isinstance(x, _PLAIN) or id(x) in self.seen or len(self.seen) > _LIMIT:
+            return
+        self.seen.add(id(x))
+        kind = type(x)
+        if kind is types.FunctionType:
+            self._function(x)
+        elif kind is types.MethodType:
+            self.visit(x.__func__)
+            self.visit(x.__self__)
+        elif isinstance(x, functools.partial):
+            self.visit(x.func)
+            self._each(list(x.args))
+            self._each(x.keywords)
+        elif isinstance(x, (staticmethod, classmethod)):
+            self.visit(x.__func__)
+        elif isinstance(x, property):
+            self._each([x.fget, x.fset])
+        elif isinstance(x, (dict, list)):
+            self._each(x)
+        elif isinstance(x, (tuple, set, frozenset)):
+            for item in x:
+                self.visit(item)
+        elif isinstance(x, type):
+            self._type(x)
+        elif not isinstance(x, types.ModuleType):
+            self._instance(x)
+
+    def _place(self, container: Container, key: Any, content: Any) -> None:
+        if self.wanted(content):
+            self.found.append((container, key))
+        else:
+            self.visit(content)
+
+    def _each(self, container: dict[Any, Any] | list[Any]) -> None:
+        items = container.items() if isinstance(container, dict) else enumerate(container)
+        for key, content in list(itertools.islice(items, _ITEMS)):
+            self._place(container, key, content)
+
+    def _function(self, function: types.FunctionType) -> None:
+        code = function.__code__
+        if is_internal(code.co_filename):
+            wrapped = getattr(function, "__wrapped__", None)
+            if wrapped is not None:
+                self.visit(wrapped)
+            return
+        scope = function.__globals__
+        names = set(_names(code))
+        for name in sorted(names):
+            if name in scope:
+                content = scope[name]
+                if isinstance(content, types.ModuleType):
+                    self._module(content, names)
+                else:
+                    self._place(scope, name, content)
+        for cell in function.__closure__ or ():
+            try:
+                content = cell.cell_contents
+            except ValueError:
+                continue
+            if isinstance(content, types.ModuleType):
+                self._module(content, names)
+            else:
+                self._place(cell, None, content)
+        for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            self.visit(default)
+        for attribute in vars(function).values():
+            self.visit(attribute)
+
+    def _module(self, module: types.ModuleType, names: set[str]) -> None:
+        scope = vars(module)
+        file = scope.get("__file__")
+        if not isinstance(file, str) or is_internal(file):
+            return
+        for name in sorted(names & scope.keys()):
+            content = scope[name]
+            if isinstance(content, types.ModuleType):
+                if id(content) not in self.seen:
+                    self.seen.add(id(content))
+                    self._module(content, names)
+            else:
+                self._place(scope, name, content)
+
+    def _type(self, kind: type) -> None:
+        if not _is_users(kind):
+            return
+        for base in kind.__mro__:
+            if _is_users(base):
+                for member in list(vars(base).values()):
+                    self.visit(member)
+
+    def _instance(self, x: Any) -> None:
+        kind = type(x)
+        if not _is_users(kind):
+            return
+        self._type(kind)
+        attributes = getattr(x, "__dict__", None)
+        if isinstance(attributes, dict):
+            self._each(attributes)
+
+
+def _is_users(kind: type) -> bool:
+    module = str(getattr(kind, "__module__", "")).partition(".")[0]
+    return module not in ("builtins", "numpy", "scipy", "gradc", "functools", "collections", "abc", "typing", "types")
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
