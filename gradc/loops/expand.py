@@ -13,7 +13,7 @@ import numpy as np
 
 from gradc.ir.aval import Dim
 from gradc.ir.target import Target
-from gradc.loops.contraction import contraction_function
+from gradc.loops.matmul import contraction_function
 from gradc.loops.program import (
     I64,
     SEQUENTIAL,
