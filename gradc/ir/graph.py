@@ -196,7 +196,7 @@ class Builder:
 
     def _note(self, node: int) -> None:
         """Unite the origins of a node that is met again."""
-        if self.origin:
+        if self.origin and self.nodes[node].op is not INPUT:
             known = self.tables.origins.get(node)
             if known is None:
                 self.tables.origins[node] = self.origin

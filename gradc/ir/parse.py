@@ -200,7 +200,7 @@ def _origin(tokens: Tokens) -> Origin:
     else:
         # A plain file name is not made of tokens: read it from the line, up to the colon before the line number.
         start = tokens.position - len(tokens.text)
-        found = re.compile(r"([\w./\\-]+):").match(tokens.line, start)
+        found = re.compile(r"([A-Za-z0-9_./\\-]+):").match(tokens.line, start)
         if found is None:
             raise ParseError("a file name is expected after 'at'")
         file = found[1]

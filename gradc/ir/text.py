@@ -76,7 +76,7 @@ def _notes(graph: Graph, node_id: int, primals: list[int]) -> Iterator[str]:
 
 
 def _origin_text(origin: Origin) -> str:
-    plain = re.fullmatch(r"[\w./\\-]+", origin.file)
+    plain = re.fullmatch(r"[A-Za-z0-9_./\\-]+", origin.file)
     return f"{origin.file if plain else _quoted(origin.file)}:{origin.line} {_quoted(origin.text)}"
 
 

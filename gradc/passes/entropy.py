@@ -8,7 +8,7 @@ from typing import Any, Final
 from gradc.ir.graph import Builder, Node, Value
 from gradc.ir.op import Op
 from gradc.ops.elementwise import exp, log, logistic, logistic_bce, neg, softplus, sub
-from gradc.ops.index import gather
+from gradc.ops.index import gather, index_position
 from gradc.ops.reduce import logsumexp, reduce_max, reduce_min, reduce_sum, reduced_shape, softmax
 from gradc.ops.shape import broadcast, broadcast_to, reshape, slice_, transpose
 from gradc.passes.pairs import Pair, Product, multiplied, paired, product_of
@@ -221,8 +221,29 @@ def _log_softmax(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | 
     node, move = _moved(builder, ids[0])
     if node.op is not softmax:
         return None
-    x = Value(builder, node.operands[0])
-    return move(x) - move(broadcast(logsumexp(x, axes=node.params["axes"], keepdims=True), x.aval.shape))
+    x, axes = Value(builder, node.operands[0]), node.params["axes"]
+    rows = _gathered_rows(builder, builder.nodes[ids[0]], x, axes)
+    if rows is None:
+        rows = move(broadcast(logsumexp(x, axes=axes, keepdims=True), x.aval.shape))
+    return move(x) - rows
+
+
+def _gathered_rows(builder: Builder, picked: Node, x: Value, axes: tuple[int, ...]) -> Value | None:
+    """The logsumexp of each row in the places of ``softmax(x)[rows, columns]``: columns need no index then.
+
+    The gather of x beside it checks the bounds of all indices.
+    """
+    if picked.op is not gather or builder.nodes[picked.operands[0]].op is not softmax:
+        return None
+    indexed = picked.params["axes"]
+    left = [a for a in indexed if a not in axes]
+    if not left or not set(axes) <= set(indexed):
+        return None
+    rows = tuple(a - sum(b < a for b in axes) for a in left)
+    if index_position(rows) != index_position(indexed):
+        return None
+    indices = [Value(builder, i) for a, i in zip(indexed, picked.operands[1:], strict=True) if a in left]
+    return gather(logsumexp(x, axes=axes, keepdims=False), *indices, axes=rows)
 
 
 @procedure(

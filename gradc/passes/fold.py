@@ -62,10 +62,10 @@ def _stored(builder: Builder, node_id: int) -> np.ndarray | None:
 @procedure("uniform-constant", "a constant that holds one number everywhere -> broadcast(number)", "constant")
 def _uniform(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
     value = params["value"]
-    if value.size <= 1:
+    if value.ndim == 0 or value.size == 0:
         return None
     first = value.reshape(-1)[:1]
-    if value.size > 2 and value.reshape(-1)[-1].tobytes() != first.tobytes():
+    if value.reshape(-1)[-1].tobytes() != first.tobytes():
         return None
     if np.broadcast_to(first, (value.size,)).tobytes() != value.tobytes():
         return None

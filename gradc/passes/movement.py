@@ -16,6 +16,7 @@ from gradc.ir.op import REGISTRY, Op
 from gradc.ops.elementwise import convert
 from gradc.ops.reduce import reduced_shape
 from gradc.ops.shape import broadcast_to, reshaped, slice_, transpose
+from gradc.passes.pattern import ANY
 from gradc.passes.rewrite import Law, procedure
 
 Params = dict[str, Any]
@@ -131,9 +132,18 @@ def _convert_twice(builder: Builder, op: Op, ids: Ids, params: Params) -> Value 
     return convert(inner, dtype=target)
 
 
+@procedure("gather-all", "x[arange(len(x))] -> x", "gather", ANY, "constant")
+def _gather_all(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    x = Value(builder, ids[0])
+    index = builder.nodes[ids[1]].params.get("value")
+    if len(ids) != 2 or index is None or index.ndim != 1 or x.aval.shape[params["axes"][0]] != index.size:
+        return None
+    return x if np.array_equal(index, np.arange(index.size)) else None
+
+
 MOVEMENT: Final = (
     *_same_shape, *_broadcast_twice, *_reshape_twice, *_leading_ones, *_moved_scalar, *_transpose_identity,
-    *_transpose_twice, *_whole_slice, *_slice_twice, *_convert_identity, *_convert_twice,
+    *_transpose_twice, *_whole_slice, *_slice_twice, *_gather_all, *_convert_identity, *_convert_twice,
 )  # fmt: skip
 
 # Arithmetic before broadcasts.

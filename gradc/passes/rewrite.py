@@ -127,12 +127,13 @@ class Rules:
         if candidates is None:
             candidates = tuple(law for law in self.laws if law.may_apply(op.name, key[1:]))
             self._candidates[key] = candidates
+        earlier = len(builder.fired)
         for law in candidates:
             value = law.attempt(builder, op, ids, params)
             if value is not None:
                 _check(builder, law, op, ids, params, value)
                 if law.logged:
-                    _log(builder, law, op, ids, params, value)
+                    builder.fired.insert(earlier, _firing(builder, law, op, ids, params, value))
                 return value
         return None
 
@@ -143,9 +144,10 @@ def _check(builder: Builder, law: Law, op: Op, ids: Sequence[int], params: dict[
         raise GradcError(f"the law {law.name} ({law.statement}) gives {value.aval} for {expected}")
 
 
-def _log(builder: Builder, law: Law, op: Op, ids: tuple[int, ...], params: dict[str, Any], value: Value) -> None:
+def _firing(builder: Builder, law: Law, op: Op, ids: tuple[int, ...], params: dict[str, Any], value: Value) -> Fired:
+    """The entry of the log; it stands before those of the laws that what it gives met in turn."""
     before, after = described(builder, op, ids, params), formula(builder, value.id)
-    builder.fired.append(Fired(law.name, before, after, builder.origin, value.id))
+    return Fired(law.name, before, after, builder.origin, value.id)
 
 
 _REACH_LIMIT = 1000

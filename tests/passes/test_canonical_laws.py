@@ -28,7 +28,7 @@ both, either, differ, negated, greater = ops("logical_and logical_or logical_xor
 broadcast_to, reshape, transpose, slice_, convert, concatenate = ops(
     "broadcast_to reshape transpose slice convert concatenate"
 )
-total, largest, anywhere = ops("reduce_sum reduce_max reduce_any")
+gather, total, largest, anywhere = ops("gather reduce_sum reduce_max reduce_any")
 
 
 class Case(NamedTuple):
@@ -121,6 +121,7 @@ CASES = (
         lambda x: slice_(slice_(x, starts=(6,), sizes=(3,), steps=(-2,)), starts=(1,), sizes=(2,), steps=(1,)),
         "slice(x)",
     ),
+    Case("gather-all", X, lambda x: gather(x, x.builder.constant(np.arange(7)), axes=(0,)), "x"),
     Case("convert-identity", X, lambda x: convert(x, dtype=np.dtype("f8")), "x"),
     Case(
         "convert-twice",
@@ -146,6 +147,7 @@ CASES = (
         "repeated-choices", "m:bool[]", lambda m: anywhere(broadcast_to(m, shape=(5,)), axes=(0,), keepdims=False), "m"
     ),
     Case("fold", X, lambda x: x * (x.builder.full(2.0, x.aval) + 1.0), "x * 3.0"),
+    Case("uniform-constant", "x:f64[1]", lambda x: x - x.builder.constant(np.array([2.0])), "x - 2.0"),
     Case("uniform-constant", "x:f64[3]", lambda x: x * x.builder.constant(np.full(3, 2.0)), "x * 2.0"),
 )
 

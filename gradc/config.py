@@ -1,0 +1,80 @@
+"""The knobs: each an environment variable ``GRADC_...`` and a context manager.
+
+    with config.stabilize("off"):
+        ...                         # in this thread or task only
+
+``config.stabilize.value`` is what holds now: the innermost ``with``, else the variable, else the default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final, Generic, TypeVar
+
+from gradc.errors import ArgumentError
+
+T = TypeVar("T")
+
+
+class Knob(Generic[T]):
+    """One setting. ``read`` turns text into a value and raises ValueError for text that is none."""
+
+    def __init__(self, variable: str, default: T, read: Callable[[str], T]) -> None:
+        self.variable = variable
+        self.default = default
+        self._read = read
+        self._chosen: ContextVar[T] = ContextVar(variable)
+
+    @property
+    def value(self) -> T:
+        """What holds now. Raises ArgumentError where the environment variable has no valid value."""
+        try:
+            return self._chosen.get()
+        except LookupError:
+            text = os.environ.get(self.variable)
+        if not text:
+            return self.default
+        try:
+            return self._read(text)
+        except ValueError as error:
+            raise ArgumentError(f"the environment variable {self.variable}={text!r} is not valid: {error}") from error
+
+    @contextmanager
+    def __call__(self, value: T) -> Iterator[None]:
+        """Let ``value`` hold inside a ``with`` block."""
+        token = self._chosen.set(value)
+        try:
+            yield
+        finally:
+            self._chosen.reset(token)
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"it is one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in ("0", "1", "true", "false"):
+        raise ValueError("it is 0 or 1")
+    return text.lower() in ("1", "true")
+
+
+stabilize: Final = Knob("GRADC_STABILIZE", "safe", _choice("off", "safe", "aggressive"))
+"""The level of functions that are given none: ``off``, ``safe`` or ``aggressive``."""
+
+backend: Final = Knob("GRADC_BACKEND", "llvm", _choice("llvm", "numpy", "reference"))
+"""The backend of functions that are given none."""
+
+verify: Final = Knob("GRADC_VERIFY", False, _switch)
+"""Whether graphs are verified between passes: slow, for the tests and for whoever writes a pass."""
+
+dump: Final = Knob("GRADC_DUMP", "", str)
+"""A directory into which every stage of a compilation is written, or empty."""
