@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -132,7 +133,12 @@ def explain_(
     asked = request(target, specs, wrt, "value_and_grad", every=True)
     kernel = asked.compile(backend="numpy", stabilize=stabilize)
     derivation = kernel.explain(at=_values(asked, at))
-    show({"text": derivation.text, "latex": derivation.latex, "json": derivation.json}[format_](), format_)
+    texts: dict[str, Callable[[], str]] = {
+        "text": derivation.text,
+        "latex": derivation.latex,
+        "json": lambda: json.dumps(derivation.json(), indent=2, ensure_ascii=False),
+    }
+    show(texts[format_](), format_)
 
 
 def _values(asked: Request, at: str | None) -> tuple[Any, ...] | None:

@@ -85,12 +85,20 @@ def test_a_file_that_is_not_python(gradc: Gradc, net: Path) -> None:
     assert gradc("show", "net.py:loss").code == 2
 
 
-@pytest.mark.parametrize("path", ["missing/loss_grad.py", "."])
-def test_a_path_that_cannot_be_written(gradc: Gradc, net: Path, path: str) -> None:
+PATHS = {
+    "missing/loss_grad.py": "missing/loss_grad.py cannot be written: No such file or directory",
+    "taken.py": "'taken.py' is a directory",
+    "loss_grad.txt": "a standalone module needs a name that ends in .py: 'loss_grad.txt'",
+}
+
+
+@pytest.mark.parametrize(("path", "message"), PATHS.items())
+def test_a_path_that_cannot_be_written(gradc: Gradc, net: Path, path: str, message: str) -> None:
+    (net / "taken.py").mkdir()
     before = sorted(net.rglob("*"))
     outcome = gradc("compile", "net.py:loss", "-o", path)
     assert outcome.code == 2
-    assert outcome.err.splitlines()[-1].startswith(f"gradc: {path} cannot be written: ")
+    assert outcome.err.splitlines()[-1] == f"gradc: {message}"
     assert sorted(p for p in net.rglob("*") if "__pycache__" not in p.parts) == before
 
 
