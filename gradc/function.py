@@ -122,7 +122,6 @@ class Kernel:
 
         ``at`` are values of the arguments, in order or by name, to fill in numbers.
         """
-        from gradc.inspect.derivation import HelperCall
         from gradc.inspect.explain import explain
 
         written = self._source.graph
@@ -133,12 +132,12 @@ class Kernel:
             values = dict(zip(self.graph.input_names, self._inputs(call), strict=True))
             values |= {written.input_names[position]: number for position, number in self._source.guards.items()}
         wrt = [self.trace.input_names[i] for i in self._compiled.request.wrt]
-        calls = [HelperCall(c.function, c.results[0]) for c in self._source.calls if len(c.results) == 1]
         return explain(
             written,
             function=self.signature.function,
             wrt=wrt or None,
-            calls=calls,
+            calls=self._source.calls,
+            inner_names=self._source.inner_names,
             at=values,
             final=self.graph,
         )

@@ -13,21 +13,12 @@ from gradc.ir.aval import Dim
 
 
 @dataclass(frozen=True)
-class HelperCall:
-    """A call of one of the user's own functions: its name and the node of its result."""
-
-    function: str
-    result: int
-
-
-@dataclass(frozen=True)
 class Line:
     """A line of the forward pass: ``symbol = written = expression``, its value and the user's source line."""
 
     symbol: Symbol
     written: Expr
     expression: Expr
-    helper: str
     value: Any
     line: str
 

@@ -7,6 +7,7 @@ op, so that what is told is never less than what is computed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from gradc.inspect.expression import (
     children,
     contains,
     divide,
+    is_pointwise,
     mul,
     negative,
     number,
@@ -40,7 +42,7 @@ from gradc.inspect.laws import Reason
 from gradc.inspect.reading import Sizes, read_values
 from gradc.ir.aval import Aval, size_of
 from gradc.ir.graph import Builder, Value
-from gradc.ir.op import REGISTRY, VjpContext
+from gradc.ir.op import REGISTRY, Op, VjpContext
 
 _RECIPROCAL = Reason("reciprocal-rule", "(1/u)' = -u'/u²", (), r"$(1/u)' = -u'/u^2$")
 _QUOTIENT = Reason("quotient-rule", "(u/v)' = (u'v - uv')/v²", (), r"$(u/v)' = (u'v - uv')/v^2$")
@@ -51,14 +53,13 @@ _EXPONENTIAL = Reason(
 )
 _SELECT = Reason("branch-rule", "each branch by itself; the one not taken gives 0")
 _EXTREMUM = Reason("extremum-rule", "max and min pass the slope of the one that wins; a tie is shared")
-_SUM = Reason("sum-rule", "a sum passes dL to each of its terms")
 _MATRIX = Reason(
     "matrix-product",
     "d(AB): δ·Bᵀ for A, Aᵀ·δ for B",
     (),
     r"$\mathrm{d}(AB)$: $\delta B^{\mathsf T}$ for $A$, $A^{\mathsf T} \delta$ for $B$",
 )
-_SPREAD = Reason("broadcast-rule", "what is repeated gathers the sum")
+_SPREAD = Reason("broadcast-rule", "one for many places: sum")
 
 
 class Differentiation:
@@ -167,7 +168,7 @@ class Differentiation:
         ct = builder.input("ct", Aval((), number_type))
         context = VjpContext(ct, operands, result, dict(expression.params), wanted, (False,) * len(operands))
         if op.partials is None:
-            made = [c[0] if isinstance(c, tuple) else c for c in op.vjp(context)] if op.vjp else [None] * len(operands)
+            made = _cotangents(op, context)
         else:
             made = [p(ct) if callable(p) else p for p in op.partials(context)]
         given = dict(zip([*(o.id for o in operands), ct.id], [*expression.args, ONE], strict=True))
@@ -196,7 +197,7 @@ class Differentiation:
                 return found
             case Power():
                 return self._through(expression, (expression.base, expression.exponent), wrt, ct, shape)
-            case Apply() if _pointwise(expression):
+            case Apply() if is_pointwise(expression.function):
                 return self._through(expression, expression.args, wrt, ct, shape)
             case Apply():
                 found = []
@@ -244,7 +245,6 @@ class Differentiation:
         """The cotangents of the arguments of a function that mixes elements."""
         name, args = expression.function, expression.args
         if name == "reduce_sum":
-            self.note(_SUM)
             return [_unreduced(ct, args[0].shape, expression.param("axes"), expression.param("keepdims"))]
         if name == "broadcast_to":
             return [self.gathered(ct, expression.shape, args[0].shape)]
@@ -262,8 +262,6 @@ class Differentiation:
         """The cotangents as the op's record gives them."""
         op = REGISTRY[expression.function]
         self.note(Reason(f"vjp-of-{op.name}", f"the rule of {op.name}"))
-        if op.vjp is None:
-            return [None] * len(expression.args)
         builder = Builder()
         kinds = [
             np.dtype(np.int64) if _is_index(op.name, k) else np.dtype(np.float64) for k in range(len(expression.args))
@@ -276,12 +274,17 @@ class Differentiation:
         result = builder.apply(op, *operands, **params)
         seed = builder.input("ct", Aval(expression.shape, np.dtype(np.float64)))
         active = tuple(kind.kind == "f" for kind in kinds)
-        made = op.vjp(VjpContext(seed, operands, result, params, active, (False,) * len(operands)))
+        values = _cotangents(op, VjpContext(seed, operands, result, params, active, (False,) * len(operands)))
         given: dict[int, Expr] = {o.id: a for o, a in zip(operands, expression.args, strict=True)}
         given[seed.id] = spread(ct, expression.shape)
         given[result.id] = self.names.get(expression, expression)
-        values = [m[0] if isinstance(m, tuple) else m for m in made]
         return [None if v is None else _as_expression(builder, v, given, self.sizes) for v in values]
+
+
+def _cotangents(op: Op, context: VjpContext) -> list[Any]:
+    """What an op's vjp gives, without the masks of branches not taken: these hold 0 there already."""
+    made: list[Any] = list(op.vjp(context)) if op.vjp is not None else [None] * len(context.operands)
+    return [m[0] if isinstance(m, tuple) else m for m in made]
 
 
 def _is_index(name: str, operand: int) -> bool:
@@ -300,16 +303,11 @@ def _selected(mask: Expr, taken: Expr, other: Expr) -> Expr:
     return ZERO if taken == other == ZERO else apply("select", mask, taken, other)
 
 
-def _pointwise(expression: Apply) -> bool:
-    op = REGISTRY.get(expression.function)
-    return op is None or op.elementwise
-
-
 def is_elementwise(expression: Expr, wrt: Symbol) -> bool:
     """Whether every element of the expression depends on one element of ``wrt`` (or on the only one there is)."""
     if not contains(expression, wrt):
         return True
-    if isinstance(expression, Apply) and not _pointwise(expression):
+    if isinstance(expression, Apply) and not is_pointwise(expression.function):
         return False
     return all(is_elementwise(c, wrt) for c in children(expression))
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import ArgumentError, DerivativeError
-from gradc.inspect.derivation import Bridge, Derivation, HelperCall, Line, Step
+from gradc.frontend.names import Call
+from gradc.inspect.derivation import Bridge, Derivation, Line, Step
 from gradc.inspect.differentiate import Differentiation, is_elementwise, spread
 from gradc.inspect.expression import (
     ONE,
@@ -28,9 +29,10 @@ from gradc.inspect.expression import (
     walk,
 )
 from gradc.inspect.functions import evaluate
+from gradc.inspect.helpers import helpers_of
 from gradc.inspect.laws import Reason, Steps, in_order, simplified
 from gradc.inspect.likeness import with_likeness
-from gradc.inspect.reading import Definition, Reading, read
+from gradc.inspect.reading import Definition, Reading, narrow, read
 from gradc.ir.graph import Graph
 
 _SHORT = 16
@@ -46,23 +48,24 @@ def explain(
     function: str = "",
     output: int = 0,
     wrt: Sequence[str] | None = None,
-    calls: Sequence[HelperCall] = (),
+    calls: Sequence[Call] = (),
+    inner_names: Mapping[int, str] | None = None,
     at: Mapping[str, Any] | Sequence[Any] | None = None,
     final: Graph | None = None,
 ) -> Derivation:
     """Tell the derivation of one output of a traced graph.
 
     ``graph`` is the trace as written. ``wrt`` are names of inputs, by default all of floating-point dtype. ``calls``
-    are the calls of the user's own functions. ``at`` gives the values of all inputs, in order or by name, to be
-    filled in.
-    ``final`` is the graph that runs, for the closing lines. Raises DerivativeError for names that are no inputs,
-    ArgumentError where values are missing.
+    are the calls of the user's own functions, ``inner_names`` the names that stand inside these. ``at`` gives the
+    values of all inputs, in order or by name, to be filled in. ``final`` is the graph that runs, for the closing lines.
+    Raises DerivativeError for names that are no inputs, ArgumentError where values are missing.
     """
     node = graph.outputs[output]
     values = _by_name(graph, at)
-    reading = read(graph, {node: _output_name(graph, output)}, {c.result: c.function for c in calls})
+    helpers = helpers_of(graph, calls, inner_names or {})
+    reading = read(graph, {**helpers.names, node: _output_name(graph, output)}, helpers.units)
     targets = _targets(graph, wrt)
-    teller = _Teller(graph, reading, node, targets, values)
+    teller = _Teller(graph, reading, node, targets, values, helpers.lines)
     steps = with_likeness(teller.steps())
     return Derivation(
         function=function,
@@ -82,10 +85,10 @@ def explain(
 def _output_name(graph: Graph, output: int) -> str:
     """The name of an unnamed result: its path in the output where that is a name, else L."""
     path = graph.output_names[output]
-    if path.isidentifier() and path != "result" and not path.startswith("out"):
+    if path.isidentifier() and path != "result" and path != "result" and not path.startswith("out"):
         return path
     taken = {*graph.names.values(), *graph.input_names}
-    return next(c for c in ("L", "J", "f", "result", *(f"f{k}" for k in range(len(taken) + 1))) if c not in taken)
+    return next(c for c in ("L", "J", "f", *(f"f{k}" for k in range(len(taken) + 1))) if c not in taken)
 
 
 def _by_name(graph: Graph, at: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, Any]:
@@ -112,11 +115,18 @@ class _Teller:
     """Tells the steps of one graph, from the result backwards."""
 
     def __init__(
-        self, graph: Graph, reading: Reading, node: int, targets: Sequence[int], at: Mapping[str, Any]
+        self,
+        graph: Graph,
+        reading: Reading,
+        node: int,
+        targets: Sequence[int],
+        at: Mapping[str, Any],
+        lines: Mapping[int, str],
     ) -> None:
         self.graph = graph
         self.reading = reading
         self.at = at
+        self.lines = lines
         self.of = reading.symbols[node]
         self.by_symbol = {d.symbol: d for d in reading.definitions}
         self.targets = {reading.symbols[i] for i in targets}
@@ -153,7 +163,8 @@ class _Teller:
             return {}
         values: dict[Expr, Any] = dict(self.reading.constants.items())
         for symbol in self.reading.inputs:
-            values[symbol] = np.asarray(self.at[symbol.name], dtype=np.float64)
+            given = np.asarray(self.at[symbol.name])
+            values[symbol] = given if given.dtype.kind in "iub" and given.ndim else given.astype(np.float64)
         values.update({s: float(c) for c, s in self.reading.sizes.letters.items() if isinstance(c, int)})
         with np.errstate(all="ignore"):
             for definition in self.reading.definitions:
@@ -168,12 +179,12 @@ class _Teller:
             if d.symbol in needed:
                 needed |= _symbols(d.expression)
                 value = self.values.get(d.symbol)
-                lines.append(Line(d.symbol, d.written, d.expression, d.helper, value, self._line(d.node)))
+                lines.append(Line(d.symbol, d.written, d.expression, value, self._line(d.node)))
         return tuple(reversed(lines))
 
     def _line(self, node: int) -> str:
         origins = self.graph.origins.get(node)
-        return str(origins[-1]) if origins else ""
+        return self.lines.get(node) or (str(origins[0]) if origins else "")
 
     def steps(self) -> list[Step]:
         """One step for each value."""
@@ -227,7 +238,7 @@ class _Teller:
         result = self.results.get(symbol)
         if result is None or leaves(result) > _SHORT:
             return slope
-        return result
+        return narrow(result)
 
     def _value(self, result: Expr, wrt: Symbol) -> Any:
         if not self.values:

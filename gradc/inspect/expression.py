@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from gradc.ir.aval import Dim, broadcast_shapes
+from gradc.ir.op import REGISTRY
 
 Shape = tuple[Dim, ...]
 
@@ -231,6 +232,12 @@ def children(expression: Expr) -> tuple[Expr, ...]:
     return ()
 
 
+def is_pointwise(function: str) -> bool:
+    """Whether a function is applied element by element."""
+    op = REGISTRY.get(function)
+    return op is None or op.elementwise
+
+
 def rebuilt(expression: Expr, parts: tuple[Expr, ...]) -> Expr:
     """The same kind of expression from other parts."""
     match expression:
@@ -240,8 +247,9 @@ def rebuilt(expression: Expr, parts: tuple[Expr, ...]) -> Expr:
             return mul(*parts)
         case Power():
             return power(parts[0], parts[1])
-        case Apply():
-            return replace(expression, args=parts)
+        case Apply(function):
+            shape = broadcast_shapes(*[p.shape for p in parts]) if is_pointwise(function) else expression.shape
+            return replace(expression, args=parts, shape=shape)
     return expression
 
 

@@ -8,14 +8,14 @@ from typing import Final
 
 from gradc.inspect.expression import Apply, Expr, Symbol
 from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, SUM, Notation, Printed
-from gradc.inspect.text import AXES, filled, matrix_product
+from gradc.inspect.text import AXES, filled, matrix_product, own_template
 from gradc.ir.op import REGISTRY
 
-_GREEK: Final = frozenset(
-    ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi"]
-    + ["pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi"]
-    + ["Sigma", "Phi", "Psi", "Omega"]
-)
+_GREEK: Final = frozenset({
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
+    "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma",
+    "Phi", "Psi", "Omega",
+})  # fmt: skip
 _ACCENTS: Final = {"hat": r"\hat", "bar": r"\bar", "tilde": r"\tilde", "dot": r"\dot", "vec": r"\vec"}
 _OWN: Final = {
     "relu": r"\mathrm{{ReLU}}\left({0}\right)",
@@ -62,8 +62,8 @@ class Latex(Notation):
         special = _SPECIAL.get(expression.function)
         if special is not None:
             return special(self, expression)
-        op = REGISTRY.get(expression.function)
-        template = _OWN.get(expression.function) or (op.latex if op else "")
+        op = None if ("helper", True) in expression.params else REGISTRY.get(expression.function)
+        template = own_template(_OWN, expression) or (op.latex if op else "")
         if template == "{0}":
             return self.printed(expression.args[0])
         if not template:

@@ -53,7 +53,7 @@ class Notation:
             case Symbol():
                 return self.symbol(expression), ATOM
             case Slope(of, wrt):
-                return self.slope(of, wrt), PRODUCT
+                return self.slope(of, wrt), PREFIX
             case Add(terms):
                 return self.sum(terms), SUM
             case Mul():

@@ -30,7 +30,7 @@ from gradc.inspect.recognise import recognised
 from gradc.ir.aval import Dim, SymbolicDim, broadcast_shapes, size_of
 from gradc.ir.graph import CONSTANT, INPUT, Builder, Graph, Node
 
-_LONG = 24
+_LONG = 16
 """A definition of more symbols than this is told in parts, each with a name of its own."""
 
 _SHARED = 6
@@ -62,14 +62,23 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Unit:
+    """A call of one of the user's functions that is read as a known function of one argument."""
+
+    helper: str
+    function: str
+    argument: int
+    params: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
 class Definition:
-    """A named value: its definition as read, as written where that differs, its node, and the helper that made it."""
+    """A named value: its definition as read, as written (a call of a helper as one), and its node."""
 
     symbol: Symbol
     expression: Expr
     written: Expr
     node: int
-    helper: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,10 +92,9 @@ class Reading:
     sizes: Sizes
 
 
-def read(graph: Graph, outputs: Mapping[int, str], helpers: Mapping[int, str]) -> Reading:
-    """Read a graph. ``outputs`` names result nodes that have no name; ``helpers`` maps nodes to the user's functions
-    whose results they are."""
-    names = _unique_names(graph, outputs)
+def read(graph: Graph, extra_names: Mapping[int, str], units: Mapping[int, Unit]) -> Reading:
+    """Read a graph. ``extra_names`` are for nodes without a name, ``units`` the calls that are read as one function."""
+    names = _unique_names(graph, extra_names)
     sizes = Sizes(frozenset(names.values()))
     symbols: dict[int, Symbol] = {}
     constants: dict[Symbol, np.ndarray] = {}
@@ -105,8 +113,14 @@ def read(graph: Graph, outputs: Mapping[int, str], helpers: Mapping[int, str]) -
             constants[symbol] = node.params["value"]
             readings[node.id] = symbol
             continue
-        written = expression_of(node, [readings[i] for i in node.operands], graph.nodes, sizes)
-        expression = recognised(written)
+        unit = units.get(node.id)
+        if unit is not None:
+            argument = readings[unit.argument]
+            written: Expr = Apply(unit.helper, (argument,), node.aval.shape, (("helper", True),))
+            expression: Expr = Apply(unit.function, (argument,), node.aval.shape, unit.params)
+        else:
+            written = expression_of(node, [readings[i] for i in node.operands], graph.nodes, sizes)
+            expression = recognised(written)
         name = names.get(node.id)
         if name is None and varying[node.id] and _deserves_a_name(expression, len(graph.consumers[node.id])):
             name = own.fresh("u")
@@ -115,7 +129,7 @@ def read(graph: Graph, outputs: Mapping[int, str], helpers: Mapping[int, str]) -
             continue
         symbol = Symbol(name, node.aval.shape)
         symbols[node.id] = readings[node.id] = symbol
-        definitions.append(Definition(symbol, expression, written, node.id, helpers.get(node.id, "")))
+        definitions.append(Definition(symbol, expression, written, node.id))
     inputs = tuple(symbols[i] for i in graph.inputs)
     return Reading(inputs, tuple(definitions), symbols, constants, sizes)
 
@@ -151,11 +165,11 @@ class _Names:
                 return name
 
 
-def _unique_names(graph: Graph, outputs: Mapping[int, str]) -> dict[int, str]:
+def _unique_names(graph: Graph, extra: Mapping[int, str]) -> dict[int, str]:
     """Every name once: inputs keep theirs, and a name that is given again and again is numbered."""
     names = {i: str(graph.nodes[i].params["name"]) for i in graph.inputs}
     taken = set(names.values())
-    given = {**{i: n for i, n in outputs.items() if i not in graph.names}, **graph.names}
+    given = {**{i: n for i, n in extra.items() if i not in graph.names}, **graph.names}
     by_name: dict[str, list[int]] = {}
     for node, name in sorted(given.items()):
         if node not in names:
@@ -195,7 +209,7 @@ def expression_of(node: Node, parts: Sequence[Expr], nodes: Sequence[Node], size
     if name == "reduce_sum":
         return _sum(node, parts[0], nodes, sizes)
     if node.op.elementwise:
-        inner = [_narrow(p) for p in parts]
+        inner = [narrow(p) for p in parts]
         arithmetic = _ARITHMETIC.get(name)
         made = arithmetic(*inner) if arithmetic else _function(name, inner, node.params)
         made = _mean(made, node, nodes, sizes) if name in ("div", "mul") else made
@@ -228,11 +242,11 @@ def _number(value: Any) -> Expr:
 
 
 def _broadcast(expression: Expr, shape: Shape) -> Expr:
-    inner = _narrow(expression)
+    inner = narrow(expression)
     return inner if inner.shape == shape else Apply("broadcast_to", (inner,), shape, (("shape", shape),))
 
 
-def _narrow(expression: Expr) -> Expr:
+def narrow(expression: Expr) -> Expr:
     """What is repeated, without the repetition: elementwise operations repeat by themselves."""
     if isinstance(expression, Apply) and expression.function == "broadcast_to":
         return expression.args[0]

@@ -14,26 +14,10 @@ from gradc.inspect.text import matrix_product
 _PLAIN: Final = re.compile(r"[A-Za-z](\d\w*)?|[A-Za-z]+_(hat|bar|new|old|\d+)|u\d+")
 """Names of this form mean nothing to sympy (``_MEANT`` apart) and stand as they are, others as ``Symbol('name')``."""
 
-_SAFE: Final = frozenset(
-    [
-        "alpha",
-        "delta",
-        "epsilon",
-        "eta",
-        "kappa",
-        "mu",
-        "nu",
-        "phi",
-        "psi",
-        "rho",
-        "sigma",
-        "tau",
-        "theta",
-        "xi",
-        "omega",
-    ]
-    + ["loss", "cost", "rate"]
-)
+_SAFE: Final = frozenset({
+    "alpha", "delta", "epsilon", "eta", "kappa", "mu", "nu", "phi", "psi", "rho", "sigma", "tau", "theta", "xi", "omega",
+    "loss", "cost", "rate",
+})  # fmt: skip
 _MEANT: Final = frozenset(["E", "I", "N", "O", "Q", "S", "E1"])
 _CALLS: Final = {
     "relu": "Max({0}, 0)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -40,7 +40,7 @@ class Text(Notation):
         special = _SPECIAL.get(expression.function)
         if special is not None:
             return special(self, expression)
-        template = _OWN.get(expression.function) or record_template(expression)
+        template = own_template(_OWN, expression) or record_template(expression)
         return self.printed(expression.args[0]) if template == "{0}" else filled(self, template, expression.args)
 
     def _contract(self, expression: Apply) -> Printed:
@@ -100,9 +100,16 @@ _SPECIAL: Final[dict[str, Callable[[Text, Apply], Printed]]] = {
 }
 
 
+def own_template(templates: Mapping[str, str], expression: Apply) -> str:
+    """The template of a function that is no op; a user's helper may bear the same name."""
+    return "" if ("helper", True) in expression.params else templates.get(expression.function, "")
+
+
 def record_template(expression: Apply) -> str:
     """The text of an op's record, or else its NumPy text without ``np.``"""
-    op = REGISTRY[expression.function]
+    op = REGISTRY.get(expression.function)
+    if op is None or ("helper", True) in expression.params:
+        return _call(expression)
     if op.text:
         return op.text
     if isinstance(op.numpy, str):
