@@ -63,7 +63,13 @@ def example_args() -> dict[str, float]:
 def derivation() -> str:
     """How L's gradient comes about, told for the function as it stands above, with the numbers of the example."""
     step = gradc.value_and_grad(loss, wrt=WEIGHTS)
-    return step.compile(**example_args()).explain(at=example_args()).text()
+    return step.compile(**example_args()).explain(at=tuple(example_args().values())).text()
+
+
+def derivation_of_cost() -> str:
+    """The same for J in matrices, down to the step of gradient descent."""
+    step = gradc.value_and_grad(cost, wrt=("w", "v"))
+    return step.compile(*matrices(FIRST), POINTS, CLASSES).explain().text()
 
 
 def matrices(weights: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -118,16 +124,17 @@ def weights_table(outcome: dict[str, Any]) -> Table:
 def main() -> None:
     console = Console()
     console.rule("one point, in scalars")
-    console.print(derivation(), markup=False, highlight=False, soft_wrap=True)
+    console.print(derivation().rstrip(), markup=False, highlight=False, soft_wrap=True)
 
     console.rule("the same in matrices")
     in_scalars, in_matrices = scalars_and_matrices()
     table = Table("gradient of L", *WEIGHTS)
-    table.add_row("scalars", *(f"{entry:.6f}" for entry in in_scalars))
-    table.add_row("matrices", *(f"{entry:.6f}" for entry in in_matrices))
+    table.add_row("scalars", *(f"{entry:.4f}" for entry in in_scalars))
+    table.add_row("matrices", *(f"{entry:.4f}" for entry in in_matrices))
     console.print(table)
 
     console.rule(f"{len(POINTS)} points: J, the mean of L")
+    console.print(derivation_of_cost().rstrip(), markup=False, highlight=False, soft_wrap=True)
     outcome = descend()
     console.print(weights_table(outcome))
     for point, wanted, probability in zip(POINTS, CLASSES, predict(outcome["w"], outcome["v"], POINTS), strict=True):

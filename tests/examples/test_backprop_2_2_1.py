@@ -45,7 +45,9 @@ def test_the_derivation_shows_the_algebra_and_the_numbers(example: Example) -> N
 
 
 def test_the_derivation_shows_the_update(example: Example) -> None:
-    assert "w_new = w_old - rate" in example("backprop_2_2_1").derivation()
+    module = example("backprop_2_2_1")
+    assert "w_new = w_old - rate·dL/dw for each w of w11, w12, w21, w22, v1, v2" in module.derivation()
+    assert "w_new = w_old - rate·dJ/dw for each w of w, v" in module.derivation_of_cost()
 
 
 def by_hand(w11, w12, w21, w22, v1, v2, x1, x2, y):
