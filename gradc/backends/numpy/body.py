@@ -120,7 +120,7 @@ class Body:
         return self.name_for(last)
 
     def name_for(self, node: Node) -> str:
-        """The local name of a node: the user's, ``d_`` and the name of its primal, L for the result, or the next ``t``."""
+        """The local name of a node: the user's, ``d_`` and the name of its primal, L for the result, else ``t1``."""
         if node.id in self._locals:
             return self._locals[node.id]
         wanted = self._wanted.get(node.id)

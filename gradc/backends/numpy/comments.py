@@ -22,9 +22,12 @@ class Comments:
         self._backward = backward
         self._primal_of = {ct: primal for primal, ct in graph.cotangents.items() if _named(graph, primal)}
         self._laws: dict[int, tuple[str, ...]] = {}
+        self._remarks: dict[int, str] = {}
         self._written_out: set[int] = set()
         for fired in graph.fired:
-            if not fired.law:
+            if not fired.law and fired.after:
+                self._remarks[fired.result] = fired.after
+            elif not fired.law:
                 self._written_out.add(fired.result)
             elif fired.law not in self._laws.get(fired.result, ()):
                 self._laws[fired.result] = (*self._laws.get(fired.result, ()), fired.law)
@@ -36,6 +39,8 @@ class Comments:
         return printable(" ".join([told, *laws] if told else laws))
 
     def _source(self, node: Node) -> str:
+        if node.id in self._remarks:
+            return self._remarks[node.id]
         origins = self._graph.origins.get(node.id, ())
         if not origins:
             return ""

@@ -19,7 +19,7 @@ def uniform(value: np.ndarray) -> np.generic | None:
     flat = np.ascontiguousarray(value).reshape(-1)
     first = flat[:1]
     same = bool(np.all(flat.view(f"V{flat.itemsize}") == first.view(f"V{flat.itemsize}")))
-    return first[0] if same else None  # type: ignore[no-any-return]
+    return first[0] if same else None
 
 
 def array_text(value: np.ndarray) -> str:

@@ -52,17 +52,18 @@ class Expander:
         builder.fired = [*earlier, *builder.fired]
         return builder.freeze([image[i] for i in graph.outputs], graph.output_names)
 
-    # A firing without a law says that its node was written out: the comment then shows the user's own line.
+    # A firing without a law is a remark on its node: what follows it is told in the comment of the line, or where
+    # nothing does, the user's own expression, because the node was written out.
 
-    def shared(self, value: Value, name: str, law: str = "") -> Value:
+    def shared(self, value: Value, name: str, remark: str = "") -> Value:
         """``value`` under a name of its own, once."""
         if value.id not in self.builder.tables.names:
             while name in self.used:
                 name += "_"
             self.builder.name(value, name)
             self.used.add(name)
-            if law:
-                self.builder.fired.append(Fired(law, "", "", self.builder.origin, value.id))
+            if remark:
+                self.builder.fired.append(Fired("", "", remark, self.builder.origin, value.id))
         return value
 
     def _rewrite(self, builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
@@ -80,7 +81,7 @@ def expand(graph: Graph) -> Graph:
 
 
 def _decay(expander: Expander, z: Value) -> Value:
-    return expander.shared(exp(-absolute(z)), "e", "stable-sigmoid")
+    return expander.shared(exp(-absolute(z)), "e", "cannot overflow")
 
 
 def _logistic(expander: Expander, operands: tuple[Value, ...], params: dict[str, Any]) -> Value:
@@ -110,7 +111,7 @@ class _Shifted:
     def __init__(self, expander: Expander, x: Value, axes: tuple[int, ...]) -> None:
         keep = len(axes) != x.aval.ndim
         self.largest = expander.shared(reduce_max(x, axes=axes, keepdims=keep), "largest")
-        self.weights = expander.shared(exp(x - spread(self.largest, x.aval.shape, axes)), "weights", "stable-exp")
+        self.weights = expander.shared(exp(x - spread(self.largest, x.aval.shape, axes)), "weights", "cannot overflow")
         self.total = expander.shared(reduce_sum(self.weights, axes=axes, keepdims=keep), "total")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def variable(name: str, shape: tuple[Dim, ...]) -> Expression:
 def filled(template: str, operands: Sequence[Expression], shape: tuple[Dim, ...] = ()) -> Expression:
     """A template such as ``"np.exp({0})"`` with operands in its places. Parentheses come from the syntax tree."""
     tree = _parsed(template, len(operands))
-    new = _Fill(operands).visit(tree)
+    new = _with_places(tree, {f"_operand{k}": operand.tree for k, operand in enumerate(operands)})
     width = len(template) + sum(template.count(f"{{{k}}}") * (o.width - 3) for k, o in enumerate(operands))
     compound = sum(1 for o in operands if isinstance(o.tree, ast.BinOp | ast.Compare | ast.UnaryOp))
     return Expression(new, width + compound, shape, fresh=True)
@@ -67,24 +68,15 @@ def _parsed(template: str, count: int) -> ast.expr:
         raise CompileError(f"the NumPy template {template!r} is not an expression of {count} operands") from error
 
 
-class _Fill(ast.NodeTransformer):
-    """Puts operands in the places of a template; the template itself is copied, for it is used again."""
-
-    def __init__(self, operands: Sequence[Expression]) -> None:
-        self.places = {f"_operand{k}": operand.tree for k, operand in enumerate(operands)}
-
-    def visit(self, node: ast.AST) -> ast.AST:  # type: ignore[override]
-        if isinstance(node, ast.Name):
-            return self.places.get(node.id, node)
-        if isinstance(node, ast.Constant):
-            return node
-        fields = {}
-        for name, value in ast.iter_fields(node):
-            if isinstance(value, list):
-                fields[name] = [self.visit(item) if isinstance(item, ast.AST) else item for item in value]
-            else:
-                fields[name] = self.visit(value) if isinstance(value, ast.AST) else value
-        return type(node)(**fields)
+def _with_places(tree: Any, places: Mapping[str, ast.expr]) -> Any:
+    """The template's tree with operands for its places; the template itself is copied, for it is used again."""
+    if isinstance(tree, list):
+        return [_with_places(item, places) for item in tree]
+    if not isinstance(tree, ast.AST) or isinstance(tree, ast.Constant):
+        return tree
+    if isinstance(tree, ast.Name):
+        return places.get(tree.id, tree)
+    return type(tree)(**{name: _with_places(value, places) for name, value in ast.iter_fields(tree)})
 
 
 def literal(number: np.generic) -> Expression:
@@ -115,7 +107,7 @@ def _special(number: np.generic) -> str:
     if np.isnan(number):
         return "np.nan"
     if np.isinf(number):
-        return "np.inf" if number > 0 else "-np.inf"  # type: ignore[operator]
+        return "-np.inf" if np.signbit(number) else "np.inf"
     return ""
 
 

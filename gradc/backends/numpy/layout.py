@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from gradc.backends.numpy.body import Line
 
@@ -33,7 +34,7 @@ def wrapped(code: str) -> list[str]:
     if len(code) + 4 <= COLUMNS:
         return [code]
     breaks = _breaks(code)
-    if any(depth == 0 for _, depth in breaks):
+    if any(depth == 0 and position < len(code) for position, depth in breaks) and not code.endswith(","):
         code = _bracketed(code)
         breaks = _breaks(code)
     opening = next((position for position, depth in _brackets(code) if depth == 1), -1)
@@ -45,15 +46,19 @@ def wrapped(code: str) -> list[str]:
 
 
 def _lines(content: str) -> list[str]:
-    """What stands between brackets, in lines that end after commas."""
+    """What stands between brackets, as lines that end after its own commas; an item too long is broken inside."""
+    cuts = [0, *(position for position, depth in _breaks(content) if depth == 0), len(content)]
     lines: list[str] = []
-    start = last = 0
-    for position in [*(position for position, _ in _breaks(content)), len(content)]:
-        if position - start > COLUMNS - 8 and last > start:
-            lines.append(content[start:last].rstrip())
-            start = last
-        last = position
-    return [*lines, f"{content[start:]},"]
+    current = ""
+    for start, end in pairwise(cuts):
+        item = content[start:end].rstrip().removesuffix(",") + ","
+        if current and len(current) + 1 + len(item) <= COLUMNS - 8:
+            current = f"{current} {item}"
+            continue
+        if current:
+            lines += wrapped(current)
+        current = item
+    return [*lines, *wrapped(current)]
 
 
 def _bracketed(code: str) -> str:

@@ -25,7 +25,7 @@ def own_outputs(body: Body, graph: Graph) -> list[str]:
 def _own(graph: Graph, node: Node, expression: Expression, taken: set[int]) -> Expression:
     if not node.aval.shape:
         number = typed(expression, node.aval.dtype)
-        may_be_array = node.op.name in GIVES_ARRAY or "_" in str(node.op.numpy)[:1]
+        may_be_array = node.op.name in GIVES_ARRAY
         return filled("{0}[()]", [number]) if may_be_array and not expression.weak else number
     root = _root(graph, node)
     private = graph.nodes[root].op not in (INPUT, CONSTANT) and root not in taken

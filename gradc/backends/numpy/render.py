@@ -147,7 +147,7 @@ def _template() -> Template:
     def source(name: str) -> Any:
         return (resources.files("gradc.templates") / "numpy" / name).read_text(encoding="utf-8")
 
-    environment = Environment(  # noqa: S701 - what is rendered is Python, not HTML
+    environment = Environment(
         loader=FunctionLoader(source),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,388 @@
+"""Every op, one row: value, vjp and second order on every backend, against the op's meaning in 60 digits of mpmath.
+
+A row gives the meaning of its op on object arrays of ``mpf``. The exact vjp and its derivative are central
+differences there, with steps so small that they are exact in double precision. The bound is 1e-12 of the sum of the
+absolute terms. ``test_every_op_has_a_row`` keeps the table complete.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+import gradc.ops
+from gradc.compiler import BACKENDS, Compiled, Request
+from gradc.ir.aval import aval, aval_of
+from gradc.ir.graph import Builder, Graph
+from gradc.ir.op import REGISTRY
+from gradc.ir.signature import flat_signature
+from gradc.transforms.adjoint import adjoint
+
+BOUND = 1e-12
+F64 = np.dtype(np.float64)
+
+
+@dataclass(frozen=True)
+class Row:
+    """``exact`` is the op on object arrays of mpf (booleans and integers stay NumPy's)."""
+
+    op: str
+    inputs: tuple[Any, ...]
+    exact: Callable[..., Any]
+    params: dict[str, Any] = field(default_factory=dict)
+    smooth: bool = True
+    special: Callable[..., Any] | None = None
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.op}{'-' + self.note if self.note else ''}"
+
+
+def elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
+    return np.frompyfunc(function, len(function.__code__.co_varnames[: function.__code__.co_argcount]), 1)
+
+
+def numbers(*shape: int, seed: int = 0, low: float = -2.0, high: float = 2.0) -> np.ndarray:
+    return np.random.default_rng([seed, *shape]).uniform(low, high, shape)
+
+
+def masks(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng([seed, *shape]).uniform(size=shape) < 0.5
+
+
+X, Y = numbers(2, 3), numbers(2, 3, seed=1)
+POSITIVE = numbers(2, 3, seed=2, low=0.1, high=3.0)
+M, N = masks(2, 3), masks(2, 3, seed=4)
+mp = mpmath.mp
+
+
+def logistic(z: Any) -> Any:
+    return 1 / (1 + mp.exp(-z))
+
+
+def softplus(z: Any) -> Any:
+    return mp.log(1 + mp.exp(z))
+
+
+def logsumexp(x: Any) -> Any:
+    return elementwise(lambda v: mp.log(v))(np.sum(elementwise(lambda v: mp.exp(v))(x), axis=1))
+
+
+def softmax(x: Any) -> Any:
+    e = elementwise(lambda v: mp.exp(v))(x)
+    return e / np.sum(e, axis=1, keepdims=True)
+
+
+def masked_contract(a: Any, mask: Any, b: Any) -> Any:
+    return np.einsum("ij,jk->ik", np.where(mask, a, 0 * a), b, optimize=False)
+
+
+def written(base: Any, value: Any, region: Any, add: bool) -> Any:
+    result = np.array(base)
+    if add:
+        np.add.at(result, region, value)
+    else:
+        result[region] = value
+    return result
+
+
+I, J = np.array([[2, 0], [1, -1]]), np.array([[1, 1], [0, 2]])
+REPEATED = np.array([2, 0, 2])
+
+ROWS = [
+    Row("add", (X, Y), lambda x, y: x + y, special=np.add),
+    Row("sub", (X, Y), lambda x, y: x - y, special=np.subtract),
+    Row("mul", (X, Y), lambda x, y: x * y, special=np.multiply),
+    Row("div", (X, Y), lambda x, y: x / y, special=np.true_divide),
+    Row("neg", (X,), lambda x: -x, special=np.negative),
+    Row("floor_div", (X, POSITIVE), elementwise(lambda x, y: mp.floor(x / y)), smooth=False),
+    Row("mod", (X, POSITIVE), elementwise(lambda x, y: x - y * mp.floor(x / y)), smooth=False),
+    Row("pow", (POSITIVE, Y), elementwise(lambda x, y: x**y)),
+    Row("maximum", (X, Y), elementwise(lambda x, y: max(x, y)), smooth=False, special=np.maximum),
+    Row("minimum", (X, Y), elementwise(lambda x, y: min(x, y)), smooth=False, special=np.minimum),
+    Row("exp", (X,), elementwise(lambda x: mp.exp(x)), special=np.exp),
+    Row("log", (POSITIVE,), elementwise(lambda x: mp.log(x)), special=np.log),
+    Row("log1p", (POSITIVE,), elementwise(lambda x: mp.log(1 + x)), special=np.log1p),
+    Row("expm1", (X,), elementwise(lambda x: mp.exp(x) - 1), special=np.expm1),
+    Row("sqrt", (POSITIVE,), elementwise(lambda x: mp.sqrt(x)), special=np.sqrt),
+    Row("tanh", (X,), elementwise(lambda x: mp.tanh(x)), special=np.tanh),
+    Row("sin", (X,), elementwise(lambda x: mp.sin(x))),
+    Row("cos", (X,), elementwise(lambda x: mp.cos(x))),
+    Row("abs", (X,), abs, smooth=False, special=np.abs),
+    Row("sign", (X,), elementwise(lambda x: mp.sign(x)), smooth=False, special=np.sign),
+    Row("erf", (X,), elementwise(lambda x: mp.erf(x)), special=np.vectorize(math.erf, otypes=[float])),
+    Row("logistic", (X,), elementwise(logistic)),
+    Row("softplus", (X,), elementwise(softplus)),
+    Row("logistic_bce", (X, Y), elementwise(lambda z, y: softplus(z) - y * z)),
+    Row("eq", (X, X + M), lambda x, y: x == y, smooth=False, special=np.equal),
+    Row("ne", (X, X + M), lambda x, y: x != y, smooth=False, special=np.not_equal),
+    Row("lt", (X, Y), lambda x, y: x < y, smooth=False, special=np.less),
+    Row("le", (X, X + M), lambda x, y: x <= y, smooth=False, special=np.less_equal),
+    Row("gt", (X, Y), lambda x, y: x > y, smooth=False, special=np.greater),
+    Row("ge", (X, X + M), lambda x, y: x >= y, smooth=False, special=np.greater_equal),
+    Row("logical_and", (M, N), np.logical_and, smooth=False),
+    Row("logical_or", (M, N), np.logical_or, smooth=False),
+    Row("logical_xor", (M, N), np.logical_xor, smooth=False),
+    Row("logical_not", (M,), np.logical_not, smooth=False),
+    Row("isfinite", (X,), elementwise(lambda x: mp.isfinite(x)), smooth=False, special=np.isfinite),
+    Row("isnan", (X,), elementwise(lambda x: mp.isnan(x)), smooth=False, special=np.isnan),
+    Row("select", (M, X, Y), np.where),
+    Row("convert", (X,), lambda x: x, {"dtype": F64}),
+    Row("convert", (M,), lambda x: x.astype(float), {"dtype": F64}, smooth=False, note="bool"),
+    Row("reduce_sum", (X,), lambda x: np.sum(x, axis=1), {"axes": (1,), "keepdims": False}),
+    Row("reduce_sum", (X,), lambda x: np.sum(x, keepdims=True), {"axes": (0, 1), "keepdims": True}, note="keepdims"),
+    Row("reduce_prod", (X,), lambda x: np.prod(x, axis=1), {"axes": (1,), "keepdims": False}),
+    Row("reduce_max", (X,), lambda x: np.max(x, axis=0), {"axes": (0,), "keepdims": False}, smooth=False),
+    Row("reduce_min", (X,), lambda x: np.min(x, axis=1), {"axes": (1,), "keepdims": False}, smooth=False),
+    Row("reduce_any", (M,), lambda x: np.any(x, axis=1), {"axes": (1,), "keepdims": False}, smooth=False),
+    Row("reduce_all", (M,), lambda x: np.all(x, axis=0), {"axes": (0,), "keepdims": False}, smooth=False),
+    Row("logsumexp", (X,), logsumexp, {"axes": (1,), "keepdims": False}),
+    Row("softmax", (X,), softmax, {"axes": (1,)}),
+    Row("contract", (X, numbers(3, 2)), lambda a, b: a @ b, {"lhs": "ij", "rhs": "jk", "out": "ik"}),
+    Row("contract", (X, numbers(4, 3)), lambda a, b: b @ a.T, {"lhs": "ij", "rhs": "kj", "out": "ki"}, note="transposed"),
+    Row("contract", (X[0], Y[0]), lambda a, b: np.sum(a * b), {"lhs": "i", "rhs": "i", "out": ""}, note="dot"),
+    Row("contract", (X[0], Y[1]), lambda a, b: b[:, None] * a, {"lhs": "i", "rhs": "j", "out": "ji"}, note="outer"),
+    Row("contract", (X, numbers(3)), lambda a, b: a @ b, {"lhs": "ij", "rhs": "j", "out": "i"}, note="vector"),
+    Row(
+        "contract",
+        (numbers(2, 2, 3), numbers(2, 3, 2)),
+        lambda a, b: np.stack([a[0] @ b[0], a[1] @ b[1]]),
+        {"lhs": "bij", "rhs": "bjk", "out": "bik"},
+        note="batched",
+    ),
+    Row(
+        "contract",
+        (numbers(2, 3, 2), numbers(3, 2)),
+        lambda a, b: np.sum(a * b[None, :, :], axis=1).T,
+        {"lhs": "bij", "rhs": "ij", "out": "jb"},
+        note="shared",
+    ),
+    Row(
+        "contract",
+        (numbers(2, 3, 2), numbers(2, 2, 3)),
+        lambda a, b: np.sum(a * b.transpose(0, 2, 1), axis=(1, 2)),
+        {"lhs": "bij", "rhs": "bji", "out": "b"},
+        note="two-letters",
+    ),
+    Row(
+        "contract",
+        (numbers(2, 3, 2), numbers(2, 2, 3)),
+        lambda a, b: np.array([[np.sum(a[i] * b[:, j, :].T) for i in range(2)] for j in range(2)]),
+        {"lhs": "ikl", "rhs": "ljk", "out": "ji"},
+        note="tensordot",
+    ),
+    Row("masked_contract", (X, M, numbers(3, 2)), masked_contract, {"lhs": "ij", "rhs": "jk", "out": "ik"}),
+    Row("gather", (numbers(3, 2), I), lambda x, i: x[i], {"axes": (0,)}),
+    Row("gather", (numbers(2, 3), I), lambda x, i: x[:, i], {"axes": (1,)}, note="inner"),
+    Row("gather", (numbers(3, 2, 3), I, J), lambda x, i, j: x[i, :, j], {"axes": (0, 2)}, note="apart"),
+    Row("gather", (numbers(3, 2), np.int64(-1)), lambda x, i: x[i], {"axes": (0,)}, note="single"),
+    Row(
+        "scatter",
+        (numbers(3, 2), numbers(3, 2, seed=5), REPEATED),
+        lambda b, v, i: written(b, v, (i,), True),
+        {"axes": (0,), "mode": "add"},
+        note="add",
+    ),
+    Row(
+        "scatter",
+        (numbers(3, 2), numbers(3, 2, seed=5), REPEATED),
+        lambda b, v, i: written(b, v, (i,), False),
+        {"axes": (0,), "mode": "set"},
+        note="set",
+    ),
+    Row(
+        "scatter",
+        (numbers(2, 3), numbers(2, 3, seed=5), REPEATED),
+        lambda b, v, i: written(b, v, (slice(None), i), True),
+        {"axes": (1,), "mode": "add"},
+        note="inner",
+    ),
+    Row("broadcast_to", (X,), lambda x: np.broadcast_to(x, (2, 2, 3)), {"shape": (2, 2, 3)}),
+    Row("broadcast_to", (X[:, :1],), lambda x: np.broadcast_to(x, (2, 3)), {"shape": (2, 3)}, note="stretched"),
+    Row("reshape", (X,), lambda x: x.reshape(3, 2), {"shape": (3, 2)}),
+    Row("reshape", (X[:1],), lambda x: x.reshape(3, 1), {"shape": (3, 1)}, note="ones"),
+    Row("transpose", (numbers(2, 3, 2),), lambda x: x.transpose(2, 0, 1), {"axes": (2, 0, 1)}),
+    Row("slice", (numbers(4, 3),), lambda x: x[1:3, ::-1], {"starts": (1, 2), "sizes": (2, 3), "steps": (1, -1)}),
+    Row(
+        "update_slice",
+        (numbers(4, 3), numbers(2, 3, seed=6)),
+        lambda b, v: written(b, v, (slice(0, 4, 2), slice(None)), False),
+        {"starts": (0, 0), "steps": (2, 1), "mode": "set"},
+        note="set",
+    ),
+    Row(
+        "update_slice",
+        (numbers(4, 3), numbers(4, 1, seed=6)),
+        lambda b, v: written(b, v, (slice(None), slice(2, 3)), True),
+        {"starts": (0, 2), "steps": (1, 1), "mode": "add"},
+        note="add",
+    ),
+    Row("concatenate", (X, Y, X[:, :1]), lambda *xs: np.concatenate(xs, 1), {"axis": 1}),
+    Row("dim_value", (), lambda: mp.mpf(3), {"dim": 3, "dtype": F64}, smooth=False),
+]
+
+
+def test_every_op_has_a_row() -> None:
+    assert gradc.ops.__all__
+    assert set(REGISTRY) - {"input", "constant"} == {row.op for row in ROWS}
+
+
+def run(graph: Graph, backend: str, inputs: list[Any]) -> list[np.ndarray]:
+    compiled = Compiled(graph, graph, flat_signature(graph), Request(backend=backend))  # type: ignore[arg-type]
+    return compiled.entry([np.ascontiguousarray(x).reshape(np.shape(x)) for x in inputs])
+
+
+def value_graph(row: Row) -> Graph:
+    builder = Builder()
+    operands = [builder.input(f"x{k}", aval_of(np.asarray(x))) for k, x in enumerate(row.inputs)]
+    return builder.freeze([builder.apply(REGISTRY[row.op], *operands, **row.params)])
+
+
+def floats(row: Row) -> list[int]:
+    return [k for k, x in enumerate(row.inputs) if np.asarray(x).dtype == F64]
+
+
+def vjp_graph(row: Row) -> Graph:
+    """Inputs and a cotangent to the cotangents of the floating-point inputs."""
+    builder = Builder()
+    operands = [builder.input(f"x{k}", aval_of(np.asarray(x))) for k, x in enumerate(row.inputs)]
+    result = builder.apply(REGISTRY[row.op], *operands, **row.params)
+    ct = builder.input("ct", result.aval)
+    wrt = [operands[k] for k in floats(row)]
+    found = adjoint(builder, [result], [ct], wrt)
+    return builder.freeze([builder.full(0.0, x.aval) if d is None else d for d, x in zip(found, wrt, strict=True)])
+
+
+def second_order_graph(row: Row, weights: list[np.ndarray]) -> Graph:
+    """Inputs and a cotangent to the gradient of the sum of ``weights * vjp``."""
+    first = vjp_graph(row)
+    builder = Builder()
+    inputs = [builder.input(name, a) for name, a in zip(first.input_names, first.input_avals, strict=True)]
+    outputs = first.replay(builder, inputs)
+    wrt = [inputs[k] for k in floats(row)]
+    found = adjoint(builder, outputs, [builder.constant(w) for w in weights], wrt)
+    return builder.freeze([builder.full(0.0, x.aval) if d is None else d for d, x in zip(found, wrt, strict=True)])
+
+
+def exact_inputs(row: Row) -> list[Any]:
+    lift = np.frompyfunc(lambda v: mp.mpf(float(v)), 1, 1)
+    return [np.asarray(lift(x), object) if k in floats(row) else x for k, x in enumerate(row.inputs)]
+
+
+def exact_value(row: Row, inputs: list[Any]) -> np.ndarray:
+    return np.asarray(row.exact(*inputs), object)
+
+
+def moved(inputs: list[Any], *steps: tuple[int, int, Any]) -> list[Any]:
+    result = [np.array(x) for x in inputs]
+    for k, position, step in steps:
+        result[k].reshape(-1)[position] += step
+    return result
+
+
+def slopes(row: Row, inputs: list[Any]) -> list[list[np.ndarray]]:
+    """The exact derivative of the whole result by each element of each floating-point input."""
+    h = mp.mpf(10) ** -25
+    return [
+        [
+            (exact_value(row, moved(inputs, (k, p, h))) - exact_value(row, moved(inputs, (k, p, -h)))) / (2 * h)
+            for p in range(inputs[k].size)
+        ]
+        for k in floats(row)
+    ]
+
+
+def assert_within(actual: np.ndarray, exact: Any, terms: Any, what: str) -> None:
+    exact, terms = np.asarray(exact, object), np.asarray(terms, object)
+    assert actual.shape == exact.shape, what
+    for got, wanted, scale in zip(actual.reshape(-1), exact.reshape(-1), terms.reshape(-1), strict=True):
+        assert abs(mp.mpf(float(got)) - wanted) <= BOUND * scale, f"{what}: {got} for {mp.nstr(wanted, 20)}"
+
+
+@pytest.fixture(autouse=True)
+def sixty_digits() -> Any:
+    with mpmath.workdps(60):
+        yield
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_value(row: Row, backend: str) -> None:
+    graph = value_graph(row)
+    (actual,) = run(graph, backend, list(row.inputs))
+    expected = exact_value(row, exact_inputs(row))
+    assert actual.dtype == graph.output_avals[0].dtype
+    if actual.dtype == np.dtype(bool):
+        assert np.array_equal(actual, expected.astype(bool))
+    else:
+        assert_within(actual, expected, abs(expected) + abs(exact_scale(row)), "value")
+
+
+def exact_scale(row: Row) -> Any:
+    """The size of the terms of a sum: contractions and reductions may cancel."""
+    if not row.op.startswith(("contract", "masked", "reduce_sum", "mod", "scatter", "update")):
+        return 0
+    return max([float(np.max(np.abs(x))) for k, x in enumerate(row.inputs) if k in floats(row)]) ** 2
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("row", [r for r in ROWS if floats(r)], ids=str)
+def test_vjp(row: Row, backend: str) -> None:
+    if value_graph(row).output_avals[0].dtype != F64:
+        return  # it is not a number, and has no cotangent
+    inputs = exact_inputs(row)
+    ct = numbers(*exact_value(row, inputs).shape, seed=9)
+    actual = run(vjp_graph(row), backend, [*row.inputs, ct])
+    for k, (got, columns) in enumerate(zip(actual, slopes(row, inputs), strict=True)):
+        exact = [np.sum(column * ct) for column in columns]
+        terms = [np.sum(abs(column * ct)) + mp.mpf(10) ** -30 for column in columns]
+        assert_within(got.reshape(-1), exact, terms, f"cotangent {k}")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("row", [r for r in ROWS if floats(r) and r.smooth], ids=str)
+def test_second_order(row: Row, backend: str) -> None:
+    inputs = exact_inputs(row)
+    ct = numbers(*exact_value(row, inputs).shape, seed=9)
+    wrt = floats(row)
+    weights = [numbers(*np.shape(row.inputs[k]), seed=11 + k) for k in wrt]
+    actual = run(second_order_graph(row, weights), backend, [*row.inputs, ct])
+    h = mp.mpf(10) ** -15
+    directions = [(k, p, w) for k, ws in zip(wrt, weights, strict=True) for p, w in enumerate(ws.reshape(-1))]
+    for k, got in zip(wrt, actual, strict=True):
+        for p, element in enumerate(got.reshape(-1)):
+            exact, terms = mp.mpf(0), mp.mpf(10) ** -20
+            ahead = [(i, q, h * w) for i, q, w in directions]
+            behind = [(i, q, -h * w) for i, q, w in directions]
+            corners = [
+                exact_value(row, moved(inputs, (k, p, step), *way)) for step in (h, -h) for way in (ahead, behind)
+            ]
+            mixed = ct * (corners[0] - corners[1] - corners[2] + corners[3]) / (4 * h * h)
+            exact, terms = np.sum(mixed), terms + np.sum(abs(mixed)) + np.max(np.abs(ct))
+            assert abs(mp.mpf(float(element)) - exact) <= BOUND * terms, f"{element} for {mp.nstr(exact, 20)}"
+
+
+SPECIAL = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e300, -1e300, 1e-300, -1e-300, 1.0, -1.0, 710.0, -745.0, 5e-324])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("row", [r for r in ROWS if r.special is not None], ids=str)
+def test_special_values(row: Row, backend: str) -> None:
+    grid = np.meshgrid(*[SPECIAL] * len(row.inputs))
+    inputs = [np.ascontiguousarray(x).reshape(-1) for x in grid]
+    assert row.special is not None
+    with np.errstate(all="ignore"):
+        expected = row.special(*inputs)
+    builder = Builder()
+    operands = [builder.input(f"x{k}", aval(f"f64[{x.size}]")) for k, x in enumerate(inputs)]
+    graph = builder.freeze([builder.apply(REGISTRY[row.op], *operands, **row.params)])
+    (actual,) = run(graph, backend, inputs)
+    np.testing.assert_allclose(actual, expected, rtol=1e-14, atol=0)
+    numbers_only = ~np.isnan(expected) if expected.dtype == F64 else np.zeros(expected.shape, bool)
+    assert np.array_equal(np.signbit(actual[numbers_only]), np.signbit(expected[numbers_only]))
