@@ -80,6 +80,9 @@ class Derivation:
         """The numbers that letters such as ``n`` stand for, where they are fixed."""
         return {symbol: Fraction(count) for symbol, count in self.sizes.items() if isinstance(count, int)}
 
+    def __str__(self) -> str:
+        return self.text()
+
     def text(self, *, width: int = 100) -> str:
         """The derivation for a terminal."""
         from gradc.inspect.render_text import render_text
