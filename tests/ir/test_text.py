@@ -22,7 +22,7 @@ TEXT = """gir 1
 %1 = constant 1.0 : f64[]
 %2 = broadcast_to %1 shape=(2, {batch}) : f64[2,batch]
 %3 = add %0 %2 : f64[2,batch]  # z1 at net.py:5 "z1 = w['hidden'] + 1"
-%4 = reduce_sum %3 axes=(0, 1) keepdims=False : f64[]  # "the sum" cotangent of %3 at "my net.py":6 "say \\"hi\\"", net.py:7 ""
+%4 = reduce_sum %3 axes=(0, 1) keepdims=False : f64[]  # "a sum" cotangent of %3 at "a b.py":6 "a \\"b\\"", net.py:7 ""
 return %4 as "L", %3 as "z"
 """
 
@@ -30,9 +30,9 @@ return %4 as "L", %3 as "z"
 def test_the_text_of_a_graph_reads_back() -> None:
     graph = parse_graph(TEXT)
     assert print_graph(graph) == TEXT == str(graph)
-    assert graph.names == {3: "z1", 4: "the sum"}
+    assert graph.names == {3: "z1", 4: "a sum"}
     assert graph.cotangents == {3: 4}
-    assert graph.origins[4] == (Origin("my net.py", 6, 'say "hi"'), Origin("net.py", 7, ""))
+    assert graph.origins[4] == (Origin("a b.py", 6, 'a "b"'), Origin("net.py", 7, ""))
     assert graph.output_names == ("L", "z")
     assert graph.symbols == ("batch",)
 
