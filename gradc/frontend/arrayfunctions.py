@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Callable
 from typing import Any, Final
@@ -12,7 +13,7 @@ from gradc.errors import TraceError
 from gradc.frontend import ufuncs
 from gradc.frontend.numpy_api import promote
 from gradc.frontend.numpy_api.registry import Implementation, lookup
-from gradc.frontend.session import Session, TracedBase
+from gradc.frontend.session import Session, Traced, is_traced
 from gradc.ir.aval import Aval, SymbolicDim
 from gradc.ir.graph import Value
 from gradc.ops.shape import broadcast
@@ -21,8 +22,8 @@ VIEWS: Final = frozenset(
     {
         np.transpose, np.matrix_transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.reshape, np.ravel, np.squeeze,
         np.expand_dims, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.flip, np.fliplr, np.flipud,
-        np.rot90, np.broadcast_to, np.broadcast_arrays, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.diagonal, np.diag,
-        np.real, np.imag, np.trim_zeros, np.lib.stride_tricks.sliding_window_view, np.linalg.diagonal,
+        np.rot90, np.broadcast_to, np.broadcast_arrays, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.diagonal,
+        np.diag, np.real, np.imag, np.trim_zeros, np.lib.stride_tricks.sliding_window_view, np.linalg.diagonal,
         np.linalg.matrix_transpose, getattr(np, "unstack", None),
     }
 )  # fmt: skip
@@ -36,7 +37,7 @@ def viewed(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """The traced arrays that the function's results may be views of."""
     if function not in VIEWS or (function is np.diag and args and np.ndim(args[0]) != 2):
         return ()
-    return tuple([x for x in args if isinstance(x, TracedBase)])
+    return tuple([x for x in args if is_traced(x)])
 
 
 def apply(session: Session, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -58,8 +59,11 @@ def apply(session: Session, function: Any, args: tuple[Any, ...], kwargs: dict[s
 
 def _positional_out(record: Implementation, args: tuple[Any, ...]) -> bool:
     """Whether an array to write to stands among the positional arguments."""
-    names = list(record.signature.parameters)
-    return "out" in names and len(args) > (place := names.index("out")) and args[place] is not None
+    parameters = record.signature.parameters
+    if "out" not in parameters or parameters["out"].kind is inspect.Parameter.KEYWORD_ONLY:
+        return False
+    place = list(parameters).index("out")
+    return len(args) > place and args[place] is not None
 
 
 def _apart(record: Implementation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], Any]:
@@ -92,7 +96,7 @@ def _lifted(session: Session, found: Any) -> Any:
 
 
 def _copyto(session: Session, dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
-    target = dst if isinstance(dst, TracedBase) else ufuncs.written(dst, None, "np.copyto")
+    target: Traced = dst if is_traced(dst) else ufuncs.written(dst, None, "np.copyto")
     value = session.lift(src)
     if where is not True:
         selecting = lookup(np.where)
@@ -102,15 +106,15 @@ def _copyto(session: Session, dst: Any, src: Any, casting: str = "same_kind", wh
 
 
 def _put(session: Session, a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    target = a if isinstance(a, TracedBase) else ufuncs.written(a, None, "np.put")
-    if mode != "raise" or target.ndim != 1:  # type: ignore[attr-defined]
+    target: Traced = a if is_traced(a) else ufuncs.written(a, None, "np.put")
+    if mode != "raise" or len(target.shape) != 1:
         raise TraceError("np.put: only 1-d arrays with mode='raise' are supported on traced arrays; write a[i] = v")
-    target[ind] = v  # type: ignore[index]
+    target[ind] = v
 
 
 def _fill_like(number: float) -> Callable[..., Value]:
-    def like(session: Session, a: Any, dtype: Any = None, order: str = "K", subok: bool = True, *, shape: Any = None) -> Value:
-        return _full_like(session, a, number, dtype, order, subok, shape=shape)
+    def like(session: Session, a: Any, dtype: Any = None, *rest: Any, **keywords: Any) -> Value:
+        return _full_like(session, a, number, dtype, *rest, **keywords)
 
     return like
 
@@ -158,7 +162,7 @@ def _size(session: Session, a: Any, axis: Any = None) -> Any:
 
 
 def _aliases(session: Session, a: Any, b: Any, *rest: Any, **keywords: Any) -> bool:
-    return isinstance(a, TracedBase) and isinstance(b, TracedBase) and a.storage is b.storage  # type: ignore[attr-defined]
+    return is_traced(a) and is_traced(b) and a.storage is b.storage
 
 
 _WRITERS: Final = frozenset({np.place, np.putmask, np.fill_diagonal, np.put_along_axis})
@@ -180,4 +184,3 @@ _OWN: Final[dict[Any, Callable[..., Any]]] = {
     np.shares_memory: _aliases,
     np.may_share_memory: _aliases,
 }
-

@@ -15,7 +15,7 @@ from gradc.errors import TraceError
 from gradc.frontend import arrayfunctions
 from gradc.frontend.arrayfunctions import shape_of
 from gradc.frontend.numpy_api import promote
-from gradc.frontend.session import Session, TracedBase, holds_traced
+from gradc.frontend.session import Session, holds_traced, is_traced
 from gradc.frontend.tracer import Tracer, perform
 from gradc.ir.aval import Dim, is_supported
 from gradc.ir.graph import Value
@@ -75,7 +75,7 @@ def _array(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     """``np.array``: always a new array here, since ``copy=True`` is its default."""
 
     def arguments(
-        object: Any,  # noqa: A002 - NumPy's name
+        object: Any,
         dtype: Any = None,
         *,
         copy: bool | None = True,
@@ -150,7 +150,7 @@ def _known(x: Any) -> Any:
 
 def _like(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``np.zeros_like(x)`` and the like dispatch on traced arrays; on plain ones they make a new array."""
-    if any(isinstance(x, TracedBase) for x in (*args, *kwargs.values())):
+    if any(is_traced(x) for x in (*args, *kwargs.values())):
         made = perform(lambda session: arrayfunctions.apply(session, original, args, kwargs), array=True)
         made.storage.contiguous = True
         return made

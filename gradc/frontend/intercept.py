@@ -232,10 +232,6 @@ class _RefusedGenerator:
     def __init__(self, original: Any) -> None:
         self._original = original
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]
-        return type(self._original)
-
     def __getattr__(self, name: str) -> Any:
         if _is_draw():
             raise refuse(_RANDOM)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from gradc.frontend.bytecode import origin_of
 from gradc.frontend.frames import user_frame
 from gradc.frontend.names import Recorder
 from gradc.frontend.numpy_api import promote
-from gradc.ir.aval import SymbolicDim, aval_of
+from gradc.ir.aval import Dim, SymbolicDim, aval_of
 from gradc.ir.graph import INPUT, Builder, Value
 from gradc.ops.shape import concatenate, dim_value, reshaped
 
@@ -29,13 +29,46 @@ _ESCAPED: Final = (
 )
 
 
+class TracedBase:
+    """The class of every traced array, by which it is recognised where its own class is not known."""
+
+    __slots__ = ()
+
+
 class Traced(Protocol):
-    """What a session needs of a Tracer."""
+    """What this package needs of a traced array."""
 
     session: Session
+    storage: Any
+    scalar: bool
+
+    @property
+    def shape(self) -> tuple[Dim, ...]: ...
 
     def current(self) -> Value:
         """The value it stands for now."""
+
+    def node(self) -> int | None:
+        """The id of its node, where that is known without making new ones."""
+
+    def frozen(self) -> Traced:
+        """Its present value, as an array of its own."""
+
+    def constant(self) -> np.ndarray | None:
+        """The array where it depends on constants and Python integers alone."""
+
+    def assign(self, result: Any) -> None:
+        """Write a result over the whole array."""
+
+    def add_at(self, index: Any, value: Any) -> None:
+        """``np.add.at(self, index, value)``."""
+
+    def __setitem__(self, index: Any, value: Any) -> None: ...
+
+
+def is_traced(x: object) -> TypeGuard[Traced]:
+    """Whether ``x`` is a traced array."""
+    return isinstance(x, TracedBase)
 
 
 @dataclass(slots=True, eq=False)
@@ -63,7 +96,7 @@ class Session:
         self.recorder = Recorder(self.builder, self._identify)
 
     def _identify(self, x: object) -> int | None:
-        return x.node() if isinstance(x, TracedBase) and x.session is self else None  # type: ignore[attr-defined]
+        return x.node() if is_traced(x) and x.session is self else None
 
     def lift(self, x: Any, role: str = "") -> Value:
         """``x`` as a Value of this trace: traced values, arrays, numbers, and sequences of them.
@@ -73,8 +106,8 @@ class Session:
         kind = type(x)
         if kind in (float, int, bool, complex):
             return self._number(kind, x)
-        if isinstance(x, TracedBase):
-            return self._of_tracer(x)
+        if is_traced(x):
+            return self._of_traced(x)
         if kind is np.ndarray or isinstance(x, (np.generic, np.memmap)):
             return self._constant(x)
         if kind is Value:
@@ -112,12 +145,14 @@ class Session:
         shape = parts[0].aval.shape
         for part in parts:
             if part.aval.shape != shape:
-                raise ShapeError(f"an array of {parts[0].aval} and {part.aval} would be ragged; make their shapes equal")
+                raise ShapeError(
+                    f"an array of {parts[0].aval} and {part.aval} would be ragged; make their shapes equal"
+                )
         dtype = np.result_type(*[part.aval.dtype for part in parts])
         rows = [reshaped(promote.astype(part, dtype), (1, *shape)) for part in parts]
         return rows[0] if len(rows) == 1 else self.builder.apply(concatenate, *rows, axis=0)
 
-    def _of_tracer(self, x: Any) -> Value:
+    def _of_traced(self, x: Traced) -> Value:
         if x.session is self:
             return x.current()
         ancestor = self.parent
@@ -207,12 +242,6 @@ class Session:
         return error if error.line else type(error)(str(error), line=self.line())
 
 
-class TracedBase:
-    """What every Tracer is; lets the session recognise one."""
-
-    __slots__ = ()
-
-
 def current_session() -> Session | None:
     """The trace that this thread is in."""
     return CURRENT.get()
@@ -242,10 +271,9 @@ def require_session() -> Session:
 def holds_traced(x: Any) -> bool:
     """Whether a sequence, however nested, has a traced value or a symbolic size in it, or ``x`` is one."""
     if type(x) in (list, tuple):
-        return any([holds_traced(item) for item in x])
-    return isinstance(x, (TracedBase, SymbolicDim))
+        return any(holds_traced(item) for item in x)
+    return is_traced(x) or isinstance(x, SymbolicDim)
 
 
 def _article(noun: str) -> str:
     return f"an {noun}" if noun[:1].lower() in "aeiou" else f"a {noun}"
-

@@ -93,20 +93,21 @@ class Storage:
             value = step.read(value)
         return value
 
-    def shares(self, path: Path) -> bool:
-        """Whether NumPy is sure to give a view for ``path``, whose reshapes depend on the layout."""
-        if self.refusal or not any(step.op is reshape for step in path):
-            return True
-        if all(_adds_or_drops_ones(step) for step in path if step.op is reshape):
+    def shares(self, path: Path) -> bool | None:
+        """Whether NumPy gives a view for ``path`` (True) or a copy (False); None where the layout is not known.
+
+        Only a reshape depends on the layout.
+        """
+        if self.refusal or all(step.op is not reshape or _adds_or_drops_ones(step) for step in path):
             return True
         shape = path[0].source.shape
         if not self.contiguous or not all(isinstance(d, int) for d in shape):
-            return False
+            return None
         memory = np.empty([int(d) for d in shape], np.bool_)
         view: Any = memory
         for step in path:
             view = step.op.evaluate(view, **step.params)
-        return bool(np.may_share_memory(memory, view)) or memory.size == 0
+        return memory.size == 0 or bool(np.may_share_memory(memory, view))
 
 
 def _adds_or_drops_ones(step: Step) -> bool:

@@ -137,7 +137,9 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
     def _known(self, what: str, remedy: str = "compute with NumPy functions and let the value stay an array") -> Any:
         array = self.constant()
         if array is None:
-            raise refuse(f"{what} needs the number behind a traced {self.aval}, which is not known while tracing; {remedy}")
+            raise refuse(
+                f"{what} needs the number behind a traced {self.aval}, which is not known while tracing; {remedy}"
+            )
         return array
 
     def __bool__(self) -> bool:
@@ -188,7 +190,9 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
 
     def __getitem__(self, index: Any) -> Any:
         plain = _static_index(index)
-        return perform(lambda session: indexing.getitem(session.lift(self), plain, session.lift), bases=(self,), index=True)
+        return perform(
+            lambda session: indexing.getitem(session.lift(self), plain, session.lift), bases=(self,), index=True
+        )
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(value, Tracer) and value.storage is self.storage and value.path:
@@ -230,7 +234,9 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
             value, aval = session.lift(result), self.aval
             if value.aval.dtype != aval.dtype:
                 if not value.aval.weak and not np.can_cast(value.aval.dtype, aval.dtype, "same_kind"):
-                    raise DtypeError(f"a result {value.aval} cannot be written into {aval}; convert it with astype first")
+                    raise DtypeError(
+                        f"a result {value.aval} cannot be written into {aval}; convert it with astype first"
+                    )
                 value = promote.astype(value, aval.dtype)
             if value.aval.shape != aval.shape:
                 raise ShapeError(f"a result {value.aval} does not fit the array {aval} that it is written into")
@@ -276,7 +282,9 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
         made.storage.contiguous = order == "C"
         return made
 
-    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
         wanted = np.dtype(dtype)
         if not np.can_cast(self.dtype, wanted, casting):  # type: ignore[arg-type]
             raise refuse(f"{self.aval} cannot be cast to {wanted} under the rule {casting!r}")
@@ -301,7 +309,7 @@ def perform(
     """What ``make`` gives in the present trace, as traced arrays with the user's names; errors get the user's line.
 
     ``bases`` are the arrays that results are views of where they only rearrange one. ``array`` says that a result
-    without axes is an array all the same; ``index``, that it is a number if it has no axes, and a copy if it is no view.
+    without axes is an array all the same; ``index``, that it is a number then, and a copy where it is no view.
     """
     session = require_session()
     recorder = session.recorder
@@ -316,7 +324,7 @@ def perform(
         return made
     if type(result) in (tuple, list):
         wrapped = [_wrap(session, r, bases, array, index) if isinstance(r, Value) else r for r in result]
-        nodes = [r.node() for r in wrapped if isinstance(r, Tracer)]
+        nodes = [node for r in wrapped if isinstance(r, Tracer) and (node := r.node()) is not None]
         if site.targets and len(nodes) == len(wrapped):
             recorder.name(site, nodes)
         return type(result)(wrapped)
@@ -330,13 +338,19 @@ def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool
     foreign = [base for base in bases if base.session is not session]
     if foreign:
         return Tracer(session, Storage(value, refusal=_FOREIGN))
+    storage = Storage(value)
     for base in bases:
         path = path_between(session.builder, base.current().id, value.id)
-        if path is not None and base.storage.shares(base.path + path):
+        if path is None:
+            continue
+        shared = base.storage.shares(base.path + path)
+        if shared:
             made = Tracer(session, base.storage, base.path + path)
             made._value, made._seen = value, base.storage.version
             return made
-    storage = Storage(value)
+        if shared is None:
+            storage.link(base.storage)
+        return Tracer(session, storage)
     if not index:
         for base in bases:
             storage.link(base.storage)
@@ -351,5 +365,7 @@ def _static_index(index: Any) -> Any:
     if type(index) is tuple:
         return tuple([_static_index(item) for item in index])
     if type(index) is slice:
-        return slice(*[operator.index(x) if isinstance(x, Tracer) else x for x in (index.start, index.stop, index.step)])
+        return slice(
+            *[operator.index(x) if isinstance(x, Tracer) else x for x in (index.start, index.stop, index.step)]
+        )
     return index

@@ -18,8 +18,8 @@ import numpy as np
 
 from gradc.errors import ArgumentError, DtypeError, GradcError
 from gradc.frontend.intercept import intercepted
-from gradc.frontend.names import Call, Recorder
-from gradc.frontend.session import CURRENT, Session, TracedBase, current_session
+from gradc.frontend.names import Call
+from gradc.frontend.session import CURRENT, Session, Traced, current_session, is_traced
 from gradc.frontend.storage import Storage
 from gradc.frontend.tracer import Tracer, perform
 from gradc.frontend.tree import TreeDef, flatten
@@ -45,7 +45,7 @@ class Trace:
     out_tree: TreeDef
     input_paths: tuple[str, ...]
     guards: Mapping[int, int]
-    captures: tuple[Tracer, ...]
+    captures: tuple[Traced, ...]
     constants: Mapping[int, str]
     inner_names: Mapping[int, str]
     calls: tuple[Call, ...]
@@ -79,7 +79,7 @@ def is_static(leaf: Any, path: str = "") -> bool:
 
     False for arrays, numbers, abstract and traced values. Raises ArgumentError for anything else.
     """
-    if isinstance(leaf, (TracedBase, Aval)):
+    if is_traced(leaf) or isinstance(leaf, Aval):
         return False
     if isinstance(leaf, _STATIC) or (callable(leaf) and not isinstance(leaf, np.generic)):
         return True
@@ -128,7 +128,8 @@ def inline(graph: Graph, inputs: Sequence[Any]) -> list[Tracer]:
                 recorder.give(node, len(recorder.stack), name)
             tables.names = outer
 
-    return perform(make)  # type: ignore[no-any-return]
+    replayed: list[Tracer] = perform(make)
+    return replayed
 
 
 def _fitted(value: Value, aval: Aval) -> Value:
@@ -211,7 +212,9 @@ def _finished(session: Session, returned: Any, in_tree: TreeDef, input_paths: tu
         try:
             values.append(session.lift(leaf))
         except DtypeError as error:
-            raise ArgumentError(f"the function returns something that is not an array or a number: {path}: {error}") from None
+            raise ArgumentError(
+                f"the function must return arrays and numbers, and {path} is not one: {error}"
+            ) from None
     session.ended = True
     builder, recorder = session.builder, session.recorder
     for node, (depth, name) in recorder.names.items():

@@ -9,7 +9,7 @@ import numpy as np
 from gradc.errors import TraceError
 from gradc.frontend.numpy_api import promote
 from gradc.frontend.numpy_api.registry import lookup
-from gradc.frontend.session import Session, TracedBase
+from gradc.frontend.session import Session, Traced, is_traced
 from gradc.ir.graph import Value
 
 _REDUCTIONS: Final[dict[np.ufunc, Any]] = {
@@ -88,11 +88,11 @@ def _with_keywords(session: Session, ufunc: np.ufunc, inputs: tuple[Any, ...], k
     return result if target is None else written(target, result, f"np.{ufunc.__name__}")
 
 
-def written(target: Any, result: Any, name: str) -> Any:
+def written(target: Any, result: Any, name: str) -> Traced:
     """``target`` after ``out=target`` has received the result. Raises TraceError for an array made outside."""
-    if not isinstance(target, TracedBase):
+    if not is_traced(target):
         raise TraceError(f"{name}: {PLAIN_TARGET}")
-    target.assign(result)  # type: ignore[attr-defined]
+    target.assign(result)
     return target
 
 
@@ -116,7 +116,7 @@ def _outer(ufunc: np.ufunc, a: Any, b: Any) -> Any:
 def _at(session: Session, ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> None:
     if ufunc not in (np.add, np.subtract):
         raise TraceError(f"np.{ufunc.__name__}.at is not supported on traced arrays; np.add.at and np.subtract.at are")
-    if not isinstance(target, TracedBase):
+    if not is_traced(target):
         written(target, None, f"np.{ufunc.__name__}.at")
     (value,) = values
     target.add_at(index, value if ufunc is np.add else np.negative(value))
@@ -127,8 +127,8 @@ def evaluated(session: Session, function: Any, args: Any, kwargs: Any) -> Any:
     constants: list[Any] = []
 
     def concrete(x: Any) -> Any:
-        if isinstance(x, TracedBase):
-            constants.append(x.constant())  # type: ignore[attr-defined]
+        if is_traced(x):
+            constants.append(x.constant())
             return constants[-1]
         if isinstance(x, Value):
             constants.append(session.concrete(x))
