@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -84,7 +85,9 @@ class ExpressionBuilder:
         """``x * y + z``, rounded once."""
         product = self._binary("mul", x, y)
         if product.dtype != z.dtype or z.dtype.kind != "f":
-            raise DtypeError(f"fma takes floats of one dtype, got {short_dtype(product.dtype)} and {short_dtype(z.dtype)}")
+            raise DtypeError(
+                f"fma takes floats of one dtype, got {short_dtype(product.dtype)} and {short_dtype(z.dtype)}"
+            )
         return apply("fma", (*product.operands, z), z.dtype)
 
     def neg(self, x: Expression) -> Expression:
@@ -227,7 +230,7 @@ class ExpressionBuilder:
         return apply(name, (x, y), BOOL if primitive.to_bool else x.dtype)
 
 
-_LAWS: Final = {
+_LAWS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "add": lambda x, y: x + y,
     "sub": lambda x, y: x - y,
     "mul": lambda x, y: x * y,

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 import numpy as np
 
 from gradc.ir.aval import Dim
 from gradc.ir.target import Target
+from gradc.loops.expressions import apply
 from gradc.loops.matmul import contraction_function
 from gradc.loops.program import (
     I64,
     SEQUENTIAL,
     Accumulate,
-    Apply,
     Buffer,
     Call,
     Constant,
@@ -31,18 +30,16 @@ from gradc.loops.program import (
     Let,
     Local,
     LoopProgram,
+    Mode,
     Reduction,
     Statement,
     Store,
     View,
     b,
     constant,
-    nested,
-    size,
     statements_of,
     variable,
 )
-from gradc.loops.expressions import apply
 
 
 def expand(program: LoopProgram, target: Target) -> LoopProgram:
@@ -56,7 +53,8 @@ def expand(program: LoopProgram, target: Target) -> LoopProgram:
         program,
         body=_LaneLoops(taken | set(program.buffer)).block(body),
         functions=tuple(
-            replace(f, body=_LaneLoops(_names(f.body) | {p.name for p in f.parameters}).block(f.body)) for f in functions
+            replace(f, body=_LaneLoops(_names(f.body) | {p.name for p in f.parameters}).block(f.body))
+            for f in functions
         ),
     )
 
@@ -102,7 +100,7 @@ class _LaneLoops:
 
     def _statement(self, statement: Statement) -> tuple[Statement, ...]:
         match statement:
-            case For(var=var):
+            case For():
                 targets = _targets(statement)
                 if targets:
                     return self.block(self._chunked(statement, targets))
@@ -136,13 +134,14 @@ class _LaneLoops:
         lane = variable(_unused("lane", self.taken))
         zero, all_lanes = constant(0, I64), constant(lanes, I64)
         set_partials = tuple(
-            Store(p.name, (lane,), constant(neutral(t.op, p.dtype), p.dtype)) for t, p in zip(targets, partials)
+            Store(partial.name, (lane,), constant(neutral(target.op, partial.dtype), partial.dtype))
+            for target, partial in zip(targets, partials, strict=True)
         )
         statements: list[Statement] = [For(str(lane), zero, all_lanes, set_partials, mode="vector")]
         rest = b.mod(b.sub(hi, lo), lanes)
         whole = b.sub(hi, rest)
         group = variable(_unused(f"{loop.var}_group", self.taken))
-        mode = "vector" if _only_accumulates(loop.body) else "seq"
+        mode: Mode = "vector" if _only_accumulates(loop.body) else "seq"
         body = _in_lane(loop.body, loop.var, lane, targets, partials)
         if whole is not lo:
             inner = For(str(lane), zero, all_lanes, (Let(loop.var, b.add(group, lane)), *body), mode=mode)
@@ -164,7 +163,7 @@ def neutral(op: Reduction, dtype: np.dtype) -> bool | int | float:
     if op in ("logical_and", "logical_or"):
         return op == "logical_and"
     if op in ("add", "mul"):
-        return dtype.type(op == "mul").item()
+        return op == "mul" if dtype.kind == "b" else int(op == "mul")
     if dtype.kind == "f":
         return float("inf") if op == "minimum" else float("-inf")
     if dtype.kind == "b":
@@ -177,7 +176,11 @@ def _targets(loop: For) -> list[Accumulate]:
     """What is accumulated in lanes of the loop, each element once."""
     found: dict[tuple[str, str, tuple[Expression, ...]], Accumulate] = {}
     for statement in statements_of(loop.body):
-        if isinstance(statement, Accumulate) and isinstance(statement.order, Lanes) and statement.order.over == loop.var:
+        if (
+            isinstance(statement, Accumulate)
+            and isinstance(statement.order, Lanes)
+            and statement.order.over == loop.var
+        ):
             found.setdefault(_element(statement), statement)
     return list(found.values())
 

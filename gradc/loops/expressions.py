@@ -11,13 +11,16 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 import numpy as np
 
 from gradc.errors import DtypeError
 from gradc.ir.aval import SymbolicDim, short_dtype
+
+if TYPE_CHECKING:
+    from gradc.loops.builder import ExpressionBuilder
 
 I64: Final[np.dtype] = np.dtype(np.int64)
 BOOL: Final[np.dtype] = np.dtype(np.bool_)
@@ -157,7 +160,7 @@ is 1 or -1.
 
 
 def constant(value: Number | np.generic, dtype: np.dtype | type | str) -> Constant:
-    """A number of the given dtype, rounded to it where it is a float. Raises DtypeError, or OverflowError, if it does not fit."""
+    """A number of a dtype; floats are rounded to it. Raises DtypeError or OverflowError where it does not fit."""
     dtype = np.dtype(dtype)
     if dtype.kind in "iub" and value != int(value):
         raise DtypeError(f"the constant {value} is not a value of {short_dtype(dtype)}")
@@ -205,7 +208,9 @@ def walk(*roots: Expression) -> Iterator[Expression]:
             stack.extend((operand, False) for operand in reversed(expression.operands))
 
 
-def rewrite(root: Expression, replace: dict[Expression, Expression], rename: dict[str, str] | None = None) -> Expression:
+def rewrite(
+    root: Expression, replace: dict[Expression, Expression], rename: dict[str, str] | None = None
+) -> Expression:
     """``root`` with expressions replaced and buffers renamed; ``replace`` is filled with the image of every part."""
     renamed = rename or {}
     for part in walk(root):
@@ -231,7 +236,7 @@ def _interned(key: tuple[Any, ...], make: Any) -> Expression:
     return found
 
 
-def _builder() -> Any:
+def _builder() -> ExpressionBuilder:
     from gradc.loops.builder import b
 
     return b

@@ -13,9 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
-from gradc.ir.aval import Dim
+from gradc.ir.aval import Dim, size_of
 from gradc.ir.target import Target
 from gradc.loops.program import (
     I64,
@@ -30,6 +28,7 @@ from gradc.loops.program import (
     Lanes,
     Let,
     Local,
+    Mode,
     Statement,
     Store,
     Variable,
@@ -50,6 +49,9 @@ BLOCK_N: Final = 512
 """The part of a dense right operand that is used for all m before the next: 512 kB of f64."""
 
 DOT_LANES: Final = 32
+
+SMALL: Final = 512
+"""Products below which the blocked form's code costs more to compile than it saves."""
 
 
 def contraction_function(
@@ -109,6 +111,9 @@ class _Plan:
             return self._products(dense)
         if dense is None or (dense in self.lhs.strides and dense in self.rhs.strides):
             return self._dots()
+        products = size_of(tuple(self.sizes.values()))
+        if isinstance(products, int) and products <= SMALL:
+            return self._dots()
         left, right = (self.rhs, self.lhs) if dense in self.lhs.strides else (self.lhs, self.rhs)
         only_left = [m for m in self.kept if m not in right.strides and self.sizes[m] != 1]
         inner = self.summed[-1]
@@ -130,7 +135,7 @@ class _Plan:
     def _loops(self, letters: Sequence[str], body: list[Statement], vector: str | None = None) -> list[Statement]:
         """``body`` in a loop for each letter, the first outermost."""
         for letter in reversed(letters):
-            mode = "vector" if letter == vector else "seq"
+            mode: Mode = "vector" if letter == vector else "seq"
             body = [For(letter, size(0), size(self.sizes[letter]), tuple(body), mode=mode)]
         return body
 

@@ -10,6 +10,7 @@ from typing import Final, cast, get_args
 import numpy as np
 
 from gradc.errors import DtypeError, ParseError
+from gradc.ir.aval import Dim
 from gradc.loops.expressions import (
     BOOL,
     I64,
@@ -72,7 +73,7 @@ class _Parser:
         buffers: list[Buffer] = []
         functions: list[Function] = []
         messages: list[str] = []
-        arena_bytes = 0
+        arena_bytes: Dim = 0
         while self._word() != "begin":
             match self._word():
                 case "arena" if ":" not in self._raw():
@@ -133,7 +134,7 @@ class _Parser:
         name = line.word()
         line.expect(":")
         aval = line.aval()
-        offset = 0
+        offset: Dim = 0
         if kind == "arena":
             line.expect("at")
             offset = line.dim()
@@ -164,9 +165,7 @@ class _Parser:
                 buffer_name = line.word()
                 line.expect(":")
                 aval = line.aval()
-                parameters.append(
-                    Buffer(buffer_name, aval.dtype, aval.shape, "parameter", writable=word == "write")
-                )
+                parameters.append(Buffer(buffer_name, aval.dtype, aval.shape, "parameter", writable=word == "write"))
             else:
                 scalars.append(word)
             if line.peek != ")":
@@ -226,20 +225,18 @@ class _Parser:
             return self._assignment(line)
         if line.second == "{":
             return self._contraction(line)
-        match line.take():
-            case "let":
-                name = line.word()
-                line.expect("=")
-                value = self._expression(line)
-                self._scalars[name] = value.dtype
-                return Let(name, value)
-            case "check":
-                condition = self._expression(line)
-                line.expect("else")
-                return Check(condition, line.integer())
-            case "call":
-                return self._call(line)
-        line.fail("a statement expected")
+        if line.accept("call"):
+            return self._call(line)
+        if line.accept("check"):
+            condition = self._expression(line)
+            line.expect("else")
+            return Check(condition, line.integer())
+        line.expect("let")
+        name = line.word()
+        line.expect("=")
+        value = self._expression(line)
+        self._scalars[name] = value.dtype
+        return Let(name, value)
 
     def _for(self, depth: int) -> For:
         line = self._line()
@@ -322,11 +319,11 @@ class _Parser:
         out = self._view(line)
         accumulate = line.take() == "+="
         line.expect("contract")
-        letters = [_letters(line)]
+        left = _letters(line)
         line.expect(",")
-        letters.append(_letters(line))
+        right = _letters(line)
         line.expect("->")
-        letters.append(_letters(line))
+        result = _letters(line)
         line.expect("[")
         sizes = []
         while not line.accept("]"):
@@ -341,7 +338,7 @@ class _Parser:
         line.expect(",")
         rhs = self._view(line)
         line.expect(")")
-        return Call(Contraction(*letters, tuple(sizes), dtype, accumulate), (lhs, rhs, out))
+        return Call(Contraction(left, right, result, tuple(sizes), dtype, accumulate), (lhs, rhs, out))
 
     def _call(self, line: Lexer) -> Call:
         name = line.word()

@@ -45,16 +45,58 @@ from gradc.loops.expressions import (
 )
 
 __all__ = [
-    "ALIGNMENT", "BOOL", "I64", "PRIMITIVES", "SEQUENTIAL",
-    "Accumulate", "Apply", "Buffer", "Call", "Carry", "Check", "Comment", "Constant", "Contraction", "Expression",
-    "ExpressionBuilder", "For", "Function", "If", "Kind", "Lanes", "Let", "Load", "Local", "LoopProgram", "Mode",
-    "Order", "Reduction", "Sequential", "Size", "Statement", "Store", "Variable", "View",
-    "b", "constant", "contiguous_strides", "expressions_of", "nested", "rewrite", "size", "statements_of", "variable",
-    "walk", "whole",
+    "ALIGNMENT",
+    "BOOL",
+    "I64",
+    "PRIMITIVES",
+    "SEQUENTIAL",
+    "ZERO",
+    "Accumulate",
+    "Apply",
+    "Buffer",
+    "Call",
+    "Carry",
+    "Check",
+    "Comment",
+    "Constant",
+    "Contraction",
+    "Expression",
+    "ExpressionBuilder",
+    "For",
+    "Function",
+    "If",
+    "Kind",
+    "Lanes",
+    "Let",
+    "Load",
+    "Local",
+    "LoopProgram",
+    "Mode",
+    "Order",
+    "Reduction",
+    "Sequential",
+    "Size",
+    "Statement",
+    "Store",
+    "Variable",
+    "View",
+    "b",
+    "constant",
+    "contiguous_strides",
+    "expressions_of",
+    "nested",
+    "rewrite",
+    "size",
+    "statements_of",
+    "variable",
+    "walk",
+    "whole",
 ]  # fmt: skip
 
 ALIGNMENT: Final = 64
 """Arena buffers start at multiples of this many bytes, and so does the arena."""
+
+ZERO: Final = constant(0, I64)
 
 Kind = Literal["input", "output", "arena", "constant", "local", "parameter"]
 Mode = Literal["seq", "parallel", "vector"]
@@ -212,7 +254,7 @@ class View:
 
     buffer: str
     strides: tuple[Dim, ...]
-    offset: Expression = constant(0, I64)
+    offset: Expression = ZERO
 
 
 @dataclass(frozen=True, slots=True)

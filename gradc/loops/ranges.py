@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from gradc.loops.program import Apply, Constant, Expression, Load, Size, Variable
+from gradc.loops.program import Apply, Constant, Expression, Size, Variable
 
 Interval = tuple[int, int]
 """Both ends belong to it; one whose first end is larger is empty."""

@@ -2,16 +2,16 @@
 
  1  names     names are plain words, none reserved; no name in reach is declared again
  2  reach     every variable and buffer is declared before its use, and has the dtype of its declaration
- 3  types     operands fit their primitive; indices and bounds are i64, conditions bool; what is stored has the buffer's dtype
+ 3  types     operands fit their primitive; indices and bounds are i64, conditions bool; stored is the buffer's dtype
  4  writes    only outputs, arena buffers, locals and parameters for writing are written
  5  bounds    every index lies in its axis for all values that its variables can have; one that is data is clamped
  6  loops     the step is positive; bounds are made of outer variables and sizes by + - * // % minimum maximum
  7  lanes     an iteration of a parallel or vector loop writes only elements whose index depends on its variable, or its
               own locals; it carries no state
- 8  order     a reduction in lanes is over an enclosing seq loop of step 1, into one element; lanes is a power of two that
-              divides the block; all reductions of a loop agree; nothing else in the loop names the buffer
- 9  memory    arena buffers are aligned and inside the arena, constants have the bytes of their shape, locals are of fixed
-              size and at most 128 kB a function
+ 8  order     a reduction in lanes is over an enclosing seq loop of step 1, into one element; lanes is a power of two
+              that divides the block; all reductions of a loop agree; nothing else in the loop names the buffer
+ 9  memory    arena buffers are aligned and inside the arena, constants have the bytes of their shape, locals are of
+              fixed size and at most 128 kB a function
 10  calls     a function is defined before it is called, once, and gets views of its parameters' shapes and dtypes;
               contraction letters are sound; strides are not negative; what is written is no operand
 11  checks    a check's code has a message
@@ -64,13 +64,13 @@ from gradc.loops.program import (
     walk,
 )
 from gradc.loops.ranges import Ranges, loop_interval
-from gradc.loops.text import INFIX, block_lines
+from gradc.loops.text import block_lines
 
-RESERVED: Final = frozenset(
-    ["program", "function", "begin", "arena", "message", "pass", "for", "in", "to", "step", "carry", "let", "if", "else"]
-    + ["local", "call", "check", "contract", "not", "true", "false", "inf", "nan", "lanes", "sequence", "read", "write"]
-    + ["parallel", "vector", *(word for word, _ in INFIX.values())]
-)
+RESERVED: Final = frozenset((
+    "program", "function", "begin", "arena", "message", "pass", "for", "in", "to", "step", "carry", "let", "if", "else",
+    "local", "call", "check", "contract", "read", "write", "parallel", "vector", "lanes", "sequence", "blocks", "of",
+    "true", "false", "inf", "nan", "not", "or", "xor", "and",
+))  # fmt: skip
 """Words that name nothing."""
 
 LOCAL_BYTES: Final = 128 * 1024
@@ -181,7 +181,9 @@ def _local_memory(block: tuple[Statement, ...]) -> None:
         if isinstance(statement, Local):
             size = statement.buffer.bytes
             if not isinstance(size, int):
-                _broken(9, f"{statement.buffer.name} is local and {statement.buffer.aval} is not a fixed size", statement)
+                _broken(
+                    9, f"{statement.buffer.name} is local and {statement.buffer.aval} is not a fixed size", statement
+                )
             total += size
     if total > LOCAL_BYTES:
         _broken(9, f"local buffers take {total} bytes, at most {LOCAL_BYTES} are allowed")
@@ -287,7 +289,9 @@ def _reductions(loop: For) -> None:
         if isinstance(statement, Call):
             named |= {view.buffer for view in statement.views}
         if named & targets:
-            _broken(8, f"{', '.join(sorted(named & targets))} is reduced in lanes of {loop.var} and named here", statement)
+            _broken(
+                8, f"{', '.join(sorted(named & targets))} is reduced in lanes of {loop.var} and named here", statement
+            )
 
 
 def _accumulate(statement: Accumulate, scope: _Scope) -> None:
@@ -326,9 +330,7 @@ def _writable(buffer: Buffer, scope: _Scope) -> bool:
     return buffer.is_writable and buffer.name not in scope.read_only
 
 
-def _write(
-    name: str, index: tuple[Expression, ...], dtype: np.dtype, scope: _Scope, statement: Statement
-) -> None:
+def _write(name: str, index: tuple[Expression, ...], dtype: np.dtype, scope: _Scope, statement: Statement) -> None:
     buffer = _buffer(name, scope, statement)
     _place(name, buffer, index, scope, statement)
     if not buffer.is_writable or name in scope.read_only:
@@ -341,9 +343,7 @@ def _write(
             _broken(7, f"iterations of the {loop.mode} loop over {loop.var} write one element", statement)
 
 
-def _place(
-    name: str, buffer: Buffer, index: tuple[Expression, ...], scope: _Scope, statement: Statement
-) -> None:
+def _place(name: str, buffer: Buffer, index: tuple[Expression, ...], scope: _Scope, statement: Statement) -> None:
     lengths: tuple[Dim, ...] = buffer.shape
     if len(index) != len(lengths):
         if len(index) != 1:

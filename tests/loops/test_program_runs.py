@@ -10,7 +10,7 @@ from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
 from gradc.errors import IndexBoundsError
-from gradc.ir.target import GENERIC
+from gradc.ir.target import GENERIC, Target
 from gradc.loops.expand import expand
 from gradc.loops.parse import parse_program
 from gradc.loops.verify import verify
@@ -109,7 +109,7 @@ def test_text_is_printed_as_it_was_written(name: str) -> None:
 
 @pytest.mark.parametrize("name", RUNS)
 @pytest.mark.parametrize("target", [host(), GENERIC], ids=["host", "generic"])
-def test_program_and_its_expansion_keep_the_laws_and_parse_back(name: str, target: object) -> None:
+def test_program_and_its_expansion_keep_the_laws_and_parse_back(name: str, target: Target) -> None:
     program = verify(parse_program(text_of(name)))
     expanded = verify(expand(program, target))
     assert parse_program(str(expanded)) == expanded

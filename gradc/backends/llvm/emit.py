@@ -84,9 +84,7 @@ def _kernel_emitter(
     module: Module, program: LoopProgram, functions: dict[str, str], frame: Frame | None
 ) -> FunctionEmitter:
     pointers = {b.name: f"%{b.name}" for b in program.buffers if b.kind in ("input", "output")}
-    pointers |= {
-        b.name: symbol_name(constant_symbol(program, b)) for b in program.buffers if b.kind == "constant"
-    }
+    pointers |= {b.name: symbol_name(constant_symbol(program, b)) for b in program.buffers if b.kind == "constant"}
     read_only = {b.name for b in program.buffers if not b.is_writable}
     return FunctionEmitter(module, program.buffer, pointers, {}, functions, read_only, frame)
 

@@ -46,9 +46,7 @@ class Entry:
             flags = array.flags
             if array.shape != shape or array.dtype != dtype or not (flags.c_contiguous and flags.aligned):
                 layout = "" if flags.c_contiguous and flags.aligned else ", not contiguous and aligned"
-                raise ArgumentError(
-                    f"{name}: expected {self._program.buffer[name].aval}, got {aval_of(array)}{layout}"
-                )
+                raise ArgumentError(f"{name}: expected {self._program.buffer[name].aval}, got {aval_of(array)}{layout}")
         outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
         arena = np.empty(self._arena_bytes + ALIGNMENT, np.uint8)
         start = -(-arena.ctypes.data // ALIGNMENT) * ALIGNMENT

@@ -48,7 +48,6 @@ def optimise(module: Any, target: Target) -> None:
     binding = _binding()
     machine = target_machine(target)
     options = binding.create_pipeline_tuning_options(speed_level=2)
-    options.slp_vectorization = True
     with _OPTIMISE:
         builder = binding.create_pass_builder(machine, options)
         builder.getModulePassManager().run(module, builder)

@@ -1,8 +1,8 @@
 """The one table from scalar primitives to IR.
 
 An entry is an instruction template or a function of the writer. ``{t}`` is the operands' type, ``{s}`` its suffix,
-``{0}`` and ``{1}`` are operands. Better ways to compute a function (vector polynomials in place of libm) are new entries
-here and nothing else.
+``{0}`` and ``{1}`` are operands. A better way to compute a function (a vector polynomial in place of libm) is a new
+entry here and nothing else.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _libm(name: str) -> Emitter:
     def emit(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
         t = scalar_type(dtype)
         symbol = f"@{name}" if dtype.itemsize == 8 else f"@{name}f"
-        writer.module.declare(f"declare {t} {symbol}({t}) #1")
+        writer.module.declare(f"declare {t} {symbol}({t}) #0")
         return writer.value(f"call {t} {symbol}({t} {operands[0]})")
 
     return emit

@@ -38,7 +38,7 @@ class Module:
             *self.functions,
             *self._carried,
             "\n".join(self._declared),
-            "attributes #0 = { nounwind willreturn memory(none) }\nattributes #1 = { nounwind willreturn memory(none) }",
+            "attributes #0 = { nounwind willreturn memory(none) }",
             "\n".join(self._metadata),
         ]
         return "\n\n".join(section for section in sections if section) + "\n"
