@@ -76,7 +76,7 @@ def setitem(x: Value, index: Any, value: Value, lift: Lift, mode: str = "set") -
     if mask is not None and value.aval.ndim <= x.aval.ndim - mask.aval.ndim:
         return _masked(x, mask, value, mode)
     plan = plan_index(x, index, lift)
-    placed = _arranged(value, plan)
+    placed = _arranged(value, plan, drop_leading=mode == "set")
     if not plan.axes:
         return _written(x, placed, plan, mode)
     inner = indices_ops.scatter(_sliced(x, plan), placed, *plan.indices, axes=plan.axes, mode=mode)
@@ -97,10 +97,13 @@ def _written(x: Value, value: Value, plan: Plan, mode: str) -> Value:
     return shapes.update_slice(x, value, starts=starts, steps=steps, mode=mode)
 
 
-def _arranged(value: Value, plan: Plan) -> Value:
-    """The value in the shape of the place it is written to, before the plan's arrangement of axes."""
+def _arranged(value: Value, plan: Plan, *, drop_leading: bool) -> Value:
+    """The value in the shape of the place it is written to, before the plan's arrangement of axes.
+
+    An assignment drops leading axes of size 1 that the place does not have.
+    """
     shape = value.aval.shape
-    while len(shape) > len(plan.shape) and shape[0] == 1:
+    while drop_leading and len(shape) > len(plan.shape) and shape[0] == 1:
         shape = shape[1:]
     try:
         fitting = len(shape) <= len(plan.shape) and broadcast_shapes(shape, plan.shape) == plan.shape

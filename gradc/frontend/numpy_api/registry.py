@@ -27,8 +27,8 @@ class Implementation:
 
     ``function`` is pure; its parameters have NumPy's names. Those in ``arrays`` are Values, those in ``sequences``
     are lists of Values (or one Value, whose first axis is the list), all others are static and passed as they came.
-    Of ``*operands`` every one is made a Value but strings. Ufuncs and a few others know Python numbers (``keeps_weak``);
-    for the rest NumPy makes arrays of them, and so does ``call``.
+    Of ``*operands`` every one is made a Value but strings. Ufuncs and a few others know Python numbers
+    (``keeps_weak``); for the rest NumPy makes arrays of them, and so does ``call``.
     A parameter of NumPy that ``function`` does not have is refused by name when it is given.
     """
 

@@ -1,0 +1,64 @@
+"""The registry: every function has a record whose parameters are NumPy's."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from gradc.errors import TraceError
+from gradc.frontend.numpy_api import lookup, supported
+from gradc.frontend.numpy_api.registry import implements
+
+FUNCTIONS = [getattr(np, name.removeprefix("np.")) for name in supported() if name.startswith("np.")]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+def test_parameters_are_numpys(function):
+    record = lookup(function)
+    if record.is_ufunc:
+        assert len(record.parameters) == function.nin
+        return
+    known = {p for p in record.signature.parameters if p != "kwargs"}
+    assert {p for p in record.parameters if p != "optimize"} <= known
+    assert record.arrays <= known
+    assert record.sequences <= known
+    try:
+        numpys = list(inspect.signature(function).parameters)
+    except ValueError:
+        return
+    assert [p for p in numpys if p in record.parameters] == [p for p in record.parameters if p in numpys]
+
+
+def test_what_is_not_implemented_has_no_record():
+    assert lookup(np.sort) is None
+    assert lookup(len) is None
+
+
+def test_functions_that_are_not_ufuncs_make_arrays_of_python_numbers(bench):
+    assert not bench.call(np.reshape, 2.0, (1,)).aval.weak
+    assert bench.call(np.dot, np.ones(2, np.float32), 2.0).aval.dtype == np.float64
+    assert bench.call(np.multiply, np.ones(2, np.float32), 2.0).aval.dtype == np.float32
+    assert bench.call(np.where, np.ones(2, bool), np.ones(2, np.float32), 2.0).aval.dtype == np.float32
+
+
+def test_wrong_calls_are_told_in_numpys_words(traced, sample):
+    with pytest.raises(TraceError, match=r"np.sum: missing a required argument: 'a'"):
+        traced(np.sum, axis=0)
+    with pytest.raises(TraceError, match=r"np.sum: the parameter axes="):
+        traced(np.sum, sample(3), axes=0)
+    with pytest.raises(TraceError, match=r"np.exp: too many positional arguments"):
+        traced(np.exp, sample(3), sample(3), sample(3))
+
+
+def test_defaults_given_explicitly_are_no_refusal(traced, sample):
+    x = sample(3)
+    assert traced(np.mean, x, where=inspect.signature(np.mean).parameters["where"].default) == x.mean()
+    assert traced(np.concatenate, [x, x], casting="same_kind").shape == (6,)
+
+
+def test_a_function_by_place(bench):
+    @implements("gradc.errors:nowhere", arrays=("x",))
+    def nowhere(x):
+        return x
+
+    assert lookup(nowhere) is None

@@ -1,0 +1,76 @@
+"""Functions of scipy.special, against SciPy itself."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.special
+
+from gradc.errors import DtypeError, TraceError
+from gradc.frontend.numpy_api import lookup, places
+from gradc.ops import elementwise, reduce
+
+
+@pytest.mark.parametrize("name", ["expit", "erf", "log_expit"])
+def test_elementwise(name, agrees, sample):
+    function = getattr(scipy.special, name)
+    for dtype in "f", "d", "e", "i", "b", "?":
+        agrees(function, sample(7, dtype=np.dtype(dtype)), ulp=4)
+    agrees(function, np.array([np.inf, -np.inf, np.nan, 0.0]), ulp=1)
+
+
+def test_logit(agrees):
+    agrees(
+        scipy.special.logit, np.array([0.0, 1e-10, 0.3, 0.49999, 0.5, 0.50001, 0.7, 0.9999, 1.0, -0.5, np.nan]), ulp=2
+    )
+
+
+def test_logit_keeps_its_digits_near_a_half(traced):
+    tiny = 2.0**-40
+    assert traced(scipy.special.logit, np.array(0.5 + tiny)) == pytest.approx(4 * tiny, rel=1e-15)
+
+
+@pytest.mark.parametrize("name", ["logsumexp", "softmax", "log_softmax"])
+@pytest.mark.parametrize("axis", [None, 0, -1, (0, 2)])
+def test_along_axes(name, axis, agrees, traced, sample):
+    function = getattr(scipy.special, name)
+    for dtype in "f", "d":
+        agrees(function, sample(2, 3, 4, dtype=np.dtype(dtype)), axis=axis, ulp=8)
+        agrees(function, 1000 * sample(2, 3, 4, dtype=np.dtype(dtype)), axis=axis, ulp=8)
+    with pytest.raises(DtypeError, match="convert it first"):
+        traced(function, sample(2, 3, 4, dtype=int), axis=axis)
+
+
+def test_keepdims(agrees, sample):
+    agrees(scipy.special.logsumexp, sample(2, 3), axis=1, keepdims=True, ulp=8)
+    agrees(scipy.special.logsumexp, np.array([[np.inf, 1.0], [-np.inf, -np.inf]]), axis=1)
+
+
+def test_unsupported_keywords_are_refused_by_name(traced, sample):
+    with pytest.raises(TraceError, match=r"scipy.special.logsumexp: the parameter b="):
+        traced(scipy.special.logsumexp, sample(3), b=sample(3))
+
+
+def test_they_are_the_stable_ops(bench, sample):
+    x = sample(3)
+    assert bench.call(scipy.special.expit, x).node.op is elementwise.logistic
+    assert bench.call(scipy.special.softmax, x).node.op is reduce.softmax
+    assert bench.call(scipy.special.logsumexp, x).node.op is reduce.logsumexp
+
+
+@pytest.mark.parametrize("name", ["expit", "erf", "log_expit", "logit", "logsumexp", "softmax", "log_softmax"])
+def test_gradients(name, gradient_agrees):
+    function = getattr(scipy.special, name)
+    gradient_agrees(lambda bench, x: bench.call(function, x), np.array([0.3, 0.45, 0.9]))
+
+
+def test_scipy_is_never_imported():
+    code = "import sys, gradc.frontend.numpy_api as api; api.lookup(len); assert 'scipy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_places_are_those_of_scipy():
+    for place, record in places().items():
+        module, attribute = place.split(":")
+        assert lookup(getattr(sys.modules[module], attribute)) is record
