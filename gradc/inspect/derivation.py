@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from gradc.inspect.expression import Expr, Slope, Symbol
+import numpy as np
+
+from gradc.inspect.expression import Apply, Expr, Slope, Symbol, walk
 from gradc.inspect.laws import Reason
 from gradc.ir.aval import Dim
 
@@ -74,6 +76,14 @@ class Derivation:
     bridges: tuple[Bridge, ...]
     kinks: tuple[str, ...]
     wrt: tuple[str, ...]
+    constants: Mapping[Symbol, np.ndarray]
+
+    @property
+    def has_matrices(self) -> bool:
+        """Whether a product of matrices occurs, so that products of elements want a sign of their own."""
+        return any(
+            isinstance(e, Apply) and e.function == "contract" for line in self.forward for e in walk(line.expression)
+        )
 
     @property
     def counts(self) -> dict[Symbol, Fraction]:
@@ -83,7 +93,7 @@ class Derivation:
     def __str__(self) -> str:
         return self.text()
 
-    def text(self, *, width: int = 100) -> str:
+    def text(self, *, width: int = 110) -> str:
         """The derivation for a terminal."""
         from gradc.inspect.render_text import render_text
 

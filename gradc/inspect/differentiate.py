@@ -39,7 +39,7 @@ from gradc.inspect.expression import (
 )
 from gradc.inspect.functions import CONSTANT_ALMOST_EVERYWHERE, DERIVATIVES, R, U, apply
 from gradc.inspect.laws import Reason
-from gradc.inspect.reading import Sizes, read_values
+from gradc.inspect.reading import Sizes, read_values, spread
 from gradc.ir.aval import Aval, size_of
 from gradc.ir.graph import Builder, Value
 from gradc.ir.op import REGISTRY, Op, VjpContext
@@ -53,13 +53,11 @@ _EXPONENTIAL = Reason(
 )
 _SELECT = Reason("branch-rule", "each branch by itself; the one not taken gives 0")
 _EXTREMUM = Reason("extremum-rule", "max and min pass the slope of the one that wins; a tie is shared")
-_MATRIX = Reason(
-    "matrix-product",
-    "d(AB): δ·Bᵀ for A, Aᵀ·δ for B",
-    (),
-    r"$\mathrm{d}(AB)$: $\delta B^{\mathsf T}$ for $A$, $A^{\mathsf T} \delta$ for $B$",
+_MATRIX = (
+    Reason("matrix-left", "A @ B: δ @ Bᵀ for A", (), r"$AB$: $\delta B^{\mathsf T}$ for $A$"),
+    Reason("matrix-right", "A @ B: Aᵀ @ δ for B", (), r"$AB$: $A^{\mathsf T} \delta$ for $B$"),
 )
-_SPREAD = Reason("broadcast-rule", "one for many places: sum")
+_SPREAD = Reason("broadcast-rule", "shared by all: sum")
 
 
 class Differentiation:
@@ -187,7 +185,8 @@ class Differentiation:
             return [self.gathered(mul(ct, slope), shape, wrt.shape)] if slope != ZERO else []
         match expression:
             case Add(terms):
-                return [c for t in terms for c in self.pull(t, wrt, self.gathered(ct, shape, t.shape), t.shape)]
+                moving = [t for t in terms if contains(t, wrt)]
+                return [c for t in moving for c in self.pull(t, wrt, self.gathered(ct, shape, t.shape), t.shape)]
             case Mul(factors):
                 found = []
                 for k, factor in enumerate(factors):
@@ -201,8 +200,10 @@ class Differentiation:
                 return self._through(expression, expression.args, wrt, ct, shape)
             case Apply():
                 found = []
-                for arg, passed in zip(expression.args, self._passed(expression, ct), strict=True):
+                for k, (arg, passed) in enumerate(zip(expression.args, self._passed(expression, ct), strict=True)):
                     if contains(arg, wrt) and passed is not None:
+                        if expression.function == "contract":
+                            self.note(_MATRIX[k])
                         found += self.pull(arg, wrt, passed, arg.shape)
                 return found
         return []
@@ -249,7 +250,6 @@ class Differentiation:
         if name == "broadcast_to":
             return [self.gathered(ct, expression.shape, args[0].shape)]
         if name == "contract":
-            self.note(_MATRIX)
             lhs, rhs, out = (expression.param(k) for k in ("lhs", "rhs", "out"))
             ct = spread(ct, expression.shape)
             return [
@@ -318,11 +318,6 @@ def _with_part(expression: Expr, place: int, part: Expr) -> Expr:
 
 
 # Expressions that mix elements
-
-
-def spread(expression: Expr, shape: Shape) -> Expr:
-    """The expression repeated to a shape, where it does not have it."""
-    return expression if expression.shape == shape else Apply("broadcast_to", (expression,), shape, (("shape", shape),))
 
 
 def total(expression: Expr, axes: tuple[int, ...], *, keepdims: bool) -> Expr:

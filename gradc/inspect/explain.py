@@ -11,7 +11,7 @@ import numpy as np
 from gradc.errors import ArgumentError, DerivativeError
 from gradc.frontend.names import Call
 from gradc.inspect.derivation import Bridge, Derivation, Line, Step
-from gradc.inspect.differentiate import Differentiation, is_elementwise, spread
+from gradc.inspect.differentiate import Differentiation, is_elementwise
 from gradc.inspect.expression import (
     ONE,
     ZERO,
@@ -23,6 +23,7 @@ from gradc.inspect.expression import (
     add,
     contains,
     factors_of,
+    is_count,
     leaves,
     mul,
     terms_of,
@@ -30,9 +31,9 @@ from gradc.inspect.expression import (
 )
 from gradc.inspect.functions import evaluate
 from gradc.inspect.helpers import helpers_of
-from gradc.inspect.laws import Reason, Steps, in_order, simplified
+from gradc.inspect.laws import Reason, Steps, in_final_order, simplified, tidied
 from gradc.inspect.likeness import with_likeness
-from gradc.inspect.reading import Definition, Reading, narrow, read
+from gradc.inspect.reading import Definition, Reading, narrow, read, spread
 from gradc.ir.graph import Graph
 
 _SHORT = 16
@@ -78,6 +79,7 @@ def explain(
         never_computed=_never_computed(steps, final),
         bridges=_bridges(final),
         kinks=_kinks(steps),
+        constants=dict(reading.constants),
         wrt=tuple(graph.input_names[graph.inputs.index(i)] for i in targets),
     )
 
@@ -271,16 +273,12 @@ def _stages(parts: list[Expr], reasons: list[Reason], wrt: Symbol) -> tuple[tupl
     """From the chain rule filled in to the result."""
     why = _joined(reasons)
     raw = Add(tuple(parts)) if len(parts) > 1 else parts[0]
-    flat = add(*[_flattened(p) for p in parts])
+    flat = add(*[tidied(mul(*factors_of(p))) for p in parts])
     steps: Steps = simplified(flat)
     if not steps:
-        return ((_shaped(in_order(flat), wrt), why),)
-    first = raw if raw != flat and not any(f == ONE for p in parts for f in factors_of(p)) else flat
-    return ((first, why), *steps[:-1], (_shaped(steps[-1][0], wrt), steps[-1][1]))
-
-
-def _flattened(part: Expr) -> Expr:
-    return mul(*factors_of(part))
+        return ((_shaped(in_final_order(flat), wrt), why),)
+    trivial = any(is_count(f) for p in parts for f in factors_of(p))
+    return ((flat if trivial else raw, why), *steps[:-1], (_shaped(in_final_order(steps[-1][0]), wrt), steps[-1][1]))
 
 
 def _shaped(result: Expr, wrt: Symbol) -> Expr:

@@ -218,6 +218,12 @@ def numerator_and_denominator(expression: Expr) -> tuple[Expr, Expr]:
     return mul(*above), mul(*below)
 
 
+def is_count(factor: Expr) -> bool:
+    """Whether a factor is a number or a count of elements, or a power of one."""
+    base, _ = base_and_exponent(factor)
+    return isinstance(base, Number) or (isinstance(base, Symbol) and base.role == "size")
+
+
 def children(expression: Expr) -> tuple[Expr, ...]:
     """The parts of an expression, one level down."""
     match expression:

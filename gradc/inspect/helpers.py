@@ -131,7 +131,7 @@ def _values(graph: Graph, argument: int, result: int) -> tuple[np.ndarray, np.nd
 
 def _choices(function: str, aval: Aval) -> Iterator[dict[str, Any]]:
     """The params that a function may have been meant with."""
-    axes = [(axis,) for axis in range(aval.ndim)]
+    axes: list[tuple[int, ...]] = [(axis,) for axis in range(aval.ndim)]
     if aval.ndim > 1:
         axes.append(tuple(range(aval.ndim)))
     if function == "softmax":

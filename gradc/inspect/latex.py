@@ -32,9 +32,11 @@ class Latex(Notation):
 
     times = r" \, "
     loose_times = r" \cdot "
+    elementwise_times = r" \odot "
 
-    def __init__(self, names: Mapping[str, str]) -> None:
+    def __init__(self, names: Mapping[str, str], *, has_matrices: bool = False) -> None:
         self.names = names
+        self.has_matrices = has_matrices
 
     def bracketed(self, text: str, binds: int) -> str:
         left, right = ("[", "]") if binds == SUM and r"\left(" in text else ("(", ")")
@@ -89,7 +91,7 @@ class Latex(Notation):
     def _reduce_sum(self, expression: Apply) -> Printed:
         axes = expression.param("axes")
         over = "" if len(axes) == len(expression.args[0].shape) else "_{" + ",".join(AXES[a] for a in axes) + "}"
-        return rf"\sum{over} {self.at(expression.args[0], PREFIX)}", PRODUCT
+        return rf"\sum{over} {self.at(expression.args[0], PRODUCT)}", SUM
 
     def _exp(self, expression: Apply) -> Printed:
         return f"e^{{{self(expression.args[0])}}}", POWER

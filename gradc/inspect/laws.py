@@ -23,10 +23,10 @@ from gradc.inspect.expression import (
     Number,
     add,
     base_and_exponent,
-    children,
     coefficient_of,
     divide,
     factors_of,
+    is_count,
     leaves,
     mul,
     negative,
@@ -35,6 +35,7 @@ from gradc.inspect.expression import (
     power,
     rebuilt,
     terms_of,
+    transformed,
     walk,
 )
 from gradc.inspect.polynomial import monomial, multiplied_out, quotient, ratio
@@ -267,28 +268,23 @@ def _over_one_bar(expression: Expr) -> tuple[Expr, Expr]:
 LINEAR = ("reduce_sum", "mean", "broadcast_to", "reshape", "transpose", "contract", "slice")
 
 
-def constants_out(expression: Expr) -> Steps:
-    """A number or a scalar comes out of a sum, a mean, a matrix product."""
+def constants_out(expression: Expr) -> Expr | None:
+    """Numbers and counts come out of a sum or a matrix product, as anybody writes it at once."""
     if not isinstance(expression, Apply) or expression.function not in LINEAR:
-        return []
+        return None
     outside: list[Expr] = []
     inside: list[Expr] = []
     for arg in expression.args:
-        if not arg.shape and expression.function != "contract":
-            return []
-        scalars = [f for f in factors_of(arg) if not f.shape]
-        kept = [f for f in factors_of(arg) if f.shape]
+        plain = [f for f in factors_of(arg) if is_count(f)]
+        kept = [f for f in factors_of(arg) if not is_count(f)]
         if not kept:
-            scalars, kept = [], [arg]
-        outside += scalars
+            return None
+        outside += plain
         inside.append(mul(*kept))
-    if not outside:
-        return []
-    result = mul(*outside, rebuilt(expression, tuple(inside)))
-    return [(result, Reason("constants-out", "{0} comes out", (mul(*outside),)))]
+    return mul(*outside, rebuilt(expression, tuple(inside))) if outside else None
 
 
-LAWS: tuple[Callable[[Expr], Steps], ...] = (cancel, like_terms, constants_out, common_factor, common_denominator)
+LAWS: tuple[Callable[[Expr], Steps], ...] = (cancel, like_terms, common_factor, common_denominator)
 
 
 def simplified(expression: Expr) -> Steps:
@@ -298,33 +294,15 @@ def simplified(expression: Expr) -> Steps:
         found = _first(steps[-1][0] if steps else expression)
         if not found:
             break
-        steps += found
-    if steps:
-        steps[-1] = (in_order(steps[-1][0]), steps[-1][1])
+        steps += [(tidied(form), why) for form, why in found]
     return steps
 
 
-def _first(expression: Expr) -> Steps:
-    """The steps of the first law that applies to a part of the expression, told on the whole."""
-    opaque = isinstance(expression, Apply) and expression.function not in LINEAR
-    parts = () if opaque else children(expression)
-    for k, part in enumerate(parts):
-        steps = _first(part)
-        if steps:
-            return [(rebuilt(expression, (*parts[:k], new, *parts[k + 1 :])), why) for new, why in steps]
-    for law in LAWS:
-        steps = law(expression)
-        if steps and _worth(expression, steps[-1][0]):
-            return [(_kept_shape(new, expression), why) for new, why in steps]
-    return []
+def tidied(expression: Expr) -> Expr:
+    """The expression with its constants before the sums."""
+    return transformed(expression, constants_out)
 
 
-def _worth(before: Expr, after: Expr) -> bool:
-    return measure(after) < measure(before) or leaves(after) == leaves(before)
-
-
-def _kept_shape(new: Expr, old: Expr) -> Expr:
-    """Where what varied along an axis has fallen away, the value still has one element for each place."""
-    if new.shape == old.shape:
-        return new
-    return Apply("broadcast_to", (new,), old.shape, (("shape", old.shape),))
+def in_final_order(expression: Expr) -> Expr:
+    """The expression with its minus signs where a person would write them."""
+    return in_order(transformed(expression, lambda part: in_order(part) if isinstance(part, Add) else None))

@@ -52,7 +52,7 @@ def _shape(expression: Expr, names: dict[str, int]) -> Iterator[object]:
         case Number(value):
             yield value
         case Apply(function, _, _, params):
-            yield function, repr(params)
+            yield function, repr([p for p in params if p[0] != "shape"])
     yield type(expression).__name__, len(children(expression))
     for part in children(expression):
         yield from _shape(part, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from typing import Final
 
 from gradc.inspect.expression import (
@@ -17,6 +18,7 @@ from gradc.inspect.expression import (
     Symbol,
     coefficient_of,
     factors_of,
+    is_count,
     mul,
     negative,
     number,
@@ -30,6 +32,9 @@ PREFIX: Final = 3
 POWER: Final = 4
 ATOM: Final = 5
 
+_WIDE: Final = ("reduce_sum", "contract")
+"""Functions whose text goes on to the right, so that a coefficient is best put before it."""
+
 Printed = tuple[str, int]
 """A text and how tightly its outermost operation binds."""
 
@@ -39,7 +44,9 @@ class Notation:
 
     times = "·"
     loose_times = " · "
-    elementwise_times = ""
+    elementwise_times = " ⊙ "
+    before_sum = " "
+    has_matrices = False
 
     def __call__(self, expression: Expr) -> str:
         """The expression as text."""
@@ -89,17 +96,35 @@ class Notation:
     def product(self, expression: Mul) -> Printed:
         """A product or a fraction; with a factor that is itself a product, as the units that were multiplied."""
         if any(isinstance(f, Mul | Slope) for f in expression.factors):
-            units = [self.at(f, PRODUCT) for f in expression.factors]
-            return self.loose_times.join(units), PRODUCT
+            return self.joined(expression.factors, self.loose_times, PRODUCT), PRODUCT
         coefficient, _ = coefficient_of(expression)
         if coefficient < 0:
             opposite = _opposite(expression)
             text, binds = self.printed(opposite)
-            return f"-{self.bracketed(text, binds) if binds < PRODUCT else text}", SUM
+            plain = binds >= PRODUCT or self._wide_factor(opposite) is not None
+            return f"-{text if plain else self.bracketed(text, binds)}", SUM
+        wide = self._wide_factor(expression)
+        if wide is not None:
+            others = [f for f in expression.factors if f is not wide]
+            return f"{self.at(mul(*others), PRODUCT)}{self.before_sum}{self(wide)}", SUM
         above, below = numerator_and_denominator(expression)
         if below == ONE or _is_decimal(below, coefficient):
-            return self.times.join(self.at(f, PREFIX) for f in _plain_factors(expression, below)), PRODUCT
+            return self.joined(_plain_factors(expression, below), self.times, PREFIX), PRODUCT
         return self.fraction(above, below)
+
+    def _wide_factor(self, expression: Expr) -> Expr | None:
+        """The sum or matrix product that is the only factor besides numbers and counts."""
+        factors = factors_of(expression)
+        wide = [f for f in factors if isinstance(f, Apply) and f.function in _WIDE]
+        return wide[0] if len(wide) == 1 and all(is_count(f) for f in factors if f is not wide[0]) else None
+
+    def joined(self, factors: tuple[Expr, ...], times: str, level: int) -> str:
+        """Factors side by side; between arrays that are multiplied element by element a sign of its own."""
+        text = self.at(factors[0], level)
+        for before, factor in pairwise(factors):
+            both = self.has_matrices and before.shape and factor.shape
+            text += (self.elementwise_times if both else times) + self.at(factor, level)
+        return text
 
     def number(self, value: Fraction) -> Printed:
         if value.denominator == 1 or _terminates(value):

@@ -205,7 +205,7 @@ def expression_of(node: Node, parts: Sequence[Expr], nodes: Sequence[Node], size
     if name == "dim_value":
         return sizes.symbol(node.params["dim"])
     if name == "broadcast_to":
-        return parts[0] if isinstance(parts[0], Number) else _broadcast(parts[0], aval.shape)
+        return parts[0] if isinstance(parts[0], Number) else spread(parts[0], aval.shape)
     if name == "reduce_sum":
         return _sum(node, parts[0], nodes, sizes)
     if node.op.elementwise:
@@ -213,8 +213,9 @@ def expression_of(node: Node, parts: Sequence[Expr], nodes: Sequence[Node], size
         arithmetic = _ARITHMETIC.get(name)
         made = arithmetic(*inner) if arithmetic else _function(name, inner, node.params)
         made = _mean(made, node, nodes, sizes) if name in ("div", "mul") else made
-        return made if made.shape == aval.shape or isinstance(made, Number) else _broadcast(made, aval.shape)
-    return Apply(name, tuple(parts), aval.shape, tuple(sorted(node.params.items())))
+        return made if made.shape == aval.shape or isinstance(made, Number) else spread(made, aval.shape)
+    shaped = [spread(p, nodes[i].aval.shape) for p, i in zip(parts, node.operands, strict=True)]
+    return Apply(name, tuple(shaped), aval.shape, tuple(sorted(node.params.items())))
 
 
 _ARITHMETIC: Mapping[str, Callable[..., Expr]] = {
@@ -241,9 +242,11 @@ def _number(value: Any) -> Expr:
     return Number(Fraction(str(number)))
 
 
-def _broadcast(expression: Expr, shape: Shape) -> Expr:
-    inner = narrow(expression)
-    return inner if inner.shape == shape else Apply("broadcast_to", (inner,), shape, (("shape", shape),))
+def spread(expression: Expr, shape: Shape) -> Expr:
+    """The expression repeated to a shape, where it does not have it."""
+    if expression.shape == shape:
+        return expression
+    return Apply("broadcast_to", (narrow(expression),), shape, (("shape", shape),))
 
 
 def narrow(expression: Expr) -> Expr:

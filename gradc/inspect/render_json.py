@@ -12,7 +12,6 @@ from gradc.inspect.render_text import reason_text
 from gradc.inspect.sympy_text import Sympy
 from gradc.inspect.text import Text
 
-_TEXT: Final = Text()
 _SYMPY: Final = Sympy()
 _MOST_LEAVES: Final = 500
 """In ``sympy`` the derivatives that a result refers to are filled in up to this size; beyond it, dL_dz stands there."""
@@ -25,7 +24,8 @@ def render_json(derivation: Derivation) -> list[dict[str, Any]]:
     or None; ``sympy`` is the result for ``sympy.sympify``; ``value`` its number (or nested lists), or None.
     """
     filled: dict[Expr, Expr] = {s: Number(c) for s, c in derivation.counts.items()}
-    names = {s.number: _TEXT(s.slope) for s in derivation.steps if s.number}
+    text = Text(has_matrices=derivation.has_matrices)
+    names = {s.number: text(s.slope) for s in derivation.steps if s.number}
     records = []
     for step in derivation.steps:
         full = substituted(step.result, filled)
@@ -33,19 +33,19 @@ def render_json(derivation: Derivation) -> list[dict[str, Any]]:
             filled[step.slope] = full
         else:
             full = substituted(step.result, {s: e for s, e in filled.items() if not isinstance(s, Slope)})
-        records.append(_record(derivation, step, full, names))
+        records.append(_record(derivation.of.name, step, full, names, text))
     return records
 
 
-def _record(derivation: Derivation, step: Step, full: Expr, names: dict[int, str]) -> dict[str, Any]:
+def _record(of: str, step: Step, full: Expr, names: dict[int, str], text: Text) -> dict[str, Any]:
     return {
-        "name": _TEXT(step.slope),
-        "of": derivation.of.name,
+        "name": text(step.slope),
+        "of": of,
         "wrt": step.wrt.name,
-        "chain": _TEXT(step.chain if step.chain is not None else step.slope),
-        "steps": [{"expression": _TEXT(e), "law": reason_text(why)} for e, why in step.stages],
-        "result": _TEXT(step.result),
-        "law": reason_text(step.reason),
+        "chain": text(step.chain if step.chain is not None else step.slope),
+        "steps": [{"expression": text(e), "law": reason_text(why, text)} for e, why in step.stages],
+        "result": text(step.result),
+        "law": reason_text(step.reason, text),
         "line": step.line,
         "sympy": _SYMPY(full),
         "like": names.get(step.like),

@@ -21,7 +21,7 @@ def render_latex(derivation: Derivation, names: Mapping[str, str], document: boo
 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     source = files("gradc.templates").joinpath("latex/derivation.tex.j2").read_text("utf-8")
-    latex = Latex(names)
+    latex = Latex(names, has_matrices=derivation.has_matrices)
     text = environment.from_string(source).render(
         document=document,
         forward=list(_forward(derivation, latex)),
@@ -53,8 +53,12 @@ def _step(step: Step, latex: Latex) -> Iterator[Row]:
     if step.chain is not None:
         chain = latex(step.chain)
         if len(step.stages) == 1:
-            result, why = step.stages[0]
-            yield left, f"{chain} = {latex(result)}{_value(step.value)}", _reason(why, latex)
+            result = latex(step.result)
+            yield (
+                left,
+                (chain if chain == result else f"{chain} = {result}") + _value(step.value),
+                _reason(step.reason, latex),
+            )
             return
         yield left, chain, r"\text{chain rule}"
         left = ""
@@ -66,7 +70,7 @@ def _step(step: Step, latex: Latex) -> Iterator[Row]:
 
 def _value(value: object) -> str:
     text = shown(value)
-    return rf" \approx {text}" if text and "max" not in text else ""
+    return rf" \approx {text}" if text and "≤" not in text and text != "empty" else ""
 
 
 def _reason(reason: Reason, latex: Latex) -> str:

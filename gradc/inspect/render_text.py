@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from gradc.inspect.derivation import Derivation, Line, Step
+from gradc.inspect.expression import Apply
 from gradc.inspect.laws import Reason
 from gradc.inspect.text import Text
 
-_TEXT: Final = Text()
 _GAP: Final = 2
 _MOST_ALIKE: Final = 12
 """Up to this many similar derivatives are written out in a line each; more are listed by name."""
@@ -22,12 +23,14 @@ Row = tuple[str, str, str]
 
 def render_text(derivation: Derivation, width: int) -> str:
     """The derivation as lines of text of about ``width`` characters."""
-    forward = [*_forward(derivation)]
-    backward = [*_backward(derivation)]
+    text = Text(has_matrices=derivation.has_matrices)
+    forward = [*_forward(derivation, text)]
+    backward = [*_backward(derivation, text)]
     lines = [_title(derivation)]
     if derivation.at:
-        lines.append("at " + ", ".join(f"{name} = {shown(value)}" for name, value in derivation.at.items()))
+        lines.append("at " + ", ".join(_given(name, value) for name, value in derivation.at.items()))
     lines += [f"{s.name} = {count}" for s, count in derivation.sizes.items() if s.name != str(count)]
+    lines += [f"{c.name} = {_listing(value)}" for c, value in derivation.constants.items()]
     lines += ["", *_table([("FORWARD", "value" if derivation.at else "", "line"), *forward], width)]
     lines += ["", *_table([("BACKWARD", "value" if derivation.at else "", "because"), *backward], width)]
     lines += ["", *_closing(derivation)]
@@ -40,37 +43,50 @@ def _title(derivation: Derivation) -> str:
 
 
 def _table(rows: Sequence[Row], width: int) -> Iterator[str]:
-    """The rows with their columns aligned; a row too long for its column pushes the others to the right."""
+    """The rows with their columns aligned; what is too long for its column has value and reason on the next line."""
     values = max((len(v) for _, v, _ in rows), default=0)
-    room = width - values - 2 * _GAP - 24
+    reasons = max((len(r) for _, _, r in rows), default=0)
+    room = max(40, width - values - 2 * _GAP - min(reasons, 26))
     first = min(room, max((len(w) for w, _, _ in rows), default=0))
+    gap = " " * _GAP
     for what, value, why in rows:
-        pad = " " * _GAP if values else ""
-        yield f"{what:<{first}}{pad}{value:>{values}}{' ' * _GAP}{why}".rstrip()
+        beside = f"{gap if values else ''}{value:>{values}}{gap}{why}"
+        if len(what) > first and beside.strip():
+            yield from _wrapped(what, width)
+            what = ""
+        yield (f"{what:<{first}}" + beside).rstrip()
 
 
-def _forward(derivation: Derivation) -> Iterator[Row]:
+def _wrapped(what: str, width: int) -> Iterator[str]:
+    indent = " " * (what.find("= ") + 4)
+    yield from textwrap.wrap(what, width, subsequent_indent=indent, break_long_words=False, drop_whitespace=True)
+
+
+def _forward(derivation: Derivation, text: Text) -> Iterator[Row]:
     names = max((len(line.symbol.name) for line in derivation.forward), default=0)
     for line in derivation.forward:
-        yield f"  {line.symbol.name:<{names}} = {_definition(line)}", shown(line.value), line.line
+        yield f"  {line.symbol.name:<{names}} = {_definition(line, text)}", shown(line.value), line.line
 
 
-def _definition(line: Line) -> str:
-    written, read = _TEXT(line.written), _TEXT(line.expression)
+def _definition(line: Line, text: Text) -> str:
+    if isinstance(line.written, Apply) and isinstance(line.expression, Apply):
+        if line.written.function == line.expression.function:
+            return text(line.expression)
+    written, read = text(line.written), text(line.expression)
     return read if written == read else f"{written} = {read}"
 
 
-def _backward(derivation: Derivation) -> Iterator[Row]:
+def _backward(derivation: Derivation, text: Text) -> Iterator[Row]:
     numbers = max((len(str(s.number)) for s in derivation.steps), default=1)
-    names = min(16, max((len(_TEXT(s.slope)) for s in derivation.steps), default=0))
+    names = min(16, max((len(text(s.slope)) for s in derivation.steps), default=0))
     for step in derivation.steps:
         if not step.like:
-            yield from _step(step, numbers, names)
+            yield from _step(step, numbers, names, text)
     alike = [s for s in derivation.steps if s.like]
     if alike:
         yield "Similarly", "", ""
     for step in alike[:_MOST_ALIKE]:
-        yield f"{'':>{numbers}} {_TEXT(step.slope):<{names}} = {_TEXT(step.result)}", shown(step.value), _like(step)
+        yield f"{'':>{numbers}} {text(step.slope):<{names}} = {text(step.result)}", shown(step.value), _like(step)
     if len(alike) > _MOST_ALIKE:
         rest = alike[_MOST_ALIKE:]
         yield f"{'':>{numbers}} and {len(rest)} more: {_listed([s.wrt.name for s in rest])}", "", ""
@@ -82,29 +98,29 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 8 else f"{', '.join(names[:4])}, …, {', '.join(names[-2:])}"
 
 
-def _step(step: Step, numbers: int, names: int) -> Iterator[Row]:
+def _step(step: Step, numbers: int, names: int, text: Text) -> Iterator[Row]:
     """A step: in one line where nothing is to be worked out, else line by line."""
-    head = f"{step.number:>{numbers}} {_TEXT(step.slope):<{names}} = "
+    head = f"{step.number:>{numbers}} {text(step.slope):<{names}} = "
     indent = " " * (numbers + names + 2) + "= "
-    stages = [(_TEXT(expression), reason_text(why)) for expression, why in step.stages]
+    stages = [(text(expression), reason_text(why, text)) for expression, why in step.stages]
     if step.chain is not None:
-        chain = _TEXT(step.chain)
+        chain = text(step.chain)
         if len(stages) == 1:
             result, why = stages[0]
-            yield f"{head}{chain} = {result}", shown(step.value), why
+            yield head + (chain if chain == result else f"{chain} = {result}"), shown(step.value), why
             return
         yield head + chain, "", "chain rule"
         head = indent
-    for k, (text, why) in enumerate(stages):
-        yield head + text, shown(step.value) if k == len(stages) - 1 else "", why
+    for k, (stage, why) in enumerate(stages):
+        yield head + stage, shown(step.value) if k == len(stages) - 1 else "", why
         head = indent
 
 
-def reason_text(reason: Reason) -> str:
+def reason_text(reason: Reason, notation: Text) -> str:
     """A reason in plain text."""
     text = reason.text
     for k, part in enumerate(reason.parts):
-        text = text.replace(f"{{{k}}}", _TEXT(part))
+        text = text.replace(f"{{{k}}}", notation(part))
     return text
 
 
@@ -133,8 +149,20 @@ def _closing(derivation: Derivation) -> Iterator[str]:
     yield from closing_sentences(derivation)
 
 
+def _listing(value: np.ndarray) -> str:
+    if value.size > 8:
+        return f"{'×'.join(map(str, value.shape))} numbers"
+    return str([_number(float(v)) for v in value.flat]).replace("'", "")
+
+
+def _given(name: str, value: Any) -> str:
+    array = np.asarray(value)
+    short = array.ndim == 0 or (array.ndim == 1 and array.size <= 4)
+    return f"{name} = {shown(value)}" if short else f"{name} = {'×'.join(map(str, array.shape))} numbers"
+
+
 def shown(value: Any) -> str:
-    """A value in a few characters; a large array by its shape and its largest magnitude."""
+    """A value in a few characters; an array of more than four numbers by its largest magnitude."""
     if value is None:
         return ""
     array = np.asarray(value)
@@ -142,8 +170,7 @@ def shown(value: Any) -> str:
         return _number(float(array))
     if array.size <= 4 and array.ndim == 1:
         return "[" + ", ".join(_number(float(v)) for v in array) + "]"
-    size = "×".join(map(str, array.shape))
-    return f"{size}, |max| {_number(float(np.max(np.abs(array))))}" if array.size else size
+    return f"|·| ≤ {_number(float(np.max(np.abs(array))))}" if array.size else "empty"
 
 
 def _number(value: float) -> str:

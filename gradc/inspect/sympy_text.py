@@ -15,8 +15,8 @@ _PLAIN: Final = re.compile(r"[A-Za-z](\d\w*)?|[A-Za-z]+_(hat|bar|new|old|\d+)|u\
 """Names of this form mean nothing to sympy (``_MEANT`` apart) and stand as they are, others as ``Symbol('name')``."""
 
 _SAFE: Final = frozenset({
-    "alpha", "delta", "epsilon", "eta", "kappa", "mu", "nu", "phi", "psi", "rho", "sigma", "tau", "theta", "xi", "omega",
-    "loss", "cost", "rate",
+    "alpha", "delta", "epsilon", "eta", "kappa", "mu", "nu", "phi", "psi", "rho", "sigma", "tau", "theta", "xi",
+    "omega", "loss", "cost", "rate",
 })  # fmt: skip
 _MEANT: Final = frozenset(["E", "I", "N", "O", "Q", "S", "E1"])
 _CALLS: Final = {
@@ -56,6 +56,7 @@ class Sympy(Notation):
 
     times = "*"
     loose_times = "*"
+    before_sum = "*"
 
     def symbol(self, symbol: Symbol) -> str:
         if symbol.role == "constant":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -23,7 +24,10 @@ _OWN: Final = {
 
 
 class Text(Notation):
-    """Mathematics in a terminal."""
+    """Mathematics in a terminal. ``has_matrices`` tells products of elements from products of matrices."""
+
+    def __init__(self, *, has_matrices: bool = False) -> None:
+        self.has_matrices = has_matrices
 
     def symbol(self, symbol: Symbol) -> str:
         return {"pi": "π", "inf": "∞"}.get(symbol.name, symbol.name) if symbol.role == "constant" else symbol.name
@@ -62,7 +66,7 @@ class Text(Notation):
     def _reduce_sum(self, expression: Apply) -> Printed:
         axes = expression.param("axes")
         over = "" if len(axes) == len(expression.args[0].shape) else "_" + ",".join(AXES[a] for a in axes)
-        return f"Σ{over} {self.at(expression.args[0], PREFIX)}", PRODUCT
+        return f"Σ{over} {self.at(expression.args[0], PRODUCT)}", SUM
 
     def _reshape(self, expression: Apply) -> Printed:
         return self.printed(expression.args[0])
@@ -115,7 +119,8 @@ def record_template(expression: Apply) -> str:
     if isinstance(op.numpy, str):
         return op.numpy.replace("np.", "") or _call(expression)
     avals = [Aval(a.shape, np.dtype(np.float64)) for a in expression.args]
-    return op.numpy(dict(expression.params), Aval(expression.shape, np.dtype(np.float64)), *avals).replace("np.", "")
+    template = op.numpy(dict(expression.params), Aval(expression.shape, np.dtype(np.float64)), *avals)
+    return re.sub(r"\bnp\.|\b_(?=[a-z])|, keepdims=True", "", template)
 
 
 def _call(expression: Apply) -> str:
