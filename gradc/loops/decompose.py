@@ -1,4 +1,4 @@
-"""Ops that have no loops of their own, told in those that have: what lowering sees are views, maps, reductions and writes.
+"""Ops that have no loops of their own, told in those that have.
 
 softmax and logsumexp become maxima, exponentials and sums; a contraction that is a mere product, a dot product, tiny,
 masked or of integers becomes products and a sum, which fuse with what surrounds them. The others stay calls.
@@ -16,7 +16,7 @@ from gradc.ir.aval import Aval
 from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import REGISTRY, Op
 from gradc.ops.elementwise import exp, isfinite, log, select
-from gradc.ops.reduce import reduce_max, reduce_sum, spread
+from gradc.ops.reduce import reduce_max, reduce_sum
 from gradc.ops.shape import broadcast, reshaped, transpose
 
 SMALL_CONTRACTION: Final = 64
@@ -70,12 +70,14 @@ def _reduction(operands: tuple[Value, ...], params: dict[str, Any], result: Aval
 
 
 def _softmax(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) -> Value:
+    """``exp(x - max)`` over its sum; NaN where the largest element is infinite, as in scipy.special."""
     (x,), axes = operands, params["axes"]
     if 0 in result.shape:
         return x
     largest = reduce_max(x, axes=axes, keepdims=True)
-    weights = exp(x - broadcast(largest, x.aval.shape))
-    return weights / spread(reduce_sum(weights, axes=axes, keepdims=True), x.aval.shape, axes)
+    weights, total = _weights(x, largest, axes)
+    total = select(isfinite(largest), total, x.builder.full(math.nan, total.aval))
+    return weights / broadcast(total, x.aval.shape)
 
 
 def _logsumexp(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) -> Value:
@@ -84,9 +86,18 @@ def _logsumexp(operands: tuple[Value, ...], params: dict[str, Any], result: Aval
     if 0 in [x.aval.shape[a] for a in axes]:
         return x.builder.full(-math.inf, result)
     largest = reduce_max(x, axes=axes, keepdims=True)
-    shift = select(isfinite(largest), largest, x.builder.full(0.0, largest.aval))
-    total = reduce_sum(exp(x - broadcast(shift, x.aval.shape)), axes=axes, keepdims=True)
-    return reshaped(log(total) + shift, result.shape)
+    _, total = _weights(x, largest, axes)
+    return reshaped(log(total) + _shift(largest), result.shape)
+
+
+def _shift(largest: Value) -> Value:
+    return select(isfinite(largest), largest, largest.builder.full(0.0, largest.aval))
+
+
+def _weights(x: Value, largest: Value, axes: tuple[int, ...]) -> tuple[Value, Value]:
+    """The exponentials of a softmax, and their sums."""
+    weights = exp(x - broadcast(_shift(largest), x.aval.shape))
+    return weights, reduce_sum(weights, axes=axes, keepdims=True)
 
 
 def _contract(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) -> Value | None:

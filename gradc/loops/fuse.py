@@ -31,19 +31,26 @@ class Loop:
 
 @dataclass(eq=False, slots=True)
 class Block:
-    """The body of a loop, or the whole kernel: loops, and stages that need no further loop."""
+    """The body of a loop, or the whole kernel.
+
+    ``items`` are its loops and calls. ``follow[p]`` are the stages that need no further loop and come right after item
+    p, as soon as what they read is there; those of -1 come first.
+    """
 
     depth: int
     items: list[Loop | Stage] = field(default_factory=list)
+    follow: dict[int, list[Stage]] = field(default_factory=dict)
     latest: dict[tuple[int, ...], Loop] = field(default_factory=dict)
 
 
 @dataclass(eq=False, slots=True)
 class Place:
-    """Where a stage stands: its loops, outermost first, and its position in the kernel's and each loop's block."""
+    """Where a stage stands: its loops, outermost first, the item at which it is in the kernel's and each loop's block,
+    and its rank in the order of placing."""
 
     loops: tuple[Loop, ...]
     positions: tuple[int, ...]
+    rank: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +93,12 @@ class _Fuser:
             positions.append(loop.position)
             sources = [s for s in sources if self.places[s[0]].positions[level] == loop.position]
             floor, block = 0, loop.body
-        positions.append(len(block.items))
-        block.items.append(stage)
+        positions.append(self._settled(stage, block, len(loops), floor, sources))
         for loop in loops:
             loop.population += len(stage.members) + 1
         if stage.reduced:
             loops[min(stage.reduced)].before.append(stage)
-        self.places[stage] = Place(tuple(loops), tuple(positions))
+        self.places[stage] = Place(tuple(loops), tuple(positions), len(self.places))
         self._note(stage, positions[0])
 
     def _constraints(self, stage: Stage) -> tuple[int, list[tuple[Stage, Indices]]]:
@@ -118,7 +124,7 @@ class _Fuser:
         earliest, wanted = floor, -1
         for source, index in sources:
             position = self.places[source].positions[level]
-            item = block.items[position]
+            item = block.items[position] if position >= 0 else None
             ready = isinstance(item, Loop) and item.extent == extent and is_ready(source, index, level, extent)
             earliest = max(earliest, position if ready else position + 1)
             wanted = max(wanted, position if ready else -1)
@@ -126,6 +132,15 @@ class _Fuser:
         if not isinstance(loop, Loop) or loop.position < earliest or loop.population > _MOST_IN_LOOP:
             return None
         return loop
+
+    def _settled(self, stage: Stage, block: Block, level: int, floor: int, sources: list[tuple[Stage, Indices]]) -> int:
+        """Put a stage into its innermost block: a call at the end, others as early as what they read allows."""
+        if stage.kind == "call":
+            block.items.append(stage)
+            return len(block.items) - 1
+        position = max([floor - 1, *(self.places[source].positions[level] for source, _ in sources)])
+        block.follow.setdefault(position, []).append(stage)
+        return position
 
     def _opened(self, block: Block, extent: int) -> Loop:
         loop = Loop(extent, len(block.items), Block(block.depth + 1))
@@ -151,7 +166,7 @@ def is_ready(source: Stage, index: Indices, level: int, extent: int) -> bool:
 
 
 def in_scope(reader: Place, source: Stage, place: Place, index: Indices) -> bool:
-    """Whether the element was computed in the same iteration of loops around the reader, so that its name is known there."""
+    """Whether the element is computed in the same iteration of loops around the reader, and so has a name there."""
     if source.kind not in ("map", "reduce") or index != source.place:
         return False
     shared = min(source.reduced) if source.reduced else len(place.loops)

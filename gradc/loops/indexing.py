@@ -40,7 +40,7 @@ class Remainder:
 
 @dataclass(frozen=True, slots=True)
 class Datum:
-    """An index that is data: the element ``at`` of node ``node``, counted from the end where negative, in an axis of ``extent``."""
+    """An index that is data, into an axis of ``extent``: the element ``at`` of ``node``, from the end where negative."""
 
     node: int
     at: Indices
@@ -250,3 +250,10 @@ def _rejoined(atoms: dict[Atom, int], constant: int) -> AnyIndex:
             rest = {a: f for a, f in atoms.items() if a not in (atom, other)}
             return _made(rest, constant) + atom.of * factor
     return _made(atoms, constant)
+
+
+def is_split(indices: Indices) -> bool:
+    """Whether an index among them has a quotient or a remainder."""
+    return any(
+        isinstance(atom, (Quotient, Remainder)) for index in indices if isinstance(index, Index) for atom in index.atoms
+    )

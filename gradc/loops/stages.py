@@ -11,18 +11,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
+
+import numpy as np
 
 from gradc.ir.graph import CONSTANT, Graph, Node
 from gradc.loops.decompose import REDUCTIONS
-from gradc.loops.indexing import Indices, axes_of, axis, datum, flat_index, is_data, strides_of
+from gradc.loops.indexing import AnyIndex, Indices, axes_of, axis, datum, flat_index, is_data, strides_of
 from gradc.ops.index import index_position
 
 StageKind = Literal["map", "reduce", "write", "call"]
 Element = tuple[int, Indices]
 """An element of a node's value: the node and an index over the axes of a stage."""
 
-class Member(NamedTuple):
+
+@dataclass(frozen=True, slots=True)
+class Member:
     """A node computed at an index, from elements found at other nodes."""
 
     node: int
@@ -101,7 +105,8 @@ class Plan:
 
 def identity(shape: tuple[int, ...]) -> tuple[Indices, tuple[int, ...]]:
     """The index of an array's own elements, and the lengths of the loops over them."""
-    indices, extents = [], []
+    indices: list[AnyIndex] = []
+    extents: list[int] = []
     for length in shape:
         indices.append(axis(len(extents), length))
         if length != 1:
@@ -146,7 +151,7 @@ class _Planner:
         return Plan(graph, tuple(kept), self.makers, home, results)
 
     def _results(self) -> tuple[int, ...]:
-        """The node of each output. A second copy of a node, and an input or constant, is a node of its own, past the graph's."""
+        """The node of each output. Copies, of a node twice returned or of an input or constant, have ids of their own."""
         results: list[int] = []
         for position, node in enumerate(self.graph.outputs):
             empty = 0 in self.nodes[node].aval.shape
@@ -202,9 +207,18 @@ class _Planner:
         numbers = [self._demand(stage, i, at) for i in indices]
         by_axis = dict(zip(axes, numbers, strict=True))
         place = tuple(
-            datum(*by_axis[a], length) if a in by_axis else next(rest) for a, length in enumerate(_shape(array))
+            self._number(by_axis[a], length) if a in by_axis else next(rest) for a, length in enumerate(_shape(array))
         )
         return numbers, place
+
+    def _number(self, element: Element, length: int) -> AnyIndex:
+        """An element of an index array as an index; a constant that counts in equal steps is arithmetic."""
+        node, at = element
+        if self.nodes[node].op is CONSTANT and len(at) <= 1:
+            steps = equal_steps(self.nodes[node].params["value"], length)
+            if steps is not None:
+                return steps[0] + (at[0] * steps[1] if at else 0)
+        return datum(node, at, length)
 
     def _begin(self, stage: Stage) -> Stage:
         self.stages.append(stage)
@@ -286,7 +300,8 @@ class _Planner:
         for operand in node.operands:
             index, extents = identity(_shape(self.nodes[operand]))
             source, at = self._resolve(operand, index)
-            if strides_of(flat_index(at, _shape(self.nodes[source])), len(extents)) is None:
+            affine = strides_of(flat_index(at, _shape(self.nodes[source])), len(extents))
+            if affine is None or min(affine[0], default=0) < 0:
                 source, at = operand, index
             if self.nodes[source].op.name not in _LEAVES:
                 self.forced.add(source)
@@ -338,10 +353,12 @@ class _Planner:
                 continue
             start = self.makers[node.id][0]
             assert start.source is not None
-            base = start.source[0]
-            if base in results or start.members or start.source[1] != start.place or base not in self.makers:
+            base, index = start.source
+            if base in results or base not in self.makers or start.members or index != start.place:
                 continue
-            if len(self.makers[node.id]) == 1 or self.nodes[base].aval.shape != node.aval.shape or not self._is_last(node, base, start):
+            if len(self.makers[node.id]) == 1 or self.nodes[base].aval.shape != node.aval.shape:
+                continue
+            if not self._is_last(node, base, start):
                 continue
             home[node.id] = home.get(base, base)
             self.dropped.add(start)
@@ -381,7 +398,7 @@ def _cheap(graph: Graph) -> list[bool]:
         elif name in _MOVES:
             (operand,) = node.operands
             weight = weights[operand]
-            read = frozenset() if graph.nodes[operand].aval.size < node.aval.size else arrays[operand]
+            read = frozenset() if graph.nodes[operand].aval.size != node.aval.size else arrays[operand]
         elif node.op.elementwise:
             total = _WEIGHTS.get(name, 1) + sum([weights[o] for o in node.operands])
             every = frozenset().union(*[arrays[o] for o in node.operands])
@@ -394,8 +411,18 @@ def _cheap(graph: Graph) -> list[bool]:
     return cheap
 
 
+def equal_steps(value: np.ndarray, length: int) -> tuple[int, int] | None:
+    """The start and the step of indices into an axis that count in equal steps; None where they do not, or leave it."""
+    flat = value.reshape(-1).astype(np.int64)
+    if flat.size == 0 or flat.min() < -length or flat.max() >= length:
+        return None
+    flat = np.where(flat < 0, flat + length, flat)
+    step = int(flat[1] - flat[0]) if flat.size > 1 else 0
+    return (int(flat[0]), step) if bool((np.diff(flat) == step).all()) else None
+
+
 def _repeats(stage: Stage, index: Indices) -> int:
-    """How often a stage would compute one and the same element, given that it is computed in the outermost loop it can be."""
+    """How often a stage would compute one and the same element, if it does so in the outermost loop that it can."""
     used = axes_of(index)
     deepest = max(used, default=-1)
     return math.prod(stage.extents[a] for a in range(deepest) if a not in used)

@@ -1,0 +1,122 @@
+"""The arena: scratch arrays laid out in one block of memory by their lifetimes.
+
+Arrays are placed in order of birth, each in the smallest gap that holds it (best fit). Gaps that touch are one. An
+array may take over the place of one that dies at its birth, where the caller knows that to be safe.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from gradc.loops.program import ALIGNMENT
+
+
+class Lifetime(NamedTuple):
+    """An array of ``bytes`` that holds something from position ``first`` of a kernel through ``last``."""
+
+    bytes: int
+    first: int
+    last: int
+
+    @property
+    def slot(self) -> int:
+        """The bytes that it takes: a positive multiple of ALIGNMENT."""
+        return max(-(-self.bytes // ALIGNMENT), 1) * ALIGNMENT
+
+
+class Arena(NamedTuple):
+    """The place of each array in bytes, and the size of the whole."""
+
+    offsets: list[int]
+    bytes: int
+
+
+def lay_out(lifetimes: Sequence[Lifetime], may_take: Callable[[int, int], bool] = lambda dying, born: False) -> Arena:
+    """Place arrays so that no two that live at the same time overlap.
+
+    ``may_take(dying, born)`` says whether array ``born`` may stand where ``dying`` stands although both live at the
+    position where the one is born and the other dies. Their slots are equal when it is asked.
+    """
+    offsets = [0] * len(lifetimes)
+    gaps = _Gaps()
+    dying: dict[int, list[int]] = defaultdict(list)
+    order = sorted(range(len(lifetimes)), key=lambda k: (lifetimes[k].first, -lifetimes[k].slot, k))
+    ends = sorted({life.last for life in lifetimes}, reverse=True)
+    for born in order:
+        life = lifetimes[born]
+        while ends and ends[-1] < life.first:
+            for dead in dying.pop(ends.pop(), ()):
+                gaps.release(offsets[dead], lifetimes[dead].slot)
+        candidates = dying.get(life.first, [])
+        heir = next((k for k in candidates if lifetimes[k].slot == life.slot and may_take(k, born)), None)
+        if heir is None:
+            offsets[born] = gaps.take(life.slot)
+        else:
+            candidates.remove(heir)
+            offsets[born] = offsets[heir]
+        dying[life.last].append(born)
+    return Arena(offsets, gaps.end)
+
+
+def largest_live(lifetimes: Sequence[Lifetime]) -> int:
+    """The largest number of bytes that live at one position. No plan needs less, unless arrays take others' places."""
+    change: dict[int, int] = defaultdict(int)
+    for life in lifetimes:
+        change[life.first] += life.slot
+        change[life.last + 1] -= life.slot
+    live = largest = 0
+    for position in sorted(change):
+        live += change[position]
+        largest = max(largest, live)
+    return largest
+
+
+class _Gaps:
+    """The free parts of the arena, by place and by size."""
+
+    def __init__(self) -> None:
+        self.end = 0
+        self.places: list[int] = []
+        self.sizes: dict[int, int] = {}
+        self.by_size: list[tuple[int, int]] = []
+
+    def take(self, size: int) -> int:
+        """The start of ``size`` bytes: in the smallest gap that has them, else at the end with the gap that is there."""
+        position = bisect_left(self.by_size, (size, -1))
+        if position < len(self.by_size):
+            length, start = self.by_size[position]
+            self._remove(start)
+            if length > size:
+                self._insert(start + size, length - size)
+            return start
+        start = self.end
+        if self.places and self.places[-1] + self.sizes[self.places[-1]] == self.end:
+            start = self.places[-1]
+            self._remove(start)
+        self.end = start + size
+        return start
+
+    def release(self, start: int, size: int) -> None:
+        """Give bytes back, joined with the gaps on either side."""
+        position = bisect_left(self.places, start)
+        if position < len(self.places) and self.places[position] == start + size:
+            size += self._remove(start + size)
+        if position and self.places[position - 1] + self.sizes[self.places[position - 1]] == start:
+            before = self.places[position - 1]
+            size += self._remove(before)
+            start = before
+        self._insert(start, size)
+
+    def _insert(self, start: int, size: int) -> None:
+        insort(self.places, start)
+        insort(self.by_size, (size, start))
+        self.sizes[start] = size
+
+    def _remove(self, start: int) -> int:
+        size = self.sizes.pop(start)
+        del self.places[bisect_left(self.places, start)]
+        del self.by_size[bisect_left(self.by_size, (size, start))]
+        return size
