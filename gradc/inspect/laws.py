@@ -306,3 +306,29 @@ def tidied(expression: Expr) -> Expr:
 def in_final_order(expression: Expr) -> Expr:
     """The expression with its minus signs where a person would write them."""
     return in_order(transformed(expression, lambda part: in_order(part) if isinstance(part, Add) else None))
+
+
+def _first(expression: Expr) -> Steps:
+    """The steps of the first law that applies to a part of the expression, told on the whole."""
+    opaque = isinstance(expression, Apply) and expression.function not in LINEAR
+    parts = () if opaque else children(expression)
+    for k, part in enumerate(parts):
+        steps = _first(part)
+        if steps:
+            return [(rebuilt(expression, (*parts[:k], new, *parts[k + 1 :])), why) for new, why in steps]
+    for law in LAWS:
+        steps = law(expression)
+        if steps and _worth(expression, steps[-1][0]):
+            return [(_kept_shape(new, expression), why) for new, why in steps]
+    return []
+
+
+def _worth(before: Expr, after: Expr) -> bool:
+    return measure(after) < measure(before) or leaves(after) == leaves(before)
+
+
+def _kept_shape(new: Expr, old: Expr) -> Expr:
+    """Where what varied along an axis has fallen away, the value still has one element for each place."""
+    if new.shape == old.shape:
+        return new
+    return Apply("broadcast_to", (new,), old.shape, (("shape", old.shape),))

@@ -69,10 +69,9 @@ def _forward(derivation: Derivation, text: Text) -> Iterator[Row]:
 
 
 def _definition(line: Line, text: Text) -> str:
-    if isinstance(line.written, Apply) and isinstance(line.expression, Apply):
-        if line.written.function == line.expression.function:
-            return text(line.expression)
     written, read = text(line.written), text(line.expression)
+    if isinstance(line.written, Apply) and read.startswith(f"{line.written.function}("):
+        return read
     return read if written == read else f"{written} = {read}"
 
 
