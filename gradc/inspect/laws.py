@@ -23,6 +23,7 @@ from gradc.inspect.expression import (
     Number,
     add,
     base_and_exponent,
+    children,
     coefficient_of,
     divide,
     factors_of,
