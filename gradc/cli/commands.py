@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import rich_click as click
 from rich.table import Table
+from rich.text import Text
 
 from gradc import __version__
 from gradc.cli.arguments import example_of
@@ -30,7 +31,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def run(arguments: Sequence[str] | None) -> int:
     """Run the command line and give its exit code; what goes wrong is one line on stderr."""
     try:
-        return int(gradc.main(arguments, prog_name="gradc", standalone_mode=False) or 0)
+        status = gradc.main(arguments, prog_name="gradc", standalone_mode=False)
+        sys.stdout.flush()
+        return int(status or 0)
     except (click.ClickException, GradcError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else one_line(error)
         sys.stderr.write(f"gradc: {message}\n")
@@ -38,9 +41,9 @@ def run(arguments: Sequence[str] | None) -> int:
     except click.Abort:
         return 130
     except BrokenPipeError:
-        # The reader of our output has enough. Without this, Python complains once more when it flushes at exit.
+        # The reader of our output has enough, and so it has when Python flushes once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 1
 
 
 def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -195,9 +198,8 @@ def _table(rows: Sequence[Row], passed: Sequence[bool]) -> Table:
     for column in table.columns[2:6]:
         column.justify = "right"
     for row, good in zip(rows, passed, strict=True):
-        verdict = "[green]ok[/]" if good else "[red]wrong[/]"
+        what = "float" if row.aval.weak else str(row.aval)
         numbers = (f"{row.error:.1e}", f"{row.gradient:.10g}", f"{row.reference:.10g}")
-        table.add_row(
-            row.path.replace("[", r"\["), str(row.aval).replace("[", r"\["), str(row.checked), *numbers, verdict
-        )
+        verdict = Text("ok", style="green") if good else Text("wrong", style="red")
+        table.add_row(Text(row.path), Text(what), str(row.checked), *numbers, verdict)
     return table

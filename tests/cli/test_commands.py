@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -97,6 +99,28 @@ def test_every_form_is_plain_where_it_is_piped(gradc: Gradc, emit: str) -> None:
     assert "\x1b" not in outcome.out + outcome.err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal")
+def test_a_terminal_adds_colour_and_nothing_else(net: Path) -> None:
+    import pty
+
+    command = [sys.executable, "-m", "gradc", "show", "net.py:loss"]
+    plain = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm-256color"}
+    environment.pop("NO_COLOR", None)
+    process = subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, env=environment)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as terminal:
+        pieces = []
+        with contextlib.suppress(OSError):  # Linux says EIO where the other side has closed
+            while piece := terminal.read1():
+                pieces.append(piece)
+    assert process.wait() == 0
+    printed = b"".join(pieces).decode().replace("\r\n", "\n")
+    assert "\x1b[" in printed
+    assert re.sub(r"\x1b\[[0-9;]*m", "", printed) == plain
+
+
 @pytest.mark.parametrize("after", ["trace", "canonicalize", "stabilize", "derivation", "final"])
 def test_a_stage_can_be_chosen(gradc: Gradc, after: str) -> None:
     assert gradc("show", "net.py:loss", "--emit", "graph", "--after", after).out
@@ -165,6 +189,6 @@ def test_check_finds_a_difference(gradc: Gradc) -> None:
     # By convention ReLU'(0) = 0; differences across the kink give 1/2.
     outcome = gradc("check", "net.py:at_the_kink")
     assert outcome.code == 1
-    assert outcome.out.splitlines()[1].split() == ["x", "~f64[]", "1", "1.0e+00", "0", "0.5", "wrong"]
+    assert outcome.out.splitlines()[1].split() == ["x", "float", "1", "1.0e+00", "0", "0.5", "wrong"]
     assert "the gradient of at_the_kink is not that of finite differences in x" in outcome.err
     assert gradc("check", "net.py:at_the_kink", "--tolerance", "1").code == 0
