@@ -265,7 +265,7 @@ def test_bad_arguments_are_named(backend: str) -> None:
         compiled(w, x)
     with pytest.raises(ShapeError, match=r"f64\[5,2\].*test_function.py:\d+: h = np.maximum"):
         compiled(w, x[:, :2], y)
-    with pytest.raises(DtypeError, match=r"a NoneType is neither an array nor a number \(test_function.py:\d+: h = "):
+    with pytest.raises(DtypeError, match=r"None is neither an array nor a number.* \(test_function.py:\d+: h = "):
         compiled(w, None, y)
     assert compiled(w, x, y) == pytest.approx(loss(w, x, y))
 

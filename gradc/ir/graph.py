@@ -11,7 +11,7 @@ import numpy as np
 
 from gradc.errors import GradcError
 from gradc.ir.aval import Aval, SymbolicDim, aval_of
-from gradc.ir.node import CONSTANT, INPUT, Fired, Node, Origin, Tables, node_key
+from gradc.ir.node import CONSTANT, INPUT, Fired, Node, Origin, Params, Tables, node_key
 from gradc.ir.op import REGISTRY, Op
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class Builder:
         self.fired: list[Fired] = []
         self._constant: list[bool] = []
         self._known: dict[tuple[Any, ...], int] = {}
+        self._full: dict[tuple[Any, ...], Value] = {}
 
     def value(self, node: int) -> Value:
         """The handle of a node."""
@@ -123,8 +124,14 @@ class Builder:
 
     def full(self, value: float, like: Aval) -> Value:
         """A number, converted to the dtype of ``like`` and broadcast to its shape."""
-        scalar = self.constant(np.asarray(value, like.dtype))
-        return self.apply(REGISTRY["broadcast_to"], scalar, shape=like.shape) if like.shape else scalar
+        key = (repr(value), like.dtype, like.shape)
+        known = self._full.get(key)
+        if known is None:
+            known = self.constant(np.asarray(value, like.dtype))
+            if like.shape:
+                known = self.apply(REGISTRY["broadcast_to"], known, shape=like.shape)
+            self._full[key] = known
+        return known
 
     def apply(self, op: Op, *operands: Value, **params: Any) -> Value:
         """Apply ``op``; the node may exist already, or a rewrite may give another one."""
@@ -136,6 +143,8 @@ class Builder:
 
     def apply_ids(self, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value:
         """``apply`` for ids of this builder's nodes."""
+        if params and type(params) is not Params:
+            params = Params(params)
         key = node_key(op, ids, params)
         found = self._known.get(key)
         if found is not None:
@@ -148,7 +157,11 @@ class Builder:
                 return better
         nodes = self.nodes
         aval = op.infer(*[nodes[i].aval for i in ids], **params)
-        constant = all(self._constant[i] for i in ids)
+        constant = True
+        for i in ids:
+            if not self._constant[i]:
+                constant = False
+                break
         value = self._append(op, ids, params, aval, constant)
         self._known[key] = value.id
         return value

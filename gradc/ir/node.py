@@ -76,13 +76,29 @@ class Tables:
         return Tables({}, {}, {})
 
 
+class Params(dict[str, Any]):
+    """The static keywords of a node. Nodes are made again and again from the same ones, so the key is kept."""
+
+    __slots__ = ("_key",)
+    _key: tuple[Any, ...]
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What stands for the keywords in the key of a node."""
+        try:
+            return self._key
+        except AttributeError:
+            self._key = tuple([(k, _frozen(self[k])) for k in sorted(self)])
+            return self._key
+
+
 def node_key(op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> tuple[Any, ...]:
     """Typed and bitwise, so that True, 1, 1.0 and 0.0, -0.0 stay apart."""
     if op.commutative and len(ids) >= 2 and ids[0] > ids[1]:
         ids = (ids[1], ids[0], *ids[2:])
     if not params:
         return (op.name, ids)
-    return (op.name, ids, tuple([(k, _frozen(params[k])) for k in sorted(params)]))
+    return (op.name, ids, params.key if type(params) is Params else Params(params).key)
 
 
 def _frozen(value: Any) -> Any:

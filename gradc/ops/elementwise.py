@@ -47,6 +47,8 @@ def _elementwise(
             raise DtypeError(f"{name}: {first} has a dtype for which this op is not defined")
         if gives_bool:
             return Aval(first.shape, np.dtype(bool))
+        if not first.weak:
+            return first
         return Aval(first.shape, first.dtype, keeps_weak and all(a.weak for a in avals))
 
     return register(Op(name, infer, evaluate, numpy, partials=partials, elementwise=True, **fields))
