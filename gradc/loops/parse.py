@@ -230,7 +230,8 @@ class _Parser:
         if line.accept("check"):
             condition = self._expression(line)
             line.expect("else")
-            return Check(condition, line.integer())
+            code = line.integer()
+            return Check(condition, code, self._expression(line)) if line.accept("of") else Check(condition, code)
         line.expect("let")
         name = line.word()
         line.expect("=")

@@ -287,14 +287,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Where ``condition`` is false, the kernel's status becomes ``code`` (the largest, if several fail).
+    """Where ``condition`` is false, the kernel ends with a status that tells ``code`` and ``value``.
 
-    The kernel runs on: accesses that depend on the condition are clamped by the program. ``code`` counts from 1 in
-    ``LoopProgram.messages``.
+    The kernel runs on to its end: accesses that depend on the condition are clamped by the program. If several checks
+    fail, one of them is told. ``code`` counts from 1 in ``LoopProgram.messages``; ``{}`` in the message stands for
+    ``value``, an i64.
     """
 
     condition: Expression
     code: int
+    value: Expression = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,8 +398,10 @@ def expressions_of(statement: Statement) -> tuple[Expression, ...]:
             return (value,)
         case Store(index=index, value=value) | Accumulate(index=index, value=value):
             return (*index, value)
-        case If(condition=condition) | Check(condition=condition):
+        case If(condition=condition):
             return (condition,)
+        case Check(condition=condition, value=value):
+            return (condition, value)
         case Call(views=views, scalars=scalars):
             return (*(view.offset for view in views), *scalars)
         case _:

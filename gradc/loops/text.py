@@ -12,6 +12,7 @@ from gradc.errors import VerifyError
 from gradc.ir.aval import short_dtype
 from gradc.loops.expressions import BOOL, I64, Apply, Constant, Expression, Load, Size, Variable
 from gradc.loops.program import (
+    ZERO,
     Accumulate,
     Buffer,
     Call,
@@ -173,8 +174,9 @@ def _statement(statement: Statement, depth: int) -> list[str]:
             return [f"{pad}local {local.name}: {local.aval}{_remark(local)}"]
         case Call():
             return [f"{pad}{_call(statement)}"]
-        case Check(condition=condition, code=code):
-            return [f"{pad}check {_text(condition, 0)} else {code}"]
+        case Check(condition=condition, code=code, value=value):
+            told = "" if value is ZERO else f" of {_text(value, 0)}"
+            return [f"{pad}check {_text(condition, 0)} else {code}{told}"]
         case Comment(text=text):
             return [f"{pad}# {text}"]
 

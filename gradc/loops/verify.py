@@ -224,8 +224,10 @@ def _block(block: tuple[Statement, ...], scope: _Scope) -> None:
                 scope.own = tuple(own | {local.name} for own in scope.own)
             case Call():
                 _call(statement, scope)
-            case Check(condition=condition, code=code):
+            case Check(condition=condition, code=code, value=value):
                 _condition(condition, statement)
+                if value.dtype != I64:
+                    _broken(3, f"the value told is {short_dtype(value.dtype)}", statement)
                 if not 1 <= code <= len(scope.program.messages):
                     _broken(11, f"the code {code} has no message", statement)
             case Comment(text=text):

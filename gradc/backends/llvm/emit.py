@@ -1,6 +1,7 @@
 """A loop program as the text of an LLVM module.
 
-The kernel is ``i64 @NAME(ptr inputs..., ptr outputs..., ptr arena)``; it gives 0, or the code of the check that failed.
+The kernel is ``i64 @NAME(ptr inputs..., ptr outputs..., ptr arena)``; it gives 0, or which check
+failed (``status.py``).
 LLVM's passes take time that grows with the square of a function's size, so a long kernel is cut into parts of at most
 ``NESTS`` loop nests, internal functions that run one after the other; scalars and small buffers that live across
 parts stand in a frame.

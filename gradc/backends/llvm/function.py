@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from gradc.backends.llvm.parts import Frame
 from gradc.backends.llvm.primitives import emit_primitive
+from gradc.backends.llvm.status import CODE_BITS, TOLD, status_of
 from gradc.backends.llvm.types import constant_operand, memory_type, scalar_type
 from gradc.backends.llvm.writer import Module, Writer
 from gradc.errors import CompileError
@@ -116,9 +117,8 @@ class FunctionEmitter:
                 self._local(local)
             case Call():
                 self._call(statement)
-            case Check(condition=condition, code=code):
-                (holds,) = self._expressions(condition)
-                self._raise_status(self.writer.value(f"select i1 {holds}, i64 0, i64 {code}"))
+            case Check():
+                self._check(statement)
             case Comment(text=text):
                 self.writer.comment(text)
 
@@ -154,6 +154,19 @@ class FunctionEmitter:
                 self._scope(block)
                 writer.line(f"br label %{after}")
         writer.label(after)
+
+    def _check(self, check: Check) -> None:
+        writer = self.writer
+        holds, told = self._expressions(check.condition, check.value)
+        if _is_number(told):
+            status = str(status_of(check.code, int(told)))
+        else:
+            for bound, which in ((TOLD, "smin"), (-TOLD, "smax")):
+                writer.module.declare(f"declare i64 @llvm.{which}.i64(i64, i64)")
+                told = writer.value(f"call i64 @llvm.{which}.i64(i64 {told}, i64 {bound})")
+            shifted = writer.value(f"shl i64 {told}, {CODE_BITS}")
+            status = writer.value(f"or i64 {shifted}, {check.code}")
+        self._raise_status(writer.value(f"select i1 {holds}, i64 0, i64 {status}"))
 
     def _local(self, local: Buffer) -> None:
         if local.name in self._frame.locals:

@@ -13,6 +13,7 @@ import numpy as np
 from gradc.backends.llvm.emit import constant_symbol, has_loops, linked_constants
 from gradc.backends.llvm.function import fixed
 from gradc.backends.llvm.machine import host, optimise, parse, target_machine
+from gradc.backends.llvm.status import message_of
 from gradc.errors import ArgumentError, IndexBoundsError
 from gradc.ir.aval import aval_of
 from gradc.ir.target import Target
@@ -52,7 +53,7 @@ class Entry:
         start = -(-arena.ctypes.data // ALIGNMENT) * ALIGNMENT
         status = self._call(*[a.ctypes.data for a in inputs], *[a.ctypes.data for a in outputs], start)
         if status:
-            raise IndexBoundsError(self._program.messages[status - 1])
+            raise IndexBoundsError(message_of(status, self._program.messages))
         return outputs
 
 
