@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import mpmath
@@ -41,6 +41,7 @@ _REAL: dict[str, Callable[..., Any]] = {
     "lt": lambda x, y: x < y,
     "le": lambda x, y: x <= y,
     "eq": lambda x, y: x == y,
+    "logical_not": lambda mask: not mask,
     "select": lambda mask, x, y: x if mask else y,
 }
 
@@ -113,20 +114,21 @@ class Real:
     """The outputs of a graph as arrays of mpmath numbers, and their sums of absolute terms."""
 
     def __call__(self, graph: Graph, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        values = _values(graph, inputs)
+        with mpmath.workdps(DIGITS):
+            values = _values(graph, inputs)
         return [values[i] for i in graph.outputs]
 
     def terms(self, graph: Graph, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        values = _values(graph, inputs)
-        terms: list[np.ndarray] = []
-        for node, value in zip(graph.nodes, values, strict=True):
-            operands, below = [values[i] for i in node.operands], [terms[i] for i in node.operands]
-            terms.append(_terms(node.op.name, value, below, operands, node.params))
+        with mpmath.workdps(DIGITS):
+            values = _values(graph, inputs)
+            terms: list[np.ndarray] = []
+            for node, value in zip(graph.nodes, values, strict=True):
+                operands, below = [values[i] for i in node.operands], [terms[i] for i in node.operands]
+                terms.append(_terms(node.op.name, value, below, operands, node.params))
         return [terms[i] for i in graph.outputs]
 
 
-@pytest.fixture
-def real() -> Iterator[Real]:
-    """``real(graph, arrays)``: the outputs as arrays of mpmath numbers."""
-    with mpmath.workdps(DIGITS):
-        yield Real()
+@pytest.fixture(scope="session")
+def real() -> Real:
+    """``real(graph, arrays)``: the outputs as arrays of mpmath numbers; ``real.terms``: sums of absolute terms."""
+    return Real()

@@ -1,0 +1,117 @@
+"""Random graphs keep their meaning through every level, and simplifying is done in one walk."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gradc.backends.reference import evaluate
+from gradc.ir.aval import aval
+from gradc.ir.graph import Builder, Graph, Value
+from gradc.ir.op import REGISTRY
+from gradc.ir.parse import parse_graph
+from gradc.ir.text import print_graph
+from gradc.passes.pipeline import simplify
+
+UNARY = ["neg", "exp", "log", "log1p", "expm1", "sqrt", "tanh", "abs", "logistic", "softplus"]
+BINARY = ["add", "sub", "mul", "div", "maximum", "minimum"]
+NUMBERS = [0.0, 1.0, -1.0, 2.0, 0.5, 3.0, -0.25]
+SHAPES: list[tuple[int, ...]] = [(), (3,), (2, 3)]
+
+
+def random_graph(seed: int, length: int, unary: list[str] = UNARY) -> Graph:
+    """Elementwise ops, movements, reductions and selections over three inputs and a few numbers."""
+    chance = random.Random(seed)
+    builder = Builder()
+    values: list[Value] = [builder.input(n, aval(t)) for n, t in (("x", "f64[2,3]"), ("y", "f64[3]"), ("s", "f64[]"))]
+    for _ in range(length):
+        values.append(_step(builder, chance, values, unary))
+    return builder.freeze(values[-2:])
+
+
+def _spread(value: Value, shape: tuple[int, ...]) -> Value:
+    return value if value.aval.shape == shape else REGISTRY["broadcast_to"](value, shape=shape)
+
+
+def _step(builder: Builder, chance: random.Random, values: list[Value], unary: list[str]) -> Value:
+    value = chance.choice(values[-6:])
+    kind = chance.random()
+    if kind < 0.3:
+        return REGISTRY[chance.choice(unary)](value)
+    if kind < 0.4:
+        axes = tuple(a for a in range(value.aval.ndim) if chance.random() < 0.7)
+        name = chance.choice(["reduce_sum", "reduce_max"])
+        keepdims = chance.random() < 0.5 or value.aval.ndim - len(axes) not in (0, value.aval.ndim)
+        reduced = REGISTRY[name](value, axes=axes, keepdims=keepdims)
+        return reduced if reduced.aval.shape in SHAPES else _spread(reduced, value.aval.shape)  # type: ignore[arg-type]
+    if kind < 0.45 and value.aval.ndim == 2:
+        turned = REGISTRY["transpose"](value, axes=(1, 0))
+        return REGISTRY["transpose"](REGISTRY["exp"](turned), axes=(1, 0))
+    other = builder.full(chance.choice(NUMBERS), value.aval) if chance.random() < 0.4 else chance.choice(values[-6:])
+    shape: Any = max((value.aval.shape, other.aval.shape), key=len)
+    left, right = _spread(value, shape), _spread(other, shape)
+    if chance.random() < 0.5:
+        left, right = right, left
+    if kind > 0.9:
+        mask = REGISTRY["gt"](left, right)
+        if chance.random() < 0.5:
+            mask = REGISTRY["logical_not"](mask)
+        return REGISTRY["select"](mask, left, right)
+    return REGISTRY[chance.choice(BINARY)](left, right)
+
+
+ODD = [np.array([[0.5, -1.5, 0.0], [np.inf, 2.0, -np.inf]]), np.array([1.0, np.nan, -0.75]), np.array(0.25)]
+PLAIN = [np.array([[0.5, -1.5, 0.3], [1.7, 2.0, -0.6]]), np.array([1.1, 0.4, -0.75]), np.array(0.25)]
+
+
+@given(st.integers(0, 10**9), st.integers(1, 25))
+@settings(max_examples=300)
+def test_canonical_laws_keep_the_value(seed: int, length: int) -> None:
+    """NaN and infinities included; a last digit may differ where equal numbers are summed by one multiplication."""
+    graph = random_graph(seed, length)
+    now = simplify(graph, stabilize="off", check=True)
+    assert simplify(now, stabilize="off") is now
+    assert print_graph(parse_graph(print_graph(now))) == print_graph(now)
+    for points in (PLAIN, ODD):
+        for expected, found in zip(evaluate(graph, points), evaluate(now, points), strict=True):
+            assert found.shape == expected.shape
+            # The licence of the set: the sign of a zero is not kept, so what divides by it is compared by size.
+            expected, found = (np.abs(a) if np.isinf(a).any() else a for a in (expected, found))
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@given(seed=st.integers(0, 10**9), length=st.integers(1, 12))
+@settings(max_examples=200)
+def test_stable_laws_are_no_further_from_the_real_value(real: Any, seed: int, length: int) -> None:
+    graph = random_graph(seed, length)
+    now = simplify(graph, stabilize="safe", check=True)
+    assert simplify(now, stabilize="safe") is now
+    every = replace(graph, outputs=tuple(range(len(graph.nodes))))
+    if not all(np.isfinite(w).all() and (np.abs(w) < 1e100).all() for w in evaluate(every, PLAIN)):
+        return
+    for written, stable, exact in zip(evaluate(graph, PLAIN), evaluate(now, PLAIN), real(graph, PLAIN), strict=True):
+        for w, s, e in zip(*map(np.ravel, (written, stable, exact)), strict=True):
+            assert abs(float(s) - e) <= 1000 * abs(float(w) - e) + 1e-12 * (1 + abs(e))
+
+
+@pytest.mark.parametrize("level", ["off", "safe"])
+@given(seed=st.integers(0, 10**9), length=st.integers(1, 25))
+@settings(max_examples=100)
+def test_a_graph_never_becomes_dearer(level: str, seed: int, length: int) -> None:
+    graph = random_graph(seed, length)
+    now = simplify(graph, stabilize=level)
+    assert flops(now) <= flops(graph) or level == "safe"
+
+
+def flops(graph: Graph) -> int:
+    total = 0
+    for node in graph.nodes:
+        cost = node.op.cost(node.aval, *[graph.nodes[i].aval for i in node.operands], **node.params)
+        total += int(cost.flops)  # type: ignore[arg-type]
+    return total
