@@ -157,8 +157,8 @@ class _Speller:
             case Store(buffer=target, index=index, value=value) | Accumulate(buffer=target, index=index, value=value):
                 place = tuple(self._read(i) for i in index)
                 return replace(statement, buffer=self.locals.get(target, target), index=place, value=self._read(value))
-            case Check(condition=condition):
-                return replace(statement, condition=self._read(condition))
+            case Check(condition=condition, value=value):
+                return replace(statement, condition=self._read(condition), value=self._read(value))
             case _:
                 return statement
 
