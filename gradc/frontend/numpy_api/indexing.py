@@ -125,7 +125,7 @@ def _arranged(value: Value, plan: Plan, *, drop_leading: bool) -> Value:
 def _mask_of(index: Any, lift: Lift) -> Value | None:
     """The mask, where the whole index is one array of booleans."""
     item = index[0] if isinstance(index, tuple) and len(index) == 1 else index
-    if isinstance(item, (list, np.ndarray)):
+    if isinstance(item, np.ndarray) or (isinstance(item, list) and _is_static(item)):
         return lift(np.asarray(item), "index") if np.asarray(item).dtype == _BOOL and np.ndim(item) else None
     if isinstance(item, (int, np.integer, slice, tuple)) or item is None or item is Ellipsis:
         return None
@@ -279,9 +279,16 @@ def _parsed(item: Any, lift: Lift) -> Any:
         return int(item)
     if isinstance(item, SymbolicDim):
         raise TraceError(f"the symbolic size {item} cannot be an index; slice with it instead")
-    if isinstance(item, (list, np.ndarray)):
+    if isinstance(item, np.ndarray) or (isinstance(item, list) and _is_static(item)):
         return _concrete(_as_array(item))
     return _traced(item, lift)
+
+
+def _is_static(item: Any) -> bool:
+    """Whether a list, or a list of lists, is made of known numbers."""
+    if isinstance(item, list):
+        return all(map(_is_static, item))
+    return isinstance(item, (int, np.integer, np.bool, np.ndarray))
 
 
 def _as_array(item: Any) -> np.ndarray:

@@ -159,6 +159,8 @@ def diff(a: Value, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any 
     if operator.index(n) < 0:
         raise ShapeError(f"np.diff: the order n must not be negative, not {n}")
     place = one_axis("np.diff", axis, a.aval.ndim, str(a.aval))
+    if operator.index(n) == 0:
+        return a
     ends = [_end(end, a, place) for end in (prepend, append)]
     x = _joined("np.diff", [v for v in (ends[0], a, ends[1]) if v is not None], place)
     for _ in range(operator.index(n)):

@@ -32,7 +32,12 @@ def marker(x: Value) -> Marker:
 
 @cache
 def loop_dtypes(ufunc: np.ufunc, *markers: Marker) -> tuple[np.dtype, ...]:
-    """The dtypes of the loop that NumPy chooses: one an operand, then the result's. Raises DtypeError."""
+    """The dtypes of the loop that NumPy chooses: one an operand, then the result's. Raises DtypeError.
+
+    Among Python numbers alone these are the dtypes of the arrays that NumPy would make of them.
+    """
+    if all(isinstance(m, type) for m in markers):
+        markers = tuple(map(np.dtype, markers))
     try:
         return tuple(ufunc.resolve_dtypes((*markers, *(None,) * ufunc.nout)))
     except TypeError as error:

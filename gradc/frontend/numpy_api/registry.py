@@ -27,9 +27,10 @@ class Implementation:
 
     ``function`` is pure; its parameters have NumPy's names. Those in ``arrays`` are Values, those in ``sequences``
     are lists of Values (or one Value, whose first axis is the list), all others are static and passed as they came.
-    Of ``*operands`` every one is made a Value but strings. Ufuncs and a few others know Python numbers
-    (``keeps_weak``); for the rest NumPy makes arrays of them, and so does ``call``.
-    A parameter of NumPy that ``function`` does not have is refused by name when it is given.
+    Of ``*operands`` in ``arrays`` every one is made a Value, in ``sequences`` all but strings and lists.
+
+    Ufuncs and a few others know Python numbers (``keeps_weak``); for the rest NumPy makes arrays of them, and so does
+    ``call``. A parameter of NumPy that ``function`` does not have is refused by name when it is given.
     """
 
     name: str
@@ -75,8 +76,9 @@ class Implementation:
         named: dict[str, Any] = {}
         for name, value in given.items():
             if self.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
+                static = (str, list, tuple) if name in self.sequences else ()
                 listed = [
-                    item if isinstance(item, str) else self._operand(item, f"{name}[{k}]", lift)
+                    item if isinstance(item, static) else self._operand(item, f"{name}[{k}]", lift)
                     for k, item in enumerate(value)
                 ]
             else:

@@ -102,19 +102,19 @@ def _at_least(name: str, ndim: int, values: Sequence[Value]) -> Any:
     return results[0] if len(results) == 1 else tuple(results)
 
 
-@implements(np.atleast_1d, sequences=("arys",))
+@implements(np.atleast_1d, arrays=("arys",))
 def atleast_1d(*arys: Value) -> Any:
     """Each array with at least one axis."""
     return _at_least("np.atleast_1d", 1, arys)
 
 
-@implements(np.atleast_2d, sequences=("arys",))
+@implements(np.atleast_2d, arrays=("arys",))
 def atleast_2d(*arys: Value) -> Any:
     """Each array with at least two axes."""
     return _at_least("np.atleast_2d", 2, arys)
 
 
-@implements(np.atleast_3d, sequences=("arys",))
+@implements(np.atleast_3d, arrays=("arys",))
 def atleast_3d(*arys: Value) -> Any:
     """Each array with at least three axes."""
     return _at_least("np.atleast_3d", 3, arys)
@@ -185,7 +185,7 @@ def broadcast_to(array: Value, shape: Any) -> Value:
     return broadcast(array, wanted)
 
 
-@implements(np.broadcast_arrays, sequences=("args",))
+@implements(np.broadcast_arrays, arrays=("args",))
 def broadcast_arrays(*args: Value) -> tuple[Value, ...]:
     """The arrays, all of the shape to which they broadcast together."""
     return tuple(broadcasted("np.broadcast_arrays", *args))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import DtypeError
+from gradc.errors import DtypeError, TraceError
 from gradc.frontend.numpy_api.promote import (
     astype,
     broadcasted,
@@ -186,17 +186,17 @@ def tan(x: Value) -> Value:
     return ops.sin(operand) / ops.cos(operand)
 
 
-def _scaling(factor: float, *ufuncs: np.ufunc) -> None:
-    for ufunc in ufuncs:
+def _scaling(ufunc: np.ufunc, factor: float) -> None:
+    def function(x: Value) -> Value:
+        return _as_float(ufunc, x) * factor
 
-        def function(x: Value, ufunc: np.ufunc = ufunc) -> Value:
-            return _as_float(ufunc, x) * factor
-
-        implements(ufunc, arrays=("x",))(function)
+    implements(ufunc, arrays=("x",))(function)
 
 
-_scaling(math.pi / 180.0, np.deg2rad, np.radians)
-_scaling(180.0 / math.pi, np.rad2deg, np.degrees)
+_scaling(np.deg2rad, math.pi / 180.0)
+_scaling(np.radians, math.pi / 180.0)
+_scaling(np.rad2deg, 180.0 / math.pi)
+_scaling(np.degrees, 180.0 / math.pi)
 
 
 def _ignoring_nan(ufunc: np.ufunc, op: Op) -> None:
@@ -322,8 +322,13 @@ _predicate(np.isinf, _isinf, False)
 
 
 @implements(np.where, arrays=("condition", "x", "y"), keeps_weak=True)
-def where(condition: Value, x: Value, y: Value) -> Value:
-    """``x`` where the condition holds, ``y`` elsewhere. The form with one argument has a shape that depends on data."""
+def where(condition: Value, x: Value | None = None, y: Value | None = None) -> Value:
+    """``x`` where the condition holds, ``y`` elsewhere. Raises TraceError for the form with one argument."""
+    if x is None or y is None:
+        raise TraceError(
+            f"np.where: with the condition {condition.aval} alone the shape of the result depends on data; "
+            "write np.where(condition, x, y)"
+        )
     dtype = common_dtype(x, y)
     mask, a, b = broadcasted("np.where", truth(condition), converted(x, dtype), converted(y, dtype))
     return ops.select(mask, a, b)

@@ -52,6 +52,15 @@ def test_comparisons(name, bench, sample, same):
     same(bench.run(OPERATORS[name](bench.input(x), bench.input(y)))[0], getattr(operator, name)(x, y))
 
 
+@pytest.mark.parametrize("name", ["eq", "ne", "lt", "le", "gt", "ge"])
+@pytest.mark.parametrize(("x", "y"), [(3, 2), (2, 2), (2, 2.5)])
+def test_comparisons_of_python_numbers(name, x, y, bench):
+    for other in (bench.input(y), bench.lift(y, "")):
+        result = OPERATORS[name](bench.input(x), other)
+        assert str(result.aval) == "bool[]"
+        assert bench.run(result)[0] == getattr(operator, name)(x, y)
+
+
 def test_masks(bench, sample, same):
     x, y = sample(6, dtype=bool), sample(6, dtype=bool)
     a, b = bench.input(x), bench.input(y)

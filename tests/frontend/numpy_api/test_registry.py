@@ -7,7 +7,6 @@ import pytest
 
 from gradc.errors import TraceError
 from gradc.frontend.numpy_api import lookup, supported
-from gradc.frontend.numpy_api.registry import implements
 
 FUNCTIONS = [getattr(np, name.removeprefix("np.")) for name in supported() if name.startswith("np.")]
 
@@ -54,11 +53,3 @@ def test_defaults_given_explicitly_are_no_refusal(traced, sample):
     x = sample(3)
     assert traced(np.mean, x, where=inspect.signature(np.mean).parameters["where"].default) == x.mean()
     assert traced(np.concatenate, [x, x], casting="same_kind").shape == (6,)
-
-
-def test_a_function_by_place(bench):
-    @implements("gradc.errors:nowhere", arrays=("x",))
-    def nowhere(x):
-        return x
-
-    assert lookup(nowhere) is None

@@ -27,8 +27,9 @@ def test_reshape(shape, agrees, sample):
 @pytest.mark.parametrize(
     ("function", "args"),
     [
-        (np.transpose, ((1, 2, 0),)), (np.transpose, ((-1, 0, 1),)), (np.transpose, ((1, 1, 0),)), (np.moveaxis, (0, -1)),
-        (np.moveaxis, ([0, 1], [-1, 0])), (np.moveaxis, (3, 0)), (np.moveaxis, ([0, 1], [0])), (np.swapaxes, (0, -1)),
+        (np.transpose, ((1, 2, 0),)), (np.transpose, ((-1, 0, 1),)), (np.transpose, ((1, 1, 0),)),
+        (np.moveaxis, (0, -1)),         (np.moveaxis, ([0, 1], [-1, 0])), (np.moveaxis, (3, 0)),
+        (np.moveaxis, ([0, 1], [0])), (np.swapaxes, (0, -1)),
         (np.swapaxes, (0, 3)), (np.expand_dims, (0,)), (np.expand_dims, ((0, -1),)), (np.expand_dims, (5,)),
         (np.expand_dims, ((0, 0),)), (np.squeeze, (0,)), (np.flip, (0,)), (np.flip, ((0, 2),)), (np.flip, (4,)),
         (np.broadcast_to, ((5, 2, 3, 4),)), (np.broadcast_to, ((3, 4),)), (np.broadcast_to, ((2, 3, 5),)),
