@@ -145,7 +145,9 @@ ROWS = [
     Row("logsumexp", (X,), logsumexp, {"axes": (1,), "keepdims": False}),
     Row("softmax", (X,), softmax, {"axes": (1,)}),
     Row("contract", (X, numbers(3, 2)), lambda a, b: a @ b, {"lhs": "ij", "rhs": "jk", "out": "ik"}),
-    Row("contract", (X, numbers(4, 3)), lambda a, b: b @ a.T, {"lhs": "ij", "rhs": "kj", "out": "ki"}, note="transposed"),
+    Row(
+        "contract", (X, numbers(4, 3)), lambda a, b: b @ a.T, {"lhs": "ij", "rhs": "kj", "out": "ki"}, note="transposed"
+    ),
     Row("contract", (X[0], Y[0]), lambda a, b: np.sum(a * b), {"lhs": "i", "rhs": "i", "out": ""}, note="dot"),
     Row("contract", (X[0], Y[1]), lambda a, b: b[:, None] * a, {"lhs": "i", "rhs": "j", "out": "ji"}, note="outer"),
     Row("contract", (X, numbers(3)), lambda a, b: a @ b, {"lhs": "ij", "rhs": "j", "out": "i"}, note="vector"),
@@ -368,7 +370,9 @@ def test_second_order(row: Row, backend: str) -> None:
             assert abs(mp.mpf(float(element)) - exact) <= BOUND * terms, f"{element} for {mp.nstr(exact, 20)}"
 
 
-SPECIAL = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e300, -1e300, 1e-300, -1e-300, 1.0, -1.0, 710.0, -745.0, 5e-324])
+SPECIAL = np.array(
+    [0.0, -0.0, np.inf, -np.inf, np.nan, 1e300, -1e300, 1e-300, -1e-300, 1.0, -1.0, 710.0, -745.0, 5e-324]
+)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -384,5 +388,9 @@ def test_special_values(row: Row, backend: str) -> None:
     graph = builder.freeze([builder.apply(REGISTRY[row.op], *operands, **row.params)])
     (actual,) = run(graph, backend, inputs)
     np.testing.assert_allclose(actual, expected, rtol=1e-14, atol=0)
-    numbers_only = ~np.isnan(expected) if expected.dtype == F64 else np.zeros(expected.shape, bool)
+    if expected.dtype != F64:
+        return
+    numbers_only = ~np.isnan(expected)
+    if row.op in ("maximum", "minimum"):
+        numbers_only &= expected != 0  # NumPy does not say which of 0 and -0 is the larger
     assert np.array_equal(np.signbit(actual[numbers_only]), np.signbit(expected[numbers_only]))

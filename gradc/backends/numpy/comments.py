@@ -14,7 +14,7 @@ MOST_VISITED = 40
 
 
 class Comments:
-    """What stands behind each line. Text from outside is cut to one printable line."""
+    """What stands behind each line. It holds text from outside: ``printable`` comes before it is written."""
 
     def __init__(self, graph: Graph, backward: Collection[int], loss: str) -> None:
         self._graph = graph
@@ -36,7 +36,7 @@ class Comments:
         """The comment of the line that computes ``node``: ``net.py:11 [bce-of-sigmoid]``."""
         told = self._chain_rule(node) if node.id in self._backward else self._source(node)
         laws = [f"[{law}]" for law in self._laws.get(node.id, ())[:MOST_LAWS]]
-        return printable(" ".join([told, *laws] if told else laws))
+        return " ".join([told, *laws] if told else laws)
 
     def _source(self, node: Node) -> str:
         if node.id in self._remarks:

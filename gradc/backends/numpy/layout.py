@@ -6,22 +6,27 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from gradc.backends.numpy.body import Line
+from gradc.backends.numpy.comments import printable
 
 COLUMNS = 100
 FURTHEST_COMMENT = 60
 
 
 def aligned(rows: Sequence[Line]) -> list[str]:
-    """The rows as text, comments in one column where the code leaves it free."""
+    """The rows as text, comments in one column where the code leaves it free.
+
+    Here every comment is made printable, so that no name or line of the user's ends it and becomes code.
+    """
     column = max((len(row.code) for row in rows if row.comment and len(row.code) <= FURTHEST_COMMENT), default=0)
     lines: list[str] = []
     for row in rows:
+        comment = printable(row.comment)
         if not row.code:
-            lines.append(f"# {row.comment}" if row.comment else "")
+            lines.append(f"# {comment}" if comment else "")
             continue
         code = wrapped(row.code)
-        if row.comment:
-            code[-1] = f"{code[-1].ljust(column)}  # {row.comment}"
+        if comment:
+            code[-1] = f"{code[-1].ljust(column)}  # {comment}"
         lines += code
     return lines
 

@@ -18,11 +18,12 @@ def own_outputs(body: Body, graph: Graph) -> list[str]:
     texts = []
     for output in graph.outputs:
         node = graph.nodes[output]
-        texts.append(_own(graph, node, body.value(output), taken).text)
+        texts.append(_own(body, graph, node, taken).text)
     return texts
 
 
-def _own(graph: Graph, node: Node, expression: Expression, taken: set[int]) -> Expression:
+def _own(body: Body, graph: Graph, node: Node, taken: set[int]) -> Expression:
+    expression = body.value(node.id)
     if not node.aval.shape:
         number = typed(expression, node.aval.dtype)
         may_be_array = node.op.name in GIVES_ARRAY
@@ -30,22 +31,27 @@ def _own(graph: Graph, node: Node, expression: Expression, taken: set[int]) -> E
     root = _root(graph, node)
     private = graph.nodes[root].op not in (INPUT, CONSTANT) and root not in taken
     taken.add(root)
-    if private and expression.shape == node.aval.shape and not _repeats(graph, node):
+    if private and expression.shape == node.aval.shape and not _repeats(body, graph, node):
         return expression
     return owned(expression, node.aval)
 
 
 def _root(graph: Graph, node: Node) -> int:
     """The node whose memory the value may share."""
-    while node.op.name in VIEWS or (node.op.name == "gather" and not graph.nodes[node.operands[1]].aval.shape):
+    while _is_view(graph, node):
         node = graph.nodes[node.operands[0]]
     return node.id
 
 
-def _repeats(graph: Graph, node: Node) -> bool:
-    """Whether the value is a view of a broadcast, whose elements share memory."""
-    while node.op.name in VIEWS:
+def _is_view(graph: Graph, node: Node) -> bool:
+    """Whether NumPy gives the value as a view: also of one row that an integer picks."""
+    return node.op.name in VIEWS or (node.op.name == "gather" and not graph.nodes[node.operands[1]].aval.shape)
+
+
+def _repeats(body: Body, graph: Graph, node: Node) -> bool:
+    """Whether the value is a view of a broadcast, whose elements share memory and must not be written."""
+    while _is_view(graph, node):
         if node.op.name == "broadcast_to":
             return True
         node = graph.nodes[node.operands[0]]
-    return False
+    return body.value(node.id).shape != node.aval.shape
