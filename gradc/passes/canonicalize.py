@@ -23,7 +23,7 @@ import numpy as np
 from gradc.ir.graph import Builder, Value
 from gradc.ir.op import REGISTRY, Op
 from gradc.passes.pattern import ANY, Apply, Match, Number, holds, operation, variables
-from gradc.passes.rewrite import Law, equality, procedure
+from gradc.passes.rewrite import Law, equality, only_for, procedure
 
 a, b, c, m, x, y = variables("a b c m x y")
 absolute, maximum, minimum, power, select = map(operation, ("abs", "maximum", "minimum", "pow", "select"))
@@ -59,7 +59,7 @@ SIGNS: Final = (
     *equality("negatives-divide", (-a) / (-b), a / b),
     *equality("negative-numerator", (-a) / b, -(a / b)),
     *equality("negative-denominator", a / (-b), -(a / b)),
-    *equality("absolute-of-negative", absolute(-x), absolute(x)),
+    *only_for("fi", equality("absolute-of-negative", absolute(-x), absolute(x))),
     *equality("absolute-twice", absolute(absolute(x)), absolute(x)),
 )
 
@@ -93,7 +93,9 @@ def _negative_constant(builder: Builder, op: Op, ids: tuple[int, ...], params: d
     factor = _factor(builder, "mul", node.operands)
     if factor is None or factor[0].dtype.kind not in "fi":
         return None
-    return builder.full(-factor[0], node.aval) * Value(builder, factor[1])
+    with np.errstate(over="ignore"):
+        negative = -factor[0]
+    return builder.full(negative, node.aval) * Value(builder, factor[1])
 
 
 @procedure("negative-constant", "a + (-c) * x -> a - c * x", "add sub", ANY, ANY)

@@ -138,7 +138,8 @@ def complements(builder: Builder, p: Value, q: Value) -> bool:
         if node.op is logical_not and node.operands[0] == this.id:
             return True
     if p.node.op is convert and q.node.op is convert:
-        return complements(builder, Value(builder, p.node.operands[0]), Value(builder, q.node.operands[0]))
+        p, q = Value(builder, p.node.operands[0]), Value(builder, q.node.operands[0])
+        return p.aval.dtype.kind != "u" and complements(builder, p, q)  # 1 - y wraps around in unsigned integers
     return _constants_complete(p, q)
 
 

@@ -8,7 +8,7 @@ of its laws lowers the measure that is written at the head of its table.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gradc.errors import GradcError
@@ -48,6 +48,7 @@ class Law:
     kinds      for each of the first operands the kinds it may have (see ``pattern.kind``), or None for all
     attempt    tries it
     logged     whether a firing is worth telling the user
+    dtypes     the kinds of dtype its first operand may have
     """
 
     name: str
@@ -56,10 +57,11 @@ class Law:
     kinds: tuple[frozenset[str] | None, ...]
     attempt: Attempt
     logged: bool = False
+    dtypes: str = "fciub"
 
-    def may_apply(self, op: str, kinds: tuple[str, ...]) -> bool:
-        """Whether op and operand kinds allow the law."""
-        if self.root not in (ANY, op):
+    def may_apply(self, op: str, dtype: str, kinds: tuple[str, ...]) -> bool:
+        """Whether op, dtype and operand kinds allow the law."""
+        if self.root not in (ANY, op) or dtype not in self.dtypes:
             return False
         return all(allowed is None or k in allowed for allowed, k in zip(self.kinds, kinds, strict=False))
 
@@ -84,6 +86,11 @@ def equality(
         kinds = tuple(None if k == ANY else frozenset([k]) for k in map(kind_of_pattern, variant.operands))
         laws.append(Law(name, statement, variant.op, kinds, _attempt(variant, right, when), logged))
     return tuple(laws)
+
+
+def only_for(dtypes: str, *tables: Iterable[Law]) -> tuple[Law, ...]:
+    """The laws of the tables, for operands of these kinds of dtype alone."""
+    return tuple(replace(law, dtypes=dtypes) for table in tables for law in table)
 
 
 def _attempt(left: Apply, right: Pattern, when: Condition | None) -> Attempt:
@@ -122,10 +129,11 @@ class Rules:
 
     def __call__(self, builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
         """What stands for the node, or None where it is in normal form."""
-        key = (op.name, *[kind(builder, i) for i in ids[:_KINDS_SEEN]])
+        dtype = builder.nodes[ids[0]].aval.dtype.kind if ids else ""
+        key = (op.name, dtype, *[kind(builder, i) for i in ids[:_KINDS_SEEN]])
         candidates = self._candidates.get(key)
         if candidates is None:
-            candidates = tuple(law for law in self.laws if law.may_apply(op.name, key[1:]))
+            candidates = tuple(law for law in self.laws if law.may_apply(op.name, dtype, key[2:]))
             self._candidates[key] = candidates
         earlier = len(builder.fired)
         for law in candidates:

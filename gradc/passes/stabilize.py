@@ -20,7 +20,7 @@ from gradc.ir.graph import Builder, Value
 from gradc.ir.op import Op
 from gradc.passes.entropy import CROSS_ENTROPY, SOFTMAX
 from gradc.passes.pattern import Match, holds, operation, variables
-from gradc.passes.rewrite import Law, equality, leaves_reach, procedure
+from gradc.passes.rewrite import Law, equality, leaves_reach, only_for, procedure
 
 a, b, x, z = variables("a b x z")
 absolute, exp, expm1, log, log1p, maximum, sqrt, tanh = map(
@@ -69,7 +69,8 @@ ROOTS: Final = (
     *equality("cancelled-product", (a * b) / b, a, when=_denominator_reaches, logged=True),
 )
 
-SAFE: Final[tuple[Law, ...]] = (*LOGISTIC, *LOGARITHMS, *CROSS_ENTROPY, *SOFTMAX, *ROOTS)
+SAFE: Final[tuple[Law, ...]] = only_for("f", LOGISTIC, LOGARITHMS, CROSS_ENTROPY, SOFTMAX, ROOTS)
+"""Real numbers only: the ops of the logistic family have no complex form, and a complex log has branches."""
 
 
 # Level aggressive: laws that lose a NaN or an infinity of what they drop.
