@@ -190,9 +190,8 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
 
     def __getitem__(self, index: Any) -> Any:
         plain = _static_index(index)
-        return perform(
-            lambda session: indexing.getitem(session.lift(self), plain, session.lift), bases=(self,), index=True
-        )
+        view = index is Ellipsis or (type(index) is tuple and any(item is Ellipsis for item in index))
+        return perform(lambda s: indexing.getitem(s.lift(self), plain, s.lift), bases=(self,), index=True, array=view)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(value, Tracer) and value.storage is self.storage and value.path:
@@ -333,7 +332,7 @@ def perform(
 
 def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool, index: bool) -> Tracer:
     bases = tuple([base for base in bases if not base.scalar])
-    if not bases or (index and not value.aval.shape):
+    if not bases or (index and not array and not value.aval.shape):
         return Tracer(session, Storage(value), scalar=not value.aval.shape and not array)
     foreign = [base for base in bases if base.session is not session]
     if foreign:

@@ -147,26 +147,29 @@ def _present() -> Session:
 
 def _paths(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
     """The path of every leaf, from the names of the parameters: ``w['hidden'][0]``."""
-    names = _parameter_names(function, len(args))
-    found: list[str] = []
-    for name, argument in (*zip(names, args, strict=True), *kwargs.items()):
-        found += flatten(argument)[1].paths(name)
-    return found
-
-
-def _parameter_names(function: Callable[..., Any], count: int) -> list[str]:
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (ValueError, TypeError):
         parameters = []
-    names: list[str] = []
+    places: list[str] = []
+    named = set()
+    rest = ""
     for parameter in parameters:
         if parameter.kind is parameter.VAR_POSITIONAL:
-            names += [f"{parameter.name}[{k}]" for k in range(count - len(names))]
-        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            names.append(parameter.name)
-    names += [f"x{k}" for k in range(len(names), count)]
-    return names[:count]
+            places += [f"{parameter.name}[{k}]" for k in range(len(args) - len(places))]
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            rest = parameter.name
+        else:
+            named.add(parameter.name)
+            if parameter.kind is not parameter.KEYWORD_ONLY:
+                places.append(parameter.name)
+    places += [f"x{k}" for k in range(len(places), len(args))]
+    found: list[str] = []
+    for place, argument in zip(places, args, strict=False):
+        found += flatten(argument)[1].paths(place)
+    for name, argument in kwargs.items():
+        found += flatten(argument)[1].paths(f"{rest}[{name!r}]" if rest and name not in named else name)
+    return found
 
 
 def _input(session: Session, leaf: Any, path: str) -> Tracer:
