@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradc import errors
-    from gradc.function import Function, Kernel, grad, jit, value_and_grad, vjp
+    from gradc.function import Function, grad, jit, value_and_grad, vjp
     from gradc.ir.aval import Aval, aval
+    from gradc.kernel import Kernel
 
 __version__ = "0.1.0"
 
@@ -20,8 +21,8 @@ if not os.path.isdir(os.path.join(_HERE, "templates")):
     # A checkout: templates/ stands beside this package, and gradc.templates is found there, installed or not.
     __path__.append(os.path.dirname(_HERE))
 
-_HOME = {"Aval": "gradc.ir.aval", "aval": "gradc.ir.aval"} | dict.fromkeys(
-    ("Function", "Kernel", "grad", "jit", "value_and_grad", "vjp"), "gradc.function"
+_HOME = {"Aval": "gradc.ir.aval", "aval": "gradc.ir.aval", "Kernel": "gradc.kernel"} | dict.fromkeys(
+    ("Function", "grad", "jit", "value_and_grad", "vjp"), "gradc.function"
 )
 
 

@@ -7,10 +7,12 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 
+from gradc import config
 from gradc.errors import ArgumentError, CompileError
 from gradc.ir.aval import Dim
 from gradc.ir.graph import CONSTANT, INPUT, Graph
@@ -55,7 +57,7 @@ class Cost:
 
     flops: Dim
     bytes: Dim
-    arena: int | None
+    arena: Dim | None
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class Compiled:
         traffic: Dim = 0
         for aval in (*self.final.input_avals, *self.final.output_avals):
             traffic = traffic + aval.size * aval.dtype.itemsize
-        return Cost(flops, traffic, None if self.final.symbols else self.program.arena_size)
+        return Cost(flops, traffic, None if self.final.symbols else self.program.arena_bytes)
 
 
 def compile_trace(trace: Graph, signature_of: Callable[[Graph], Signature], request: Request) -> Compiled:
@@ -146,10 +148,29 @@ def derive(trace: Graph, request: Request) -> Graph:
     ``y_hat`` in the loss, is found there under the user's name when the adjoint wants it.
     """
     level = request.stabilize
+    dump = _Dump(request.name) if config.dump.value else None
     derivative = differentiate(
         trace, request.derivative, request.wrt, primals=request.primals, rewrite=builder_rewrite(level)
     )
-    return simplify(derivative, stabilize=level)
+    if dump is not None:
+        dump("trace", trace)
+        dump(request.derivative, derivative)
+    return simplify(derivative, stabilize=level, check=config.verify.value, after=dump)
+
+
+class _Dump:
+    """Writes every stage of a compilation as text into the directory of GRADC_DUMP."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.count = 0
+
+    def __call__(self, stage: str, graph: Graph) -> None:
+        folder = Path(config.dump.value)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{self.name}.{self.count:02d}.{stage}.gir"
+        file.write_text(f"{graph}\n", encoding="utf-8")
+        self.count += 1
 
 
 def _reference_entry(compiled: Compiled) -> Entry:

@@ -1,4 +1,4 @@
-"""The public objects: Function, which compiles when it is called, and Kernel, compiled for one signature."""
+"""Function, which compiles when it is called, and what makes one: jit, grad, value_and_grad, vjp."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import os
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final, cast
 
-import numpy as np
-
-from gradc.compiler import Backend, Compiled, Cost, Request, Stabilize, compile_trace, derive
+from gradc import config
+from gradc.compiler import Backend, Request, Stabilize, compile_trace, derive
 from gradc.errors import ArgumentError, DerivativeError
 from gradc.frontend.layout import (
     Call,
-    as_input,
     bind,
     call_key,
     describe_call,
@@ -34,11 +33,9 @@ from gradc.frontend.tracing import Trace, current_trace, inline, is_static, trac
 from gradc.frontend.tree import TreeDef
 from gradc.ir.graph import Graph
 from gradc.ir.signature import Leaf, Signature, Static
+from gradc.kernel import Kernel
 from gradc.transforms.derivative import Derivative
 from gradc.transforms.specialize import specialize
-
-if TYPE_CHECKING:
-    from gradc.inspect.derivation import Derivation
 
 Wrt = str | int | Sequence[str | int] | None
 
@@ -50,134 +47,6 @@ _SUMMARIES: Final[dict[Derivative, str]] = {
     "value_and_grad": "value and gradient",
     "vjp": "vector-Jacobian product",
 }
-
-
-class Kernel:
-    """A function compiled for one signature; callable, with everything to inspect it.
-
-    Arguments have the dtypes and shapes it was compiled for; ``ArgumentError`` names the one that has not.
-    """
-
-    def __init__(self, compiled: Compiled, call: Call, slots: Sequence[Leaf | Static], outputs: TreeDef, source: Trace):
-        self._compiled = compiled
-        self._call = call
-        self._slots = tuple(slots)
-        self._outputs = outputs
-        self._source = source
-        self.__name__ = compiled.request.name
-        self.__signature__ = call.signature
-
-    @property
-    def name(self) -> str:
-        """The name of the generated function."""
-        return self._compiled.request.name
-
-    @property
-    def signature(self) -> Signature:
-        """How the kernel is called, as plain data."""
-        return self._compiled.signature
-
-    @property
-    def graph(self) -> Graph:
-        """The graph that runs: differentiated and simplified."""
-        return self._compiled.final
-
-    @property
-    def trace(self) -> Graph:
-        """The graph of the function as written."""
-        return self._compiled.trace
-
-    @property
-    def derivation(self) -> Graph:
-        """The graph of the derivative exactly as written, nothing simplified."""
-        return self._compiled.derivation
-
-    @property
-    def cost(self) -> Cost:
-        """Flops, bytes of arguments and results, bytes of scratch memory."""
-        return self._compiled.cost
-
-    @property
-    def numpy_source(self) -> str:
-        """The standalone NumPy module, as ``save`` writes it."""
-        return self._compiled.numpy_source
-
-    @property
-    def loops(self) -> str:
-        """The loop program as text. Raises CompileError for symbolic sizes."""
-        return str(self._compiled.program)
-
-    @property
-    def llvm_ir(self) -> str:
-        """The LLVM IR as emitted. Raises CompileError for symbolic sizes."""
-        return self._compiled.llvm_ir
-
-    @property
-    def assembly(self) -> str:
-        """The assembly of this machine. Raises CompileError for symbolic sizes."""
-        return self._compiled.assembly
-
-    def explain(self, *, at: Sequence[Any] | Mapping[str, Any] | None = None) -> Derivation:
-        """The derivation of the function as written; ``print`` it, or take ``.text()``, ``.latex()``, ``.json()``.
-
-        ``at`` are values of the arguments, in order or by name, to fill in numbers.
-        """
-        from gradc.inspect.explain import explain
-
-        written = self._source.graph
-        values: dict[str, Any] | None = None
-        if at is not None:
-            args, kwargs = ((), dict(at)) if isinstance(at, Mapping) else (tuple(at), {})
-            call = bind(self._call.signature, self.name, args, kwargs)
-            values = dict(zip(self.graph.input_names, self._inputs(call), strict=True))
-            values |= {written.input_names[position]: number for position, number in self._source.guards.items()}
-        wrt = [self.trace.input_names[i] for i in self._compiled.request.wrt]
-        return explain(
-            written,
-            function=self.signature.function,
-            wrt=wrt or None,
-            calls=self._source.calls,
-            inner_names=self._source.inner_names,
-            at=values,
-            final=self.graph,
-        )
-
-    def save(self, path: str | os.PathLike[str], *, format: str = "py") -> None:
-        """Write the kernel to ``path``: ``format="py"`` is a standalone module that needs NumPy alone.
-
-        The file appears whole or not at all, and is the same byte for byte every time.
-        """
-        if format != "py":
-            raise ArgumentError(f'format={format!r} is not one of "py"')
-        from gradc.artifacts.standalone import save_module
-
-        save_module(self.numpy_source, path)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        call = bind(self._call.signature, self.name, args, kwargs)
-        if call.trees != self._call.trees:
-            raise ArgumentError(f"{self.name}: the arguments are nested otherwise than those it was compiled for")
-        return self._run(self._inputs(call))
-
-    def _inputs(self, call: Call) -> list[np.ndarray]:
-        """The arrays for the entry, every argument checked."""
-        sizes: dict[str, int] = {}
-        avals = self._compiled.final.input_avals
-        inputs = []
-        for leaf, slot, own, path in zip(call.leaves, self._slots, self._call.leaves, call.paths, strict=True):
-            if isinstance(slot, Leaf):
-                inputs.append(as_input(leaf, avals[slot.index], path, sizes))
-            elif type(leaf) is not type(own) or leaf != own:
-                raise ArgumentError(f"argument {path} is {leaf!r} and the kernel is compiled for {own!r}")
-        return inputs
-
-    def _run(self, inputs: Sequence[np.ndarray]) -> Any:
-        results = self._compiled.entry(inputs)
-        return self._outputs.unflatten([r if r.ndim else r[()] for r in results])
-
-    def __repr__(self) -> str:
-        avals = ", ".join(map(str, self.graph.input_avals))
-        return f"<gradc.Kernel {self.name}({avals}) on {self._compiled.request.backend}>"
 
 
 class Function:
@@ -194,8 +63,8 @@ class Function:
         derivative: Derivative = "value",
         wrt: Wrt = None,
         has_aux: bool = False,
-        backend: Backend = "llvm",
-        stabilize: Stabilize = "safe",
+        backend: Backend | None = None,
+        stabilize: Stabilize | None = None,
         name: str | None = None,
     ) -> None:
         if not callable(function):
@@ -210,9 +79,11 @@ class Function:
         self._has_aux = has_aux
         self._ct = "cotangent" if "ct" in own.parameters else "ct"
         self.__signature__ = _with_cotangent(own, self._ct) if derivative == "vjp" else own
-        self._request = Request(
-            derivative=derivative, backend=backend, stabilize=stabilize, name=_symbol(name, self._label, derivative)
-        )
+        self._derivative = derivative
+        self._name = _symbol(name, self._label, derivative)
+        self._backend = backend
+        self._stabilize = stabilize
+        self._request()
         self._kernels: OrderedDict[Any, list[tuple[dict[int, Any], Kernel]]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -221,7 +92,7 @@ class Function:
         if current_trace() is not None:
             return self._inline(call)
         kernel = self._kernel(call)
-        return kernel._run(kernel._inputs(call))
+        return kernel.run(kernel.inputs(call))
 
     def trace(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph of the function as written, for arguments or abstract values."""
@@ -239,24 +110,28 @@ class Function:
 
         ``backend``, ``stabilize`` and ``name`` override those of the function.
         """
-        request = self._request
-        changed = Request(
-            derivative=request.derivative,
-            backend=backend or request.backend,
-            stabilize=stabilize or request.stabilize,
-            name=_symbol(name, self._label, request.derivative) if name else request.name,
-        )
-        return self._compile(self._bind(args, kwargs), changed)[1]
+        return self._compile(self._bind(args, kwargs), self._request(backend, stabilize, name))[1]
 
     def __repr__(self) -> str:
-        return f"<gradc.Function {self._request.name}: {_SUMMARIES[self._request.derivative]} of {self._label}>"
+        return f"<gradc.Function {self._name}: {_SUMMARIES[self._derivative]} of {self._label}>"
+
+    def _request(
+        self, backend: Backend | None = None, stabilize: Stabilize | None = None, name: str | None = None
+    ) -> Request:
+        """What is compiled now: the given choices, else the function's own, else what ``gradc.config`` says."""
+        return Request(
+            derivative=self._derivative,
+            backend=backend or self._backend or cast(Backend, config.backend.value),
+            stabilize=stabilize or self._stabilize or cast(Stabilize, config.stabilize.value),
+            name=self._name if name is None else _symbol(name, self._label, self._derivative),
+        )
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The call, with the Python ints that are differentiated made floats."""
         call = bind(self.__signature__, self._label, args, kwargs, defaults=self._fills_defaults)
-        if self._request.derivative == "value":
+        if self._derivative == "value":
             return call
-        if self._request.derivative == "vjp":
+        if self._derivative == "vjp":
             call = call.with_last(self._ct)
         leaves, paths = list(call.leaves), call.paths
         for target in self._targets(call):
@@ -267,16 +142,17 @@ class Function:
     def _targets(self, call: Call) -> list[tuple[str, int | None]]:
         primal = self._primal(call)
         wrt = self._wrt
-        if wrt is None and self._request.derivative == "vjp":
+        if wrt is None and self._derivative == "vjp":
             wrt = tuple(range(len(primal.trees)))
         return select_parameters(wrt, primal, self._label)
 
     def _primal(self, call: Call) -> Call:
-        return call.without_last() if self._request.derivative == "vjp" else call
+        return call.without_last() if self._derivative == "vjp" else call
 
     def _kernel(self, call: Call) -> Kernel:
         """The kernel for a call, compiled where there is none yet."""
-        key = call_key(call)
+        request = self._request()
+        key = (request, call_key(call))
         try:
             known = self._kernels.get(key, ())
         except TypeError:
@@ -284,7 +160,7 @@ class Function:
         for guards, kernel in known:
             if all(call.leaves[position] == value for position, value in guards.items()):
                 return kernel
-        guards, kernel = self._compile(call, self._request)
+        guards, kernel = self._compile(call, request)
         with self._lock:
             kept = self._kernels.setdefault(key, [])
             kept.append((guards, kernel))
@@ -317,9 +193,7 @@ class Function:
         guards = {data[position]: value for position, value in source.guards.items()}
         slots = _slots(call, guards)
         wanted = self._wrt_inputs(call, slots)
-        full = Request(
-            request.derivative, wanted, self._primals(source), request.backend, request.stabilize, request.name
-        )
+        full = replace(request, wrt=wanted, primals=self._primals(source))
         outputs = self._output_tree(call, source, slots)
 
         def describe(final: Graph) -> Signature:
@@ -343,9 +217,7 @@ class Function:
         source, data = self._trace(primal)
         slots = _slots(call, {})
         wanted = self._wrt_inputs(call, slots)
-        request = Request(
-            self._request.derivative, wanted, self._primals(source), "reference", self._request.stabilize, "inline"
-        )
+        request = replace(self._request(), wrt=wanted, primals=self._primals(source))
         graph = source.graph if request.derivative == "value" else derive(source.graph, request)
         count = len(data)
         values = [call.leaves[k] for k, slot in enumerate(slots) if isinstance(slot, Leaf)]
@@ -354,7 +226,7 @@ class Function:
 
     def _wrt_inputs(self, call: Call, slots: Sequence[Leaf | Static]) -> tuple[int, ...]:
         """The graph's inputs under ``wrt``, each once."""
-        if self._request.derivative == "value":
+        if self._derivative == "value":
             return ()
         found = [slots[k] for target in self._targets(call) for k in leaves_of(call, target)[0]]
         return tuple([slot.index for slot in found if isinstance(slot, Leaf)])
@@ -370,7 +242,7 @@ class Function:
         return source.out_tree.children[0].num_leaves
 
     def _output_tree(self, call: Call, source: Trace, slots: Sequence[Leaf | Static]) -> TreeDef:
-        derivative, values = self._request.derivative, source.out_tree
+        derivative, values = self._derivative, source.out_tree
         if derivative == "value":
             return values
         trees = []
@@ -389,8 +261,8 @@ class Function:
 def jit(
     function: Callable[..., Any] | None = None,
     *,
-    backend: Backend = "llvm",
-    stabilize: Stabilize = "safe",
+    backend: Backend | None = None,
+    stabilize: Stabilize | None = None,
     name: str | None = None,
 ) -> Any:
     """Compile a NumPy function as it is; also a decorator, with or without options. Returns a Function."""
@@ -405,8 +277,8 @@ def grad(
     *,
     argnums: int | Sequence[int] | None = None,
     has_aux: bool = False,
-    backend: Backend = "llvm",
-    stabilize: Stabilize = "safe",
+    backend: Backend | None = None,
+    stabilize: Stabilize | None = None,
     name: str | None = None,
 ) -> Function:
     """The gradient of a function with one scalar floating-point result.
@@ -427,8 +299,8 @@ def value_and_grad(
     *,
     argnums: int | Sequence[int] | None = None,
     has_aux: bool = False,
-    backend: Backend = "llvm",
-    stabilize: Stabilize = "safe",
+    backend: Backend | None = None,
+    stabilize: Stabilize | None = None,
     name: str | None = None,
 ) -> Function:
     """``(value, gradient)`` of a function with one scalar floating-point result; arguments as for ``grad``.
@@ -447,8 +319,8 @@ def vjp(
     wrt: Wrt = None,
     argnums: int | Sequence[int] | None = None,
     has_aux: bool = False,
-    backend: Backend = "llvm",
-    stabilize: Stabilize = "safe",
+    backend: Backend | None = None,
+    stabilize: Stabilize | None = None,
 ) -> tuple[Any, ...]:
     """``(out, pullback)``: the value at the primals, and the map from cotangents of it to those of the primals.
 

@@ -10,7 +10,7 @@ from gradc.ir.graph import Graph
 from gradc.passes.pipeline import simplify
 
 if TYPE_CHECKING:
-    from gradc.function import Kernel
+    from gradc.kernel import Kernel
 
 EMITS: Final = {
     "graph": "text", "derivation": "text", "final": "text", "numpy": "python", "loops": "text", "llvm": "llvm",

@@ -1,0 +1,149 @@
+"""Kernel: a function compiled for one signature, callable, with everything to inspect it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradc.compiler import Compiled, Cost
+from gradc.errors import ArgumentError
+from gradc.frontend.layout import Call, as_input, bind
+from gradc.frontend.tracing import Trace
+from gradc.frontend.tree import TreeDef
+from gradc.ir.graph import Graph
+from gradc.ir.signature import Leaf, Signature, Static
+
+if TYPE_CHECKING:
+    from gradc.inspect.derivation import Derivation
+
+
+class Kernel:
+    """A function compiled for one signature; callable, with everything to inspect it.
+
+    Arguments have the dtypes and shapes it was compiled for; ``ArgumentError`` names the one that has not.
+    """
+
+    def __init__(self, compiled: Compiled, call: Call, slots: Sequence[Leaf | Static], outputs: TreeDef, source: Trace):
+        self._compiled = compiled
+        self._call = call
+        self._slots = tuple(slots)
+        self._outputs = outputs
+        self._source = source
+        self.__name__ = compiled.request.name
+        self.__signature__ = call.signature
+
+    @property
+    def name(self) -> str:
+        """The name of the generated function."""
+        return self._compiled.request.name
+
+    @property
+    def signature(self) -> Signature:
+        """How the kernel is called, as plain data."""
+        return self._compiled.signature
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that runs: differentiated and simplified."""
+        return self._compiled.final
+
+    @property
+    def trace(self) -> Graph:
+        """The graph of the function as written."""
+        return self._compiled.trace
+
+    @property
+    def derivation(self) -> Graph:
+        """The graph of the derivative exactly as written, nothing simplified."""
+        return self._compiled.derivation
+
+    @property
+    def cost(self) -> Cost:
+        """Flops, bytes of arguments and results, bytes of scratch memory."""
+        return self._compiled.cost
+
+    @property
+    def numpy_source(self) -> str:
+        """The standalone NumPy module, as ``save`` writes it."""
+        return self._compiled.numpy_source
+
+    @property
+    def loops(self) -> str:
+        """The loop program as text. Raises CompileError for symbolic sizes."""
+        return str(self._compiled.program)
+
+    @property
+    def llvm_ir(self) -> str:
+        """The LLVM IR as emitted. Raises CompileError for symbolic sizes."""
+        return self._compiled.llvm_ir
+
+    @property
+    def assembly(self) -> str:
+        """The assembly of this machine. Raises CompileError for symbolic sizes."""
+        return self._compiled.assembly
+
+    def explain(self, *, at: Sequence[Any] | Mapping[str, Any] | None = None) -> Derivation:
+        """The derivation of the function as written; ``print`` it, or take ``.text()``, ``.latex()``, ``.json()``.
+
+        ``at`` are values of the arguments, in order or by name, to fill in numbers.
+        """
+        from gradc.inspect.explain import explain
+
+        written = self._source.graph
+        values: dict[str, Any] | None = None
+        if at is not None:
+            args, kwargs = ((), dict(at)) if isinstance(at, Mapping) else (tuple(at), {})
+            call = bind(self._call.signature, self.name, args, kwargs)
+            values = dict(zip(self.graph.input_names, self.inputs(call), strict=True))
+            values |= {written.input_names[position]: number for position, number in self._source.guards.items()}
+        wrt = [self.trace.input_names[i] for i in self._compiled.request.wrt]
+        return explain(
+            written,
+            function=self.signature.function,
+            wrt=wrt or None,
+            calls=self._source.calls,
+            inner_names=self._source.inner_names,
+            at=values,
+            final=self.graph,
+        )
+
+    def save(self, path: str | os.PathLike[str], *, format: str = "py") -> None:
+        """Write the kernel to ``path``: ``format="py"`` is a standalone module that needs NumPy alone.
+
+        The file appears whole or not at all, and is the same byte for byte every time.
+        """
+        if format != "py":
+            raise ArgumentError(f'format={format!r} is not one of "py"')
+        from gradc.artifacts.standalone import save_module
+
+        save_module(self.numpy_source, path)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        call = bind(self._call.signature, self.name, args, kwargs)
+        if call.trees != self._call.trees:
+            raise ArgumentError(f"{self.name}: the arguments are nested otherwise than those it was compiled for")
+        return self.run(self.inputs(call))
+
+    def inputs(self, call: Call) -> list[np.ndarray]:
+        """The arrays for the entry, every argument checked."""
+        sizes: dict[str, int] = {}
+        avals = self._compiled.final.input_avals
+        inputs = []
+        for leaf, slot, own, path in zip(call.leaves, self._slots, self._call.leaves, call.paths, strict=True):
+            if isinstance(slot, Leaf):
+                inputs.append(as_input(leaf, avals[slot.index], path, sizes))
+            elif type(leaf) is not type(own) or leaf != own:
+                raise ArgumentError(f"argument {path} is {leaf!r} and the kernel is compiled for {own!r}")
+        return inputs
+
+    def run(self, inputs: Sequence[np.ndarray]) -> Any:
+        """Call the entry with checked inputs and put the results together."""
+        results = self._compiled.entry(inputs)
+        return self._outputs.unflatten([r if r.ndim else r[()] for r in results])
+
+    def __repr__(self) -> str:
+        avals = ", ".join(map(str, self.graph.input_avals))
+        return f"<gradc.Kernel {self.name}({avals}) on {self._compiled.request.backend}>"
