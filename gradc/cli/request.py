@@ -15,7 +15,7 @@ from gradc.transforms.derivative import Derivative
 
 if TYPE_CHECKING:
     from gradc.function import Function
-from gradc.kernel import Kernel
+    from gradc.kernel import Kernel
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,6 @@ class Request:
 
     def _function(self) -> Function:
         from gradc.function import Function
-from gradc.kernel import Kernel
 
         wrt = self.wrt[0] if len(self.wrt) == 1 else self.wrt
         return Function(self.target.function, derivative=self.derivative, wrt=wrt or None)
