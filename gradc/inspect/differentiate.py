@@ -139,20 +139,10 @@ class Differentiation:
             return [ZERO, ONE, ONE]
         if name in ("maximum", "minimum"):
             self.note(_EXTREMUM)
-            first, second = args if name == "maximum" else (args[1], args[0])
-            ahead, behind = self._wins(first, second, wrt)
-            return [ahead, behind] if name == "maximum" else [behind, ahead]
+            return [_wins(u, v) if name == "maximum" else _wins(v, u) for u, v in (args, args[::-1])]
         if name == "convert":
             return [ONE]
         return self._by_record(expression)
-
-    def _wins(self, first: Expr, second: Expr, wrt: Symbol) -> tuple[Expr, Expr]:
-        """The slopes of ``max(first, second)``; against a constant a tie gives the variable the slope 0."""
-        if isinstance(second, Number):
-            return apply("indicator", apply("gt", first, second)), ZERO
-        if isinstance(first, Number):
-            return ZERO, apply("indicator", apply("gt", second, first))
-        return apply("winner", first, second), apply("winner", second, first)
 
     def _by_record(self, expression: Apply) -> Sequence[Expr]:
         """The partial derivatives as the op's record gives them."""
@@ -279,6 +269,13 @@ class Differentiation:
         given[seed.id] = spread(ct, expression.shape)
         given[result.id] = self.names.get(expression, expression)
         return [None if v is None else _as_expression(builder, v, given, self.sizes) for v in values]
+
+
+def _wins(larger: Expr, smaller: Expr) -> Expr:
+    """1 where the one is larger. Against a number a tie counts 0, between two values that vary it counts 1/2."""
+    if isinstance(larger, Number) or isinstance(smaller, Number):
+        return apply("indicator", apply("gt", larger, smaller))
+    return apply("winner", larger, smaller)
 
 
 def _cotangents(op: Op, context: VjpContext) -> list[Any]:
