@@ -20,7 +20,7 @@ Ids = tuple[int, ...]
 
 # 3 cross entropy
 
-_TERMS = "mul div neg softplus logistic broadcast_to"
+_TERMS = "mul div neg softplus logistic broadcast_to convert"
 
 
 def _terms(builder: Builder, op: Op, ids: Ids, kind: str) -> tuple[Product, Product, Pair] | None:

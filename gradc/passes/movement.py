@@ -132,6 +132,12 @@ def _convert_twice(builder: Builder, op: Op, ids: Ids, params: Params) -> Value 
     return convert(inner, dtype=target)
 
 
+@procedure("negative-converted", "convert(-x) -> -convert(x) between floats", "convert", "neg")
+def _negative_converted(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    inner = Value(builder, builder.nodes[ids[0]].operands[0])
+    return -convert(inner, **params) if inner.aval.is_float and params["dtype"].kind in "fc" else None
+
+
 @procedure("gather-all", "x[arange(len(x))] -> x", "gather", ANY, "constant")
 def _gather_all(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
     x = Value(builder, ids[0])
@@ -144,6 +150,7 @@ def _gather_all(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | N
 MOVEMENT: Final = (
     *_same_shape, *_broadcast_twice, *_reshape_twice, *_leading_ones, *_moved_scalar, *_transpose_identity,
     *_transpose_twice, *_whole_slice, *_slice_twice, *_gather_all, *_convert_identity, *_convert_twice,
+    *_negative_converted,
 )  # fmt: skip
 
 # Arithmetic before broadcasts.

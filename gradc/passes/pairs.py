@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradc.ir.graph import Builder, Value
+from gradc.ir.graph import Builder, Node, Value
 from gradc.ops.elementwise import convert, div, logical_not, mul, sub
 from gradc.ops.shape import broadcast, broadcast_to
 
@@ -79,9 +79,8 @@ def paired(builder: Builder, op: str, left: Product, right: Product) -> Pair | N
     """Find ``c*p*op(z)`` and ``c*q*op(-z)`` with ``p + q = 1`` in two products."""
     for u in _applications(builder, op, left):
         for v in _applications(builder, op, right):
-            z = Value(builder, builder.nodes[u.node].operands[0])
-            minus_z = Value(builder, builder.nodes[v.node].operands[0])
-            if z.aval.shape != minus_z.aval.shape or -z != minus_z:
+            z, minus_z = _argument(builder, u), _argument(builder, v)
+            if z.aval != minus_z.aval or -z != minus_z:
                 continue
             here, there = Counter(left.factors), Counter(right.factors)
             here[u] -= 1
@@ -96,7 +95,23 @@ def paired(builder: Builder, op: str, left: Product, right: Product) -> Pair | N
 
 
 def _applications(builder: Builder, op: str, product: Product) -> list[Factor]:
-    return [f for f in dict.fromkeys(product.factors) if not f.inverse and builder.nodes[f.node].op.name == op]
+    return [f for f in dict.fromkeys(product.factors) if not f.inverse and _unwidened(builder, f).op.name == op]
+
+
+def _unwidened(builder: Builder, factor: Factor) -> Node:
+    """The node of a factor, below a conversion to a wider float: labels of another dtype widen the whole loss."""
+    node = builder.nodes[factor.node]
+    if node.op is not convert:
+        return node
+    inner = builder.nodes[node.operands[0]]
+    widens = inner.aval.dtype.kind == "f" and node.aval.dtype.itemsize > inner.aval.dtype.itemsize
+    return inner if widens else node
+
+
+def _argument(builder: Builder, factor: Factor) -> Value:
+    """The operand of the application, in the dtype of the factor."""
+    z, dtype = Value(builder, _unwidened(builder, factor).operands[0]), builder.nodes[factor.node].aval.dtype
+    return z if z.aval.dtype == dtype else convert(z, dtype=dtype)
 
 
 def _take(factors: tuple[Factor, ...], chosen: Counter[Factor]) -> tuple[Factor, ...]:

@@ -121,6 +121,7 @@ CASES = (
         lambda x: slice_(slice_(x, starts=(6,), sizes=(3,), steps=(-2,)), starts=(1,), sizes=(2,), steps=(1,)),
         "slice(x)",
     ),
+    Case("negative-converted", "x:f32[7]", lambda x: convert(-x, dtype=np.dtype("f8")), "-convert(x)"),
     Case("gather-all", X, lambda x: gather(x, x.builder.constant(np.arange(7)), axes=(0,)), "x"),
     Case("convert-identity", X, lambda x: convert(x, dtype=np.dtype("f8")), "x"),
     Case(

@@ -141,6 +141,36 @@ def test_labels_may_be_integers_or_a_mask(kind: str) -> None:
     assert found[0] == pytest.approx(2000 + np.log1p(np.exp(-3.0)) + np.log(2.0), rel=1e-15)
 
 
+def test_labels_may_widen_the_loss() -> None:
+    """f32 logits and i64 labels make an f64 loss in NumPy; the pair is found through the conversions."""
+
+    def loss(z: Value, y: Value) -> Value:
+        s = sigmoid(z)
+        logs = [convert(log(p), dtype=np.dtype("f8")) for p in (s, 1.0 - s)]
+        here, there = (convert(v, dtype=np.dtype("f8")) for v in (y, y.builder.full(1, y.aval) - y))
+        return -mean(here * logs[0] + there * logs[1])
+
+    builder, value, d_z = gradient(loss, "f32[4]", "i64[4]")
+    graph = builder.freeze([value, d_z])
+    assert [n.op.name for n in graph.nodes].count("softplus") == 0
+    assert str(d_z.aval) == "f32[4]"
+    found = evaluate(graph, [np.array([1000.0, -1000.0, 90.0, 0.0], np.float32), np.array([0, 1, 1, 0])])
+    assert found[0] == pytest.approx((2000 + np.exp(-90.0) + np.log(2.0)) / 4, rel=1e-15)
+    np.testing.assert_allclose(found[1], np.array([1.0, -1.0, 0.0, 0.5]) / 4, atol=1e-7)
+
+
+def test_unsigned_labels_wrap_around_as_in_numpy() -> None:
+    def loss(z: Value, y: Value) -> Value:
+        s = sigmoid(z)
+        here, there = (convert(v, dtype=np.dtype("f8")) for v in (y, y.builder.full(1, y.aval) - y))
+        return -summed(here * log(s) + there * log(1.0 - s))
+
+    builder, value, _ = gradient(loss, "f64[2]", "u8[2]")
+    (found,) = evaluate(builder.freeze([value]), [np.array([0.0, 1.0]), np.array([1, 2], np.uint8)])
+    softplus = np.log1p(np.exp([0.0, -1.0, 1.0]))
+    assert found == pytest.approx(softplus[0] + 2 * softplus[1] + 255 * softplus[2])
+
+
 def test_a_matrix_product_below_the_loss() -> None:
     """The names of the user survive, and the sigmoid is one node that value and gradient share."""
     builder = Builder(builder_rewrite("safe"))

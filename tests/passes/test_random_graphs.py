@@ -17,7 +17,8 @@ from gradc.ir.graph import Builder, Graph, Value
 from gradc.ir.op import REGISTRY
 from gradc.ir.parse import parse_graph
 from gradc.ir.text import print_graph
-from gradc.passes.pipeline import simplify
+from gradc.passes.pipeline import builder_rewrite, simplify
+from gradc.transforms.adjoint import adjoint
 
 UNARY = ["neg", "exp", "log", "log1p", "expm1", "sqrt", "tanh", "abs", "logistic", "softplus"]
 BINARY = ["add", "sub", "mul", "div", "maximum", "minimum"]
@@ -67,6 +68,7 @@ def _step(builder: Builder, chance: random.Random, values: list[Value], unary: l
 
 
 ODD = [np.array([[0.5, -1.5, 0.0], [np.inf, 2.0, -np.inf]]), np.array([1.0, np.nan, -0.75]), np.array(0.25)]
+SMALL = [np.array([[0.51, 1.53, 0.32], [0.71, 0.22, 0.63]]), np.array([0.91, 0.43, 0.75]), np.array(0.27)]
 PLAIN = [np.array([[0.5, -1.5, 0.3], [1.7, 2.0, -0.6]]), np.array([1.1, 0.4, -0.75]), np.array(0.25)]
 
 
@@ -98,6 +100,27 @@ def test_stable_laws_are_no_further_from_the_real_value(real: Any, seed: int, le
     for written, stable, exact in zip(evaluate(graph, PLAIN), evaluate(now, PLAIN), real(graph, PLAIN), strict=True):
         for w, s, e in zip(*map(np.ravel, (written, stable, exact)), strict=True):
             assert abs(float(s) - e) <= 1000 * abs(float(w) - e) + 1e-12 * (1 + abs(e))
+
+
+def gradient(graph: Graph, rewrite: Any) -> Graph:
+    builder = Builder(rewrite)
+    inputs = [builder.input(n, a) for n, a in zip(graph.input_names, graph.input_avals, strict=True)]
+    outputs = graph.replay(builder, inputs)
+    found = adjoint(builder, outputs, [builder.full(1.0, v.aval) for v in outputs], inputs)
+    return builder.freeze([builder.full(0.0, i.aval) if g is None else g for g, i in zip(found, inputs, strict=True)])
+
+
+@pytest.mark.parametrize("level", ["off", "safe"])
+@given(seed=st.integers(0, 10**9), length=st.integers(1, 10))
+@settings(max_examples=150)
+def test_laws_keep_the_gradient(level: str, seed: int, length: int) -> None:
+    graph = random_graph(seed, length, ["neg", "exp", "tanh", "logistic", "softplus", "log1p"])
+    (written, now) = (evaluate(gradient(graph, rules), SMALL) for rules in (None, builder_rewrite(level)))
+    every = replace(graph, outputs=tuple(range(len(graph.nodes))))
+    if not all(np.isfinite(w).all() and (np.abs(w) < 1e6).all() for w in [*evaluate(every, SMALL), *written]):
+        return
+    for w, n in zip(written, now, strict=True):
+        np.testing.assert_allclose(n, w, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("level", ["off", "safe"])
