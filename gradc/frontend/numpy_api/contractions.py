@@ -12,7 +12,7 @@ import numpy as np
 from gradc.errors import DtypeError, ShapeError, TraceError
 from gradc.frontend.numpy_api.axes import one_axis
 from gradc.frontend.numpy_api.einsum import contraction
-from gradc.frontend.numpy_api.promote import common_dtype, converted, loop_dtypes, marker
+from gradc.frontend.numpy_api.promote import common_dtype, converted, marker, operand_dtype
 from gradc.frontend.numpy_api.reductions import sum_
 from gradc.frontend.numpy_api.registry import implements
 from gradc.frontend.numpy_api.ufuncs import multiply
@@ -34,7 +34,7 @@ def matmul(x1: Value, x2: Value) -> Value:
     inner = (x1.aval.shape[-1], x2.aval.shape[-2 if x2.aval.ndim > 1 else -1])
     if inner[0] != inner[1]:
         raise ShapeError(f"matmul: inner dimensions differ: {x1.aval} @ {x2.aval}")
-    dtype = loop_dtypes(np.matmul, marker(x1), marker(x2))[0]
+    dtype = operand_dtype(np.matmul, marker(x1), marker(x2))
     rows = "i" if x1.aval.ndim > 1 else ""
     columns = "k" if x2.aval.ndim > 1 else ""
     batch = ascii_letters[26 : 26 + max(x1.aval.ndim, x2.aval.ndim, 2) - 2]

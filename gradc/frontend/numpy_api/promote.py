@@ -31,18 +31,25 @@ def marker(x: Value) -> Marker:
 
 
 @cache
-def loop_dtypes(ufunc: np.ufunc, *markers: Marker) -> tuple[np.dtype, ...]:
-    """The dtypes of the loop that NumPy chooses: one an operand, then the result's. Raises DtypeError.
+def operand_dtype(ufunc: np.ufunc, *markers: Marker) -> np.dtype:
+    """The dtype of the operands in the loop that NumPy chooses; among Python numbers alone, that of their arrays.
 
-    Among Python numbers alone these are the dtypes of the arrays that NumPy would make of them.
+    Raises DtypeError where there is no loop, or none whose operands have one dtype.
     """
     if all(isinstance(m, type) for m in markers):
         markers = tuple(map(np.dtype, markers))
+    listed = " and ".join(map(_text, markers))
     try:
-        return tuple(ufunc.resolve_dtypes((*markers, *(None,) * ufunc.nout)))
+        dtypes = ufunc.resolve_dtypes((*markers, *(None,) * ufunc.nout))[: len(markers)]
     except TypeError as error:
-        given = " and ".join(m.__name__ if isinstance(m, type) else short_dtype(m) for m in markers)
-        raise DtypeError(f"np.{ufunc.__name__} is not defined for {given}: {error}") from None
+        raise DtypeError(f"np.{ufunc.__name__} is not defined for {listed}: {error}") from None
+    if len(set(dtypes)) > 1:
+        raise DtypeError(f"np.{ufunc.__name__}: {listed} meet in no common dtype; convert one of them first")
+    return dtypes[0]
+
+
+def _text(marker: Marker) -> str:
+    return marker.__name__ if isinstance(marker, type) else short_dtype(marker)
 
 
 def common_dtype(*values: Value) -> np.dtype:
@@ -116,11 +123,9 @@ def _weakly(x: Value, dtype: np.dtype) -> Value:
     if x.aval.dtype == dtype:
         return x
     number = python_constant(x)
-    return (
-        convert(x, dtype=dtype, weak=True)
-        if number is None
-        else x.builder.constant(dtype.type(number).item(), weak=True)
-    )
+    if number is None:
+        return convert(x, dtype=dtype, weak=True)
+    return x.builder.constant(dtype.type(number).item(), weak=True)
 
 
 def common_shape(name: str, *values: Value) -> tuple[Dim, ...]:
@@ -148,10 +153,10 @@ def elementwise(op: Op, ufunc: np.ufunc, *operands: Value) -> Value:
 
     Raises DtypeError where NumPy has no loop or gradc no op for it, ShapeError where shapes do not broadcast.
     """
-    dtypes = loop_dtypes(ufunc, *[marker(x) for x in operands])[: len(operands)]
-    if len(set(dtypes)) > 1:
-        listed = " and ".join(str(x.aval) for x in operands)
-        raise DtypeError(f"np.{ufunc.__name__}: {listed} meet in no common dtype; convert one of them first")
-    convert_to = _weakly if all(x.aval.weak for x in operands) else converted
-    operands = tuple([convert_to(x, dtypes[0]) for x in operands])
-    return op(*broadcasted(f"np.{ufunc.__name__}", *operands))
+    dtype = operand_dtype(ufunc, *[marker(x) for x in operands])
+    avals = [x.aval for x in operands]
+    shape, weak = avals[0].shape, avals[0].weak
+    if all(a.dtype is dtype and a.shape == shape and a.weak == weak for a in avals):
+        return op(*operands)
+    convert_to = _weakly if all(a.weak for a in avals) else converted
+    return op(*broadcasted(f"np.{ufunc.__name__}", *[convert_to(x, dtype) for x in operands]))

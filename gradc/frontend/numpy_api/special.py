@@ -9,7 +9,7 @@ import numpy as np
 
 from gradc.errors import DtypeError
 from gradc.frontend.numpy_api.axes import all_axes
-from gradc.frontend.numpy_api.promote import converted, loop_dtypes, marker
+from gradc.frontend.numpy_api.promote import converted, marker, operand_dtype
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
 from gradc.ops import elementwise as ops
@@ -20,7 +20,7 @@ from gradc.ops.reduce import spread
 def _as_special(name: str, x: Value) -> Value:
     """The operand of a ufunc of SciPy, in the dtype that the SciPy in use takes for it."""
     ufunc = getattr(sys.modules.get("scipy.special"), name, None)
-    dtype = loop_dtypes(ufunc, marker(x))[0] if isinstance(ufunc, np.ufunc) else x.aval.dtype
+    dtype = operand_dtype(ufunc, marker(x)) if isinstance(ufunc, np.ufunc) else x.aval.dtype
     if dtype.kind != "f":
         raise DtypeError(f"scipy.special.{name}: {x.aval} is not of a floating-point dtype")
     return converted(x, dtype)

@@ -16,8 +16,8 @@ from gradc.frontend.numpy_api.promote import (
     converted,
     elementwise,
     fits,
-    loop_dtypes,
     marker,
+    operand_dtype,
     python_constant,
     strong,
     truth,
@@ -82,7 +82,7 @@ minimum = _binary(np.minimum, ops.minimum)
 
 def power(x1: Value, x2: Value) -> Value:
     """``x1 ** x2`` by NumPy's rules; two Python numbers stay one. Raises DtypeError for integers to negative powers."""
-    dtype = loop_dtypes(np.power, marker(x1), marker(x2))[0]
+    dtype = operand_dtype(np.power, marker(x1), marker(x2))
     if dtype.kind in "iu":
         _check_integer_exponent(x1, x2)
     return elementwise(ops.power, np.power, x1, x2)
@@ -108,14 +108,14 @@ def _power(x1: Value, x2: Value) -> Value:
 
 @implements(np.float_power, arrays=("x1", "x2"))
 def _float_power(x1: Value, x2: Value) -> Value:
-    dtype = loop_dtypes(np.float_power, marker(x1), marker(x2))[0]
+    dtype = operand_dtype(np.float_power, marker(x1), marker(x2))
     return ops.power(*broadcasted("np.float_power", converted(x1, dtype), converted(x2, dtype)))
 
 
 @implements(np.square, arrays=("x",))
 def square(x: Value) -> Value:
     """``x * x``."""
-    dtype = loop_dtypes(np.square, marker(x))[0]
+    dtype = operand_dtype(np.square, marker(x))
     operand = converted(x, dtype)
     return operand * operand
 
@@ -123,7 +123,7 @@ def square(x: Value) -> Value:
 @implements(np.reciprocal, arrays=("x",))
 def reciprocal(x: Value) -> Value:
     """``1 / x`` of floating-point numbers."""
-    dtype = loop_dtypes(np.reciprocal, marker(x))[0]
+    dtype = operand_dtype(np.reciprocal, marker(x))
     if dtype.kind not in "fc":
         raise DtypeError(f"np.reciprocal: of integers ({x.aval}) it truncates; write 1 / x, or 1 // x")
     return 1.0 / converted(x, dtype)
@@ -137,7 +137,7 @@ def exp2(x: Value) -> Value:
 
 
 def _as_float(ufunc: np.ufunc, x: Value) -> Value:
-    return converted(x, loop_dtypes(ufunc, marker(x))[0])
+    return converted(x, operand_dtype(ufunc, marker(x)))
 
 
 def _logarithm(ufunc: np.ufunc, base: float) -> None:
@@ -158,7 +158,7 @@ _logarithm(np.log10, 10.0)
 @implements(np.positive, arrays=("x",))
 def positive(x: Value) -> Value:
     """``+x``."""
-    loop_dtypes(np.positive, marker(x))
+    operand_dtype(np.positive, marker(x))
     return strong(x)
 
 
@@ -203,7 +203,7 @@ def _ignoring_nan(ufunc: np.ufunc, op: Op) -> None:
     """``fmax`` and ``fmin``: of a NaN and a number, the number."""
 
     def function(x1: Value, x2: Value) -> Value:
-        dtype = loop_dtypes(ufunc, marker(x1), marker(x2))[0]
+        dtype = operand_dtype(ufunc, marker(x1), marker(x2))
         a, b = broadcasted(f"np.{ufunc.__name__}", converted(x1, dtype), converted(x2, dtype))
         extreme = op(a, b)
         if dtype.kind != "f":
@@ -223,7 +223,7 @@ def logaddexp(x1: Value, x2: Value) -> Value:
 
     The larger is selected, not taken by ``maximum``: its rule for ties would give the slope 0 at a tie with a constant.
     """
-    dtype = loop_dtypes(np.logaddexp, marker(x1), marker(x2))[0]
+    dtype = operand_dtype(np.logaddexp, marker(x1), marker(x2))
     a, b = broadcasted("np.logaddexp", converted(x1, dtype), converted(x2, dtype))
     first = ops.greater(a, b)
     high, low = ops.select(first, a, b), ops.select(first, b, a)
