@@ -92,7 +92,7 @@ def written(base: Any, value: Any, region: Any, add: bool) -> Any:
     return result
 
 
-I, J = np.array([[2, 0], [1, -1]]), np.array([[1, 1], [0, 2]])
+ROWS_OF, COLUMNS_OF = np.array([[2, 0], [1, -1]]), np.array([[1, 1], [0, 2]])
 REPEATED = np.array([2, 0, 2])
 
 ROWS = [
@@ -180,9 +180,9 @@ ROWS = [
         note="tensordot",
     ),
     Row("masked_contract", (X, M, numbers(3, 2)), masked_contract, {"lhs": "ij", "rhs": "jk", "out": "ik"}),
-    Row("gather", (numbers(3, 2), I), lambda x, i: x[i], {"axes": (0,)}),
-    Row("gather", (numbers(2, 3), I), lambda x, i: x[:, i], {"axes": (1,)}, note="inner"),
-    Row("gather", (numbers(3, 2, 3), I, J), lambda x, i, j: x[i, :, j], {"axes": (0, 2)}, note="apart"),
+    Row("gather", (numbers(3, 2), ROWS_OF), lambda x, i: x[i], {"axes": (0,)}),
+    Row("gather", (numbers(2, 3), ROWS_OF), lambda x, i: x[:, i], {"axes": (1,)}, note="inner"),
+    Row("gather", (numbers(3, 2, 3), ROWS_OF, COLUMNS_OF), lambda x, i, j: x[i, :, j], {"axes": (0, 2)}, note="apart"),
     Row("gather", (numbers(3, 2), np.int64(-1)), lambda x, i: x[i], {"axes": (0,)}, note="single"),
     Row(
         "scatter",

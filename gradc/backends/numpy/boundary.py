@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -35,11 +37,20 @@ def key_text(key: Key) -> str:
         return quoted(key)
     if isinstance(key, tuple):
         return f"({', '.join(key_text(k) for k in key)}{',' if len(key) == 1 else ''})"
-    if key is None or type(key) in (bool, int, float):
+    if key is None or type(key) in (bool, int) or (type(key) is float and math.isfinite(key)):
         return repr(key)
     raise CompileError(
         f"the key {key!r} of a container cannot be written into a module; use strings or numbers as keys"
     )
+
+
+def literal_text(text: str) -> str:
+    """A literal of the signature, checked to be one: nothing else gets into a module. Raises CompileError."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError) as error:
+        raise CompileError(f"{text} is not a literal that can be written into a module") from error
+    return quoted(value) if isinstance(value, str) else repr(value)
 
 
 def shown_path(root: str, steps: Iterable[tuple[str, Key]]) -> str:
@@ -57,7 +68,7 @@ def parameters(arguments: Sequence[Argument]) -> str:
             parts.append("/")
         if argument.kind == "keyword-only" and previous not in ("keyword-only", "variadic positional"):
             parts.append("*")
-        default = f"={argument.default}" if argument.default is not None else ""
+        default = f"={literal_text(argument.default)}" if argument.default is not None else ""
         parts.append(MARKS.get(argument.kind, "") + argument.name + default)
         previous = argument.kind
     if previous == "positional-only":
@@ -102,7 +113,7 @@ def _checks(tree: Tree, code: str, shown: str, avals: Sequence[Aval]) -> Iterabl
         yield Check(f"_array({quoted(shown)}, {code}, {dtype_text(aval.dtype)}, {_shape(aval)}, sizes)", True)
     elif isinstance(tree, Static):
         helper = "_named" if tree.named else "_static"
-        value = quoted(tree.text) if tree.named else tree.text
+        value = quoted(tree.text) if tree.named else literal_text(tree.text)
         yield Check(f"{helper}({quoted(shown)}, {code}, {value})", False)
     else:
         yield from _branch_checks(tree, code, shown, avals)
@@ -153,7 +164,7 @@ class Result:
         if isinstance(tree, Static):
             if tree.named:
                 raise CompileError(f"the result holds {tree.text}, which cannot be written into a module")
-            return tree.text
+            return literal_text(tree.text)
         children = [self._text(child, outputs) for child in tree.children]
         if tree.kind == "dict":
             return "{" + ", ".join(f"{key_text(k)}: {c}" for k, c in zip(tree.keys, children, strict=True)) + "}"

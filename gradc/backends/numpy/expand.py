@@ -56,12 +56,9 @@ class Expander:
     # nothing does, the user's own expression, because the node was written out.
 
     def shared(self, value: Value, name: str, remark: str = "") -> Value:
-        """``value`` under a name of its own, once."""
+        """``value`` under this name; where the user's code has it, ``e`` is ``e_``. The renderer numbers repeats."""
         if value.id not in self.builder.tables.names:
-            while name in self.used:
-                name += "_"
-            self.builder.name(value, name)
-            self.used.add(name)
+            self.builder.name(value, f"{name}_" if name in self.used else name)
             if remark:
                 self.builder.fired.append(Fired("", "", remark, self.builder.origin, value.id))
         return value

@@ -100,7 +100,7 @@ class Random:
         if kind == 3:
             return REGISTRY["broadcast_to"](x, shape=(2, *shape))
         starts = tuple(int(self.rng.integers(max(int(d), 1))) for d in shape)  # type: ignore[arg-type]
-        sizes = tuple(int(self.rng.integers(0, d - s + 1)) for d, s in zip(shape, starts, strict=True))  # type: ignore
+        sizes = tuple(int(self.rng.integers(0, d - s + 1)) for d, s in zip(shape, starts, strict=True))  # type: ignore[operator]
         return REGISTRY["slice"](x, starts=starts, sizes=sizes, steps=(1,) * len(shape))
 
     def reduced(self) -> Value | None:

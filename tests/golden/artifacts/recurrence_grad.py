@@ -1,0 +1,73 @@
+"""recurrence_grad: value and gradient of recurrence (networks.py:40). gradc 0.1.0. Needs only NumPy. Output is
+    yours (0BSD).
+
+x: f64[4]
+k: float or f64[]
+Returns L, (dL/dx, dL/dk).
+"""
+import numpy as np
+
+
+@np.errstate(all="ignore")  # infinities and NaN are results here, not warnings
+def recurrence_grad(x, k):
+    x, k = _arguments(x, k)
+    state2 = np.zeros(4)               # networks.py:42
+    state2[:1] = x[:1]                 # networks.py:42
+    t1 = state2[:1][0]                 # networks.py:44
+    state3 = state2.copy()             # networks.py:44
+    state3[1:2] = k * t1 + x[1:2][0]   # networks.py:44
+    t2 = state3[1:2][0]                # networks.py:44
+    state4 = state3.copy()             # networks.py:44
+    state4[2:3] = k * t2 + x[2:3][0]   # networks.py:44
+    t3 = state4[2:3][0]                # networks.py:44
+    state5 = state4.copy()             # networks.py:44
+    state5[3:] = k * t3 + x[3:][0]     # networks.py:44
+    L = np.sum(state5 * x[::-1])       # networks.py:45
+    d_x = np.zeros(4)                  # networks.py:45
+    d_x[::-1] = state5                 # networks.py:45
+    d_state4 = x[::-1].copy()          # networks.py:44
+    d_state4[3:] = 0.0                 # networks.py:44
+
+    # Backward: d_q is dL/dq.
+    t4 = x[0::-1][0]
+    d_state4[2:3] += t4 * k            # dL/dstate * dstate/dstate
+    d_state3 = d_state4.copy()
+    d_state3[2:3] = 0.0
+    t5 = d_state4[2:3][0]
+    d_state3[1:2] += t5 * k            # dL/dstate * dstate/dstate
+    d_state2 = d_state3.copy()
+    d_state2[1:2] = 0.0
+    t6 = d_state3[1:2][0]
+    d_state2[:1] += t6 * k             # dL/dstate * dstate/dstate
+    d_k = t4 * t3 + t5 * t2 + t6 * t1  # dL/dstate * dstate/dk
+    d_x[3:] += x[0::-1]
+    d_x[2:3] += d_state4[2:3]
+    d_x[1:2] += d_state3[1:2]
+    d_x[:1] += d_state2[:1]            # dL/dstate * dstate/dx
+    return L, (d_x, d_k)
+
+
+def _arguments(x, k):
+    """Check the arguments and take the arrays out of them."""
+    sizes = {}
+    return (
+        _array("x", x, np.float64, (4,), sizes),
+        _array("k", k, np.float64, (), sizes),
+    )
+
+
+def _array(name, value, dtype, shape, sizes):
+    """The argument as an array of exactly this dtype and shape; a name in the shape stands for one size everywhere."""
+    if type(value) in (bool, int, float, complex) and np.can_cast(type(value), dtype, "same_kind"):
+        value = np.asarray(value, dtype)
+    array = np.asarray(value)
+    if array.dtype != dtype:
+        raise TypeError(f"{name} has dtype {array.dtype}, expected {np.dtype(dtype)}")
+    if array.ndim != len(shape):
+        raise ValueError(f"{name} has shape {array.shape}, expected {len(shape)} axes: {list(shape)}")
+    for axis, (size, expected) in enumerate(zip(array.shape, shape)):
+        if isinstance(expected, str):
+            expected = sizes.setdefault(expected, size)
+        if size != expected:
+            raise ValueError(f"{name} has shape {array.shape}, expected size {expected} ({shape[axis]}) in axis {axis}")
+    return array[()]
