@@ -24,6 +24,10 @@ from gradc.ops.shape import broadcast, reshaped
 Original = Callable[..., Any]
 Handler = Callable[[Original, tuple[Any, ...], dict[str, Any]], Any]
 
+# Kept from import on: while a function is traced, np.array and its like are the stand-ins.
+_ARRAY: Final = np.array
+_ZEROS_LIKE: Final = np.zeros_like
+
 
 def _filled(number: float) -> Handler:
     def handler(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -114,13 +118,13 @@ def _as_array(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any])
         return original(*args, **kwargs)
     if not holds_traced(x):
         return _plain(original, args, kwargs)
-    return _same(x, dtype) if not copy else _array(np.array, (x, dtype), {})
+    return _same(x, dtype) if not copy else _array(_ARRAY, (x, dtype), {})
 
 
 def _same(x: Any, dtype: Any) -> Any:
     if isinstance(x, Tracer) and not x.scalar and (dtype is None or x.dtype == np.dtype(dtype)):
         return x
-    return _array(np.array, (x, dtype), {})
+    return _array(_ARRAY, (x, dtype), {})
 
 
 def _contiguous(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -130,7 +134,7 @@ def _contiguous(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any
         return _as_array(original, args, kwargs)
     if x.storage.contiguous and not x.path and len(args) == 1 and not kwargs:
         return x
-    made = _array(np.array, args, {**kwargs, "ndmin": 1})
+    made = _array(_ARRAY, args, {**kwargs, "ndmin": 1})
     made.storage.link(x.storage)
     return made
 
@@ -173,7 +177,7 @@ CREATION: Final[dict[Original, Handler]] = {
     np.linspace: _like,
     np.zeros_like: _like,
     np.ones_like: _like,
-    np.empty_like: lambda original, args, kwargs: _like(np.zeros_like, args, kwargs),
+    np.empty_like: lambda original, args, kwargs: _like(_ZEROS_LIKE, args, kwargs),
     np.full_like: _like,
     np.copy: _like,
 }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CURRENT: Final[ContextVar[Session | None]] = ContextVar("gradc_trace", default=None)
 
-_ESCAPED: Final = (
+ESCAPED: Final = (
     "a value of a trace that has ended is used; traced values live only while their function is traced, "
     "so return them from the function instead of keeping them"
 )
@@ -159,7 +159,7 @@ class Session:
         while ancestor is not None and ancestor is not x.session:
             ancestor = ancestor.parent
         if ancestor is None:
-            raise TraceError(_ESCAPED)
+            raise TraceError(ESCAPED)
         outer = x.current()
         key = (id(x.session), outer.id)
         value = self.captured.get(key)
@@ -264,7 +264,7 @@ def require_session() -> Session:
     """The trace that this thread is in. Raises TraceError outside of one, where traced values cannot be used."""
     session = CURRENT.get()
     if session is None:
-        raise refuse(_ESCAPED)
+        raise refuse(ESCAPED)
     return session
 
 

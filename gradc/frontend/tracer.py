@@ -17,7 +17,7 @@ from gradc.frontend.methods import ArrayMethods
 from gradc.frontend.numpy_api import indexing, promote
 from gradc.frontend.numpy_api.operators import OPERATORS
 from gradc.frontend.operators import ArrayOperators
-from gradc.frontend.session import Session, TracedBase, refuse, require_session
+from gradc.frontend.session import ESCAPED, Session, TracedBase, refuse, require_session
 from gradc.frontend.storage import Path, Storage, path_between
 from gradc.ir.aval import Aval, Dim, shape_text
 from gradc.ir.graph import Value
@@ -50,6 +50,8 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
 
     def current(self) -> Value:
         """The value it stands for now, writes through any view included."""
+        if self.session.ended:
+            raise refuse(ESCAPED)
         storage = self.storage
         if not self.path:
             return storage.value

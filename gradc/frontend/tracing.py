@@ -70,8 +70,11 @@ def trace(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str
             traced.append(_input(session, leaf, path))
             input_paths.append(path)
     arguments, keywords = in_tree.unflatten(traced)
-    returned = _run(session, function, arguments, keywords)
-    return _finished(session, returned, in_tree, tuple(input_paths))
+    try:
+        returned = _run(session, function, arguments, keywords)
+        return _finished(session, returned, in_tree, tuple(input_paths))
+    finally:
+        session.ended = True
 
 
 def is_static(leaf: Any, path: str = "") -> bool:
@@ -218,7 +221,6 @@ def _finished(session: Session, returned: Any, in_tree: TreeDef, input_paths: tu
             raise ArgumentError(
                 f"the function must return arrays and numbers, and {path} is not one: {error}"
             ) from None
-    session.ended = True
     builder, recorder = session.builder, session.recorder
     for node, (depth, name) in recorder.names.items():
         if depth == 0:

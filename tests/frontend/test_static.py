@@ -65,7 +65,9 @@ def test_guards_are_by_position_among_the_inputs() -> None:
 
 
 def test_an_abstract_integer_cannot_become_static() -> None:
-    with pytest.raises(TraceError, match=r"a size, an axis, a range or a list's index needs the number behind a traced"):
+    with pytest.raises(
+        TraceError, match=r"a size, an axis, a range or a list's index needs the number behind a traced"
+    ):
         trace(lambda x, n: np.zeros(n) + x, (aval("f64[]"), aval("~i64[]")))
 
 
@@ -126,7 +128,9 @@ def test_results_are_pytrees(same: Same) -> None:
 
 
 def test_a_result_that_is_no_array_is_refused() -> None:
-    with pytest.raises(ArgumentError, match=r"^the function must return arrays and numbers, and result\[1\] is not one"):
+    with pytest.raises(
+        ArgumentError, match=r"^the function must return arrays and numbers, and result\[1\] is not one"
+    ):
         trace(lambda x: (x, "text"), (X,))
 
 

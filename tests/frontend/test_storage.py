@@ -237,7 +237,9 @@ def into_leaf(x: Any) -> Any:
     return inner({"a": x})
 
 
-ARGUMENT = r"^this writes into the argument x, which is the caller's; copy it first: x = x\.copy\(\) \(test_storage\.py:\d+: "
+ARGUMENT = (
+    r"^this writes into the argument x, which is the caller's; copy it first: x = x\.copy\(\) \(test_storage\.py:\d+: "
+)
 
 
 @pytest.mark.parametrize("function", [into_argument, into_view_of_argument, argument_plus, into_leaf])
