@@ -6,8 +6,8 @@
  4  writes    only outputs, arena buffers, locals and parameters for writing are written
  5  bounds    every index lies in its axis for all values that its variables can have; one that is data is clamped
  6  loops     the step is positive; bounds are made of outer variables and sizes by + - * // % minimum maximum
- 7  lanes     an iteration of a parallel or vector loop writes only elements whose index depends on its variable, or its
-              own locals; it carries no state
+ 7  lanes     no iteration of a parallel or vector loop touches what another one writes, its own locals aside; it
+              carries no state
  8  order     a reduction in lanes is over an enclosing seq loop of step 1, into one element; lanes is a power of two
               that divides the block; all reductions of a loop agree; nothing else in the loop names the buffer
  9  memory    arena buffers are aligned and inside the arena, constants have the bytes of their shape, locals are of
@@ -30,6 +30,7 @@ import numpy as np
 
 from gradc.errors import VerifyError
 from gradc.ir.aval import Dim, short_dtype, size_of
+from gradc.loops.independence import conflict
 from gradc.loops.program import (
     ALIGNMENT,
     BOOL,
@@ -117,10 +118,15 @@ class _Scope:
     read_only: frozenset[str] = frozenset()
     hidden: frozenset[str] = frozenset()
     depends: dict[str, frozenset[str]] = field(default_factory=dict)
+    lets: dict[str, Expression] = field(default_factory=dict)
 
     def inner(self) -> _Scope:
         return replace(
-            self, buffers=dict(self.buffers), scalars=dict(self.scalars), depends=dict(self.depends), own=self.own
+            self,
+            buffers=dict(self.buffers),
+            scalars=dict(self.scalars),
+            depends=dict(self.depends),
+            lets=dict(self.lets),
         )
 
     def declare(self, name: str) -> None:
@@ -205,6 +211,7 @@ def _block(block: tuple[Statement, ...], scope: _Scope) -> None:
                 scope.depends[name] = scope.loops_behind(value)
                 if value.dtype.kind in "iub":
                     scope.ranges = scope.ranges.inside(name, scope.ranges.of(value))
+                    scope.lets[name] = value
             case Store(buffer=name, index=index, value=value):
                 _write(name, index, value.dtype, scope, statement)
             case Accumulate():
@@ -269,6 +276,10 @@ def _for(loop: For, scope: _Scope) -> None:
     _reductions(loop)
     if interval[0] <= interval[1]:
         _block(loop.body, inner)
+        if loop.mode != "seq":
+            memory = conflict(loop, scope.buffers, scope.lets, scope.ranges)
+            if memory:
+                _broken(7, f"two iterations may meet in {memory}", loop)
     for carry in loop.carry:
         scope.declare(carry.now)
         scope.buffers[carry.now] = scope.buffers[carry.first]

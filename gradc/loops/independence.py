@@ -1,0 +1,213 @@
+"""Whether the iterations of a loop touch different memory.
+
+Every access is a linear form of its address in bytes, ``constant + sum of coefficient * term``, where a term is a
+variable or an expression that is not linear. Two accesses of different iterations cannot meet if the loop's variable
+has the same coefficient in both and everything else moves the addresses by less than one iteration does, or by more
+than all of them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gradc.ir.aval import Dim, size_of
+from gradc.loops.program import (
+    Accumulate,
+    Apply,
+    Buffer,
+    Call,
+    Carry,
+    Constant,
+    Contraction,
+    Expression,
+    For,
+    If,
+    Let,
+    Load,
+    Local,
+    Statement,
+    Store,
+    Variable,
+    View,
+    contiguous_strides,
+    expressions_of,
+    variable,
+    walk,
+)
+from gradc.loops.ranges import Ranges, loop_interval
+
+Form = dict[Expression | None, int]
+"""Coefficients by term; None is the constant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A read or write of the bytes from ``form`` to ``form + extent - 1`` of ``memory``."""
+
+    memory: str
+    form: Form
+    extent: int
+    writes: bool
+    ranges: Ranges
+    inner: frozenset[str]
+
+
+def conflict(loop: For, buffers: Mapping[str, Buffer], lets: Mapping[str, Expression], ranges: Ranges) -> str:
+    """A buffer that two iterations of the loop may both touch, one writing; empty where there is none.
+
+    ``lets`` holds the integer lets around the loop, ``ranges`` the intervals before it. Symbolic shapes are not judged.
+    """
+    walker = _Accesses(dict(buffers), dict(lets))
+    interval = loop_interval(ranges.of(loop.lo), ranges.of(loop.hi), loop.step)
+    if interval[1] - interval[0] < loop.step:
+        return ""
+    accesses = list(walker.block(loop.body, ranges.inside(loop.var, interval), frozenset()))
+    span = (interval[1] - interval[0]) // loop.step * loop.step
+    for written in accesses:
+        for access in accesses:
+            same_memory = written.writes and access.memory == written.memory
+            if same_memory and not _apart(written, access, variable(loop.var), loop.step, span):
+                return access.memory
+    return ""
+
+
+def _apart(left: Access, right: Access, var: Expression, step: int, span: int) -> bool:
+    """Whether no two different iterations make the accesses meet."""
+    pace = left.form.get(var, 0)
+    if pace == 0 or right.form.get(var, 0) != pace:
+        return False
+    lo = left.form.get(None, 0) - right.form.get(None, 0)
+    hi = lo
+    for term in (left.form.keys() | right.form.keys()) - {var, None}:
+        if term is None:
+            continue
+        mine, theirs = left.form.get(term, 0), right.form.get(term, 0)
+        if _varies(term, var, left.inner | right.inner):
+            if any(part is var for part in walk(term)):
+                return False
+            ends = [(mine, *left.ranges.of(term)), (-theirs, *right.ranges.of(term))]
+        else:
+            ends = [(mine - theirs, *left.ranges.of(term))]
+        for coefficient, low, high in ends:
+            lo += min(coefficient * low, coefficient * high)
+            hi += max(coefficient * low, coefficient * high)
+    # The accesses are extents of bytes: they meet where the difference of their starts is within these.
+    lo, hi = lo - (right.extent - 1), hi + (left.extent - 1)
+    pace = abs(pace)
+    return max(abs(lo), abs(hi)) < pace * step or lo > pace * span or hi < -pace * span
+
+
+def _varies(term: Expression, var: Expression, inner: frozenset[str]) -> bool:
+    """Whether a term can differ between two iterations: it has inner variables, the loop's own, or memory in it."""
+    return any(
+        isinstance(part, Load) or part is var or (isinstance(part, Variable) and part.name in inner)
+        for part in walk(term)
+    )
+
+
+class _Accesses:
+    """The accesses of a loop's body to memory that is not its own."""
+
+    def __init__(self, buffers: dict[str, Buffer], lets: dict[str, Expression]) -> None:
+        self._buffers = buffers
+        self._lets = lets
+        self._own: set[str] = set()
+
+    def block(self, block: tuple[Statement, ...], ranges: Ranges, inner: frozenset[str]) -> Iterator[Access]:
+        for statement in block:
+            for expression in expressions_of(statement):
+                for part in walk(expression):
+                    if isinstance(part, Load):
+                        yield from self._access(part.buffer, part.index, False, ranges, inner)
+            match statement:
+                case Store(buffer=name, index=index) | Accumulate(buffer=name, index=index):
+                    yield from self._access(name, index, True, ranges, inner)
+                case Let(name=name, value=value):
+                    if value.dtype.kind in "iub":
+                        ranges = ranges.inside(name, ranges.of(value))
+                        self._lets[name] = value
+                    inner = inner | {name}
+                case Local(buffer=local):
+                    self._own.add(local.name)
+                case If(condition=condition, then=then, otherwise=otherwise):
+                    yield from self.block(then, ranges.where(condition), inner)
+                    yield from self.block(otherwise, ranges.where(condition, False), inner)
+                case For(var=var, body=body, carry=carry):
+                    interval = loop_interval(ranges.of(statement.lo), ranges.of(statement.hi), statement.step)
+                    self._carry(carry)
+                    self._lets.pop(var, None)
+                    if interval[0] <= interval[1]:
+                        yield from self.block(body, ranges.inside(var, interval), inner | {var})
+                case Call(callee=callee, views=views):
+                    for position, view in enumerate(views):
+                        writes = position == 2 if isinstance(callee, Contraction) else True
+                        yield from self._view(callee, position, view, writes, ranges, inner)
+
+    def _carry(self, carry: tuple[Carry, ...]) -> None:
+        for state in carry:
+            for name in (state.now, state.next):
+                self._buffers[name] = self._buffers[state.first]
+
+    def _access(
+        self, name: str, index: tuple[Expression, ...], writes: bool, ranges: Ranges, inner: frozenset[str]
+    ) -> Iterator[Access]:
+        if name in self._own:
+            return
+        buffer = self._buffers[name]
+        strides = contiguous_strides(buffer.shape) if len(index) == len(buffer.shape) else (1,)
+        terms = [(position, stride) for position, stride in zip(index, strides, strict=True)]
+        yield from self._made(name, buffer, terms, 1, writes, ranges, inner)
+
+    def _view(
+        self, callee: Contraction | str, position: int, view: View, writes: bool, ranges: Ranges, inner: frozenset[str]
+    ) -> Iterator[Access]:
+        if view.buffer in self._own:
+            return
+        buffer = self._buffers[view.buffer]
+        reach: Dim = size_of(buffer.shape)
+        if isinstance(callee, Contraction):
+            sizes = dict(callee.sizes)
+            word = (callee.lhs, callee.rhs, callee.out)[position]
+            reach = 1
+            for letter, stride in zip(word, view.strides, strict=True):
+                reach = reach + (sizes[letter] - 1) * stride
+        yield from self._made(view.buffer, buffer, [(view.offset, 1)], reach, writes, ranges, inner)
+
+    def _made(
+        self,
+        name: str,
+        buffer: Buffer,
+        terms: list[tuple[Expression, Dim]],
+        reach: Dim,
+        writes: bool,
+        ranges: Ranges,
+        inner: frozenset[str],
+    ) -> Iterator[Access]:
+        sizes = (reach, buffer.offset, *(stride for _, stride in terms))
+        if not isinstance(reach, int) or not all(isinstance(size, int) for size in sizes):
+            return
+        width = buffer.dtype.itemsize
+        form: Form = {None: int(buffer.offset)}
+        for expression, stride in terms:
+            self._add(form, expression, int(stride) * width)
+        memory = "the arena" if buffer.kind == "arena" else buffer.name
+        yield Access(memory, form, reach * width, writes, ranges, inner)
+
+    def _add(self, form: Form, expression: Expression, scale: int) -> None:
+        """Add ``scale * expression`` to a form."""
+        match expression:
+            case Constant(value=value):
+                form[None] = form.get(None, 0) + scale * int(value)
+            case Variable(name=name) if name in self._lets:
+                self._add(form, self._lets[name], scale)
+            case Apply(primitive="add", arguments=(left, right)):
+                self._add(form, left, scale)
+                self._add(form, right, scale)
+            case Apply(primitive="sub", arguments=(left, right)):
+                self._add(form, left, scale)
+                self._add(form, right, -scale)
+            case Apply(primitive="mul", arguments=(left, Constant(value=value))):
+                self._add(form, left, scale * int(value))
+            case _:
+                form[expression] = form.get(expression, 0) + scale
