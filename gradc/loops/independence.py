@@ -43,9 +43,10 @@ Form = dict[Expression | None, int]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A read or write of the bytes from ``form`` to ``form + extent - 1`` of ``memory``."""
+    """A read or write of bytes ``form`` to ``form + extent - 1`` of ``memory``, in the buffer at bytes ``block`` of it."""
 
     memory: str
+    block: range
     form: Form
     extent: int
     writes: bool
@@ -66,10 +67,14 @@ def conflict(loop: For, buffers: Mapping[str, Buffer], lets: Mapping[str, Expres
     span = (interval[1] - interval[0]) // loop.step * loop.step
     for written in accesses:
         for access in accesses:
-            same_memory = written.writes and access.memory == written.memory
+            same_memory = written.writes and access.memory == written.memory and _overlap(written.block, access.block)
             if same_memory and not _apart(written, access, variable(loop.var), loop.step, span):
                 return access.memory
     return ""
+
+
+def _overlap(one: range, other: range) -> bool:
+    return one.start < other.stop and other.start < one.stop
 
 
 def _apart(left: Access, right: Access, var: Expression, step: int, span: int) -> bool:
@@ -192,7 +197,9 @@ class _Accesses:
         for expression, stride in terms:
             self._add(form, expression, int(stride) * width)
         memory = "the arena" if buffer.kind == "arena" else buffer.name
-        yield Access(memory, form, reach * width, writes, ranges, inner)
+        size = buffer.bytes
+        end = int(buffer.offset) + (size if isinstance(size, int) else 2**62)
+        yield Access(memory, range(int(buffer.offset), end), form, reach * width, writes, ranges, inner)
 
     def _add(self, form: Form, expression: Expression, scale: int) -> None:
         """Add ``scale * expression`` to a form."""
