@@ -199,17 +199,19 @@ def express(index: AnyIndex, atom_of: Callable[[Axis | Datum], Expression]) -> E
     """The index as an expression; ``atom_of`` gives the expression of an axis or a datum."""
     if isinstance(index, int):
         return b.constant(index)
-    result: Expression | None = None
-    for atom, factor in sorted(index.atoms.items(), key=lambda term: -term[1]):
+    terms = sorted(index.atoms.items(), key=lambda term: -term[1])
+    negative = terms[0][1] < 0
+    result: Expression | None = b.constant(index.constant) if negative else None
+    for atom, factor in terms:
         part = _expressed(atom, atom_of)
+        if factor not in (1, -1):
+            part = b.mul(part, abs(factor))
         if result is None:
-            start = index.constant if factor < 0 else 0
-            result = b.add(b.mul(part, factor), start) if factor > 0 else b.sub(start, b.mul(part, -factor))
+            result = part
         else:
-            result = b.add(result, b.mul(part, factor)) if factor > 0 else b.sub(result, b.mul(part, -factor))
+            result = b.add(result, part) if factor > 0 else b.sub(result, part)
     assert result is not None, "an Index has at least one atom"
-    leads_negative = max(index.atoms.values()) < 0
-    return result if leads_negative else b.add(result, index.constant)
+    return result if negative or not index.constant else b.add(result, index.constant)
 
 
 def _expressed(atom: Atom, atom_of: Callable[[Axis | Datum], Expression]) -> Expression:

@@ -103,6 +103,8 @@ class _Writer:
         self.depths: dict[str, int] = {}
         self.sums: dict[Stage, tuple[Buffer, tuple[Expression, ...]]] = {}
         self.messages: list[str] = []
+        self.numbers: dict[AnyIndex, Expression] = {}
+        """Indices of the present stage as expressions."""
 
     def program(self, name: str) -> LoopProgram:
         self._block(self.nest.root)
@@ -154,6 +156,7 @@ class _Writer:
     # Stages.
 
     def _stage(self, stage: Stage) -> None:
+        self.numbers.clear()
         if stage.kind == "call":
             call = contraction_call(self.nodes[stage.node], self.plan.graph, stage.views, self.memory.buffer_of)
             self._emit(call)
@@ -233,6 +236,7 @@ class _Writer:
 
     def _start(self, stage: Stage) -> None:
         """Set the partial results of a reduction to its neutral element, before its first reduced loop."""
+        self.numbers.clear()
         dtype = self.plan.origin(stage.node).aval.dtype
         wide = partial_dtype(stage.combine, dtype)
         start = b.constant(neutral(stage.combine, dtype), wide)
@@ -267,6 +271,7 @@ class _Writer:
 
     def _finish(self, stage: Stage) -> None:
         """After the loop: the result gets its name, or its array."""
+        self.numbers.clear()
         dtype = self.plan.origin(stage.node).aval.dtype
         if not has_partial_array(stage):
             local, _ = self.sums[stage]
@@ -340,7 +345,13 @@ class _Writer:
         return tuple(self._number(stage, index[a], inner) for a in axes)
 
     def _number(self, stage: Stage, index: AnyIndex, inner: dict[int, Expression] | None = None) -> Expression:
-        return express(index, lambda atom: self._atom(stage, atom, inner))
+        if isinstance(index, int):
+            return b.constant(index)
+        if inner is not None:
+            return express(index, lambda atom: self._atom(stage, atom, inner))
+        if index not in self.numbers:
+            self.numbers[index] = express(index, lambda atom: self._atom(stage, atom, None))
+        return self.numbers[index]
 
     def _atom(self, stage: Stage, atom: Axis | Datum, inner: dict[int, Expression] | None) -> Expression:
         return self._axis(atom.position, inner) if isinstance(atom, Axis) else self._datum(stage, atom)
@@ -403,6 +414,8 @@ class _Writer:
         return let.variable
 
     def _depth(self, value: Expression) -> int:
+        if isinstance(value, Variable):
+            return self.depths[value.name]
         return max((self.depths[part.name] for part in walk(value) if isinstance(part, Variable)), default=0)
 
     def _emit(self, statement: Statement) -> None:
