@@ -22,7 +22,7 @@ _MEANT: Final = frozenset(["E", "I", "N", "O", "Q", "S", "E1"])
 _CALLS: Final = {
     "relu": "Max({0}, 0)",
     "relu_prime": "relu_prime({0})",
-    "winner": "Heaviside({0} - {1}, 1/2)",
+    "winner": "Heaviside({0} - ({1}), 1/2)",
     "indicator": "Piecewise((1, {0}), (0, True))",
     "select": "Piecewise(({1}, {0}), ({2}, True))",
     "logistic": "1/(1 + exp(-({0})))",

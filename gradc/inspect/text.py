@@ -133,6 +133,7 @@ def filled(notation: Notation, template: str, args: tuple[Expr, ...]) -> Printed
     texts = []
     for k, arg in enumerate(args):
         before = template[: max(0, template.find(f"{{{k}}}"))].rstrip()
-        level = RELATION if before.endswith(("(", "[", "{", "|", ",")) else SUM if infix else ATOM
+        relation = infix or before.endswith((">", "<", "="))
+        level = RELATION if before.endswith(("(", "[", "{", "|", ",")) else SUM if relation else ATOM
         texts.append(notation.at(arg, level))
     return template.format(*texts), RELATION if infix else ATOM

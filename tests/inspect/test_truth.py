@@ -15,7 +15,7 @@ from gradc.frontend.tracing import trace
 from gradc.frontend.tree import flatten
 from gradc.inspect.derivation import Derivation
 from gradc.inspect.explain import explain
-from gradc.inspect.expression import Number
+from gradc.inspect.expression import Symbol, walk
 from gradc.inspect.functions import evaluate
 from gradc.ir.aval import aval
 from gradc.ir.graph import Builder, Graph, Value
@@ -72,9 +72,7 @@ def check(graph: Graph, derivation: Derivation, values: list[object]) -> None:
             np.testing.assert_allclose(value, step.value, rtol=1e-7, atol=1e-9, err_msg=f"{step.slope} {reason}")
 
 
-def symbols_of(expression):
-    from gradc.inspect.expression import Symbol, walk
-
+def symbols_of(expression: object) -> list[Symbol]:
     return [e for e in walk(expression) if isinstance(e, Symbol)]
 
 
@@ -154,7 +152,7 @@ def random_graph(steps: list[tuple[int, int, int, bool]]) -> Graph:
 @given(STEPS, st.tuples(*[st.floats(-1.5, 1.5)] * 3))
 def test_random_functions(steps: list[tuple[int, int, int, bool]], point: tuple[float, float, float]) -> None:
     graph = random_graph(steps)
-    values = [np.asarray(round(p, 3) + 0.0001234) for p in point]
+    values = [np.asarray(round(p, 2) + off) for p, off in zip(point, (0.0012, -0.0023, 0.0034), strict=True)]
     with np.errstate(all="ignore"):
         results = run(differentiate(graph, "value_and_grad", (0, 1, 2), primals=1), values)
     assume(all(np.isfinite(r) and abs(r) < 1e4 for r in results))
@@ -184,14 +182,12 @@ def by_differences(graph: Graph, derivation: Derivation, values: list[np.ndarray
     step = 1e-6
     for position, name in enumerate(graph.input_names):
         ends = []
-        for sign in (1, -1):
+        for sign in (1, 0, -1):
             moved = list(values)
             moved[position] = values[position] + sign * step
             ends.append(float(run(graph, moved)[0]))
-        slope = (ends[0] - ends[1]) / (2 * step)
+        if abs(ends[0] - 2 * ends[1] + ends[2]) > 1e-3 * step * max(1.0, *map(abs, ends)):
+            continue  # a jump or a kink
+        slope = (ends[0] - ends[2]) / (2 * step)
         scale = max(1.0, abs(slope), abs(ends[0]) / 1e-3)
         assert told.get(name, 0.0) == pytest.approx(slope, abs=1e-4 * scale)
-
-
-def test_number_is_read_as_written() -> None:
-    assert Number is not None
