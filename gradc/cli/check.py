@@ -14,7 +14,10 @@ from gradc.frontend.tree import flatten
 from gradc.ir.aval import Aval, aval_of, dim_value
 
 STEP = 2.0**-10
-"""Of the outermost difference; two halvings follow, and Richardson's extrapolation leaves an error of order step**6."""
+"""Of the outermost difference, relative; two halvings follow, and extrapolation leaves an error of order step**6."""
+
+NEAREST = 2.0**-4
+"""Steps do not get smaller than for an entry of this size: they would drown in rounding."""
 
 ENTRIES = 64
 """The most entries of one array that are checked; beyond, they are chosen at random."""
@@ -25,7 +28,11 @@ SYMBOLIC = 3
 
 @dataclass(frozen=True)
 class Row:
-    """The check of one array: ``error`` is the largest difference, relative to the largest entry of the gradient."""
+    """The check of one array.
+
+    ``error`` is the largest difference beyond the rounding of the differences themselves, relative to the largest entry
+    of the gradient.
+    """
 
     path: str
     aval: Aval
@@ -76,10 +83,14 @@ def compare(
                 leaves[name][position] = _as(precision, changed)
                 return result(leaves)
 
-            yield _row(path, leaf, np.asarray(found), at, rng)
+            with np.errstate(all="ignore"):
+                noise = 4 * np.finfo(precision).eps * np.abs(at(leaf)) / (STEP * NEAREST / 4)
+                yield _row(path, leaf, np.asarray(found), at, noise, rng)
 
 
-def _widest(result: Callable[[dict[str, list[Any]]], np.longdouble], leaves: dict[str, list[Any]]) -> type:
+def _widest(
+    result: Callable[[dict[str, list[Any]]], np.longdouble], leaves: dict[str, list[Any]]
+) -> type[np.floating[Any]]:
     """longdouble, or double where a function of SciPy in there knows nothing wider."""
     try:
         result({name: [_as(np.longdouble, leaf) for leaf in own] for name, own in leaves.items()})
@@ -96,7 +107,12 @@ def _as(precision: type, leaf: Any) -> Any:
 
 
 def _row(
-    path: str, leaf: Any, gradient: np.ndarray, at: Callable[[Any], np.longdouble], rng: np.random.Generator
+    path: str,
+    leaf: Any,
+    gradient: np.ndarray,
+    at: Callable[[Any], np.longdouble],
+    noise: np.longdouble,
+    rng: np.random.Generator,
 ) -> Row:
     size = gradient.size
     chosen = np.arange(size) if size <= ENTRIES else np.sort(rng.choice(size, ENTRIES, replace=False))
@@ -108,13 +124,13 @@ def _row(
     differences = np.abs(found - references)
     worst = int(np.argmax(np.where(np.isnan(differences), np.inf, differences)))
     scale = np.max(np.abs(references))
-    error = float(differences[worst] / scale) if scale > 0 else float(differences[worst])
+    error = float(np.maximum(differences[worst] - noise, 0) / (scale if scale > 0 else 1))
     return Row(path, aval_of(leaf), len(chosen), error, float(found[worst]), float(references[worst]))
 
 
 def _slope(at: Callable[[Any], np.longdouble], point: np.ndarray, entry: int) -> np.longdouble:
     """Central differences at steps h, h/2, h/4, extrapolated to h = 0 (Richardson)."""
-    scale = np.maximum(np.abs(point.ravel()[entry]), 1)
+    scale = np.maximum(np.abs(point.ravel()[entry]), NEAREST)
     estimates = []
     for halvings in range(3):
         h = STEP * scale / 2**halvings
