@@ -84,7 +84,7 @@ class _Gaps:
         self.by_size: list[tuple[int, int]] = []
 
     def take(self, size: int) -> int:
-        """The start of ``size`` bytes: in the smallest gap that has them, else at the end with the gap that is there."""
+        """The start of ``size`` bytes: in the smallest gap that has them, else at the end with the gap there."""
         position = bisect_left(self.by_size, (size, -1))
         if position < len(self.by_size):
             length, start = self.by_size[position]

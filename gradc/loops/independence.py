@@ -43,7 +43,7 @@ Form = dict[Expression | None, int]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A read or write of bytes ``form`` to ``form + extent - 1`` of ``memory``, in the buffer at bytes ``block`` of it."""
+    """A read or write of bytes ``form`` to ``form + extent - 1`` of ``memory``, in a buffer at bytes ``block``."""
 
     memory: str
     block: range

@@ -40,11 +40,15 @@ class Remainder:
 
 @dataclass(frozen=True, slots=True)
 class Datum:
-    """An index that is data, into an axis of ``extent``: the element ``at`` of ``node``, from the end where negative."""
+    """An index that is data: the element ``at`` of ``node``, into axis ``axis`` of length ``extent`` of an array.
+
+    Negative ones count from the end.
+    """
 
     node: int
     at: Indices
     extent: int
+    axis: int
 
 
 Atom = Axis | Quotient | Remainder | Datum
@@ -144,9 +148,9 @@ def axis(position: int, extent: int) -> AnyIndex:
     return 0 if extent == 1 else Index({Axis(position, extent): 1}, 0)
 
 
-def datum(node: int, at: Indices, extent: int) -> AnyIndex:
-    """The index that is the element ``at`` of a node."""
-    return Index({Datum(node, at, extent): 1}, 0)
+def datum(node: int, at: Indices, extent: int, axis: int) -> AnyIndex:
+    """The index that is the element ``at`` of a node, into an axis of an array."""
+    return Index({Datum(node, at, extent, axis): 1}, 0)
 
 
 def flat_index(indices: Indices, shape: Sequence[int]) -> AnyIndex:
@@ -206,10 +210,8 @@ def express(index: AnyIndex, atom_of: Callable[[Axis | Datum], Expression]) -> E
         part = _expressed(atom, atom_of)
         if factor not in (1, -1):
             part = b.mul(part, abs(factor))
-        if result is None:
-            result = part
-        else:
-            result = b.add(result, part) if factor > 0 else b.sub(result, part)
+        join = b.add if factor > 0 else b.sub
+        result = part if result is None else join(result, part)
     assert result is not None, "an Index has at least one atom"
     return result if negative or not index.constant else b.add(result, index.constant)
 

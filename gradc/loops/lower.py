@@ -13,7 +13,7 @@ from gradc.ir.graph import Graph
 from gradc.loops.contraction import contraction_call
 from gradc.loops.decompose import decompose, neutral
 from gradc.loops.fuse import Block, Loop, Nest, common_depth, fuse
-from gradc.loops.indexing import AnyIndex, Axis, Datum, Indices, express, flat_index, is_split
+from gradc.loops.indexing import AnyIndex, Axis, Datum, Index, Indices, express, flat_index, is_split
 from gradc.loops.memory import Memory
 from gradc.loops.names import Names
 from gradc.loops.program import (
@@ -202,12 +202,23 @@ class _Writer:
         return rewrite(value, named) if named else value
 
     def _gather(self, stage: Stage, member: Member) -> Expression:
-        array, *_ = member.operands
-        node = self.nodes[member.node]
-        if 0 in self.nodes[node.operands[0]].aval.shape:
-            self._check(b.constant(False, bool), stage, "gather: the axis that is indexed has no elements")
-            return b.constant(0, node.aval.dtype)
-        return self._element(stage, array)
+        array, place = member.operands[0]
+        if self._refuse(stage, place):
+            return b.constant(0, self.nodes[member.node].aval.dtype)
+        return self._element(stage, (array, place))
+
+    def _refuse(self, stage: Stage, place: Indices) -> bool:
+        """An index that is data into an axis without elements is an error, and nothing is loaded or stored."""
+        empty = [
+            atom
+            for i in place
+            if isinstance(i, Index)
+            for atom in i.atoms
+            if isinstance(atom, Datum) and not atom.extent
+        ]
+        for atom in empty:
+            self._check(b.constant(False, bool), stage, _outside(atom), self._datum_number(stage, atom))
+        return bool(empty)
 
     def _keep(self, stage: Stage, value: Expression) -> None:
         """Give the element of a map its name in this block, and store it where it has an array."""
@@ -223,8 +234,7 @@ class _Writer:
         op = self.plan.origin(stage.node).op.name
         if op == "scatter":
             self._in_order()
-            if 0 in buffer.shape:
-                self._check(b.constant(False, bool), stage, "scatter: the axis that is indexed has no elements")
+            if self._refuse(stage, stage.place):
                 return
         place = self._where(stage, stage.node, stage.place)
         if stage.combine == "add":
@@ -363,7 +373,7 @@ class _Writer:
 
     def _datum(self, stage: Stage, atom: Datum) -> Expression:
         """An index that is data: counted from the end where negative, checked, and moved into bounds."""
-        number = b.convert(self._element(stage, (atom.node, atom.at)), I64)
+        number = self._datum_number(stage, atom)
         key = ("datum", number, atom.extent)
         known = self._known(key)
         if known is not None:
@@ -371,18 +381,21 @@ class _Writer:
         number = self._bind(number, atom.node)
         inside = b.in_range(number, -atom.extent, atom.extent)
         if not (isinstance(number, Constant) and -atom.extent <= number.value < atom.extent):
-            self._check(inside, stage, f"index is out of bounds for an axis of size {atom.extent}")
+            self._check(inside, stage, _outside(atom), number)
         place = self._bind(b.clamp(b.from_end(number, atom.extent), atom.extent), atom.node)
         self._remember(key, place)
         return place
 
-    def _check(self, condition: Expression, stage: Stage, message: str) -> None:
+    def _datum_number(self, stage: Stage, atom: Datum) -> Expression:
+        return b.convert(self._element(stage, (atom.node, atom.at)), I64)
+
+    def _check(self, condition: Expression, stage: Stage, message: str, value: Expression) -> None:
         text = message + self.names.line_of(self.plan.origin(stage.node).id)
         if text not in self.messages:
             self.messages.append(text)
         scope = self.scopes[self._depth(condition)]
         scope.runs_in_order = True
-        scope.statements.append(Check(condition, self.messages.index(text) + 1))
+        scope.statements.append(Check(condition, self.messages.index(text) + 1, value))
 
     # Names that are known in the blocks around.
 
@@ -424,6 +437,10 @@ class _Writer:
     def _in_order(self) -> None:
         for scope in self.scopes:
             scope.runs_in_order = True
+
+
+def _outside(atom: Datum) -> str:
+    return f"index {{}} is out of bounds for axis {atom.axis} with size {atom.extent}"
 
 
 def _inner_kept(stage: Stage) -> list[int]:

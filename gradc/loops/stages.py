@@ -151,7 +151,7 @@ class _Planner:
         return Plan(graph, tuple(kept), self.makers, home, results)
 
     def _results(self) -> tuple[int, ...]:
-        """The node of each output. Copies, of a node twice returned or of an input or constant, have ids of their own."""
+        """The node of each output. Copies, of a node returned twice, an input or a constant, have ids of their own."""
         results: list[int] = []
         for position, node in enumerate(self.graph.outputs):
             empty = 0 in self.nodes[node].aval.shape
@@ -207,18 +207,19 @@ class _Planner:
         numbers = [self._demand(stage, i, at) for i in indices]
         by_axis = dict(zip(axes, numbers, strict=True))
         place = tuple(
-            self._number(by_axis[a], length) if a in by_axis else next(rest) for a, length in enumerate(_shape(array))
+            self._number(by_axis[a], length, a) if a in by_axis else next(rest)
+            for a, length in enumerate(_shape(array))
         )
         return numbers, place
 
-    def _number(self, element: Element, length: int) -> AnyIndex:
-        """An element of an index array as an index; a constant that counts in equal steps is arithmetic."""
+    def _number(self, element: Element, length: int, into: int) -> AnyIndex:
+        """An element of an index array as an index; a constant that counts in equal steps becomes arithmetic."""
         node, at = element
         if self.nodes[node].op is CONSTANT and len(at) <= 1:
             steps = equal_steps(self.nodes[node].params["value"], length)
             if steps is not None:
                 return steps[0] + (at[0] * steps[1] if at else 0)
-        return datum(node, at, length)
+        return datum(node, at, length, into)
 
     def _begin(self, stage: Stage) -> Stage:
         self.stages.append(stage)
