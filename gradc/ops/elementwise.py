@@ -358,6 +358,7 @@ convert = register(
         vjp=_convert_vjp,
         linear=True,
         elementwise=True,
+        loops=lambda b, x, dtype, weak=False: b.convert(x, dtype),
         flops=lambda result, *avals, **params: 0,
         latex="{0}",
     )
