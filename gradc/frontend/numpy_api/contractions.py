@@ -110,6 +110,19 @@ def _tensordot(name: str, a: Value, b: Value, left: Sequence[int], right: Sequen
     return contraction(name, _alike(a, b), ["".join(lhs), "".join(rhs)], "".join(out))
 
 
+@implements(np.vecdot, arrays=("x1", "x2"))
+def vecdot(x1: Value, x2: Value) -> Value:
+    """The inner products of vectors along the last axes; leading axes broadcast."""
+    if not x1.aval.shape or not x2.aval.shape or x1.aval.shape[-1] != x2.aval.shape[-1]:
+        raise ShapeError(f"np.vecdot: the last axes of {x1.aval} and {x2.aval} differ in size, or are not there")
+    if "c" in (x1.aval.dtype.kind, x2.aval.dtype.kind):
+        raise DtypeError(f"np.vecdot: of complex numbers ({x1.aval}, {x2.aval}) is not supported")
+    dtype = operand_dtype(np.vecdot, marker(x1), marker(x2))
+    batch = ascii_letters[26 : 26 + max(x1.aval.ndim, x2.aval.ndim) - 1]
+    letters = [f"{batch[len(batch) - x.aval.ndim + 1 :]}i" for x in (x1, x2)]
+    return contraction("np.vecdot", [converted(x1, dtype), converted(x2, dtype)], letters, batch)
+
+
 # Diagonals.
 
 

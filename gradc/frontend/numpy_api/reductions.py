@@ -21,7 +21,7 @@ from gradc.ops.shape import broadcast
 
 
 @cache
-def _accumulator(ufunc: np.ufunc, dtype: np.dtype) -> np.dtype:
+def accumulator(ufunc: np.ufunc, dtype: np.dtype) -> np.dtype:
     """The dtype in which NumPy adds or multiplies elements of ``dtype``: small integers become int64."""
     return ufunc.reduce(np.ones(1, dtype)).dtype  # type: ignore[no-any-return]
 
@@ -41,7 +41,7 @@ def _with_initial(op: Op, ufunc: np.ufunc, reduced: Value, initial: Value | None
 @implements(np.sum, arrays=("a", "initial"))
 def sum_(a: Value, axis: Any = None, dtype: Any = None, keepdims: Any = False, initial: Any = None) -> Value:
     """The sum of elements; of bools and small integers in int64."""
-    x = astype(a, dtype if dtype is not None else _accumulator(np.add, a.aval.dtype))
+    x = astype(a, dtype if dtype is not None else accumulator(np.add, a.aval.dtype))
     total = _reduce(_sum_op(x), x, all_axes("np.sum", axis, a), keepdims)
     return _with_initial(_sum_op(x, of_two=True), np.add, total, initial)
 
@@ -55,7 +55,7 @@ def _sum_op(x: Value, of_two: bool = False) -> Op:
 @implements(np.prod, arrays=("a", "initial"))
 def prod(a: Value, axis: Any = None, dtype: Any = None, keepdims: Any = False, initial: Any = None) -> Value:
     """The product of elements; of bools and small integers in int64."""
-    x = astype(a, dtype if dtype is not None else _accumulator(np.multiply, a.aval.dtype))
+    x = astype(a, dtype if dtype is not None else accumulator(np.multiply, a.aval.dtype))
     if x.aval.dtype == np.dtype(bool):
         raise DtypeError("np.prod: dtype=bool is not supported; use np.all")
     product = _reduce(reductions.reduce_prod, x, all_axes("np.prod", axis, a), keepdims)
@@ -133,7 +133,7 @@ def mean(a: Value, axis: Any = None, dtype: Any = None, keepdims: Any = False) -
     return astype(result, np.float16) if half else result
 
 
-@implements(np.var, arrays=("a", "mean"))
+@implements(np.var, arrays=("a",))
 def var(
     a: Value, axis: Any = None, dtype: Any = None, ddof: Any = 0, keepdims: Any = False, correction: Any = None
 ) -> Value:
@@ -162,7 +162,7 @@ def _freedom(x: Value, count: Dim, ddof: Any) -> Value:
     return ops.maximum(number - float(ddof), number.builder.full(0.0, number.aval)) if ddof else number
 
 
-@implements(np.std, arrays=("a", "mean"))
+@implements(np.std, arrays=("a",))
 def std(
     a: Value, axis: Any = None, dtype: Any = None, ddof: Any = 0, keepdims: Any = False, correction: Any = None
 ) -> Value:

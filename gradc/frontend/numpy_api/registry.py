@@ -65,55 +65,69 @@ class Implementation:
 
         Raises TraceError for a parameter that is not implemented.
         """
-        given = self._bind(args, kwargs)
-        for name in given:
-            if name not in self.parameters:
-                raise TraceError(
-                    f"{self.name}: the parameter {name}= is not supported on traced arrays; "
-                    f"supported are {', '.join(self.parameters)}"
-                )
         listed: list[Any] = []
         named: dict[str, Any] = {}
-        for name, value in given.items():
-            if self.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
-                static = (str, list, tuple) if name in self.sequences else ()
-                listed = [
-                    item if isinstance(item, static) else self._operand(item, f"{name}[{k}]", lift)
-                    for k, item in enumerate(value)
-                ]
+        for name, value in self._given(args, kwargs).items():
+            if name == self._rest:
+                listed = [self._listed(item, f"{name}[{k}]", lift) for k, item in enumerate(value)]
             else:
                 named[name] = self._lifted(name, value, lift)
         return self.function(*listed, **named)
 
-    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    @cached_property
+    def _rest(self) -> str:
+        """The name of ``*operands``, or nothing."""
+        kinds = {p.kind: name for name, p in self.signature.parameters.items()}
+        return kinds.get(inspect.Parameter.VAR_POSITIONAL, "")
+
+    @cached_property
+    def _optional(self) -> frozenset[str]:
+        """The parameters of ``function`` for which None is nothing."""
+        return frozenset(n for n, p in inspect.signature(self.function).parameters.items() if p.default is None)
+
+    def _given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments by name, without those that say NumPy's default of what is not implemented."""
         signature = self.signature
-        unknown = [name for name in kwargs if name not in signature.parameters]
-        if unknown:
-            raise TraceError(
-                f"{self.name}: the parameter {unknown[0]}= is not supported on traced arrays; "
-                f"supported are {', '.join(self.parameters)}"
-            )
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+        for name in kwargs:
+            if name not in signature.parameters and not (open_ended and name in self.parameters):
+                raise self._refusal(name)
         try:
-            bound = signature.bind(*args, **kwargs)
+            bound = signature.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise TraceError(f"{self.name}: {error}") from None
         given: dict[str, Any] = {}
-        for name, value in bound.arguments.items():
+        for name, value in bound.items():
             parameter = signature.parameters[name]
-            if name in self.parameters or not _is_default(value, parameter.default):
+            if parameter.kind is parameter.VAR_KEYWORD:
+                given.update(value)
+            elif name in self.parameters:
                 given[name] = value
+            elif not _is_default(value, parameter.default):
+                raise self._refusal(name)
         return given
 
+    def _refusal(self, parameter: str) -> TraceError:
+        return TraceError(
+            f"{self.name}: the parameter {parameter}= is not supported on traced arrays; "
+            f"supported are {', '.join(self.parameters)}"
+        )
+
+    def _listed(self, value: Any, name: str, lift: Lift) -> Any:
+        static = (str, list, tuple) if self._rest in self.sequences else ()
+        return value if isinstance(value, static) else self._operand(value, name, lift)
+
     def _lifted(self, name: str, value: Any, lift: Lift) -> Any:
-        if value is None or value is self.signature.parameters[name].default:
+        if name not in self.arrays and name not in self.sequences:
             return value
-        if name in self.arrays:
-            return self._operand(value, name, lift)
-        if name in self.sequences:
-            if isinstance(value, (list, tuple)):
-                return [self._operand(item, f"{name}[{k}]", lift) for k, item in enumerate(value)]
-            return self._operand(value, name, lift)
-        return value
+        if value is None and name in self._optional:
+            return None
+        known = self.signature.parameters.get(name)
+        if known is not None and value is known.default:
+            return value
+        if name in self.sequences and isinstance(value, (list, tuple)):
+            return [self._operand(item, f"{name}[{k}]", lift) for k, item in enumerate(value)]
+        return self._operand(value, name, lift)
 
     def _operand(self, value: Any, name: str, lift: Lift) -> Value:
         operand = lift(value, name)
@@ -176,4 +190,5 @@ def supported() -> tuple[str, ...]:
 def _name(target: Callable[..., Any] | str) -> str:
     if isinstance(target, str):
         return target.replace(":", ".")
-    return f"np.{target.__name__}"
+    module = getattr(target, "__module__", None) or "numpy"
+    return f"{module.replace('numpy', 'np', 1)}.{target.__name__}"

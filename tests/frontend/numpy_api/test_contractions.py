@@ -15,7 +15,9 @@ SHAPES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("function", [np.matmul, np.dot, np.inner, np.vdot, np.outer], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "function", [np.matmul, np.dot, np.inner, np.vdot, np.outer, np.vecdot], ids=lambda f: f.__name__
+)
 @pytest.mark.parametrize(("left", "right"), SHAPES)
 def test_shapes_and_dtypes(function, left, right, agrees, sample):
     for dtype in ("f8", "f4", "i8", "i1", "?"):
