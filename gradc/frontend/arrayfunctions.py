@@ -81,7 +81,7 @@ def _unsupported(session: Session, function: Any, args: Any, kwargs: Any) -> Any
         found = ufuncs.evaluated(session, function, args, kwargs)
         if found is not None:
             return _lifted(session, found)
-    raise TraceError(f"{name} is not supported on traced arrays; write it with the operators and functions that are")
+    raise TraceError(f"{name} is not supported on traced arrays; write it with the functions that are")
 
 
 def _lifted(session: Session, found: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import linecache
+import opcode
 from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +15,7 @@ RETURNED: Final = ("",)
 
 _SKIPPED: Final = frozenset({"NOP", "EXTENDED_ARG", "CACHE", "COPY", "PRECALL", "NOT_TAKEN"})
 _STORES: Final = frozenset({"STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF"})
+_SUBSCRIPT: Final = next((k for k, (name, _) in enumerate(getattr(opcode, "_nb_ops", ())) if name == "NB_SUBSCR"), -1)
 _LOADS: Final = frozenset({"LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_NAME"})
 
 
@@ -48,11 +50,16 @@ def table_of(code: CodeType, module_globals: dict[str, Any] | None = None) -> Co
     return table
 
 
-def is_store(frame: FrameType | None) -> bool:
-    """Whether a frame is at an ``x[i] = v``."""
+def subscript_use(frame: FrameType | None) -> str:
+    """``"store"`` where a frame is at an ``a[i] = v``, ``"load"`` where it is at an ``a[i]``, else nothing."""
     if frame is None:
-        return False
-    return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR"
+        return ""
+    code = frame.f_code.co_code
+    name, argument = dis.opname[code[frame.f_lasti]], code[frame.f_lasti + 1]
+    if name == "STORE_SUBSCR":
+        return "store"
+    is_load = name == "BINARY_SUBSCR" or (name == "BINARY_OP" and argument == _SUBSCRIPT)
+    return "load" if is_load else ""
 
 
 def shown(text: str) -> str:

@@ -16,6 +16,8 @@ _SAME_NAME: Final = frozenset(
 )  # fmt: skip
 """Methods that are the NumPy function of their name with the array first."""
 
+NO_ATTRIBUTE: Final = "a traced array has no attribute"
+
 
 class ArrayMethods:
     """The methods and attributes of ndarray that a traced array has beyond operators and indexing."""
@@ -24,7 +26,7 @@ class ArrayMethods:
 
     def __getattr__(self: Any, name: str) -> Any:
         if name.startswith("__") or not hasattr(np.ndarray, name):
-            raise AttributeError(f"a traced array has no attribute {name!r}")
+            raise AttributeError(f"{NO_ATTRIBUTE} {name!r}")
         if name in _SAME_NAME:
             function = getattr(np, name)
             return lambda *args, **kwargs: function(self, *args, **kwargs)
@@ -71,7 +73,7 @@ class ArrayMethods:
         return np.dot(self, b, out) if out is not None else np.dot(self, b)
 
     def conj(self: Any) -> Any:
-        return np.conjugate(self)
+        return self if self.dtype.kind != "c" else np.conjugate(self)
 
     conjugate = conj
 
@@ -114,6 +116,9 @@ class ArrayMethods:
 
     def tolist(self: Any) -> Any:
         return self._known("tolist()").tolist()
+
+    def __round__(self: Any, ndigits: int | None = None) -> Any:
+        return np.round(self, ndigits or 0)
 
     def __copy__(self: Any) -> Any:
         return self.copy()

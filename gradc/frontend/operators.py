@@ -38,6 +38,14 @@ def _unary(name: str) -> Callable[..., Any]:
     return method
 
 
+def _divmod(self: Any, other: Any) -> Any:
+    return self // other, self % other
+
+
+def _rdivmod(self: Any, other: Any) -> Any:
+    return other // self, other % self
+
+
 def _methods() -> dict[str, Callable[..., Any]]:
     made = {f"__{name}__": _unary(name) for name in _UNARY}
     for name in (*_BINARY, *_COMPARISONS):
@@ -45,6 +53,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for name in _BINARY:
         made[f"__r{name}__"] = _reflected(name)
         made[f"__i{name}__"] = _in_place(name)
+    made["__divmod__"], made["__rdivmod__"] = _divmod, _rdivmod
     for special, method in made.items():
         method.__name__ = special
         method.__qualname__ = f"ArrayOperators.{special}"

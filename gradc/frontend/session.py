@@ -11,7 +11,7 @@ import numpy as np
 
 from gradc.errors import DtypeError, GradcError, ShapeError, TraceError
 from gradc.frontend.bytecode import origin_of
-from gradc.frontend.frames import user_frame
+from gradc.frontend.frames import is_internal, user_frame
 from gradc.frontend.names import Recorder
 from gradc.frontend.numpy_api import promote
 from gradc.ir.aval import Dim, SymbolicDim, aval_of
@@ -247,11 +247,22 @@ def current_session() -> Session | None:
     return CURRENT.get()
 
 
-def line_text(frame: FrameType | None) -> str:
+def raised_at(error: BaseException) -> str:
+    """The innermost line of the user's that an error came through."""
+    line = ""
+    traceback = error.__traceback__
+    while traceback is not None:
+        if not is_internal(traceback.tb_frame.f_code.co_filename):
+            line = line_text(traceback.tb_frame, traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return line
+
+
+def line_text(frame: FrameType | None, number: int | None = None) -> str:
     """A frame's line as messages show it."""
     if frame is None:
         return ""
-    origin = origin_of(frame.f_code, frame.f_lineno, frame.f_globals)
+    origin = origin_of(frame.f_code, number or frame.f_lineno, frame.f_globals)
     return f"{origin}: {origin.text}" if origin.text else str(origin)
 
 

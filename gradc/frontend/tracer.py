@@ -11,7 +11,7 @@ import numpy as np
 
 from gradc.errors import DtypeError, GradcError, ShapeError
 from gradc.frontend import arrayfunctions, ufuncs
-from gradc.frontend.bytecode import Site, is_store
+from gradc.frontend.bytecode import Site, subscript_use
 from gradc.frontend.frames import user_frame
 from gradc.frontend.methods import ArrayMethods
 from gradc.frontend.numpy_api import indexing, promote
@@ -24,6 +24,15 @@ from gradc.ir.graph import Value
 
 _FOREIGN: Final = (
     "this writes into an array of the function around this one; copy it first: x = x.copy(), or return the new array"
+)
+
+_PLAIN: Final = (
+    "a traced value is needed as a plain array here, and is not known while tracing; use NumPy's functions on it: "
+    "np.dot(a, x) in place of a.dot(x), x.astype(np.float32) in place of np.float32(x), np.stack in place of np.r_"
+)
+_PLAIN_TABLE: Final = (
+    "a plain object is indexed by a traced value; write np.take(table, index, axis=0) for an array made outside the "
+    "function, and np.concatenate for np.r_"
 )
 
 
@@ -114,12 +123,8 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         array = self.constant()
         if array is None:
-            if is_store(user_frame(sys._getframe(1))):
-                raise refuse(ufuncs.PLAIN_TARGET)
-            raise refuse(
-                "a traced value is needed as a plain array here, and has none while tracing; "
-                "use functions of NumPy and of scipy.special that are supported on traced arrays"
-            )
+            use = subscript_use(user_frame(sys._getframe(1)))
+            raise refuse(ufuncs.PLAIN_TARGET if use == "store" else _PLAIN_TABLE if use == "load" else _PLAIN)
         return array if dtype is None else array.astype(dtype)
 
     # Where Python needs a number
@@ -139,9 +144,7 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
     def _known(self, what: str, remedy: str = "compute with NumPy functions and let the value stay an array") -> Any:
         array = self.constant()
         if array is None:
-            raise refuse(
-                f"{what} needs the number behind a traced {self.aval}, which is not known while tracing; {remedy}"
-            )
+            raise refuse(f"{what} needs the number behind a traced {self.aval}, unknown while tracing; {remedy}")
         return array
 
     def __bool__(self) -> bool:
@@ -149,7 +152,7 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
         return bool(self._known("a truth value (if, while, and, or, not)", remedy))
 
     def __float__(self) -> float:
-        if self.constant() is None and is_store(user_frame(sys._getframe(1))):
+        if self.constant() is None and subscript_use(user_frame(sys._getframe(1))) == "store":
             raise refuse(ufuncs.PLAIN_TARGET)
         return float(self._known("float() or a function of math", "use NumPy's function: np.exp, np.sqrt, ..."))
 

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import ArgumentError, DtypeError, GradcError
+from gradc.errors import ArgumentError, DtypeError, GradcError, TraceError
 from gradc.frontend.intercept import intercepted
+from gradc.frontend.methods import NO_ATTRIBUTE
 from gradc.frontend.names import Call
-from gradc.frontend.session import CURRENT, Session, Traced, current_session, is_traced
+from gradc.frontend.session import CURRENT, Session, Traced, current_session, is_traced, raised_at
 from gradc.frontend.storage import Storage
 from gradc.frontend.tracer import Tracer, perform
 from gradc.frontend.tree import TreeDef, flatten
@@ -200,11 +201,16 @@ def _run(session: Session, function: Callable[..., Any], args: Any, kwargs: Any)
             returned = function(*args, **kwargs)
         recorder.finish()
         return returned
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, GradcError):
+            raise
         # NumPy turns the error of a conversion into one of its own.
-        if not isinstance(error, GradcError) and isinstance(error.__cause__, GradcError):
+        if isinstance(error.__cause__, GradcError):
             raise error.__cause__ from None
-        raise
+        if "Tracer" not in str(error) and not str(error).startswith(NO_ATTRIBUTE):
+            raise
+        line = raised_at(error)
+        raise TraceError(f"a traced value cannot be used where a plain one is needed: {error}", line=line) from error
     finally:
         recorder.abandon()
         recorder.root = None

@@ -55,7 +55,8 @@ def _called(session: Session, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
     if record is None:
         found = evaluated(session, ufunc, inputs, {})
         if found is None:
-            raise TraceError(f"np.{ufunc.__name__} is not supported on traced arrays yet")
+            name = f"np.{ufunc.__name__}" if getattr(np, ufunc.__name__, None) is ufunc else ufunc.__name__
+            raise TraceError(f"{name} is not supported on traced arrays; write it with the functions that are")
         return tuple([session.lift(x) for x in found]) if type(found) is tuple else session.lift(found)
     return record.function(*[session.lift(x) for x in inputs])
 

@@ -185,7 +185,9 @@ EVIL = "evil\n'''\"; import os #.py"
 
 
 def test_file_names_and_lines_are_data() -> None:
-    source = "def f(x):\n    class_ = x * 2; lambda_ = '\\'\"#'\n    return class_ + raise_(x)\ndef raise_(x): return x - 1\n"
+    source = (
+        "def f(x):\n    class_ = x * 2; quoted = '\\'\"#'\n    return class_ + raised(x)\ndef raised(x): return x - 1\n"
+    )
     scope: dict[str, Any] = {}
     exec(compile(source, EVIL, "exec"), scope)  # noqa: S102 - a file with a hostile name
     graph = trace(scope["f"], (X,)).graph

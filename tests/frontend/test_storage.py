@@ -200,8 +200,8 @@ def a_loop(x: Any) -> Any:
 
 CASES = [
     elements, slices, integer_arrays, masks, views, chains, aliases, rebinding, numbers_are_immutable,
-    elements_are_copies, arrays_without_axes, fancy_results_are_copies, copies_by_layout, a_base_that_is_gone, out, writers,
-    dtypes, broadcasts, a_loop,
+    elements_are_copies, arrays_without_axes, fancy_results_are_copies, copies_by_layout, a_base_that_is_gone, out,
+    writers, dtypes, broadcasts, a_loop,
 ]  # fmt: skip
 
 
