@@ -53,11 +53,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Bridge:
-    """A law that made the code that runs from the formula as written."""
+    """What the code that runs computes in another form than the formula as written, by which law, at which line."""
 
     law: str
-    before: str
-    after: str
+    what: str
     line: str
 
 

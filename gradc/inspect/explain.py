@@ -10,7 +10,8 @@ import numpy as np
 
 from gradc.errors import ArgumentError, DerivativeError
 from gradc.frontend.names import Call
-from gradc.inspect.derivation import Bridge, Derivation, Line, Step
+from gradc.inspect.bridge import bridges, never_computed
+from gradc.inspect.derivation import Derivation, Line, Step
 from gradc.inspect.differentiate import Differentiation, is_elementwise
 from gradc.inspect.expression import (
     ONE,
@@ -38,6 +39,9 @@ from gradc.ir.graph import Graph
 
 _SHORT = 16
 """A result of up to this many symbols is put into the next chain rule; a longer one stays dL/dz there."""
+
+_LONG_TALE = 40
+"""In a derivation of more values every result but the shortest stays as it is: the steps are then alike."""
 
 _MOST_STEPS = 400
 """The derivatives of further values are left out of the telling (and said to be)."""
@@ -76,8 +80,8 @@ def explain(
         sizes={symbol: count for count, symbol in reading.sizes.letters.items()},
         at=values,
         skipped=teller.skipped,
-        never_computed=_never_computed(steps, final),
-        bridges=_bridges(final),
+        never_computed=never_computed(steps, final),
+        bridges=bridges(final, teller.of.name),
         kinks=_kinks(steps),
         constants=dict(reading.constants),
         wrt=tuple(graph.input_names[graph.inputs.index(i)] for i in targets),
@@ -238,7 +242,8 @@ class _Teller:
 
     def _known(self, symbol: Symbol, slope: Slope) -> Expr:
         result = self.results.get(symbol)
-        if result is None or leaves(result) > _SHORT:
+        most = _SHORT if len(self.order) <= _LONG_TALE else 2
+        if result is None or leaves(result) > most:
             return slope
         return narrow(result)
 
@@ -301,33 +306,6 @@ def _joined(reasons: list[Reason]) -> Reason:
         texts.append(text)
         latexes.append(latex)
     return replace(reasons[0], text="; ".join(texts), latex="; ".join(latexes), parts=tuple(parts))
-
-
-# The bridge to the code that runs
-
-
-def _never_computed(steps: Sequence[Step], final: Graph | None) -> tuple[int, ...]:
-    """The steps whose value is alive in the final graph, and whose derivative nothing there stands for."""
-    if final is None:
-        return ()
-    alive = set(final.names.values())
-    computed = {final.names[primal] for primal in final.cotangents if primal in final.names}
-    return tuple(
-        s.number
-        for s in steps
-        if s.number and s.wrt.role == "value" and s.wrt.name in alive and s.wrt.name not in computed
-    )
-
-
-def _bridges(final: Graph | None) -> tuple[Bridge, ...]:
-    """The laws that are there in the final graph, each once for each line."""
-    found: dict[tuple[str, str], Bridge] = {}
-    for fired in final.fired if final is not None else ():
-        if fired.result < 0:
-            continue
-        line = str(fired.origins[-1]) if fired.origins else ""
-        found.setdefault((fired.law, line), Bridge(fired.law, fired.before, fired.after, line))
-    return tuple(found.values())
 
 
 def _kinks(steps: Sequence[Step]) -> tuple[str, ...]:

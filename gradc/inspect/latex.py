@@ -33,6 +33,7 @@ class Latex(Notation):
     times = r" \, "
     loose_times = r" \cdot "
     elementwise_times = r" \odot "
+    dots = r"\dots"
 
     def __init__(self, names: Mapping[str, str], *, has_matrices: bool = False) -> None:
         self.names = names

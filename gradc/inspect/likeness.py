@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from gradc.inspect.derivation import Step
+from gradc.inspect.derivation import Line, Step
 from gradc.inspect.expression import Apply, Expr, Number, Slope, Symbol, children
 
 
@@ -28,6 +28,24 @@ def with_likeness(steps: Sequence[Step]) -> tuple[Step, ...]:
         exchanged = tuple((old, new) for old, new in pairs if old != new)
         marked.append(replace(step, number=0, like=first.number, exchanged=exchanged))
     return tuple(marked)
+
+
+def repetitive(lines: Sequence[Line], most: int) -> dict[int, int]:
+    """Where lines repeat a form more than ``most`` times: places to leave out, the first of a form with their number.
+
+    The first two and the last line of a form stay; the other places have the number 0.
+    """
+    by_form: dict[tuple[object, ...], list[int]] = {}
+    for place, line in enumerate(lines):
+        names: dict[str, int] = {}
+        form = (_numbered(line.symbol, names), *_shape(line.expression, names))
+        by_form.setdefault(form, []).append(place)
+    left_out: dict[int, int] = {}
+    for places in by_form.values():
+        if len(places) > most:
+            left_out.update(dict.fromkeys(places[2:-1], 0))
+            left_out[places[2]] = len(places) - 3
+    return left_out
 
 
 def _form(step: Step, names: dict[str, int]) -> Iterator[object]:

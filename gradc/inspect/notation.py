@@ -47,6 +47,8 @@ class Notation:
     elementwise_times = " ⊙ "
     before_sum = " "
     has_matrices = False
+    dots = "…"
+    most_terms = 8
 
     def __call__(self, expression: Expr) -> str:
         """The expression as text."""
@@ -84,14 +86,19 @@ class Notation:
         return f"[{text}]" if nested else f"({text})"
 
     def sum(self, terms: tuple[Expr, ...]) -> str:
-        """Terms with their signs."""
-        text = ""
-        for term in terms:
-            if coefficient_of(term)[0] < 0:
-                text += f" - {self.at(_opposite(term), PRODUCT)}" if text else f"-{self.at(_opposite(term), PRODUCT)}"
-            else:
-                text += f" + {self.at(term, PRODUCT)}" if text else self.at(term, PRODUCT)
-        return text
+        """Terms with their signs; of a long sum the first two and the last."""
+        if len(terms) > self.most_terms:
+            return f"{self.sum(terms[:2])} + {self.dots}{self._continued(terms[-1])}"
+        first, *others = terms
+        negative_first = coefficient_of(first)[0] < 0
+        text = f"-{self.at(_opposite(first), PRODUCT)}" if negative_first else self.at(first, PRODUCT)
+        return text + "".join(self._continued(term) for term in others)
+
+    def _continued(self, term: Expr) -> str:
+        """A term after others, with its sign."""
+        if coefficient_of(term)[0] < 0:
+            return f" - {self.at(_opposite(term), PRODUCT)}"
+        return f" + {self.at(term, PRODUCT)}"
 
     def product(self, expression: Mul) -> Printed:
         """A product or a fraction; with a factor that is itself a product, as the units that were multiplied."""

@@ -13,7 +13,7 @@ from gradc.inspect.sympy_text import Sympy
 from gradc.inspect.text import Text
 
 _SYMPY: Final = Sympy()
-_MOST_LEAVES: Final = 500
+_MOST_LEAVES: Final = 200
 """In ``sympy`` the derivatives that a result refers to are filled in up to this size; beyond it, dL_dz stands there."""
 
 

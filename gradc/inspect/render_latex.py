@@ -9,7 +9,8 @@ from importlib.resources import files
 from gradc.inspect.derivation import Derivation, Step
 from gradc.inspect.latex import Latex, escaped
 from gradc.inspect.laws import Reason
-from gradc.inspect.render_text import closing_sentences, shown
+from gradc.inspect.likeness import repetitive
+from gradc.inspect.render_text import MOST_ALIKE, closing_sentences, shown
 
 Row = tuple[str, str, str]
 """Left of the equals sign, right of it, and why."""
@@ -33,23 +34,29 @@ def render_latex(derivation: Derivation, names: Mapping[str, str], document: boo
 
 
 def _forward(derivation: Derivation, latex: Latex) -> Iterator[Row]:
-    for line in derivation.forward:
-        written, read = latex(line.written), latex(line.expression)
-        right = read if written == read else f"{written} = {read}"
-        yield latex(line.symbol), right + _value(line.value), ""
+    left_out = repetitive(derivation.forward, MOST_ALIKE // 2)
+    for place, line in enumerate(derivation.forward):
+        if place not in left_out:
+            written, read = latex(line.written), latex(line.expression)
+            right = read if written == read else f"{written} = {read}"
+            yield latex(line.symbol), right + _value(line.value), ""
+        elif left_out[place]:
+            yield "", rf"\dots \text{{ ({left_out[place]} more of this form)}}", ""
 
 
 def _backward(derivation: Derivation, latex: Latex) -> Iterator[Row]:
     for step in derivation.steps:
         if not step.like:
             yield from _step(step, latex)
-    for step in derivation.steps:
-        if step.like:
-            yield latex(step.slope), latex(step.result) + _value(step.value), f"\\text{{like step {step.like}}}"
+    alike = [step for step in derivation.steps if step.like]
+    for step in alike[:MOST_ALIKE]:
+        yield latex(step.slope), latex(step.result) + _value(step.value), rf"\text{{like ({step.like})}}"
+    if len(alike) > MOST_ALIKE:
+        yield "", rf"\dots \text{{ ({len(alike) - MOST_ALIKE} more of this form)}}", ""
 
 
 def _step(step: Step, latex: Latex) -> Iterator[Row]:
-    left = latex(step.slope)
+    left, tag = latex(step.slope), rf" \tag{{{step.number}}}"
     if step.chain is not None:
         chain = latex(step.chain)
         if len(step.stages) == 1:
@@ -57,15 +64,15 @@ def _step(step: Step, latex: Latex) -> Iterator[Row]:
             yield (
                 left,
                 (chain if chain == result else f"{chain} = {result}") + _value(step.value),
-                _reason(step.reason, latex),
+                _reason(step.reason, latex) + tag,
             )
             return
-        yield left, chain, r"\text{chain rule}"
-        left = ""
+        yield left, chain, r"\text{chain rule}" + tag
+        left, tag = "", ""
     for k, (expression, why) in enumerate(step.stages):
         value = _value(step.value) if k == len(step.stages) - 1 else ""
-        yield left, latex(expression) + value, _reason(why, latex)
-        left = ""
+        yield left, latex(expression) + value, _reason(why, latex) + tag
+        left, tag = "", ""
 
 
 def _value(value: object) -> str:

@@ -9,13 +9,17 @@ from typing import Any, Final
 import numpy as np
 
 from gradc.inspect.derivation import Derivation, Line, Step
-from gradc.inspect.expression import Apply
+from gradc.inspect.expression import Apply, Symbol, walk
 from gradc.inspect.laws import Reason
+from gradc.inspect.likeness import repetitive
 from gradc.inspect.text import Text
 
 _GAP: Final = 2
-_MOST_ALIKE: Final = 12
+MOST_ALIKE: Final = 12
 """Up to this many similar derivatives are written out in a line each; more are listed by name."""
+
+_ONE_LINE: Final = 60
+"""A chain rule and its result stand in one line up to this length."""
 
 Row = tuple[str, str, str]
 """What stands in the three columns."""
@@ -64,8 +68,12 @@ def _wrapped(what: str, width: int) -> Iterator[str]:
 
 def _forward(derivation: Derivation, text: Text) -> Iterator[Row]:
     names = max((len(line.symbol.name) for line in derivation.forward), default=0)
-    for line in derivation.forward:
-        yield f"  {line.symbol.name:<{names}} = {_definition(line, text)}", shown(line.value), line.line
+    left_out = repetitive(derivation.forward, MOST_ALIKE // 2)
+    for place, line in enumerate(derivation.forward):
+        if place not in left_out:
+            yield f"  {line.symbol.name:<{names}} = {_definition(line, text)}", shown(line.value), line.line
+        elif left_out[place]:
+            yield f"  … and {left_out[place]} more lines of this form", "", ""
 
 
 def _definition(line: Line, text: Text) -> str:
@@ -84,10 +92,10 @@ def _backward(derivation: Derivation, text: Text) -> Iterator[Row]:
     alike = [s for s in derivation.steps if s.like]
     if alike:
         yield "Similarly", "", ""
-    for step in alike[:_MOST_ALIKE]:
+    for step in alike[:MOST_ALIKE]:
         yield f"{'':>{numbers}} {text(step.slope):<{names}} = {text(step.result)}", shown(step.value), _like(step)
-    if len(alike) > _MOST_ALIKE:
-        rest = alike[_MOST_ALIKE:]
+    if len(alike) > MOST_ALIKE:
+        rest = alike[MOST_ALIKE:]
         yield f"{'':>{numbers}} and {len(rest)} more: {_listed([s.wrt.name for s in rest])}", "", ""
     if derivation.skipped:
         yield f"{'':>{numbers}} {derivation.skipped} further values are left out", "", ""
@@ -103,10 +111,10 @@ def _step(step: Step, numbers: int, names: int, text: Text) -> Iterator[Row]:
     indent = " " * (numbers + names + 2) + "= "
     stages = [(text(expression), reason_text(why, text)) for expression, why in step.stages]
     if step.chain is not None:
-        chain = text(step.chain)
-        if len(stages) == 1:
-            result, why = stages[0]
-            yield head + (chain if chain == result else f"{chain} = {result}"), shown(step.value), why
+        chain, (result, why) = text(step.chain), stages[0]
+        together = chain if chain == result else f"{chain} = {result}"
+        if len(stages) == 1 and (chain == result or len(together) <= _ONE_LINE):
+            yield head + together, shown(step.value), why
             return
         yield head + chain, "", "chain rule"
         head = indent
@@ -124,7 +132,8 @@ def reason_text(reason: Reason, notation: Text) -> str:
 
 
 def _like(step: Step) -> str:
-    names = [new for old, new in step.exchanged if new != step.wrt.name]
+    seen = {part.name for part in walk(step.result) if isinstance(part, Symbol)}
+    names = [new for _, new in step.exchanged if new in seen]
     return f"like {step.like}" + (f" with {', '.join(names)}" if names else "")
 
 
@@ -132,13 +141,16 @@ def closing_sentences(derivation: Derivation) -> Iterator[str]:
     """What is left to say: the kinks, and how the code that runs differs."""
     if derivation.kinks:
         yield "At the kinks: " + "; ".join(derivation.kinks) + "."
-    bridge = []
-    if derivation.never_computed:
-        steps = "step" if len(derivation.never_computed) == 1 else "steps"
-        bridge.append(f"{steps} {', '.join(map(str, derivation.never_computed))} never computed")
-    bridge += [f"{b.after} [{b.law}{', ' + b.line if b.line else ''}]" for b in derivation.bridges]
+    bridge = [_never(derivation.never_computed)] if derivation.never_computed else []
+    bridge += [f"{b.what} [{b.law}{', ' + b.line if b.line else ''}]" for b in derivation.bridges]
     if bridge:
         yield "In code: " + "; ".join(bridge) + "."
+
+
+def _never(steps: Sequence[int]) -> str:
+    if len(steps) == 1:
+        return f"step {steps[0]} is never computed"
+    return f"steps {_listed([str(s) for s in steps])} are never computed"
 
 
 def _closing(derivation: Derivation) -> Iterator[str]:

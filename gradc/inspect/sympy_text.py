@@ -57,6 +57,7 @@ class Sympy(Notation):
     times = "*"
     loose_times = "*"
     before_sum = "*"
+    most_terms = 10**9
 
     def symbol(self, symbol: Symbol) -> str:
         if symbol.role == "constant":

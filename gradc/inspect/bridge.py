@@ -1,0 +1,54 @@
+"""From the derivation to the code that runs: which steps it never computes, and what it computes in another form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from gradc.inspect.derivation import Bridge, Step
+from gradc.ir.graph import INPUT, Graph
+from gradc.ir.node import Fired
+
+_STABLE: Final[Mapping[str, str]] = {
+    "logistic": "σ({0}) by exp(-|{0}|), which cannot overflow",
+    "softplus": "log1p(exp(-|{0}|)) + max({0}, 0)",
+    "logistic_bce": "log1p(exp(-|{0}|)) + where({0} >= 0, 1 - {1}, {1})·|{0}|",
+    "logsumexp": "m + log Σ exp({0} - m), m = max {0}",
+    "softmax": "softmax({0} - max {0})",
+}
+"""How the ops that laws of stability introduce are computed."""
+
+
+def never_computed(steps: Sequence[Step], final: Graph | None) -> tuple[int, ...]:
+    """The steps whose value is alive in the final graph, and whose derivative nothing there stands for."""
+    if final is None:
+        return ()
+    alive = set(final.names.values())
+    computed = {final.names[primal] for primal in final.cotangents if primal in final.names}
+    told = [s for s in steps if s.number and s.wrt.role == "value"]
+    return tuple(s.number for s in told if s.wrt.name in alive and s.wrt.name not in computed)
+
+
+def bridges(final: Graph | None, of: str) -> tuple[Bridge, ...]:
+    """What the laws that fired have left in the final graph, each result once; its first output is called ``of``."""
+    found: dict[int, Bridge] = {}
+    for fired in final.fired if final is not None else ():
+        if final is not None and fired.result >= 0:
+            line = str(fired.origins[-1]) if fired.origins else ""
+            found.setdefault(fired.result, Bridge(fired.law, _what(final, fired, of), line))
+    return tuple(dict.fromkeys(found.values()))
+
+
+def _what(final: Graph, fired: Fired, of: str) -> str:
+    node = final.nodes[fired.result]
+    operands = [_name(final, i) for i in node.operands]
+    form = _STABLE.get(node.op.name)
+    shown = form.format(*operands) if form and all(operands) else fired.after
+    name = of if fired.result == final.outputs[0] else final.names.get(fired.result)
+    return f"{name} is {shown}" if name else f"{fired.before} is {shown}"
+
+
+def _name(final: Graph, node: int) -> str:
+    if final.nodes[node].op is INPUT:
+        return str(final.nodes[node].params["name"])
+    return final.names.get(node, "")
