@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 from gradc.ir.graph import Builder, Value
-from gradc.ir.op import REGISTRY, Op
+from gradc.ir.op import Op
 from gradc.passes.pattern import ANY, Apply, Match, Number, holds, operation, variables
 from gradc.passes.rewrite import Law, equality, only_for, procedure
 
@@ -87,27 +87,13 @@ def _is_power_of_two(number: Any) -> bool:
     return number.dtype.kind == "f" and bool(np.isfinite(number)) and abs(math.frexp(float(number))[0]) == 0.5
 
 
-@procedure("negative-constant", "-(c * x) -> (-c) * x", "neg", "mul")
+@procedure("negative-constant", "-(-c * x) -> c * x", "neg", "mul")
 def _negative_constant(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
     node = builder.nodes[ids[0]]
     factor = _factor(builder, "mul", node.operands)
-    if factor is None or factor[0].dtype.kind not in "fi":
+    if factor is None or factor[0].dtype.kind != "f" or not np.signbit(factor[0]):
         return None
-    with np.errstate(over="ignore"):
-        negative = -factor[0]
-    return builder.full(negative, node.aval) * Value(builder, factor[1])
-
-
-@procedure("negative-constant", "a + (-c) * x -> a - c * x", "add sub", ANY, ANY)
-def _negative_term(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
-    for k in (1, 0) if op.name == "add" else (1,):
-        node = builder.nodes[ids[k]]
-        factor = _factor(builder, "mul", node.operands) if node.op.name == "mul" else None
-        if factor is None or factor[0].dtype.kind != "f" or not np.signbit(factor[0]):
-            continue
-        term = builder.full(-factor[0], node.aval) * Value(builder, factor[1])
-        return REGISTRY["sub" if op.name == "add" else "add"](Value(builder, ids[1 - k]), term)
-    return None
+    return builder.full(-factor[0], node.aval) * Value(builder, factor[1])
 
 
 @procedure("power-of-two", "c1 * (c2 * x) -> (c1*c2) * x for powers of two", "mul div", ANY, ANY)
@@ -132,7 +118,6 @@ DOUBLES: Final = (
     *equality("first-power", power(x, 1), x),
     *equality("reciprocal-power", power(x, -1), 1 / x, when=lambda builder, found: _is_float(builder, found["x"])),
     *_negative_constant,
-    *_negative_term,
     *_power_of_two,
 )
 
