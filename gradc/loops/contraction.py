@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from gradc.errors import CompileError
 from gradc.ir.graph import Graph, Node
 from gradc.loops.indexing import flat_index, strides_of
+from gradc.loops.plan import Element, identity
 from gradc.loops.program import Buffer, Call, Contraction, View, b, whole
-from gradc.loops.stages import Element, identity
 
 
 def contraction_call(

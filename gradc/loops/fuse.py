@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gradc.loops.indexing import Indices, axis
-from gradc.loops.stages import Plan, Stage
+from gradc.loops.plan import Plan, Stage
 
 _MOST_IN_LOOP: Final = 400
 """Members of one nest; beyond it, compile time grows faster than what fusing saves."""

@@ -6,8 +6,8 @@ import numpy as np
 
 from gradc.ir.graph import CONSTANT, INPUT
 from gradc.loops.names import Names
+from gradc.loops.plan import Plan, Stage
 from gradc.loops.program import Buffer, Expression, b
-from gradc.loops.stages import Plan, Stage
 from gradc.loops.storage import Storage, Storages
 
 

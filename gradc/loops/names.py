@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from gradc.ir.graph import Graph, Origin
+from gradc.loops.plan import Stage
 from gradc.loops.program import PRIMITIVES
-from gradc.loops.stages import Stage
 
 _LOOPS: Final = "ijkl"
 _WORDS: Final = """

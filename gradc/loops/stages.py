@@ -8,110 +8,23 @@ and no chain of nodes, however long, is followed by recursion.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
+from gradc.errors import CompileError
 from gradc.ir.graph import CONSTANT, Graph, Node
+from gradc.loops.costs import cheap_nodes, is_onto, repeats
 from gradc.loops.decompose import REDUCTIONS
-from gradc.loops.indexing import AnyIndex, Indices, axes_of, axis, datum, flat_index, is_data, strides_of
+from gradc.loops.indexing import AnyIndex, Indices, axes_of, datum, flat_index, is_data, strides_of
+from gradc.loops.plan import Element, Member, Plan, Stage, fixed_shape, identity, is_move
 from gradc.ops.index import index_position
 
-StageKind = Literal["map", "reduce", "write", "call"]
-Element = tuple[int, Indices]
-"""An element of a node's value: the node and an index over the axes of a stage."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A node computed at an index, from elements found at other nodes."""
-
-    node: int
-    index: Indices
-    operands: tuple[Element, ...]
-
-
-_WEIGHTS: Final = {
-    **dict.fromkeys(("exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "erf", "pow"), 20),
-    **dict.fromkeys(("logistic", "softplus", "logistic_bce"), 40),
-    **dict.fromkeys(("div", "floor_div", "mod", "sqrt", "gather"), 5),
-}  # fmt: skip
-_CHEAP: Final = 4
 _MOST_COPIES: Final = 4
 _MOST_MEMBERS: Final = 400
 
-_MOVES: Final = frozenset({"broadcast_to", "reshape", "transpose", "slice"})
-_LEAVES: Final = frozenset({"input", "constant", "dim_value"})
-
-
-@dataclass(eq=False, slots=True)
-class Stage:
-    """Loops that compute or write one value, of node ``node``.
-
-    kind      ``map`` stores an element for each iteration, ``reduce`` combines terms, ``write`` puts a part into place
-              (of ``update_slice``, ``scatter``, ``concatenate``), ``call`` is a contraction
-    extents   the lengths of its loops, in order; axes of one element have no loop
-    source    the element that an iteration stores or combines
-    place     where in the array of ``node`` it goes
-    reduced   reduce: the axes that are summed over;  ``combine``: with which primitive
-    members   what an iteration computes, in order
-    views     call: the arrays of the two operands, as elements over the operands' own axes
-    reads     elements of other stages' nodes that an iteration needs; None stands for the whole array
-    """
-
-    node: int
-    order: tuple[int, int]
-    kind: StageKind
-    extents: tuple[int, ...] = ()
-    source: Element | None = None
-    place: Indices = ()
-    reduced: frozenset[int] = frozenset()
-    combine: str = ""
-    members: list[Member] = field(default_factory=list)
-    views: list[Element] = field(default_factory=list)
-    reads: list[tuple[int, Indices | None]] = field(default_factory=list)
-
-    @property
-    def defines_value(self) -> bool:
-        """Whether it makes all of the node's value, element by element."""
-        return self.kind in ("map", "reduce")
-
-
 Demands = dict[tuple[Stage, Indices | None], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The stages of a graph in an order that can be run.
-
-    ``makers`` are the stages that write each node's array. ``home[n]`` is the node in whose array node n lives: a
-    write whose base is not needed afterwards works in the array of the base. ``results[k]`` is the node of output k.
-    """
-
-    graph: Graph
-    stages: tuple[Stage, ...]
-    makers: dict[int, list[Stage]]
-    home: dict[int, int]
-    results: tuple[int, ...]
-
-    def origin(self, node: int) -> Node:
-        """The node of the graph that a planned node is, or is a copy of."""
-        nodes = self.graph.nodes
-        return nodes[node] if node < len(nodes) else nodes[self.graph.outputs[node - len(nodes)]]
-
-
-def identity(shape: tuple[int, ...]) -> tuple[Indices, tuple[int, ...]]:
-    """The index of an array's own elements, and the lengths of the loops over them."""
-    indices: list[AnyIndex] = []
-    extents: list[int] = []
-    for length in shape:
-        indices.append(axis(len(extents), length))
-        if length != 1:
-            extents.append(length)
-    return tuple(indices), tuple(extents)
 
 
 class _Planner:
@@ -125,10 +38,8 @@ class _Planner:
         self.makers: dict[int, list[Stage]] = {}
         self.forced: set[int] = set()
         self.dropped: set[Stage] = set()
-        self.cheap = _cheap(graph)
+        self.cheap = cheap_nodes(graph)
         self.rules: dict[str, Callable[[Node], None]] = {
-            **dict.fromkeys(_MOVES, self._visit_move),
-            **dict.fromkeys(_LEAVES, lambda node: None),
             **dict.fromkeys(REDUCTIONS, self._reduce),
             "contract": self._call,
             "update_slice": self._update,
@@ -142,7 +53,7 @@ class _Planner:
         for node in reversed(graph.nodes):
             if 0 in node.aval.shape:
                 continue
-            self.rules.get(node.op.name, self._visit_map)(node)
+            self._visit(node)
         for stage in self.stages:
             stage.members.reverse()
         home = self._homes(set(results))
@@ -155,7 +66,7 @@ class _Planner:
         results: list[int] = []
         for position, node in enumerate(self.graph.outputs):
             empty = 0 in self.nodes[node].aval.shape
-            if node in results or self.nodes[node].op.name in _LEAVES or empty:
+            if node in results or not self.nodes[node].operands or empty:
                 copy = len(self.nodes) + position
                 results.append(copy)
                 if not empty:
@@ -170,7 +81,7 @@ class _Planner:
     def _resolve(self, node: int, index: Indices) -> Element:
         """Follow ops that only move elements, up to one that has an array of its own."""
         nodes = self.nodes
-        while nodes[node].op.name in _MOVES and node not in self.forced:
+        while is_move(nodes[node].op) and node not in self.forced:
             mover = nodes[node]
             assert mover.op.loops is not None
             (node,) = mover.operands
@@ -208,7 +119,7 @@ class _Planner:
         by_axis = dict(zip(axes, numbers, strict=True))
         place = tuple(
             self._number(by_axis[a], length, a) if a in by_axis else next(rest)
-            for a, length in enumerate(_shape(array))
+            for a, length in enumerate(fixed_shape(array))
         )
         return numbers, place
 
@@ -233,6 +144,18 @@ class _Planner:
 
     # Ops, from results to operands.
 
+    def _visit(self, node: Node) -> None:
+        rule = self.rules.get(node.op.name)
+        if rule is not None:
+            if self.demands[node.id] or node.id in self.forced:
+                rule(node)
+        elif is_move(node.op):
+            self._visit_move(node)
+        elif node.op.elementwise or node.op.name == "gather":
+            self._visit_map(node)
+        elif node.operands:
+            raise CompileError(f"{node.op.name} has no loops: it is neither elementwise nor known to the lowering")
+
     def _visit_move(self, node: Node) -> None:
         if node.id in self.forced:
             self._announce(node.id)
@@ -241,7 +164,7 @@ class _Planner:
             self.forced.add(node.id)
 
     def _copy(self, target: int, node: int) -> None:
-        place, extents = identity(_shape(self.nodes[node]))
+        place, extents = identity(fixed_shape(self.nodes[node]))
         stage = self._begin(Stage(target, (target, 0), "map", extents, place=place))
         stage.source = self._demand(stage, node, place)
 
@@ -260,7 +183,7 @@ class _Planner:
 
     def _make(self, node: Node) -> None:
         self._announce(node.id)
-        place, extents = identity(_shape(node))
+        place, extents = identity(fixed_shape(node))
         stage = self._begin(Stage(node.id, (node.id, 0), "map", extents, (node.id, place), place))
         self._compute(stage, node, place)
 
@@ -272,17 +195,15 @@ class _Planner:
             return False
         cheap = self.cheap[node.id]
         if node.op.name == "gather":
-            return len(demands) == 1 and all(_is_onto(stage, i, node) for stage, i in demands if i is not None)
+            return len(demands) == 1 and all(is_onto(stage, i, node) for stage, i in demands if i is not None)
         if len(demands) > 1:
             return cheap and len(demands) <= _MOST_COPIES
-        return cheap or all(_repeats(stage, i) == 1 for stage, i in demands if i is not None)
+        return cheap or all(repeats(stage, i) == 1 for stage, i in demands if i is not None)
 
     def _reduce(self, node: Node) -> None:
-        if not self.demands[node.id] and node.id not in self.forced:
-            return
         self._announce(node.id)
         (operand,) = node.operands
-        index, extents = identity(_shape(self.nodes[operand]))
+        index, extents = identity(fixed_shape(self.nodes[operand]))
         gone = node.params["axes"]
         kept = tuple(i for a, i in enumerate(index) if a not in gone)
         place = tuple(0 if a in gone else i for a, i in enumerate(index)) if node.params["keepdims"] else kept
@@ -294,32 +215,28 @@ class _Planner:
         stage.source = self._demand(stage, operand, index)
 
     def _call(self, node: Node) -> None:
-        if not self.demands[node.id] and node.id not in self.forced:
-            return
         self._announce(node.id)
         stage = self._begin(Stage(node.id, (node.id, 0), "call"))
         for operand in node.operands:
-            index, extents = identity(_shape(self.nodes[operand]))
+            index, extents = identity(fixed_shape(self.nodes[operand]))
             source, at = self._resolve(operand, index)
-            affine = strides_of(flat_index(at, _shape(self.nodes[source])), len(extents))
+            affine = strides_of(flat_index(at, fixed_shape(self.nodes[source])), len(extents))
             if affine is None or min(affine[0], default=0) < 0:
                 source, at = operand, index
-            if self.nodes[source].op.name not in _LEAVES:
+            if self.nodes[source].operands:
                 self.forced.add(source)
             self.demands[source].setdefault((stage, None))
             stage.views.append((source, at))
 
     def _update(self, node: Node) -> None:
-        if not self.demands[node.id] and node.id not in self.forced:
-            return
         self._announce(node.id)
         base, value = node.operands[:2]
-        place, extents = identity(_shape(self.nodes[base]))
+        place, extents = identity(fixed_shape(self.nodes[base]))
         start = self._begin(Stage(node.id, (node.id, 0), "map", extents, place=place))
         start.source = self._demand(start, base, place)
         if 0 in self.nodes[value].aval.shape:
             return
-        index, extents = identity(_shape(self.nodes[value]))
+        index, extents = identity(fixed_shape(self.nodes[value]))
         write = self._begin(Stage(node.id, (node.id, 1), "write", extents))
         if node.params["mode"] == "add":
             write.combine = "add"
@@ -331,12 +248,10 @@ class _Planner:
         write.source = self._demand(write, value, index)
 
     def _concatenate(self, node: Node) -> None:
-        if not self.demands[node.id] and node.id not in self.forced:
-            return
         self._announce(node.id)
         along, offset = node.params["axis"], 0
         for part, operand in enumerate(node.operands):
-            shape = _shape(self.nodes[operand])
+            shape = fixed_shape(self.nodes[operand])
             if 0 not in shape:
                 index, extents = identity(shape)
                 place = tuple(i + offset if a == along else i for a, i in enumerate(index))
@@ -382,36 +297,6 @@ def plan(graph: Graph) -> Plan:
     return _Planner(graph).run()
 
 
-def _shape(node: Node) -> tuple[int, ...]:
-    return tuple(int(d) for d in node.aval.shape)
-
-
-def _cheap(graph: Graph) -> list[bool]:
-    """For each node whether it may be computed in several places: few operations on at most one large array."""
-    cheap: list[bool] = []
-    weights: list[int] = []
-    arrays: list[frozenset[int]] = []
-    for node in graph.nodes:
-        name = node.op.name
-        weight, read, is_cheap = 0, frozenset((node.id,)), False
-        if node.aval.size == 1 or node.op is CONSTANT:
-            read = frozenset()
-        elif name in _MOVES:
-            (operand,) = node.operands
-            weight = weights[operand]
-            read = frozenset() if graph.nodes[operand].aval.size != node.aval.size else arrays[operand]
-        elif node.op.elementwise:
-            total = _WEIGHTS.get(name, 1) + sum([weights[o] for o in node.operands])
-            every = frozenset().union(*[arrays[o] for o in node.operands])
-            is_cheap = total <= _CHEAP and len(every) <= 1
-            if is_cheap:
-                weight, read = total, every
-        cheap.append(is_cheap)
-        weights.append(weight)
-        arrays.append(read)
-    return cheap
-
-
 def equal_steps(value: np.ndarray, length: int) -> tuple[int, int] | None:
     """The start and the step of indices into an axis that count in equal steps; None where they do not, or leave it."""
     flat = value.reshape(-1).astype(np.int64)
@@ -420,17 +305,3 @@ def equal_steps(value: np.ndarray, length: int) -> tuple[int, int] | None:
     flat = np.where(flat < 0, flat + length, flat)
     step = int(flat[1] - flat[0]) if flat.size > 1 else 0
     return (int(flat[0]), step) if bool((np.diff(flat) == step).all()) else None
-
-
-def _repeats(stage: Stage, index: Indices) -> int:
-    """How often a stage would compute one and the same element, if it does so in the outermost loop that it can."""
-    used = axes_of(index)
-    deepest = max(used, default=-1)
-    return math.prod(stage.extents[a] for a in range(deepest) if a not in used)
-
-
-def _is_onto(stage: Stage, index: Indices, node: Node) -> bool:
-    """Whether the stage runs through every element of the node."""
-    if any(strides_of(i, len(stage.extents)) is None for i in index):
-        return False
-    return math.prod(stage.extents[a] for a in axes_of(index)) == node.aval.size

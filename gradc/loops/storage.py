@@ -17,7 +17,7 @@ import numpy as np
 from gradc.loops.buffers import Lifetime, lay_out
 from gradc.loops.fuse import Nest, common_depth, in_scope, is_ready
 from gradc.loops.indexing import Indices, axis, flat_index
-from gradc.loops.stages import Plan, Stage
+from gradc.loops.plan import Plan, Stage
 
 
 @dataclass(eq=False, slots=True)

@@ -1,0 +1,58 @@
+"""What is worth an array of its own: rough costs of computing a value where it is used."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from gradc.ir.graph import CONSTANT, Graph, Node
+from gradc.loops.indexing import Indices, axes_of, strides_of
+from gradc.loops.plan import Stage, is_move
+
+_WEIGHTS: Final = {
+    **dict.fromkeys(("exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "erf", "pow"), 20),
+    **dict.fromkeys(("logistic", "softplus", "logistic_bce"), 40),
+    **dict.fromkeys(("div", "floor_div", "mod", "sqrt", "gather"), 5),
+}  # fmt: skip
+_CHEAP: Final = 4
+"""The most operations that are repeated rather than stored."""
+
+
+def cheap_nodes(graph: Graph) -> list[bool]:
+    """For each node whether it may be computed in several places: few operations on at most one large array."""
+    cheap: list[bool] = []
+    weights: list[int] = []
+    arrays: list[frozenset[int]] = []
+    for node in graph.nodes:
+        name = node.op.name
+        weight, read, is_cheap = 0, frozenset((node.id,)), False
+        if node.aval.size == 1 or node.op is CONSTANT:
+            read = frozenset()
+        elif is_move(node.op):
+            (operand,) = node.operands
+            weight = weights[operand]
+            read = frozenset() if graph.nodes[operand].aval.size != node.aval.size else arrays[operand]
+        elif node.op.elementwise:
+            total = _WEIGHTS.get(name, 1) + sum([weights[o] for o in node.operands])
+            every = frozenset().union(*[arrays[o] for o in node.operands])
+            is_cheap = total <= _CHEAP and len(every) <= 1
+            if is_cheap:
+                weight, read = total, every
+        cheap.append(is_cheap)
+        weights.append(weight)
+        arrays.append(read)
+    return cheap
+
+
+def repeats(stage: Stage, index: Indices) -> int:
+    """How often a stage would compute one and the same element, if it does so in the outermost loop that it can."""
+    used = axes_of(index)
+    deepest = max(used, default=-1)
+    return math.prod(stage.extents[a] for a in range(deepest) if a not in used)
+
+
+def is_onto(stage: Stage, index: Indices, node: Node) -> bool:
+    """Whether the stage runs through every element of the node."""
+    if any(strides_of(i, len(stage.extents)) is None for i in index):
+        return False
+    return math.prod(stage.extents[a] for a in axes_of(index)) == node.aval.size

@@ -1,0 +1,130 @@
+"""Elements as scalar expressions: literals, names that are known, loads; and their indices, data among them."""
+
+from __future__ import annotations
+
+from gradc.loops.fuse import Nest, common_depth
+from gradc.loops.indexing import AnyIndex, Axis, Datum, Index, Indices, express, flat_index, is_split
+from gradc.loops.memory import Memory
+from gradc.loops.names import Names
+from gradc.loops.plan import Element, Plan, Stage, fixed_shape
+from gradc.loops.program import I64, Check, Constant, Expression, b, variable
+from gradc.loops.scopes import Scopes
+
+
+class Elements:
+    """Gives the elements that the present stage needs, in the open blocks."""
+
+    def __init__(self, plan: Plan, nest: Nest, memory: Memory, names: Names, scopes: Scopes) -> None:
+        self.plan = plan
+        self.nest = nest
+        self.memory = memory
+        self.names = names
+        self.scopes = scopes
+        self.messages: list[str] = []
+        """What failed checks mean."""
+        self.numbers: dict[AnyIndex, Expression] = {}
+        """Indices of the present stage as expressions."""
+
+    def begin(self) -> None:
+        """Another stage, or another part of it, is the present one."""
+        self.numbers.clear()
+
+    def element(self, stage: Stage, element: Element) -> Expression:
+        """An element that the stage needs: a number, a name that is known here, or a load."""
+        node, index = element
+        literal = self.memory.literal(node)
+        if literal is not None:
+            return literal
+        key = self.key(stage, element)
+        known = self.scopes.known(key)
+        if known is not None:
+            return known
+        makers = self.plan.makers.get(node, [])
+        floor = 0
+        if len(makers) == 1:
+            floor = common_depth(self.nest.places[stage], self.nest.places[makers[0]])
+        value = self.scopes.bind(self._load(stage, node, index), node, depth=floor)
+        self.scopes.remember(key, value)
+        return value
+
+    def _load(self, stage: Stage, node: int, index: Indices) -> Expression:
+        buffer = self.memory.buffer_of(node)
+        assert buffer is not None, "what is read outside of its iteration has an array"
+        flat = flat_index(index, fixed_shape(self.plan.origin(node)))
+        if is_split(index) and not is_split((flat,)) and len(buffer.shape) == len(index):
+            return b.load(buffer, [self._number(stage, flat)])
+        return b.load(buffer, self.where(stage, node, index))
+
+    def where(
+        self, stage: Stage, node: int, index: Indices, inner: dict[int, Expression] | None = None
+    ) -> tuple[Expression, ...]:
+        """An index into the array of a node, which may lack axes. ``inner`` gives loops that are not open blocks."""
+        axes = self.memory.axes_of(node)
+        return tuple(self._number(stage, index[a], inner) for a in axes)
+
+    def _number(self, stage: Stage, index: AnyIndex, inner: dict[int, Expression] | None = None) -> Expression:
+        if isinstance(index, int):
+            return b.constant(index)
+        if inner is not None:
+            return express(index, lambda atom: self._atom(stage, atom, inner))
+        if index not in self.numbers:
+            self.numbers[index] = express(index, lambda atom: self._atom(stage, atom, None))
+        return self.numbers[index]
+
+    def _atom(self, stage: Stage, atom: Axis | Datum, inner: dict[int, Expression] | None) -> Expression:
+        return self.axis(atom.position, inner) if isinstance(atom, Axis) else self._datum(stage, atom)
+
+    def axis(self, level: int, inner: dict[int, Expression] | None = None) -> Expression:
+        """The variable of a loop of the present stage."""
+        if inner is not None and level in inner:
+            return inner[level]
+        return variable(self.scopes.blocks[level + 1].var)
+
+    def _datum(self, stage: Stage, atom: Datum) -> Expression:
+        """An index that is data: counted from the end where negative, checked, and moved into bounds."""
+        number = self._datum_number(stage, atom)
+        key = ("datum", number, atom.extent)
+        known = self.scopes.known(key)
+        if known is not None:
+            return known
+        number = self.scopes.bind(number, atom.node)
+        inside = b.in_range(number, -atom.extent, atom.extent)
+        if not (isinstance(number, Constant) and -atom.extent <= number.value < atom.extent):
+            self._check(inside, stage, _outside(atom), number)
+        place = self.scopes.bind(b.clamp(b.from_end(number, atom.extent), atom.extent), atom.node)
+        self.scopes.remember(key, place)
+        return place
+
+    def _datum_number(self, stage: Stage, atom: Datum) -> Expression:
+        return b.convert(self.element(stage, (atom.node, atom.at)), I64)
+
+    def _check(self, condition: Expression, stage: Stage, message: str, value: Expression) -> None:
+        text = message + self.names.line_of(self.plan.origin(stage.node).id)
+        if text not in self.messages:
+            self.messages.append(text)
+        depth = max(self.scopes.depth_of(condition), self.scopes.depth_of(value))
+        block = self.scopes.blocks[depth]
+        block.runs_in_order = True
+        block.statements.append(Check(condition, self.messages.index(text) + 1, value))
+
+    def key(self, stage: Stage, element: Element) -> tuple[object, ...]:
+        """Under which an element is remembered in the open blocks."""
+        node, index = element
+        return (node, *[self._number(stage, i) for i in index])
+
+    def refuse(self, stage: Stage, place: Indices) -> bool:
+        """An index that is data into an axis without elements is an error, and nothing is loaded or stored."""
+        empty = [
+            atom
+            for i in place
+            if isinstance(i, Index)
+            for atom in i.atoms
+            if isinstance(atom, Datum) and not atom.extent
+        ]
+        for atom in empty:
+            self._check(b.constant(False, bool), stage, _outside(atom), self._datum_number(stage, atom))
+        return bool(empty)
+
+
+def _outside(atom: Datum) -> str:
+    return f"index {{}} is out of bounds for axis {atom.axis} with size {atom.extent}"
