@@ -55,7 +55,7 @@ class Access:
 
 
 def conflict(loop: For, buffers: Mapping[str, Buffer], lets: Mapping[str, Expression], ranges: Ranges) -> str:
-    """A buffer that two iterations of the loop may both touch, one writing; empty where there is none.
+    """What two iterations of the loop may both touch, one writing; empty where there is none.
 
     ``lets`` holds the integer lets around the loop, ``ranges`` the intervals before it. Symbolic shapes are not judged.
     """

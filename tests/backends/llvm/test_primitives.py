@@ -31,14 +31,12 @@ def reference_pow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(y < 0, unit, positive)
 
 
+SAME_NAME = [
+    "minimum", "maximum", "exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos", "floor", "abs", "sign", "isnan",
+    "isfinite", "logical_and", "logical_or", "logical_xor", "logical_not",
+]  # fmt: skip
 REFERENCE: dict[str, Callable[..., np.ndarray]] = {
-    **{
-        name: getattr(np, name)
-        for name in (
-            "minimum maximum exp log log1p expm1 sqrt tanh sin cos floor abs sign isnan isfinite "
-            "logical_and logical_or logical_xor logical_not"
-        ).split()
-    },
+    **{name: getattr(np, name) for name in SAME_NAME},
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
@@ -73,8 +71,8 @@ def samples(dtype: np.dtype) -> np.ndarray:
         values = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 7.25, -700.5, 1e-9, tiny, -tiny, np.inf, -np.inf, np.nan]
         return np.array(values, dtype)
     limits = np.iinfo(dtype)
-    values = {limits.min, limits.max, 0, 1, 2, 3, 7, 100, *([-1, -2, -7, -100] if dtype.kind == "i" else [])}
-    return np.array(sorted(values), dtype)
+    chosen = {limits.min, limits.max, 0, 1, 2, 3, 7, 100, *([-1, -2, -7, -100] if dtype.kind == "i" else [])}
+    return np.array(sorted(chosen), dtype)
 
 
 def test_every_primitive_is_in_the_table_and_tested() -> None:
