@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from string import ascii_letters
 from typing import Any
 
@@ -148,7 +148,7 @@ def _next_pair(terms: tuple[str, ...], out: str, sizes: tuple[tuple[str, int], .
     )
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def _rest_cost(terms: tuple[str, ...], out: str, sizes: tuple[tuple[str, int], ...]) -> int:
     """The fewest multiplications that contract all terms."""
     if len(terms) < 2:

@@ -6,6 +6,7 @@ What dtypes meet in what is asked of NumPy itself: ``ufunc.resolve_dtypes`` and 
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
@@ -94,28 +95,39 @@ def fits(number: int, dtype: np.dtype) -> bool:
 
 
 def converted(x: Value, dtype: np.dtype) -> Value:
-    """``x`` as an operand of a loop of ``dtype``. A Python number becomes a constant of that dtype at once.
+    """``x`` as an operand of a loop of ``dtype``, or to be written into it. A Python number becomes a constant at once.
 
-    Raises DtypeError for a Python int that the integer dtype cannot hold (NumPy's OverflowError), or might not.
+    Raises DtypeError for a Python number that the dtype cannot hold, or might not (NumPy's OverflowError, TypeError).
     """
     aval = x.aval
     if aval.dtype == dtype and not aval.weak:
         return x
     number = python_constant(x)
-    integers = aval.weak and aval.dtype.kind == "i" and dtype.kind in "iu"
-    if number is None:
-        if integers and dtype != aval.dtype:
+    if number is not None:
+        with np.errstate(all="ignore"):
+            return x.builder.constant(np.asarray(_as_held_by(number, dtype)).astype(dtype))
+    if aval.weak and aval.dtype.kind == "i" and dtype.kind in "iu" and dtype != aval.dtype:
+        raise DtypeError(
+            f"a traced Python int meets an array of {short_dtype(dtype)}, which may not hold it; "
+            f"pass np.{dtype.name}(n), or convert the array to int64 first"
+        )
+    return truth(x) if dtype == _BOOL else convert(x, dtype=dtype)
+
+
+def _as_held_by(number: Any, dtype: np.dtype) -> Any:
+    """A Python number as NumPy takes it into ``dtype``. Raises DtypeError where it does not."""
+    if isinstance(number, complex) and dtype.kind != "c":
+        raise DtypeError(f"the complex number {number} does not go into {short_dtype(dtype)}; take its .real")
+    if dtype.kind in "iu":
+        if not math.isfinite(number):
+            raise DtypeError(f"{number} does not go into {short_dtype(dtype)}; convert the array to float first")
+        if not fits(int(number), dtype):
             raise DtypeError(
-                f"a traced Python int meets an array of {short_dtype(dtype)}, which may not hold it; "
-                f"pass np.{dtype.name}(n), or convert the array to int64 first"
+                f"Python integer {int(number)} out of bounds for {dtype.name}; convert the array to a wider dtype"
             )
-        return convert(x, dtype=dtype)
-    if integers and not fits(number, dtype):
-        raise DtypeError(f"Python integer {number} out of bounds for {dtype.name}; convert the array to a wider dtype")
-    if isinstance(number, int) and dtype.kind in "fc":
-        number = float(number)  # as NumPy does, which makes a double of a Python int before it rounds further
-    with np.errstate(all="ignore"):
-        return x.builder.constant(np.asarray(number).astype(dtype))
+        return int(number)
+    # NumPy makes a double of a Python int before it rounds further.
+    return float(number) if isinstance(number, int) and dtype.kind in "fc" else number
 
 
 def _weakly(x: Value, dtype: np.dtype) -> Value:

@@ -35,7 +35,9 @@ class Bench:
         """As the tracer lifts: Values stay, Python numbers are weak constants."""
         if isinstance(x, Value):
             return x
-        return self.builder.constant(np.asarray(x) if isinstance(x, (list, tuple)) else x, weak=type(x) in (int, float))
+        return self.builder.constant(
+            np.asarray(x) if isinstance(x, (list, tuple)) else x, weak=type(x) in (int, float, complex)
+        )
 
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """The registered meaning of ``function``, its arrays (in lists too) being inputs."""

@@ -66,7 +66,8 @@ WRONG = [
 def test_einsum(case, agrees, sample):
     subscripts, *shapes = case
     agrees(np.einsum, subscripts, *[sample(*s) for s in shapes], ulp=32)
-    agrees(np.einsum, subscripts, *[sample(*s, dtype=int) for s in shapes])
+    for dtype in (int, bool):
+        agrees(np.einsum, subscripts, *[sample(*s, dtype=dtype) for s in shapes])
 
 
 @pytest.mark.parametrize("case", [c for c in EINSUMS if len(c) < 5], ids=lambda c: c[0])

@@ -150,8 +150,24 @@ def test_written_values_take_the_dtype_of_the_array(bench, same, sample):
     same(bench.run(setitem(bench.input(x), slice(1, 3), bench.input(np.array([1.9, -1.9])), bench.lift))[0], expected)
     with pytest.raises(DtypeError, match="out of bounds for int8"):
         setitem(bench.input(x.astype("i1")), 0, bench.lift(300, ""), bench.lift)
+    for number in (float("nan"), float("inf"), 1j):
+        with pytest.raises(DtypeError, match="does not go into i64"):
+            setitem(bench.input(x), 0, bench.lift(number, ""), bench.lift)
     with pytest.raises(DtypeError, match="imaginary"):
         setitem(bench.input(x), 0, bench.input(np.array(1j)), bench.lift)
+
+
+@pytest.mark.parametrize("value", [2.7, -3, 0, 2.0, 1e30])
+def test_python_numbers_are_written_as_numpy_writes_them(value, dtype, bench, same, sample):
+    x = sample(4, dtype=dtype)
+    try:
+        with np.errstate(over="ignore"):
+            x[1] = value
+    except OverflowError:
+        with pytest.raises(DtypeError, match="out of bounds"):
+            setitem(bench.input(x), 1, bench.lift(value, ""), bench.lift)
+        return
+    same(bench.run(setitem(bench.input(x), 1, bench.lift(value, ""), bench.lift))[0], x)
 
 
 def test_a_value_that_does_not_fit_is_refused(bench, sample):
