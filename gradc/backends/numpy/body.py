@@ -10,6 +10,7 @@ from gradc.backends.numpy.constants import array_text
 from gradc.backends.numpy.expressions import Expression, variable
 from gradc.backends.numpy.naming import Names
 from gradc.backends.numpy.operations import expression_of
+from gradc.backends.numpy.overwriting import VIEWS, readers_to_bind
 from gradc.backends.numpy.sections import backward_nodes
 from gradc.backends.numpy.updates import UPDATES, update
 from gradc.ir.graph import CONSTANT, INPUT, Graph
@@ -23,9 +24,6 @@ WIDEST_RESULT = 24
 
 CHEAP = frozenset({"abs", "neg", "eq", "ne", "lt", "le", "gt", "ge", "logical_not"})
 """Ops of names and numbers that read better repeated, once, than named."""
-
-VIEWS = frozenset({"transpose", "reshape", "slice", "broadcast_to"})
-"""Ops that copy nothing: repeating them costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +50,16 @@ class Body:
         self._names = names
         self._backward = backward_nodes(graph)
         self._comments = Comments(graph, self._backward, loss_name(graph))
+        self.bound: set[int] = set(graph.inputs)
         self._private: set[int] = set()
+        self._result = graph.outputs[0] if graph.outputs else -1
         self._outputs = frozenset(graph.outputs)
-        self._values: list[Expression | None] = [None] * len(graph.nodes)
+        self.values: list[Expression | None] = [None] * len(graph.nodes)
         self._locals: dict[int, str] = {}
         for node, name in zip(graph.inputs, inputs, strict=True):
-            self._values[node] = variable(name, graph.nodes[node].aval.shape)
+            self.values[node] = variable(name, graph.nodes[node].aval.shape)
             self._locals[node] = name
-        self._wanted = self._wanted_names()
+        names.reserve(graph.names.values())
         self._primals = _primals(graph)
 
     def write(self) -> list[Expression]:
@@ -77,7 +77,7 @@ class Body:
 
     def value(self, node: int) -> Expression:
         """The expression of a node that was written already."""
-        expression = self._values[node]
+        expression = self.values[node]
         assert expression is not None, f"node {node} is used before it is written"
         return expression
 
@@ -100,14 +100,20 @@ class Body:
         name = name or self.name_for(node)
         self.statement(f"{name} = {expression.text}", node)
         bound = variable(name, expression.shape)
-        self._values[node.id] = bound
+        self.values[node.id] = bound
+        self.bound.add(node.id)
         if expression.fresh and expression.shape == node.aval.shape:
             self._private.add(node.id)
         return bound
 
-    def may_overwrite(self, node: int) -> bool:
-        """Whether the value is a variable of its own array, and whoever asks is its only user."""
-        return self.uses[node] == 1 and node in self._private
+    def may_overwrite(self, node: int, update: Node) -> bool:
+        """Whether ``update`` may write into the array of ``node`` itself. What reads the old contents is bound."""
+        if node not in self._private:
+            return False
+        readers = readers_to_bind(self._graph, self, node, update)
+        for reader in readers or ():
+            self.bind(self.nodes[reader], self.value(reader))
+        return readers is not None
 
     def chain_name(self, node: Node) -> str:
         """The name for a row of writes into one array, of which ``node`` is the first: the last one's name."""
@@ -123,12 +129,11 @@ class Body:
         """The local name of a node: the user's, ``d_`` and the name of its primal, L for the result, else ``t1``."""
         if node.id in self._locals:
             return self._locals[node.id]
-        wanted = self._wanted.get(node.id)
-        if wanted is not None:
-            name = wanted
+        if node.id in self._graph.names:
+            name = self._names.take_reserved(self._graph.names[node.id])
         elif node.id in self._primals:
             name = self._names.take(f"d_{self._primal_name(node.id)}")
-        elif node.id == self._graph.outputs[0] and node.id not in self._backward:
+        elif node.id == self._result and node.id not in self._backward:
             name = self._names.take("L" if node.aval.shape == () and node.aval.is_float else "result")
         else:
             name = self._names.numbered("t")
@@ -137,31 +142,19 @@ class Body:
 
     def _primal_name(self, node: int) -> str:
         primal = self._primals[node]
-        return self._locals.get(primal) or self._wanted.get(primal) or self._graph.names.get(primal, "t")
-
-    def _wanted_names(self) -> dict[int, str]:
-        """Local names for the nodes that the user named; of two with one name the first keeps it."""
-        order = sorted(self._graph.names)
-        first: dict[str, int] = {}
-        for node in order:
-            first.setdefault(self._graph.names[node], node)
-        keepers = {node: self._names.take(name) for name, node in first.items() if not self._values[node]}
-        return keepers | {
-            node: self._names.take(self._graph.names[node])
-            for node in order
-            if node not in keepers and not self._values[node] and first[self._graph.names[node]] != node
-        }
+        return self._locals.get(primal) or self._graph.names.get(primal, "t")
 
     def _write_all(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
             if node.op is INPUT:
                 continue
             if node.op.name in UPDATES and node.aval.shape:
-                self._values[node.id] = update(self, node)
+                self.values[node.id] = update(self, node)
                 self._private.add(node.id)
+                self.bound.add(node.id)
                 continue
             expression = self._short(node)
-            self._values[node.id] = expression
+            self.values[node.id] = expression
             if self._deserves_name(node, expression):
                 self.bind(node, expression)
 
@@ -180,7 +173,7 @@ class Body:
     def _deserves_name(self, node: Node, expression: Expression) -> bool:
         if expression.atomic:
             return False
-        if node.id in self._graph.names or (node.id == self._graph.outputs[0] and node.id not in self._backward):
+        if node.id in self._graph.names or (node.id == self._result and node.id not in self._backward):
             return True
         if node.id in self._outputs and expression.width > WIDEST_RESULT:
             return True

@@ -14,6 +14,9 @@ from gradc.errors import CompileError
 from gradc.ir.aval import Aval, SymbolicDim
 from gradc.ir.signature import KEYS_BY_NAME, Argument, Branch, Key, Leaf, Signature, Static, Tree
 
+OWN_NAMES = frozenset({"_arguments", "_array", "_fields", "_items", "_keys", "_named", "_sizes", "_static"})
+"""What generated modules call their own functions around the arguments."""
+
 MARKS = {"variadic positional": "*", "variadic keyword": "**"}
 
 
@@ -59,26 +62,34 @@ def shown_path(root: str, steps: Iterable[tuple[str, Key]]) -> str:
 
 
 def parameters(arguments: Sequence[Argument]) -> str:
-    """The parameter list as in the user's function."""
+    """The parameter list as in the user's function.
+
+    A default that has no literal is left out, and then so are those before it, as Python's grammar wants.
+    """
     parts: list[str] = []
     previous = ""
+    positional = [a for a in arguments if a.kind in ("positional-only", "positional or keyword")]
+    required = max((k for k, a in enumerate(positional) if a.default is None), default=-1)
     for argument in arguments:
-        _check_name(argument.name)
+        check_name(argument.name)
         if previous == "positional-only" and argument.kind != previous:
             parts.append("/")
         if argument.kind == "keyword-only" and previous not in ("keyword-only", "variadic positional"):
             parts.append("*")
-        default = f"={literal_text(argument.default)}" if argument.default is not None else ""
-        parts.append(MARKS.get(argument.kind, "") + argument.name + default)
+        text = MARKS.get(argument.kind, "") + argument.name
+        if argument.default is not None and argument not in positional[:required]:
+            text += f"={literal_text(argument.default)}"
+        parts.append(text)
         previous = argument.kind
     if previous == "positional-only":
         parts.append("/")
     return ", ".join(parts)
 
 
-def _check_name(name: str) -> None:
-    if not name.isidentifier() or keyword.iskeyword(name) or name == "np":
-        raise CompileError(f"an argument cannot be called {name!r} in a generated module; rename it")
+def check_name(name: str) -> None:
+    """Raise CompileError for a name that cannot stand in a module: the user's own parameters and fields keep theirs."""
+    if not name.isidentifier() or keyword.iskeyword(name) or name == "np" or name in OWN_NAMES:
+        raise CompileError(f"{name!r} cannot be the name of an argument or a field in a generated module; rename it")
 
 
 def local_names(signature: Signature, names: Names) -> list[str]:
@@ -110,7 +121,7 @@ def checks(signature: Signature, avals: Sequence[Aval]) -> list[Check]:
 def _checks(tree: Tree, code: str, shown: str, avals: Sequence[Aval]) -> Iterable[Check]:
     if isinstance(tree, Leaf):
         aval = avals[tree.index]
-        yield Check(f"_array({quoted(shown)}, {code}, {dtype_text(aval.dtype)}, {_shape(aval)}, sizes)", True)
+        yield Check(f"_array({quoted(shown)}, {code}, {dtype_text(aval.dtype)}, {_shape(aval)}, _sizes)", True)
     elif isinstance(tree, Static):
         helper = "_named" if tree.named else "_static"
         value = quoted(tree.text) if tree.named else literal_text(tree.text)
@@ -126,10 +137,10 @@ def _branch_checks(tree: Branch, code: str, shown: str, avals: Sequence[Aval]) -
     elif tree.kind == "dict":
         yield Check(f"_keys({quoted(shown)}, {code}, [{', '.join(map(key_text, tree.keys))}])", False)
     else:
-        yield Check(f"_items({quoted(shown)}, {code}, {tree.kind}, {len(tree.children)})", False)
+        yield Check(f"_items({quoted(shown)}, {code}, {quoted(tree.kind)}, {len(tree.children)})", False)
     for key, child in zip(tree.keys, tree.children, strict=True):
         if tree.kind in KEYS_BY_NAME:
-            _check_name(str(key))
+            check_name(str(key))
             step = f".{key}"
         else:
             step = f"[{key_text(key)}]"
@@ -150,22 +161,21 @@ class Result:
         self._given: dict[str, str] = {}
         for argument in signature.arguments:
             _note_classes(argument.tree, argument.name, self._given)
-        self.classes: dict[str, tuple[str, ...]] = {}
 
-    def text(self, outputs: Sequence[str]) -> str:
-        """The expression of the result, an outermost tuple without parentheses."""
-        text = self._text(self._tree, outputs)
+    def text(self, outputs: Sequence[str], *, shown: bool = False) -> str:
+        """The expression of the result, an outermost tuple without parentheses; ``shown`` in documentation."""
+        text = self._text(self._tree, outputs, shown)
         bare = isinstance(self._tree, Branch) and self._tree.kind == "tuple" and len(self._tree.children) > 1
         return text[1:-1] if bare else text
 
-    def _text(self, tree: Tree, outputs: Sequence[str]) -> str:
+    def _text(self, tree: Tree, outputs: Sequence[str], shown: bool) -> str:
         if isinstance(tree, Leaf):
             return outputs[tree.index]
         if isinstance(tree, Static):
             if tree.named:
                 raise CompileError(f"the result holds {tree.text}, which cannot be written into a module")
             return literal_text(tree.text)
-        children = [self._text(child, outputs) for child in tree.children]
+        children = [self._text(child, outputs, shown) for child in tree.children]
         if tree.kind == "dict":
             return "{" + ", ".join(f"{key_text(k)}: {c}" for k, c in zip(tree.keys, children, strict=True)) + "}"
         if tree.kind == "list":
@@ -173,17 +183,34 @@ class Result:
         if tree.kind == "tuple":
             return f"({', '.join(children)}{',' if len(children) == 1 else ''})"
         fields = ", ".join(f"{key}={child}" for key, child in zip(tree.keys, children, strict=True))
-        return f"{self._class(tree)}({fields})"
+        return f"{tree.type_name if shown else self._class(tree)}({fields})"
 
     def _class(self, tree: Branch) -> str:
-        if tree.type_name in self._given:
-            return f"type({self._given[tree.type_name]})"
-        for name in (tree.type_name, *map(str, tree.keys)):
-            _check_name(name)
+        given = self._given.get(tree.type_name)
+        return f"{given}.__class__" if given else tree.type_name
+
+
+def new_classes(signature: Signature) -> dict[str, tuple[str, ...]]:
+    """The classes of the result that no argument has, by name: their fields. The module defines them itself."""
+    given: dict[str, str] = {}
+    for argument in signature.arguments:
+        _note_classes(argument.tree, argument.name, given)
+    found: dict[str, tuple[str, ...]] = {}
+    _collect_classes(signature.output, given, found)
+    return found
+
+
+def _collect_classes(tree: Tree, given: dict[str, str], found: dict[str, tuple[str, ...]]) -> None:
+    if not isinstance(tree, Branch):
+        return
+    if tree.kind in KEYS_BY_NAME and tree.type_name not in given:
         keys = tuple(map(str, tree.keys))
-        if self.classes.setdefault(tree.type_name, keys) != keys:
+        for name in (tree.type_name, *keys):
+            check_name(name)
+        if found.setdefault(tree.type_name, keys) != keys:
             raise CompileError(f"two classes of the result are called {tree.type_name}; rename one")
-        return tree.type_name
+    for child in tree.children:
+        _collect_classes(child, given, found)
 
 
 def _note_classes(tree: Tree, code: str, found: dict[str, str]) -> None:

@@ -58,6 +58,8 @@ class Comments:
         if len(users) != 1:
             return f"through {', '.join(users)}" if users and len(users) <= 4 else ""
         q, (r,) = _named(self._graph, primal), users
+        if q == r:
+            return ""
         return f"d{self._loss}/d{r} * d{r}/d{q}"
 
     def _named_users(self, primal: int) -> list[str]:

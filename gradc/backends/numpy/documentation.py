@@ -11,7 +11,7 @@ from gradc.ir.aval import Aval
 from gradc.ir.graph import Graph
 from gradc.ir.signature import Branch, Leaf, Signature, Static, Tree
 
-COLUMNS = 110
+COLUMNS = 117
 LICENCE = "Output is yours (0BSD)"
 """Generated code belongs to who generates it, under no conditions."""
 
@@ -22,8 +22,10 @@ def docstring(graph: Graph, signature: Signature, name: str) -> list[str]:
 
     of = f" of {signature.function}" if signature.function else ""
     origin = f" ({signature.origin})" if signature.origin else ""
-    head = f"{name}: {signature.summary}{of}{origin}. gradc {__version__}. Needs only NumPy. {LICENCE}."
-    lines = [head, "", *_arguments(graph, signature), f"Returns {_returns(graph, signature)}."]
+    head = f"{name}: {signature.summary}{of}{origin}."
+    origin = f"gradc {__version__}. Needs only NumPy. {LICENCE}."
+    heads = [f"{head} {origin}"] if len(head) + len(origin) < COLUMNS else [head, "", origin]
+    lines = [*heads, "", *_arguments(graph, signature), f"Returns {_returns(graph, signature)}."]
     return [_escaped(part) for line in lines for part in _filled(line)]
 
 
@@ -73,7 +75,11 @@ def _returns(graph: Graph, signature: Signature) -> str:
     loss = loss_name(graph)
     paths = {graph.input_names[leaf]: shown_path(root, steps) for leaf, root, steps in signature.input_paths()}
     labels = []
-    for name in graph.output_names:
+    for name, node in zip(graph.output_names, graph.outputs, strict=True):
         path = paths.get(name.removeprefix("d_"), "")
-        labels.append(f"d{loss}/d{path}" if name.startswith("d_") and path else name.replace("result", loss, 1))
-    return Result(signature).text(labels)
+        if name.startswith("d_") and path:
+            labels.append(f"d{loss}/d{path}")
+        else:
+            own = paths[graph.input_names[node]] if node in graph.inputs else graph.names.get(node)
+            labels.append(own or (loss if node == graph.outputs[0] else name))
+    return Result(signature).text(labels, shown=True)

@@ -95,8 +95,9 @@ def number_text(number: np.generic) -> str | None:
     if number.dtype.kind in "iub":
         return repr(number.item())
     if number.dtype.kind == "c":
-        real, imaginary = number_text(number.real), number_text(number.imag)
-        return None if real is None or imaginary is None else f"complex({real}, {imaginary})"
+        text = repr(complex(number))
+        exact = np.asarray(ast.literal_eval(text), number.dtype) if np.isfinite(number) else np.zeros(())
+        return text if exact.tobytes() == number.tobytes() else None
     for text in (_special(number), repr(float(str(number))), repr(float(number))):
         if text and np.asarray(eval_float(text), number.dtype).tobytes() == number.tobytes():
             return text

@@ -6,6 +6,7 @@ import builtins
 import keyword
 import re
 import unicodedata
+from collections.abc import Iterable
 
 RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | {"np"}
 """What a generated name may not be: keywords, builtins (generated code uses some) and the name of NumPy."""
@@ -31,29 +32,42 @@ def identifier(wanted: str, fallback: str = "t") -> str:
 
 
 class Names:
-    """Hands out names, each once."""
+    """Hands out names, each once. Names of the user's code can be reserved: only their own values get them."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
+        self._reserved: set[str] = set()
         self._next: dict[str, int] = {}
+
+    def reserve(self, wanted: Iterable[str]) -> None:
+        """Keep names for ``take_reserved``."""
+        self._reserved.update(map(identifier, wanted))
 
     def take(self, wanted: str, fallback: str = "t") -> str:
         """A free name like ``wanted``: itself, or with a number behind it."""
         name = identifier(wanted, fallback)
+        if name in self._taken or name in self._reserved:
+            return self._numbered(name, 2)
+        self._taken.add(name)
+        return name
+
+    def take_reserved(self, wanted: str) -> str:
+        """The user's name for the first value that has it, a number behind it for the next."""
+        name = identifier(wanted)
         if name in self._taken:
-            name = self._numbered(name if name[-1].isalpha() else f"{name}_", 2)
+            return self._numbered(name, 2)
         self._taken.add(name)
         return name
 
     def numbered(self, stem: str) -> str:
         """The next free name of the row ``t1``, ``t2``, ..."""
-        name = self._numbered(stem, 1)
-        self._taken.add(name)
-        return name
+        return self._numbered(stem, 1)
 
     def _numbered(self, stem: str, first: int) -> str:
+        stem = stem if stem[-1].isalpha() else f"{stem}_"
         number = self._next.get(stem, first)
-        while f"{stem}{number}" in self._taken:
+        while f"{stem}{number}" in self._taken or f"{stem}{number}" in self._reserved:
             number += 1
         self._next[stem] = number + 1
+        self._taken.add(f"{stem}{number}")
         return f"{stem}{number}"

@@ -105,6 +105,11 @@ def _reshape(scope: Scope, node: Node) -> Expression:
     lead = len(target) - source.ndim
     if not x.shape or (lead > 0 and target[lead:] == source.shape and all(d == 1 for d in target[:lead])):
         return Expression(x.tree, x.width, x.shape, x.weak)
+    sliced = scope.nodes[node.operands[0]]
+    if sliced.op.name == "slice" and not x.atomic:
+        whole_aval = scope.nodes[sliced.operands[0]].aval
+        inner = exact(scope.operand(sliced, 0), whole_aval)
+        return reshaped(inner, source.shape, target, _slice_parts(sliced, whole_aval))
     return reshaped(exact(x, source), source.shape, target)
 
 
@@ -123,6 +128,12 @@ def _slice(scope: Scope, node: Node) -> Expression:
     source = scope.nodes[node.operands[0]].aval
     text = slice_text(node.params["starts"], node.params["sizes"], node.params["steps"], source.shape)
     return _view(f"{{0}}[{text}]", exact(x, source), node.aval)
+
+
+def _slice_parts(node: Node, source: Aval) -> list[str]:
+    """The subscript of a slice, one part an axis."""
+    params = zip(node.params["starts"], node.params["sizes"], node.params["steps"], source.shape, strict=True)
+    return [slice_text((start,), (size,), (step,), (length,)) for start, size, step, length in params]
 
 
 def _view(template: str, x: Expression, aval: Aval) -> Expression:

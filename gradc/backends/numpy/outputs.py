@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gradc.backends.numpy.body import VIEWS, Body
+from gradc.backends.numpy.body import Body
 from gradc.backends.numpy.expressions import Expression, filled, typed
+from gradc.backends.numpy.overwriting import VIEWS, is_view
 from gradc.backends.numpy.shapes import owned
 from gradc.ir.graph import CONSTANT, INPUT, Graph
 from gradc.ir.node import Node
@@ -38,19 +39,14 @@ def _own(body: Body, graph: Graph, node: Node, taken: set[int]) -> Expression:
 
 def _root(graph: Graph, node: Node) -> int:
     """The node whose memory the value may share."""
-    while _is_view(graph, node):
+    while is_view(graph, node):
         node = graph.nodes[node.operands[0]]
     return node.id
 
 
-def _is_view(graph: Graph, node: Node) -> bool:
-    """Whether NumPy gives the value as a view: also of one row that an integer picks."""
-    return node.op.name in VIEWS or (node.op.name == "gather" and not graph.nodes[node.operands[1]].aval.shape)
-
-
 def _repeats(body: Body, graph: Graph, node: Node) -> bool:
     """Whether the value is a view of a broadcast, whose elements share memory and must not be written."""
-    while _is_view(graph, node):
+    while is_view(graph, node):
         if node.op.name == "broadcast_to":
             return True
         node = graph.nodes[node.operands[0]]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.backends.numpy.body import Body, Line
-from gradc.backends.numpy.boundary import MARKS, Result, checks, local_names, parameters
+from gradc.backends.numpy.boundary import Result, checks, local_names, new_classes, parameters
 from gradc.backends.numpy.documentation import docstring
 from gradc.backends.numpy.expand import expand
 from gradc.backends.numpy.layout import aligned, wrapped
@@ -56,14 +56,18 @@ def _render(graph: Graph, signature: Signature, name: str, *, checked: bool) -> 
         raise CompileError(f"{name!r} cannot be the name of a generated function; choose an identifier")
     names = Names()
     names.take(name)
+    classes = new_classes(signature)
+    for argument in signature.arguments:
+        if argument.name in classes:
+            raise CompileError(f"an argument and a class of the result are both called {argument.name}; rename one")
+    names.reserve(classes)
     inputs = local_names(signature, names)
     documentation = docstring(graph, signature, name) if checked else []
     graph, sizes = with_local_symbols(expand(graph), names)
     body = Body(graph, names, inputs)
     body.write()
     outputs = own_outputs(body, graph)
-    result = Result(signature)
-    returned = f"return {result.text(outputs)}"
+    returned = f"return {Result(signature).text(outputs)}"
     rows = [*_size_rows(graph, inputs, sizes, [*(line.code for line in body.lines), returned]), *body.lines]
     if checked:
         rows.insert(0, Line(_unpack(signature, inputs)))
@@ -72,13 +76,13 @@ def _render(graph: Graph, signature: Signature, name: str, *, checked: bool) -> 
     helpers = _helpers(code)
     return _template().render(
         documentation=documentation,
-        classes=[f'{c} = namedtuple("{c}", {list(fields)})' for c, fields in result.classes.items()],
+        classes=[f'{c} = namedtuple("{c}", {list(fields)!r})' for c, fields in classes.items()],
         name=name,
         parameters=parameters(signature.arguments),
         lines=[*aligned(rows), *wrapped(returned)],
         floats=any(node.aval.is_float for node in graph.nodes),
         checked=checked,
-        passed=", ".join(MARKS.get(a.kind, "") + a.name for a in signature.arguments),
+        passed=", ".join(a.name for a in signature.arguments),
         argument_rows=arguments,
         helpers=helpers,
         constants=[f"{constant} = {text}" for constant, text in body.constants],
@@ -100,7 +104,7 @@ def _argument_rows(signature: Signature, graph: Graph) -> list[str]:
     inputs = [check.code for check in made if check.leaf]
     rows = [check.code for check in made if not check.leaf]
     if inputs:
-        rows += ["sizes = {}", "return (", *(f"    {code}," for code in inputs), ")"]
+        rows += ["_sizes = {}", "return (", *(f"    {code}," for code in inputs), ")"]
     return rows
 
 

@@ -68,6 +68,8 @@ def reshaped(x: Expression, source: Shape, target: Shape, subscripts: Sequence[s
     """
     steps = _ones(source, target)
     if steps is None:
+        if subscripts:
+            x = _view(f"{{0}}[{', '.join(subscripts)}]", x, source)
         listed = ", ".join(str(d) for d in target) or "()"
         return _view(f"{{0}}.reshape({listed})", x, target)
     own = list(subscripts) or [":"] * len(source)

@@ -1,5 +1,6 @@
-"""classifier_grad: value and gradient of classifier (networks.py:25). gradc 0.1.0. Needs only NumPy. Output is
-    yours (0BSD).
+"""classifier_grad: value and gradient of classifier (networks.py:25).
+
+gradc 0.1.0. Needs only NumPy. Output is yours (0BSD).
 
 layers[0]["W"]: f64[4,5]
 layers[0]["b"]: f64[5]
@@ -7,8 +8,7 @@ layers[1]["W"]: f64[5,3]
 layers[1]["b"]: f64[3]
 x: f64[6,4]
 labels: i64[6]
-Returns L, [{"W": dL/dlayers[0]["W"], "b": dL/dlayers[0]["b"]}, {"W": dL/dlayers[1]["W"], "b":
-    dL/dlayers[1]["b"]}].
+Returns L, [{"W": dL/dlayers[0]["W"], "b": dL/dlayers[0]["b"]}, {"W": dL/dlayers[1]["W"], "b": dL/dlayers[1]["b"]}].
 """
 import numpy as np
 
@@ -41,17 +41,17 @@ def classifier_grad(layers, x, labels):
 
 def _arguments(layers, x, labels):
     """Check the arguments and take the arrays out of them."""
-    _items("layers", layers, list, 2)
+    _items("layers", layers, "list", 2)
     _keys("layers[0]", layers[0], ["W", "b"])
     _keys("layers[1]", layers[1], ["W", "b"])
-    sizes = {}
+    _sizes = {}
     return (
-        _array('layers[0]["W"]', layers[0]["W"], np.float64, (4, 5), sizes),
-        _array('layers[0]["b"]', layers[0]["b"], np.float64, (5,), sizes),
-        _array('layers[1]["W"]', layers[1]["W"], np.float64, (5, 3), sizes),
-        _array('layers[1]["b"]', layers[1]["b"], np.float64, (3,), sizes),
-        _array("x", x, np.float64, (6, 4), sizes),
-        _array("labels", labels, np.int64, (6,), sizes),
+        _array('layers[0]["W"]', layers[0]["W"], np.float64, (4, 5), _sizes),
+        _array('layers[0]["b"]', layers[0]["b"], np.float64, (5,), _sizes),
+        _array('layers[1]["W"]', layers[1]["W"], np.float64, (5, 3), _sizes),
+        _array('layers[1]["b"]', layers[1]["b"], np.float64, (3,), _sizes),
+        _array("x", x, np.float64, (6, 4), _sizes),
+        _array("labels", labels, np.int64, (6,), _sizes),
     )
 
 
@@ -74,8 +74,8 @@ def _array(name, value, dtype, shape, sizes):
 
 def _items(name, value, kind, count):
     """A list or a tuple of this length."""
-    if not isinstance(value, kind):
-        raise TypeError(f"{name} is a {type(value).__name__}, expected a {kind.__name__} of {count} items")
+    if not isinstance(value, {"list": list, "tuple": tuple}[kind]):
+        raise TypeError(f"{name} is a {type(value).__name__}, expected a {kind} of {count} items")
     if len(value) != count:
         raise ValueError(f"{name} has {len(value)} items, expected {count}")
 

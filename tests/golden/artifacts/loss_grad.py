@@ -27,17 +27,17 @@ def loss_grad(w11, w12, w21, w22, v1, v2, x1, x2, y):
 
 def _arguments(w11, w12, w21, w22, v1, v2, x1, x2, y):
     """Check the arguments and take the arrays out of them."""
-    sizes = {}
+    _sizes = {}
     return (
-        _array("w11", w11, np.float64, (), sizes),
-        _array("w12", w12, np.float64, (), sizes),
-        _array("w21", w21, np.float64, (), sizes),
-        _array("w22", w22, np.float64, (), sizes),
-        _array("v1", v1, np.float64, (), sizes),
-        _array("v2", v2, np.float64, (), sizes),
-        _array("x1", x1, np.float64, (), sizes),
-        _array("x2", x2, np.float64, (), sizes),
-        _array("y", y, np.float64, (), sizes),
+        _array("w11", w11, np.float64, (), _sizes),
+        _array("w12", w12, np.float64, (), _sizes),
+        _array("w21", w21, np.float64, (), _sizes),
+        _array("w22", w22, np.float64, (), _sizes),
+        _array("v1", v1, np.float64, (), _sizes),
+        _array("v2", v2, np.float64, (), _sizes),
+        _array("x1", x1, np.float64, (), _sizes),
+        _array("x2", x2, np.float64, (), _sizes),
+        _array("y", y, np.float64, (), _sizes),
     )
 
 

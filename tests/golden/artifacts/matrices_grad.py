@@ -1,5 +1,6 @@
-"""matrices_grad: value and gradient of matrices (networks.py:17). gradc 0.1.0. Needs only NumPy. Output is yours
-    (0BSD).
+"""matrices_grad: value and gradient of matrices (networks.py:17).
+
+gradc 0.1.0. Needs only NumPy. Output is yours (0BSD).
 
 w["hidden"]: f64[2,2]
 w["out"]: f64[1,2]
@@ -29,12 +30,12 @@ def matrices_grad(w, x, y):
 def _arguments(w, x, y):
     """Check the arguments and take the arrays out of them."""
     _keys("w", w, ["hidden", "out"])
-    sizes = {}
+    _sizes = {}
     return (
-        _array('w["hidden"]', w["hidden"], np.float64, (2, 2), sizes),
-        _array('w["out"]', w["out"], np.float64, (1, 2), sizes),
-        _array("x", x, np.float64, (2, 5), sizes),
-        _array("y", y, np.float64, (1, 5), sizes),
+        _array('w["hidden"]', w["hidden"], np.float64, (2, 2), _sizes),
+        _array('w["out"]', w["out"], np.float64, (1, 2), _sizes),
+        _array("x", x, np.float64, (2, 5), _sizes),
+        _array("y", y, np.float64, (1, 5), _sizes),
     )
 
 

@@ -1,5 +1,6 @@
-"""recurrence_grad: value and gradient of recurrence (networks.py:40). gradc 0.1.0. Needs only NumPy. Output is
-    yours (0BSD).
+"""recurrence_grad: value and gradient of recurrence (networks.py:40).
+
+gradc 0.1.0. Needs only NumPy. Output is yours (0BSD).
 
 x: f64[4]
 k: float or f64[]
@@ -11,48 +12,45 @@ import numpy as np
 @np.errstate(all="ignore")  # infinities and NaN are results here, not warnings
 def recurrence_grad(x, k):
     x, k = _arguments(x, k)
-    state2 = np.zeros(4)               # networks.py:42
-    state2[:1] = x[:1]                 # networks.py:42
-    t1 = state2[:1][0]                 # networks.py:44
-    state3 = state2.copy()             # networks.py:44
-    state3[1:2] = k * t1 + x[1:2][0]   # networks.py:44
-    t2 = state3[1:2][0]                # networks.py:44
-    state4 = state3.copy()             # networks.py:44
-    state4[2:3] = k * t2 + x[2:3][0]   # networks.py:44
-    t3 = state4[2:3][0]                # networks.py:44
-    state5 = state4.copy()             # networks.py:44
-    state5[3:] = k * t3 + x[3:][0]     # networks.py:44
-    L = np.sum(state5 * x[::-1])       # networks.py:45
-    d_x = np.zeros(4)                  # networks.py:45
-    d_x[::-1] = state5                 # networks.py:45
-    d_state4 = x[::-1].copy()          # networks.py:44
-    d_state4[3:] = 0.0                 # networks.py:44
+    state = np.zeros(4)                # networks.py:42
+    state[:1] = x[:1]                  # networks.py:42
+    t1 = state[0]                      # networks.py:44
+    state[1] = k * t1 + x[1]           # networks.py:44
+    t2 = state[1]                      # networks.py:44
+    state[2] = k * t2 + x[2]           # networks.py:44
+    t3 = state[2]                      # networks.py:44
+    state[3] = k * t3 + x[3]           # networks.py:44
+    L = np.sum(state * x[::-1])        # networks.py:45
 
     # Backward: d_q is dL/dq.
-    t4 = x[0::-1][0]
-    d_state4[2:3] += t4 * k            # dL/dstate * dstate/dstate
-    d_state3 = d_state4.copy()
-    d_state3[2:3] = 0.0
-    t5 = d_state4[2:3][0]
-    d_state3[1:2] += t5 * k            # dL/dstate * dstate/dstate
-    d_state2 = d_state3.copy()
-    d_state2[1:2] = 0.0
-    t6 = d_state3[1:2][0]
-    d_state2[:1] += t6 * k             # dL/dstate * dstate/dstate
+    d_x = np.zeros(4)
+    d_x[::-1] = state
+    d_state = x[::-1].copy()
+    d_state[3] = 0.0
+    t4 = x[0]
+    d_state[2] += t4 * k
+    d_state2 = d_state.copy()
+    d_state2[2] = 0.0
+    t5 = d_state[2]
+    d_state2[1] += t5 * k
+    d_state3 = d_state2.copy()
+    d_state3[1] = 0.0
+    t6 = d_state2[1]
+    d_state3[0] += t6 * k
     d_k = t4 * t3 + t5 * t2 + t6 * t1  # dL/dstate * dstate/dk
     d_x[3:] += x[0::-1]
-    d_x[2:3] += d_state4[2:3]
-    d_x[1:2] += d_state3[1:2]
-    d_x[:1] += d_state2[:1]            # dL/dstate * dstate/dx
+    d_x[2:3] += d_state[2:3]
+    d_x[1:2] += d_state2[1:2]
+    d_x[:1] += d_state3[:1]            # dL/dstate * dstate/dx
     return L, (d_x, d_k)
 
 
 def _arguments(x, k):
     """Check the arguments and take the arrays out of them."""
-    sizes = {}
+    _sizes = {}
     return (
-        _array("x", x, np.float64, (4,), sizes),
-        _array("k", k, np.float64, (), sizes),
+        _array("x", x, np.float64, (4,), _sizes),
+        _array("k", k, np.float64, (), _sizes),
     )
 
 

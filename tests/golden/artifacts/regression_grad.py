@@ -1,5 +1,6 @@
-"""regression_grad: value and gradient of regression (networks.py:34). gradc 0.1.0. Needs only NumPy. Output is
-    yours (0BSD).
+"""regression_grad: value and gradient of regression (networks.py:34).
+
+gradc 0.1.0. Needs only NumPy. Output is yours (0BSD).
 
 w["a"]: f64[3,2]
 w["b"]: f64[2]
@@ -30,13 +31,13 @@ def _arguments(w, x, y, scale, mode):
     """Check the arguments and take the arrays out of them."""
     _keys("w", w, ["a", "b"])
     _static("mode", mode, "mean")
-    sizes = {}
+    _sizes = {}
     return (
-        _array('w["a"]', w["a"], np.float64, (3, 2), sizes),
-        _array('w["b"]', w["b"], np.float64, (2,), sizes),
-        _array("x", x, np.float64, ("batch", 3), sizes),
-        _array("y", y, np.float64, ("batch", 2), sizes),
-        _array("scale", scale, np.float64, (), sizes),
+        _array('w["a"]', w["a"], np.float64, (3, 2), _sizes),
+        _array('w["b"]', w["b"], np.float64, (2,), _sizes),
+        _array("x", x, np.float64, ("batch", 3), _sizes),
+        _array("y", y, np.float64, ("batch", 2), _sizes),
+        _array("scale", scale, np.float64, (), _sizes),
     )
 
 
