@@ -44,7 +44,10 @@ _LONG_TALE = 40
 """In a derivation of more values every result but the shortest stays as it is: the steps are then alike."""
 
 _MOST_STEPS = 400
-"""The derivatives of further values are left out of the telling (and said to be)."""
+"""The derivatives of further values between are left out of the telling (and said to be)."""
+
+_LONGEST = 400
+"""An expression of more symbols is not worked upon."""
 
 
 def explain(
@@ -194,13 +197,10 @@ class _Teller:
 
     def steps(self) -> list[Step]:
         """One step for each value."""
-        told: list[Step] = []
-        for symbol in self.order:
-            if len(told) >= _MOST_STEPS:
-                self.skipped = len(self.order) - len(told)
-                break
-            told.append(self._step(symbol))
-        return told
+        inner = [s for s in self.order if s.role != "input"]
+        left_out = set(inner[_MOST_STEPS:])
+        self.skipped = len(left_out)
+        return [self._step(symbol) for symbol in self.order if symbol not in left_out]
 
     def _step(self, wrt: Symbol) -> Step:
         users = sorted(self.users[wrt], key=lambda d: d.node)
@@ -279,7 +279,7 @@ def _stages(parts: list[Expr], reasons: list[Reason], wrt: Symbol) -> tuple[tupl
     why = _joined(reasons)
     raw = Add(tuple(parts)) if len(parts) > 1 else parts[0]
     flat = add(*[tidied(mul(*factors_of(p))) for p in parts])
-    steps: Steps = simplified(flat)
+    steps: Steps = simplified(flat) if leaves(flat) <= _LONGEST else []
     if not steps:
         return ((_shaped(in_final_order(flat), wrt), why),)
     trivial = any(is_count(f) for p in parts for f in factors_of(p))

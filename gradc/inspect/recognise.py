@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import permutations
+from typing import Final
 
 from gradc.inspect.expression import (
     MINUS_ONE,
@@ -48,12 +49,18 @@ FORMS: tuple[tuple[Expr, Expr], ...] = (
 )  # written  # read
 
 
+def _head(expression: Expr) -> str:
+    return expression.function if isinstance(expression, Apply) else type(expression).__name__
+
+
+_BY_HEAD: Final = {head: [f for f in FORMS if _head(f[0]) == head] for head in {_head(written) for written, _ in FORMS}}
+
+
 def recognised(expression: Expr) -> Expr:
     """The expression, read as a known function where it has one of the ``FORMS``."""
-    for written, read in FORMS:
+    for written, read in _BY_HEAD.get(_head(expression), ()):
         for found in match(written, expression, {}):
-            argument = found[U]
-            return substituted(read, {U: argument})
+            return substituted(read, found)
     return expression
 
 

@@ -98,7 +98,7 @@ def _backward(derivation: Derivation, text: Text) -> Iterator[Row]:
         rest = alike[MOST_ALIKE:]
         yield f"{'':>{numbers}} and {len(rest)} more: {_listed([s.wrt.name for s in rest])}", "", ""
     if derivation.skipped:
-        yield f"{'':>{numbers}} {derivation.skipped} further values are left out", "", ""
+        yield f"{'':>{numbers}} the derivatives of {derivation.skipped} further values are left out", "", ""
 
 
 def _listed(names: Sequence[str]) -> str:
