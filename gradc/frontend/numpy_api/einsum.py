@@ -93,7 +93,10 @@ def contraction(name: str, values: Sequence[Value], inputs: Sequence[str], out: 
 def _sizes(name: str, values: Sequence[Value], inputs: Sequence[str]) -> dict[str, Dim]:
     sizes: dict[str, Dim] = {}
     for value, letters in zip(values, inputs, strict=True):
+        own: dict[str, Dim] = {}
         for letter, size in zip(letters, value.aval.shape, strict=True):
+            if own.setdefault(letter, size) != size:
+                raise ShapeError(f"{name}: {letters!r} asks for a diagonal of {value.aval}, whose sizes differ there")
             known = sizes.setdefault(letter, size)
             if known == 1:
                 sizes[letter] = size
