@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import ShapeError, TraceError
-from gradc.ir.aval import Dim, SymbolicDim, shape_text, size_of
+from gradc.ir.aval import Dim, SymbolicDim, size_of
 from gradc.ir.graph import Value
 from gradc.ir.op import REGISTRY
 
@@ -64,8 +64,3 @@ def require_size(name: str, dim: Dim, why: str) -> int:
     if isinstance(dim, SymbolicDim):
         raise ShapeError(f"{name}: the size {dim} is symbolic, and {why}; compile with a fixed size")
     return dim
-
-
-def sizes_text(x: Value) -> str:
-    """The shape of ``x`` for messages."""
-    return shape_text(x.aval.shape)

@@ -52,7 +52,7 @@ def _joined(name: str, values: Sequence[Value], axis: int, dtype: Any = None) ->
 
 
 @implements(np.concatenate, np.concat, sequences=("arrays",))
-def concatenate(arrays: Arrays, axis: Any = 0, dtype: Any = None) -> Value:
+def concatenate(arrays: Arrays, axis: Any = 0, *, dtype: Any = None) -> Value:
     """Arrays joined along an axis that they have; with ``axis=None`` flattened first."""
     values = _listed("np.concatenate", arrays)
     if axis is None:
@@ -64,7 +64,7 @@ def concatenate(arrays: Arrays, axis: Any = 0, dtype: Any = None) -> Value:
 
 
 @implements(np.stack, sequences=("arrays",))
-def stack(arrays: Arrays, axis: Any = 0, dtype: Any = None) -> Value:
+def stack(arrays: Arrays, axis: Any = 0, *, dtype: Any = None) -> Value:
     """Arrays of one shape joined along a new axis."""
     values = _listed("np.stack", arrays)
     for other in values[1:]:

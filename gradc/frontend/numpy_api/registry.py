@@ -86,7 +86,7 @@ class Implementation:
         return frozenset(n for n, p in inspect.signature(self.function).parameters.items() if p.default is None)
 
     def _given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments by name, without those that say NumPy's default of what is not implemented."""
+        """The arguments by name, without those that only repeat NumPy's default."""
         signature = self.signature
         open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
         for name in kwargs:
@@ -101,9 +101,11 @@ class Implementation:
             parameter = signature.parameters[name]
             if parameter.kind is parameter.VAR_KEYWORD:
                 given.update(value)
+            elif _is_default(value, parameter.default):
+                continue
             elif name in self.parameters:
                 given[name] = value
-            elif not _is_default(value, parameter.default):
+            else:
                 raise self._refusal(name)
         return given
 
@@ -122,9 +124,6 @@ class Implementation:
             return value
         if value is None and name in self._optional:
             return None
-        known = self.signature.parameters.get(name)
-        if known is not None and value is known.default:
-            return value
         if name in self.sequences and isinstance(value, (list, tuple)):
             return [self._operand(item, f"{name}[{k}]", lift) for k, item in enumerate(value)]
         return self._operand(value, name, lift)

@@ -62,3 +62,12 @@ def test_defaults_given_explicitly_are_no_refusal(traced, sample):
     x = sample(3)
     assert traced(np.mean, x, where=inspect.signature(np.mean).parameters["where"].default) == x.mean()
     assert traced(np.concatenate, [x, x], casting="same_kind").shape == (6,)
+    no_value = inspect.signature(np.sum).parameters["keepdims"].default
+    assert traced(np.sum, x, keepdims=no_value).shape == ()
+
+
+def test_parameters_are_numpys_where_numpy_hides_its_signature():
+    """Built-in functions of NumPy before 2.4 have none: then ours must have its order."""
+    for function, leading in ((np.where, 3), (np.concatenate, 2), (np.dot, 2), (np.inner, 2), (np.vdot, 2)):
+        parameters = inspect.signature(lookup(function).function).parameters.values()
+        assert len([p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]) == leading
