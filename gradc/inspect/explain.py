@@ -200,7 +200,19 @@ class _Teller:
         inner = [s for s in self.order if s.role != "input"]
         left_out = set(inner[_MOST_STEPS:])
         self.skipped = len(left_out)
-        return [self._step(symbol) for symbol in self.order if symbol not in left_out]
+        told = [self._step(symbol) for symbol in self.order if symbol not in left_out]
+        return told + [self._trivial(s) for s in self.reading.inputs if s in self.targets and s not in self.users]
+
+    def _trivial(self, wrt: Symbol) -> Step:
+        """The derivative with respect to an argument that the result is, or does not depend on."""
+        if wrt == self.of:
+            result, reason = ONE, Reason("identity", "the result is {0} itself", (wrt,))
+        else:
+            result, reason = ZERO, Reason("independence", "{0} does not depend on {1}", (self.of, wrt))
+        shaped = _shaped(result, wrt)
+        value = self._value(shaped, wrt)
+        slope = Slope(self.of.name, wrt.name, wrt.shape)
+        return Step(0, slope, wrt, (), None, ((shaped, reason),), reason, value, "")
 
     def _step(self, wrt: Symbol) -> Step:
         users = sorted(self.users[wrt], key=lambda d: d.node)

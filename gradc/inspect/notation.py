@@ -166,10 +166,10 @@ def _opposite(term: Expr) -> Expr:
 
 
 def _terminates(value: Fraction) -> bool:
-    """Whether a number reads better as a decimal: 0.1, but not 1/3; halves and quarters stay fractions."""
+    """Whether a number reads better as a decimal: 0.1 and 1.5, but not 1/3, and not 1/2, 1/4, ..., 1/64."""
     rest = value.denominator
-    if rest & (rest - 1) == 0:
-        return rest > 64
+    if abs(value.numerator) == 1 and rest <= 64 and rest & (rest - 1) == 0:
+        return False
     for prime in (2, 5):
         while rest % prime == 0:
             rest //= prime
