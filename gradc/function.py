@@ -351,7 +351,7 @@ def _differentiable(leaf: Any, path: str) -> Any:
     if aval.dtype.kind in "fc":
         return leaf
     if aval.weak:
-        return float(leaf) if isinstance(leaf, int) else leaf * 1.0
+        return float(leaf) if type(leaf) is int else leaf * 1.0
     raise DerivativeError(
         f"{path} is {aval}, and there is no derivative by integers or truth values; "
         f"convert it to a float, or leave it out of wrt"

@@ -13,7 +13,7 @@ from gradc.errors import TraceError
 from gradc.frontend import ufuncs
 from gradc.frontend.numpy_api import promote
 from gradc.frontend.numpy_api.registry import Implementation, lookup
-from gradc.frontend.session import Session, Traced, is_traced
+from gradc.frontend.session import Session, Traced, holds_traced, is_traced
 from gradc.ir.aval import Aval, SymbolicDim
 from gradc.ir.graph import Value
 from gradc.ops.shape import broadcast
@@ -51,10 +51,37 @@ def apply(session: Session, function: Any, args: tuple[Any, ...], kwargs: dict[s
     record = lookup(function)
     if record is None:
         return _unsupported(session, function, args, kwargs)
+    if holds_traced(args[1:]) or holds_traced(tuple(kwargs.values())):
+        args, kwargs = _plain(record, args, kwargs)
     if kwargs.get("out") is None and not _positional_out(record, args):
         return record.call(session.lift, args, {name: x for name, x in kwargs.items() if name != "out"})
     given, out = _apart(record, args, kwargs)
     return ufuncs.written(out, record.call(session.lift, (), given), record.name)
+
+
+def _plain(
+    record: Implementation, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments with plain numbers for traced ones where a function takes a number: axes, shapes, counts."""
+    operands = record.arrays | record.sequences | {"out"}
+    names: list[str] = []
+    for name, parameter in record.signature.parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            return args, kwargs
+        names.append(name)
+    plain = [x if name in operands else _number(x, name) for name, x in zip(names, args, strict=False)]
+    return (*plain, *args[len(plain) :]), {
+        name: x if name in operands else _number(x, name) for name, x in kwargs.items()
+    }
+
+
+def _number(x: Any, name: str) -> Any:
+    if is_traced(x):
+        known = x.constant()
+        if known is None:
+            raise TraceError(f"{name}= has to be known while tracing; pass it as a Python number, which becomes static")
+        return known.item() if known.ndim == 0 else known
+    return type(x)([_number(item, name) for item in x]) if type(x) in (list, tuple) else x
 
 
 def _positional_out(record: Implementation, args: tuple[Any, ...]) -> bool:
@@ -75,7 +102,7 @@ def _apart(record: Implementation, args: tuple[Any, ...], kwargs: dict[str, Any]
 
 def _unsupported(session: Session, function: Any, args: Any, kwargs: Any) -> Any:
     name = f"{function.__module__.replace('numpy', 'np')}.{function.__name__}"
-    if any(isinstance(x, np.ndarray) for x in args[:1]) and function in _WRITERS:
+    if function in _WRITERS and not is_traced(args[0]):
         ufuncs.written(args[0], None, name)
     if function not in _WRITERS:
         found = ufuncs.evaluated(session, function, args, kwargs)

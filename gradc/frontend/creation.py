@@ -114,7 +114,7 @@ def _as_array(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any])
         return a, dtype, copy
 
     x, dtype, copy = arguments(*args, **kwargs)
-    if isinstance(x, np.ndarray):
+    if isinstance(x, np.ndarray) and not is_traced(x):
         return original(*args, **kwargs)
     if not holds_traced(x):
         return _plain(original, args, kwargs)

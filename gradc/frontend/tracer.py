@@ -17,7 +17,7 @@ from gradc.frontend.methods import ArrayMethods
 from gradc.frontend.numpy_api import indexing, promote
 from gradc.frontend.numpy_api.operators import OPERATORS
 from gradc.frontend.operators import ArrayOperators
-from gradc.frontend.session import ESCAPED, Session, TracedBase, refuse, require_session
+from gradc.frontend.session import ESCAPED, Session, TracedBase, holds_traced, refuse, require_session
 from gradc.frontend.storage import Path, Storage, path_between
 from gradc.ir.aval import Aval, Dim, shape_text
 from gradc.ir.graph import Value
@@ -26,6 +26,8 @@ _FOREIGN: Final = (
     "this writes into an array of the function around this one; copy it first: x = x.copy(), or return the new array"
 )
 
+_SEQUENCES: Final = frozenset({list, tuple, str, bytes})
+_PYTHON: Final = {"i": int, "f": float, "c": complex}
 _PLAIN: Final = (
     "a traced value is needed as a plain array here, and is not known while tracing; use NumPy's functions on it: "
     "np.dot(a, x) in place of a.dot(x), x.astype(np.float32) in place of np.float32(x), np.stack in place of np.r_"
@@ -45,7 +47,6 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
 
     __array_priority__: ClassVar[float] = 1000.0
     __slots__ = ("__weakref__", "_seen", "_value", "path", "scalar", "session", "storage")
-    __hash__: ClassVar[None]  # type: ignore[assignment]
 
     def __init__(self, session: Session, storage: Storage, path: Path = (), *, scalar: bool = False) -> None:
         self.session = session
@@ -77,6 +78,14 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
     def frozen(self) -> Tracer:
         """Its present value, as an array of its own."""
         return Tracer(self.session, Storage(self.current()), scalar=self.scalar)
+
+    @property
+    def __class__(self) -> type:  # type: ignore[override]
+        """What NumPy would have here, so that ``isinstance`` in the user's code takes the branch it takes untraced."""
+        aval = self.storage.value.aval
+        if not self.scalar:
+            return np.ndarray
+        return _PYTHON[aval.dtype.kind] if aval.weak else aval.dtype.type
 
     @property
     def aval(self) -> Aval:
@@ -188,15 +197,25 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
             )
         )
 
+    def __hash__(self) -> int:
+        known = self.constant() if self.scalar else None
+        if known is None:
+            raise refuse("a traced value cannot be a key of a dict or a member of a set: it is unknown while tracing")
+        return hash(known.item())
+
     def __contains__(self, item: object) -> bool:
         raise refuse("`in` needs the numbers behind a traced array; use np.any(x == item), which stays traced")
 
     # Indexing and writing
 
     def __getitem__(self, index: Any) -> Any:
-        plain = _static_index(index)
         view = index is Ellipsis or (type(index) is tuple and any(item is Ellipsis for item in index))
-        return perform(lambda s: indexing.getitem(s.lift(self), plain, s.lift), bases=(self,), index=True, array=view)
+        return perform(
+            lambda session: indexing.getitem(session.lift(self), _index(session, index), session.lift),
+            bases=(self,),
+            index=True,
+            array=view,
+        )
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(value, Tracer) and value.storage is self.storage and value.path:
@@ -206,8 +225,11 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
         self._set(index, value, "set")
 
     def _set(self, index: Any, value: Any, mode: str) -> None:
-        plain = _static_index(index)
-        self.change(lambda s: indexing.setitem(self.current(), plain, s.lift(value, "value"), s.lift, mode))
+        self.change(
+            lambda session: indexing.setitem(
+                self.current(), _index(session, index), session.lift(value, "value"), session.lift, mode
+            )
+        )
 
     def add_at(self, index: Any, value: Any) -> None:
         """``np.add.at(self, index, value)``: repeated indices add each of theirs."""
@@ -251,6 +273,8 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
     # Operators
 
     def _operate(self, name: str, *operands: Any) -> Any:
+        if self.scalar and any(type(x) in _SEQUENCES for x in operands) and self.storage.value.aval.weak:
+            return NotImplemented  # a Python number: `[x] * n` repeats the list
         session = require_session()
         recorder = session.recorder
         site = recorder.enter()
@@ -361,15 +385,16 @@ def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool
     return Tracer(session, storage)
 
 
-def _static_index(index: Any) -> Any:
-    """An index with plain numbers and arrays in place of traced ones that are static."""
+def _index(session: Session, index: Any) -> Any:
+    """An index in plain numbers and arrays where it is static, in Values where it is not."""
     if isinstance(index, Tracer):
         known = index.constant()
-        return index if known is None else known.item() if known.ndim == 0 else known
+        return session.lift(index) if known is None else known.item() if known.ndim == 0 else known
     if type(index) is tuple:
-        return tuple([_static_index(item) for item in index])
+        return tuple([_index(session, item) for item in index])
+    if type(index) is list and holds_traced(index):
+        return _index(session, Tracer(session, Storage(session.lift(index))))
     if type(index) is slice:
-        return slice(
-            *[operator.index(x) if isinstance(x, Tracer) else x for x in (index.start, index.stop, index.step)]
-        )
+        parts = (index.start, index.stop, index.step)
+        return slice(*[operator.index(x) if isinstance(x, Tracer) else x for x in parts])
     return index

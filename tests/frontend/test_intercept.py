@@ -93,8 +93,9 @@ def test_functions_of_other_modules(same: Same) -> None:
 def creations(x: Any) -> Any:
     made = [
         np.zeros(3), np.ones((3,)), np.empty(3), np.full(3, 2.0), np.array([1.0, 2.0, 3.0]),
-        np.asarray([1.0, 2.0, 3.0]), np.arange(3.0), np.linspace(0, 1, 3), np.eye(3)[0], np.identity(3)[1], np.tri(3)[2], np.zeros_like(X),
-        np.ones_like(X), np.empty_like(x), np.full_like(X, x[0]), np.copy(X), np.array(X), np.full(3, x[0]),
+        np.asarray([1.0, 2.0, 3.0]), np.arange(3.0), np.linspace(0, 1, 3), np.eye(3)[0], np.identity(3)[1],
+        np.tri(3)[2], np.zeros_like(X), np.ones_like(X), np.empty_like(x), np.full_like(X, x[0]), np.copy(X),
+        np.array(X), np.full(3, x[0]),
     ]  # fmt: skip
     for buf in made:
         buf[...] = buf * 0 + x
@@ -109,8 +110,9 @@ def test_every_function_that_makes_an_array(same: Same) -> None:
 def conversions(x: Any) -> Any:
     return [
         np.array(x), np.array([x, x]), np.array([[x[0], 1], [2, x[1]]]), np.array(x[0]), np.asarray(x),
-        np.asarray(x[0]), np.array((x[0], x[1]), dtype=np.float32), np.array(x, dtype=int), np.array(x, ndmin=2), np.asanyarray([x[0]]),
-        np.ascontiguousarray(x), np.array([np.float32(1), 2.0]) * x[0], np.array([x[:0], x[:0]]), np.array([[x]]),
+        np.asarray(x[0]), np.array((x[0], x[1]), dtype=np.float32), np.array(x, dtype=int), np.array(x, ndmin=2),
+        np.asanyarray([x[0]]), np.ascontiguousarray(x), np.array([np.float32(1), 2.0]) * x[0],
+        np.array([x[:0], x[:0]]), np.array([[x]]),
     ]  # fmt: skip
 
 

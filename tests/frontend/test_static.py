@@ -45,6 +45,9 @@ USES: list[Callable[[Any, int], Any]] = [
     lambda x, n: [x][n - 2] * int(n),
     lambda x, n: x * "ab".count("b") * [1.0, 2.0, 3.0][n],
     lambda x, n: np.full_like(x, 2.0)[n] * x[0],
+    lambda x, n: sum([x] * n),
+    lambda x, n: np.stack(n * (x,)),
+    lambda x, n: x * len("ab" * n),
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -183,3 +185,30 @@ def test_constants_are_copied_and_listed() -> None:
     (node,) = [i for i, name in traced.constants.items() if name == "table"]
     table[0] = 100
     assert traced.graph.nodes[node].params["value"][0] == 0.0
+
+
+def test_isinstance_takes_the_branch_it_takes_untraced(same: Same) -> None:
+    def kind(x: Any) -> float:
+        kinds = [np.ndarray, np.generic, np.floating, np.float64, np.float32, int, float, complex, numbers.Real, tuple]
+        return float(sum([2**k for k, kind in enumerate(kinds) if isinstance(x, kind)]))
+
+    def f(x: Any, s: Any, i: Any, n: Any, h: Any) -> Any:
+        values = [x, x[0], x[0, 0], x.sum(), s, s + 1, s * x[0], i, i * 2, i / 2, n, n + s, h, h * s, x.T, np.exp(s)]
+        return [kind(value) for value in values], [np.isscalar(value) * 1.0 for value in values]
+
+    same(f, A, 0.5, 3, np.float64(2), np.float32(1))
+
+
+def test_dispatch_by_type(same: Same) -> None:
+    @functools.singledispatch
+    def double(x: Any) -> Any:
+        raise AssertionError(type(x))
+
+    double.register(np.ndarray)(lambda x: x * 2)
+    double.register(float)(lambda x: x * 2 + 1)
+    same(lambda x, s: (double(x), double(s)), A, 0.5)
+
+
+def test_static_integers_as_keys(same: Same) -> None:
+    traced = same(lambda x, n: x * {1: 2.0, 2: 5.0}[n], A, 2)
+    assert traced.guards == {1: 2}
