@@ -79,8 +79,8 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
         """Its present value, as an array of its own."""
         return Tracer(self.session, Storage(self.current()), scalar=self.scalar)
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
         """What NumPy would have here, so that ``isinstance`` in the user's code takes the branch it takes untraced."""
         aval = self.storage.value.aval
         if not self.scalar:
