@@ -82,7 +82,8 @@ class Memory:
         if storage not in self._arrays:
             user = self.names.of(storage.node)
             wanted = f"{user}_partial" if storage.is_partial and user else user
-            name = self.names.buffer(wanted or ("partial" if storage.is_partial else f"v{storage.node}"))
+            op = self.plan.origin(storage.node).op.name
+            name = self.names.buffer(wanted or ("partial" if storage.is_partial else f"{op}_{storage.node}"))
             comment = self.names.line_of(storage.node)[2:-1]
             self._arrays[storage] = Buffer(name, storage.dtype, storage.shape, "arena", storage.offset, comment=comment)
         return self._arrays[storage]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from gradc.ir.graph import Graph, Origin
+from gradc.ir.graph import Graph
 from gradc.loops.plan import Stage
 from gradc.loops.program import PRIMITIVES
 
@@ -38,16 +38,16 @@ class Names:
         """The name that a person should read, by raw name; empty for none in particular."""
         self.spoken: set[str] = set()
         """The raw names of scalars that stay even where they are used once."""
-        self._primals = {ct: primal for primal, ct in graph.cotangents.items()}
+        self._cotangents = {ct: graph.names[p] for p, ct in graph.cotangents.items() if p in graph.names}
+        self._backward = min(graph.cotangents.values(), default=len(graph.nodes))
         self._buffers: set[str] = set()
-        self._last: Origin | None = None
+        self._last = ""
 
     def of(self, node: int) -> str:
         """The user's name of a node as an identifier, ``d_x`` for the cotangent of x; empty where there is none."""
         name = self.graph.names.get(node, "")
-        if not name and node in self._primals:
-            primal = self.graph.names.get(self._primals[node], "")
-            name = f"d_{primal}" if primal else ""
+        if not name and node in self._cotangents:
+            name = f"d_{self._cotangents[node]}"
         return identifier(name)
 
     def buffer(self, wanted: str) -> str:
@@ -75,29 +75,34 @@ class Names:
         return self._raw(f"{self.of(stage.node)}_{_PARTIALS[stage.combine]}".lstrip("_"))
 
     def comment(self, stages: Iterable[Stage]) -> str:
-        """What some stages compute: names and the user's line; empty where there is nothing new to say."""
+        """What some stages compute: names and the user's lines; empty where there is nothing new to say."""
         names: list[str] = []
-        lines: list[Origin] = []
+        lines: list[str] = []
         for stage in stages:
-            if stage.node >= len(self.graph.nodes):
-                continue
-            origin = next(iter(self.graph.origins.get(stage.node, ())), None)
-            if origin is not None and origin not in lines:
-                lines.append(origin)
+            line = self._told(stage.node)
+            if line and line not in lines:
+                lines.append(line)
             name = self.of(stage.node)
-            if name and name not in names:
+            if name and name not in names and f": {name} = " not in line:
                 names.append(name)
         if not lines or lines == [self._last]:
             return ""
         self._last = lines[-1]
         listed = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
-        where = "; ".join(_told(line) for line in lines[:3])
+        where = "; ".join(lines[:3])
         return f"{listed} ({where})" if listed else where
 
     def line_of(self, node: int) -> str:
         """The user's line of a node, in parentheses; empty where it is not known."""
+        told = self._told(node)
+        return f" ({told})" if told else ""
+
+    def _told(self, node: int) -> str:
         origin = next(iter(self.graph.origins.get(node, ())), None)
-        return f" ({_told(origin)})" if origin else ""
+        if origin is None:
+            return ""
+        text = f"{origin}: {origin.text}" if origin.text else str(origin)
+        return " ".join(f"backward of {text}".split() if node >= self._backward else text.split())
 
     def _raw(self, wanted: str) -> str:
         raw = f"{wanted}'{len(self.wanted)}"
@@ -156,8 +161,3 @@ def free_name(wanted: str, taken: set[str]) -> str:
     while f"{wanted}_{number}" in taken:
         number += 1
     return f"{wanted}_{number}"
-
-
-def _told(line: Origin) -> str:
-    text = " ".join(f"{line}: {line.text}".split()) if line.text else str(line)
-    return text
