@@ -23,7 +23,8 @@ class Sample(NamedTuple):
 
 def _networks() -> ModuleType:
     spec = importlib.util.spec_from_file_location("networks", Path(__file__).parent / "networks.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -37,9 +38,9 @@ def _layers() -> list[dict[str, np.ndarray]]:
     return [{"W": _normal(4, 5), "b": _normal(5)}, {"W": _normal(5, 3), "b": _normal(3)}]
 
 
-def _specification(name: str, dtype: str = "f64") -> tuple[Any, ...]:
-    batch = {"a": gradc.aval(f"{dtype}[3,2]"), "b": gradc.aval(f"{dtype}[2]")}
-    return (batch, gradc.aval(f"{dtype}[batch,3]"), gradc.aval(f"{dtype}[batch,2]"))
+def _any_batch() -> tuple[Any, ...]:
+    weights = {"a": gradc.aval("f64[3,2]"), "b": gradc.aval("f64[2]")}
+    return (weights, gradc.aval("f64[batch,3]"), gradc.aval("f64[batch,2]"))
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +59,7 @@ def sample() -> Callable[[str], Sample]:
 
     def make(name: str) -> Sample:
         function = gradc.value_and_grad(getattr(networks, name), wrt=wrt.get(name, 0), backend="reference")
-        given = _specification(name) if name == "regression" else arguments[name]
+        given = _any_batch() if name == "regression" else arguments[name]
         return Sample(function.compile(*given), arguments[name])
 
     return make

@@ -52,17 +52,17 @@ def permuted(axes: Sequence[int]) -> str:
 
 
 def _matmul(lhs: str, rhs: str, out: str, batch: str, k: str) -> str:
-    """``@`` over leading batch axes, with either operand first; empty where the letters do not fit."""
+    """``@`` over leading batch axes, in the order that reads better; empty where the letters do not fit."""
     if not (lhs.startswith(batch) and rhs.startswith(batch) and out.startswith(batch)):
         return ""
     a, b, c = lhs[len(batch) :], rhs[len(batch) :], out[len(batch) :]
+    ways = []
     for first, second, one, two in ((a, b, "{0}", "{1}"), (b, a, "{1}", "{0}")):
-        if first.replace(k, "") + second.replace(k, "") != c:
-            continue
-        left, right = _last(first, k, one, bool(batch)), _first(second, k, two, bool(batch))
-        if left and right:
-            return f"{left} @ {right}"
-    return ""
+        if first.replace(k, "") + second.replace(k, "") == c:
+            left, right = _last(first, k, one, bool(batch)), _first(second, k, two, bool(batch))
+            if left and right:
+                ways.append(f"{left} @ {right}")
+    return min(ways, key=len, default="")
 
 
 def _last(letters: str, k: str, operand: str, batched: bool) -> str:
