@@ -34,10 +34,10 @@ def _row_major(name: str, order: Any) -> None:
 
 
 @implements(np.reshape, arrays=("a",))
-def reshape(a: Value, shape: Any, order: Any = "C") -> Value:
-    """The same elements in another shape; one size may be -1."""
+def reshape(a: Value, shape: Any = None, order: Any = "C", *, newshape: Any = None) -> Value:
+    """The same elements in another shape; one size may be -1. NumPy 2.0 calls the shape ``newshape``."""
     _row_major("np.reshape", order)
-    wanted = as_shape("np.reshape", shape)
+    wanted = as_shape("np.reshape", newshape if shape is None else shape)
     unknown = [k for k, d in enumerate(wanted) if d == -1]
     if len(unknown) > 1:
         raise ShapeError(f"np.reshape: {shape_text(wanted)} has more than one unknown size")

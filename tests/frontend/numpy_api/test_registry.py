@@ -20,7 +20,9 @@ def test_parameters_are_numpys(function):
         return
     known = set(record.signature.parameters)
     if "kwargs" in known:
-        known |= {"optimize", "constant_values"}
+        known |= {"optimize", "constant_values", "min", "max"}  # the last two by name since NumPy 2.1
+    if record.name == "np.reshape":
+        known |= {"shape", "newshape"}  # the second was its name in NumPy 2.0
     assert set(record.parameters) <= known
     assert record.arrays <= known
     assert record.sequences <= known
@@ -28,7 +30,9 @@ def test_parameters_are_numpys(function):
         numpys = list(inspect.signature(function).parameters)
     except ValueError:
         return
-    assert [p for p in numpys if p in record.parameters] == [p for p in record.parameters if p in numpys]
+    ours = inspect.signature(record.function).parameters.values()
+    ordered = [p.name for p in ours if p.kind is p.POSITIONAL_OR_KEYWORD and p.name in numpys]
+    assert [p for p in numpys if p in ordered] == ordered
 
 
 def test_what_is_not_implemented_has_no_record():
@@ -61,7 +65,7 @@ def test_wrong_calls_are_told_in_numpys_words(traced, sample):
 def test_defaults_given_explicitly_are_no_refusal(traced, sample):
     x = sample(3)
     assert traced(np.mean, x, where=inspect.signature(np.mean).parameters["where"].default) == x.mean()
-    assert traced(np.concatenate, [x, x], casting="same_kind").shape == (6,)
+    assert traced(np.stack, [x, x], casting="same_kind").shape == (2, 3)
     no_value = inspect.signature(np.sum).parameters["keepdims"].default
     assert traced(np.sum, x, keepdims=no_value).shape == ()
 
