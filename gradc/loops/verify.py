@@ -374,7 +374,7 @@ def _expression(root: Expression, scope: _Scope, statement: Statement) -> None:
     for part in walk(root):
         match part:
             case Variable(name=name, dtype=dtype):
-                if scope.scalars.get(name) != dtype:
+                if name not in scope.scalars or scope.scalars[name] != dtype:
                     _broken(2, f"the {short_dtype(dtype)} variable {name} is not in reach", statement)
             case Load(buffer=name, index=index, dtype=dtype):
                 buffer = _buffer(name, scope, statement)

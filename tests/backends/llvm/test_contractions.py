@@ -29,7 +29,8 @@ Run = Callable[..., list[np.ndarray]]
 
 FORMS = [
     "ij,jk->ik", "ij,kj->ik", "ji,jk->ik", "ji,kj->ik", "ij,jk->ki", "ij,j->i", "ij,i->j", "i,i->", "ij,ij->",
-    "i,j->ij", "bij,bjk->bik", "bij,bkj->ikb", "bi,bi->b", "bi,bi->bi", "aibj,bjk->aik", "ij,ji->", ",i->i", ",->", "ijk,k->ij",
+    "ij,ji->", "i,j->ij", "bij,bjk->bik", "bij,bkj->ikb", "bi,bi->b", "bi,bi->bi", "aibj,bjk->aik", ",i->i", ",->",
+    "ijk,k->ij",
 ]  # fmt: skip
 SIZES = [
     {"i": 3, "j": 4, "k": 5, "a": 2, "b": 2},
