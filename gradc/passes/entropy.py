@@ -7,84 +7,37 @@ from typing import Any, Final
 
 from gradc.ir.graph import Builder, Node, Value
 from gradc.ir.op import Op
-from gradc.ops.elementwise import exp, log, logistic, logistic_bce, neg, softplus, sub
+from gradc.ops.elementwise import exp, log, logistic, logistic_bce, softplus, sub
 from gradc.ops.index import gather, index_position
-from gradc.ops.reduce import logsumexp, reduce_max, reduce_min, reduce_sum, reduced_shape, softmax
+from gradc.ops.reduce import logsumexp, reduce_max, reduce_min, reduce_sum, softmax
 from gradc.ops.shape import broadcast, broadcast_to, reshape, slice_, transpose
-from gradc.passes.pairs import Pair, Product, multiplied, paired, product_of
+from gradc.passes.pairs import TERMS, label, multiplied, paired_terms
 from gradc.passes.pattern import operation, variables
 from gradc.passes.rewrite import Law, equality, procedure
+from gradc.passes.rows import row_reduction
 
 Params = dict[str, Any]
 Ids = tuple[int, ...]
 
 # 3 cross entropy
 
-_TERMS = "mul div neg softplus logistic broadcast_to convert"
-
-
-def _terms(builder: Builder, op: Op, ids: Ids, kind: str) -> tuple[Product, Product, Pair] | None:
-    """A sum of two products with a complementary pair of ``kind``; the sign of the operation is in the second."""
-    left, right = product_of(builder, ids[0]), product_of(builder, ids[1])
-    if left is None or right is None:
-        return None
-    if op is sub:
-        right = right._replace(sign=-right.sign)
-    pair = paired(builder, kind, left, right)
-    return (left, right, pair) if pair is not None else None
-
-
-def _is_one_minus(y: Value | None) -> bool:
-    """Whether a label is written ``1 - y``, so that the other one of the pair is the plain one."""
-    if y is None:
-        return False
-    node = y.node
-    while node.op.name in ("broadcast_to", "convert"):
-        node = y.builder.nodes[node.operands[0]]
-    return node.op.name in ("sub", "logical_not")
-
-
-def _at(value: Value | None, missing: float, like: Value) -> Value:
-    return like.builder.full(missing, like.aval) if value is None else broadcast(value, like.aval.shape)
-
 
 @procedure(
     "bce-of-sigmoid",
     "y*softplus(-z) + (1 - y)*softplus(z) -> logistic_bce(z, y)",
     "add sub",
-    _TERMS,
-    _TERMS,
+    TERMS,
+    TERMS,
     logged=True,
 )
 def _bce_of_sigmoid(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
-    found = _terms(builder, op, ids, "softplus")
+    found = paired_terms(builder, op, ids, "softplus")
     if found is None or found[0].sign != found[1].sign:
         return None
     left, _, pair = found
-    shape = builder.nodes[ids[0]].aval.shape
-    # p stands beside softplus(z): p*softplus(z) + q*softplus(-z) is logistic_bce(z, q) and logistic_bce(-z, p).
-    z, y = (pair.z, pair.q) if _prefers_first(pair.z, pair.q, pair.minus_z, pair.p) else (pair.minus_z, pair.p)
-    logits = broadcast(z, shape)
-    return multiplied(logistic_bce(logits, _at(y, 1.0, logits)), left.sign, pair.common)
-
-
-def _prefers_first(z: Value, y: Value | None, other_z: Value, other_y: Value | None) -> bool:
-    """Plain labels before plain logits."""
-    return (_is_one_minus(y), z.node.op is neg) <= (_is_one_minus(other_y), other_z.node.op is neg)
-
-
-@procedure("cancel", "(1 - y)*logistic(z) - y*logistic(-z) -> logistic(z) - y", "add sub", _TERMS, _TERMS, logged=True)
-def _cancel(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
-    found = _terms(builder, op, ids, "logistic")
-    if found is None or found[0].sign == found[1].sign:
-        return None
-    left, _, pair = found
-    shape = builder.nodes[ids[0]].aval.shape
-    # p*logistic(z) - q*logistic(-z) is logistic(z) - q and also -(logistic(-z) - p).
-    first = _prefers_first(pair.z, pair.q, pair.minus_z, pair.p)
-    z, y, sign = (pair.z, pair.q, 1) if first else (pair.minus_z, pair.p, -1)
-    s = broadcast(logistic(z), shape)
-    return multiplied(s - _at(y, 1.0, s), left.sign * sign, pair.common)
+    z, y, _ = pair.plain()
+    logits = broadcast(z, builder.nodes[ids[0]].aval.shape)
+    return multiplied(logistic_bce(logits, label(y, logits)), left.sign, pair.common)
 
 
 y, z = variables("y z")
@@ -92,7 +45,6 @@ _abs, _bce, _maximum, _softplus = map(operation, ("abs", "logistic_bce", "maximu
 
 CROSS_ENTROPY: Final = (
     *_bce_of_sigmoid,
-    *_cancel,
     *equality("bce-of-logits", _softplus(z) - y * z, _bce(z, y), logged=True),
     *equality("bce-of-logits", (_maximum(z, 0) - y * z) + _softplus(-_abs(z)), _bce(z, y), logged=True),
     *equality("softplus-reflection", _softplus(z) - z, _softplus(-z), logged=True),
@@ -101,27 +53,6 @@ CROSS_ENTROPY: Final = (
 )
 
 # 4 softmax
-
-
-def _row_reduction(builder: Builder, node_id: int, shape: tuple[Any, ...]) -> Node | None:
-    """The reduction over axes of an array of ``shape`` whose results the node repeats along these axes."""
-    node = builder.nodes[node_id]
-    if node.op is not broadcast_to or node.aval.shape != shape:
-        return None
-    source = builder.nodes[node.operands[0]]
-    reduction = source
-    while reduction.op is reshape:
-        reduction = builder.nodes[reduction.operands[0]]
-    axes = reduction.params.get("axes")
-    if axes is None or not reduction.operands or builder.nodes[reduction.operands[0]].aval.shape != shape:
-        return None
-    kept = reduced_shape(shape, axes, True)
-    return reduction if _without_leading_ones(source.aval.shape) == _without_leading_ones(kept) else None
-
-
-def _without_leading_ones(shape: tuple[Any, ...]) -> tuple[Any, ...]:
-    first = next((k for k, d in enumerate(shape) if d != 1), len(shape))
-    return shape[first:]
 
 
 def _summed_exponential(builder: Builder, node: Node) -> Value | None:
@@ -143,7 +74,7 @@ def _largest_of(builder: Builder, node: Node | None, x: int, axes: tuple[int, ..
 
 @procedure("softmax", "exp(x) / sum(exp(x)) -> softmax(x)", "div", "exp", "broadcast_to", logged=True)
 def _softmax_of_exp(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
-    reduction = _row_reduction(builder, ids[1], builder.nodes[ids[0]].aval.shape)
+    reduction = row_reduction(builder, ids[1], builder.nodes[ids[0]].aval.shape)
     if reduction is None or reduction.op is not reduce_sum or reduction.operands != (ids[0],):
         return None
     return softmax(Value(builder, builder.nodes[ids[0]].operands[0]), axes=reduction.params["axes"])
@@ -152,14 +83,14 @@ def _softmax_of_exp(builder: Builder, op: Op, ids: Ids, params: Params) -> Value
 @procedure("softmax-shift", "softmax(x - max(x)) -> softmax(x)", "softmax", "sub", logged=True)
 def _softmax_shift(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
     x, shift = builder.nodes[ids[0]].operands
-    reduction = _row_reduction(builder, shift, builder.nodes[x].aval.shape)
+    reduction = row_reduction(builder, shift, builder.nodes[x].aval.shape)
     return softmax(Value(builder, x), **params) if _largest_of(builder, reduction, x, params["axes"]) else None
 
 
 @procedure("softmax", "exp(x - logsumexp(x)) -> softmax(x)", "exp", "sub", logged=True)
 def _softmax_of_log(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
     x, normalizer = builder.nodes[ids[0]].operands
-    reduction = _row_reduction(builder, normalizer, builder.nodes[x].aval.shape)
+    reduction = row_reduction(builder, normalizer, builder.nodes[x].aval.shape)
     if reduction is None or reduction.op is not logsumexp or reduction.operands != (x,):
         return None
     return softmax(Value(builder, x), axes=reduction.params["axes"])
@@ -186,7 +117,7 @@ def _logsumexp_shift(builder: Builder, op: Op, ids: Ids, params: Params) -> Valu
         outside = builder.nodes[ids[1 - k]]
         while outside.op is reshape:
             outside = builder.nodes[outside.operands[0]]
-        inside = _row_reduction(builder, shift, builder.nodes[x].aval.shape)
+        inside = row_reduction(builder, shift, builder.nodes[x].aval.shape)
         if inside is None or inside.op is not outside.op:
             continue
         if _largest_of(builder, inside, x, axes) and _largest_of(builder, outside, x, axes):

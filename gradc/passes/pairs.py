@@ -7,12 +7,13 @@ spread over shapes, negated, divided. Here both are seen as a sign and a bag of 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from gradc.ir.graph import Builder, Node, Value
-from gradc.ops.elementwise import convert, div, logical_not, mul, sub
+from gradc.ir.op import Op
+from gradc.ops.elementwise import convert, div, logical_not, mul, neg, sub
 from gradc.ops.shape import broadcast, broadcast_to
 
 _MOST_FACTORS = 12
@@ -44,7 +45,7 @@ def product_of(builder: Builder, node_id: int) -> Product | None:
         node = builder.nodes[current]
         if node.op is broadcast_to:
             stack.append(Factor(node.operands[0], inverse))
-        elif node.op.name == "neg":
+        elif node.op is neg:
             sign = -sign
             stack.append(Factor(node.operands[0], inverse))
         elif node.op is mul:
@@ -73,6 +74,40 @@ class Pair(NamedTuple):
     common: tuple[Factor, ...]
     p: Value | None
     q: Value | None
+
+    def plain(self) -> tuple[Value, Value | None, bool]:
+        """z with the q beside op(-z), or -z with the p beside op(z): plain labels before plain logits.
+
+        The last part is True for z and q.
+        """
+        here = (_is_one_minus(self.q), self.z.node.op is neg)
+        there = (_is_one_minus(self.p), self.minus_z.node.op is neg)
+        return (self.z, self.q, True) if here <= there else (self.minus_z, self.p, False)
+
+
+def _is_one_minus(y: Value | None) -> bool:
+    """Whether a label is written ``1 - y``, so that the other one of the pair is the plain one."""
+    if y is None:
+        return False
+    node = y.node
+    while node.op in (broadcast_to, convert):
+        node = y.builder.nodes[node.operands[0]]
+    return node.op in (sub, logical_not)
+
+
+TERMS: Final = "mul div neg softplus logistic broadcast_to convert"
+"""The kinds of operand that may be one of two paired products."""
+
+
+def paired_terms(builder: Builder, op: Op, ids: tuple[int, ...], kind: str) -> tuple[Product, Product, Pair] | None:
+    """The operands of a sum or difference as two paired products; the sign of a difference is in the second."""
+    left, right = product_of(builder, ids[0]), product_of(builder, ids[1])
+    if left is None or right is None:
+        return None
+    if op is sub:
+        right = right._replace(sign=-right.sign)
+    pair = paired(builder, kind, left, right)
+    return (left, right, pair) if pair is not None else None
 
 
 def paired(builder: Builder, op: str, left: Product, right: Product) -> Pair | None:
@@ -173,10 +208,16 @@ def multiplied(value: Value, sign: int, factors: tuple[Factor, ...]) -> Value:
     builder, shape = value.builder, value.aval.shape
     upper: Value | None = None
     for factor in factors:
-        at_shape = broadcast(Value(builder, factor.node), shape)
-        if factor.inverse:
-            upper = (upper if upper is not None else builder.full(1.0, value.aval)) / at_shape
-        else:
+        if not factor.inverse:
+            at_shape = broadcast(Value(builder, factor.node), shape)
             upper = at_shape if upper is None else upper * at_shape
     result = value if upper is None else upper * value
+    for factor in factors:
+        if factor.inverse:
+            result = result / broadcast(Value(builder, factor.node), shape)
     return result if sign > 0 else -result
+
+
+def label(value: Value | None, like: Value) -> Value:
+    """A factor of a pair at the shape of ``like``; 1 where it is None."""
+    return like.builder.full(1.0, like.aval) if value is None else broadcast(value, like.aval.shape)

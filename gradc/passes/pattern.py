@@ -15,7 +15,7 @@ from typing import Any
 from gradc.errors import GradcError
 from gradc.ir.graph import CONSTANT, Builder, Value
 from gradc.ir.op import REGISTRY, Op
-from gradc.ops.shape import broadcast_to
+from gradc.ops.shape import broadcast_to, dim_value
 
 Match = dict[str, int]
 """The node that each variable stands for."""
@@ -220,6 +220,8 @@ def described(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, 
     """The formula of a node that may not exist yet, in the user's names; ``...`` below ``depth``."""
     if op is broadcast_to:
         return formula(builder, ids[0], depth)
+    if op is dim_value:
+        return str(params["dim"])
     texts = [formula(builder, i, depth - 1) for i in ids]
     if "axes" in params and op.name != "transpose":
         texts.append(f"axes={params['axes']}")

@@ -10,6 +10,7 @@ one of them or a difference by an op of the logistic or softmax family, which no
 number move a log towards the inputs, or make a difference into a value that is at hand.
 
 1 logistic   2 log and exp   3 cross entropy (``entropy.py``)   4 softmax (``entropy.py``)   5 roots and quotients
+6 adjoints (``adjoints.py``)
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 from gradc.ir.graph import Builder, Value
 from gradc.ir.op import Op
+from gradc.passes.adjoints import ADJOINTS
 from gradc.passes.entropy import CROSS_ENTROPY, SOFTMAX
 from gradc.passes.pattern import Match, holds, operation, variables
 from gradc.passes.rewrite import Law, equality, leaves_reach, only_for, procedure
@@ -69,7 +71,7 @@ ROOTS: Final = (
     *equality("cancelled-product", (a * b) / b, a, when=_denominator_reaches, logged=True),
 )
 
-SAFE: Final[tuple[Law, ...]] = only_for("f", LOGISTIC, LOGARITHMS, CROSS_ENTROPY, SOFTMAX, ROOTS)
+SAFE: Final[tuple[Law, ...]] = only_for("f", LOGISTIC, LOGARITHMS, CROSS_ENTROPY, SOFTMAX, ROOTS, ADJOINTS)
 """Real numbers only: the ops of the logistic family have no complex form, and a complex log has branches."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import mpmath
@@ -164,6 +165,20 @@ CASES = (
         "-(c * (logistic(z) - y))",
         [EDGES, LABELS, [3.0] * 10],
     ),
+    Case(
+        "softmax-gradient",
+        RY,
+        lambda x, y: row_sum(0.25 * y, (1,)) * softmax(x, axes=(1,)) - 0.25 * y,
+        "0.25 * ((reduce_sum(y, axes=(1,)) * softmax(x, axes=(1,))) - y)",
+        [ROWS, LABELS[:6]],
+    ),
+    Case(
+        "softmax-gradient",
+        RY,
+        lambda x, y: (y * -0.25) + row_sum(0.25 * y, (1,)) * softmax(x, axes=(1,)),
+        "0.25 * ((reduce_sum(y, axes=(1,)) * softmax(x, axes=(1,))) - y)",
+        [ROWS, LABELS[:6]],
+    ),
     Case("softmax", R, naive_softmax, "softmax(x, axes=(1,))", [ROWS]),
     Case("softmax", R, lambda x: exp(x) / row_sum(exp(x), (0,), False), "softmax(x, axes=(0,))", [ROWS]),
     Case("softmax", R, lambda x: exp(x) / row_sum(exp(x), (0, 1), False), "softmax(x, axes=(0, 1))", [ROWS]),
@@ -226,6 +241,9 @@ CASES = (
 )
 
 
+LOGGED = Rules([replace(law, logged=True) for law in builder_rewrite("safe").laws])
+
+
 def row_lse(x: Value) -> Value:
     return broadcast_to(logsumexp(x, axes=(1,), keepdims=True), shape=x.aval.shape)
 
@@ -259,7 +277,7 @@ def arrays(case: Case) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.law}: {case.expected}")
 def test_law(case: Case, real: Any) -> None:
-    builder, _, value = built(case, builder_rewrite("safe"))
+    builder, _, value = built(case, LOGGED)
     assert case.law in [fired.law for fired in builder.fired]
     assert formula(builder, value.id) == case.expected
     stable = with_gradient(case, builder_rewrite("safe"))
@@ -289,8 +307,22 @@ def test_a_nan_survives(case: Case) -> None:
     assert met
 
 
+def test_divided_by_size() -> None:
+    builder = Builder(LOGGED)
+    x = builder.input("x", aval("f64[batch]"))
+    size = REGISTRY["dim_value"]
+    n = builder.apply(size, dim=x.aval.shape[0], dtype=np.dtype("f8"))
+    for sign, expected in ((1.0, "x / batch"), (-1.0, "-(x / batch)")):
+        scaled = broadcast_to(builder.constant(sign) / n, shape=x.aval.shape) * x
+        assert formula(builder, scaled.id) == expected
+        assert builder.fired[-1].law == "divided-by-size"
+        (found,) = evaluate(builder.freeze([scaled]), [np.array([1.0, np.nan, 7.0])])
+        np.testing.assert_array_equal(found, np.array([1.0, np.nan, 7.0]) / (3.0 * sign))
+    assert formula(builder, (broadcast_to(builder.constant(2.0) / n, shape=x.aval.shape) * x).id).endswith("* x")
+
+
 def test_every_law_has_a_case() -> None:
-    assert set(Rules(SAFE).names) == {case.law for case in CASES}
+    assert set(Rules(SAFE).names) == {case.law for case in CASES} | {"divided-by-size"}
 
 
 @pytest.mark.parametrize(
