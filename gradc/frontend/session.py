@@ -113,7 +113,7 @@ class Session:
         if kind is Value:
             return x  # type: ignore[no-any-return]
         if isinstance(x, SymbolicDim):
-            return self.builder.apply(dim_value, dim=x, dtype=np.dtype(np.int64))
+            return self.builder.apply(dim_value, dim=x, dtype=np.dtype(np.int64), weak=True)
         if kind in (list, tuple):
             return self._sequence(x, role)
         if x is None:

@@ -295,11 +295,12 @@ concatenate = register(
 # dim_value
 
 
-def _infer_dim_value(*, dim: Dim, dtype: np.dtype) -> Aval:
-    return Aval((), dtype)
+def _infer_dim_value(*, dim: Dim, dtype: np.dtype, weak: bool = False) -> Aval:
+    """``weak`` where the size stands for the Python int that it is in the user's code."""
+    return Aval((), dtype, weak)
 
 
-def _evaluate_dim_value(*, dim: Dim, dtype: np.dtype) -> Any:
+def _evaluate_dim_value(*, dim: Dim, dtype: np.dtype, weak: bool = False) -> Any:
     if isinstance(dim, SymbolicDim):
         raise ShapeError(f"dim_value: the size {dim} has no number yet")
     return np.asarray(dim, dtype)

@@ -17,7 +17,7 @@ from gradc.ir.aval import Dim, broadcast_shapes, short_dtype
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
 from gradc.ops.elementwise import convert, not_equal
-from gradc.ops.shape import broadcast
+from gradc.ops.shape import broadcast, dim_value
 
 Marker = np.dtype | type
 
@@ -111,6 +111,8 @@ def converted(x: Value, dtype: np.dtype) -> Value:
             f"a traced Python int meets an array of {short_dtype(dtype)}, which may not hold it; "
             f"pass np.{dtype.name}(n), or convert the array to int64 first"
         )
+    if x.node.op is dim_value and dtype.kind == "f":
+        return x.builder.apply(dim_value, dim=x.node.params["dim"], dtype=dtype)
     return truth(x) if dtype == _BOOL else convert(x, dtype=dtype)
 
 

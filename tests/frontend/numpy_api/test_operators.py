@@ -7,7 +7,9 @@ import pytest
 
 from gradc.errors import DtypeError
 from gradc.frontend.numpy_api.operators import OPERATORS
+from gradc.ir.aval import aval
 from gradc.ops import elementwise as ops
+from gradc.ops.shape import dim_value
 
 PYTHON = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv,
@@ -88,3 +90,12 @@ def test_python_ints_to_python_ints(exponent, bench, same):
 def test_python_ints_to_traced_python_ints_are_refused(bench):
     with pytest.raises(DtypeError, match="may be an int or a float"):
         OPERATORS["pow"](bench.input(3), bench.input(2))
+
+
+def test_a_size_is_a_python_int(bench):
+    x = bench.builder.input("x", aval("f32[batch,3]"))
+    size = bench.builder.apply(dim_value, dim=x.aval.shape[0], dtype=np.dtype(np.int64), weak=True)
+    result = OPERATORS["truediv"](x, size)
+    assert str(result.aval) == "f32[batch,3]"
+    bench.arrays.append(np.ones((4, 3), np.float32))
+    np.testing.assert_array_equal(bench.run(result)[0], np.full((4, 3), 0.25, np.float32))
