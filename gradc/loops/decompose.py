@@ -102,38 +102,47 @@ def _weights(x: Value, largest: Value, axes: tuple[int, ...]) -> tuple[Value, Va
 
 def _contract(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) -> Value | None:
     a, b = operands
-    lhs, rhs, out = params["lhs"], params["rhs"], params["out"]
-    sizes = dict(zip(lhs + rhs, map(int, a.aval.shape + b.aval.shape), strict=True))
-    summed = [letter for letter in sizes if letter not in out]
-    alone = [letter for letter in out if letter not in lhs or letter not in rhs]
-    work = math.prod(sizes.values())
-    if summed and alone and work > SMALL_CONTRACTION and result.dtype.kind == "f":
+    letters = _Letters(a, b, params)
+    alone = [c for c in letters.out if c not in letters.lhs or c not in letters.rhs]
+    work = math.prod(letters.sizes.values())
+    if letters.summed and alone and work > SMALL_CONTRACTION and result.dtype.kind == "f":
         return None
-    return _summed(_aligned(a, lhs, out, summed, sizes) * _aligned(b, rhs, out, summed, sizes), result)
+    return letters.total(letters.spread(a, letters.lhs) * letters.spread(b, letters.rhs))
 
 
 def _masked_contract(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) -> Value:
     a, mask, b = operands
-    lhs, rhs, out = params["lhs"], params["rhs"], params["out"]
-    sizes = dict(zip(lhs + rhs, map(int, a.aval.shape + b.aval.shape), strict=True))
-    summed = [letter for letter in sizes if letter not in out]
-    products = _aligned(a, lhs, out, summed, sizes) * _aligned(b, rhs, out, summed, sizes)
-    zero = a.builder.full(0.0, products.aval)
-    return _summed(select(_aligned(mask, lhs, out, summed, sizes), products, zero), result)
+    letters = _Letters(a, b, params)
+    products = letters.spread(a, letters.lhs) * letters.spread(b, letters.rhs)
+    return letters.total(select(letters.spread(mask, letters.lhs), products, a.builder.full(0.0, products.aval)))
 
 
-def _aligned(x: Value, letters: str, out: str, summed: list[str], sizes: dict[str, int]) -> Value:
-    """``x`` as an array over the letters of the result and then the summed ones, repeated along those it lacks."""
-    every = [*out, *summed]
-    order = tuple(sorted(range(len(letters)), key=lambda k: every.index(letters[k])))
-    moved = x if order == tuple(range(len(order))) else transpose(x, axes=order)
-    stretched = reshaped(moved, tuple(sizes[c] if c in letters else 1 for c in every))
-    return broadcast(stretched, tuple(sizes[c] for c in every))
+class _Letters:
+    """The letters of a contraction and the order of its loops.
 
+    The summed letters are innermost, unless the last letter of the result is the last one of an operand: that one is
+    then innermost, so that memory is read and written as it lies.
+    """
 
-def _summed(products: Value, result: Aval) -> Value:
-    axes = tuple(range(result.ndim, products.aval.ndim))
-    return reduce_sum(products, axes=axes, keepdims=False) if axes else products
+    def __init__(self, a: Value, b: Value, params: dict[str, Any]) -> None:
+        self.lhs, self.rhs, self.out = params["lhs"], params["rhs"], params["out"]
+        self.sizes = dict(zip(self.lhs + self.rhs, map(int, a.aval.shape + b.aval.shape), strict=True))
+        self.summed = [letter for letter in self.sizes if letter not in self.out]
+        kept_inside = int(bool(self.out) and self.out[-1:] in (self.lhs[-1:], self.rhs[-1:]))
+        outer = len(self.out) - kept_inside
+        self.order = [*self.out[:outer], *self.summed, *self.out[outer:]]
+
+    def spread(self, x: Value, letters: str) -> Value:
+        """An operand as an array over all letters, repeated along those that it lacks."""
+        axes = tuple(sorted(range(len(letters)), key=lambda k: self.order.index(letters[k])))
+        moved = x if axes == tuple(range(len(axes))) else transpose(x, axes=axes)
+        stretched = reshaped(moved, tuple(self.sizes[c] if c in letters else 1 for c in self.order))
+        return broadcast(stretched, tuple(self.sizes[c] for c in self.order))
+
+    def total(self, products: Value) -> Value:
+        """The sum of the products over the summed letters."""
+        axes = tuple(self.order.index(letter) for letter in self.summed)
+        return reduce_sum(products, axes=tuple(sorted(axes)), keepdims=False) if axes else products
 
 
 _RULES: Final[dict[str, _Rule]] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gradc.errors import CompileError
+from gradc.errors import CompileError, IndexBoundsError
 from gradc.ir.graph import Graph, Node
 from gradc.loops.contraction import contraction_call
 from gradc.loops.decompose import decompose, neutral
@@ -54,7 +54,8 @@ DEAR: Final = frozenset({"exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "
 def lower(graph: Graph, *, name: str = "kernel") -> LoopProgram:
     """The loop program of a graph: its inputs and outputs are the first buffers, in order.
 
-    Raises CompileError for symbolic sizes and for dtypes that loops do not compute in (complex and half precision).
+    Raises CompileError for symbolic sizes and for dtypes that loops do not compute in (complex and half precision),
+    IndexBoundsError for a write at indices into an array without elements.
     """
     _check(graph)
     graph = decompose(graph)
@@ -72,6 +73,8 @@ def _check(graph: Graph) -> None:
             raise CompileError(
                 f"{node.op.name}: loops do not compute in {dtype}; convert {node.aval} to f32 or f64 first"
             )
+        if node.op.name == "scatter" and 0 in node.aval.shape and 0 not in graph.nodes[node.operands[1]].aval.shape:
+            raise IndexBoundsError(f"scatter: no index is in bounds of {node.aval}, which has no elements")
 
 
 class _Writer:
@@ -208,8 +211,6 @@ class _Writer:
         op = self.plan.origin(stage.node).op.name
         if op == "scatter":
             self.scopes.keep_order()
-            if self.elements.refuse(stage, stage.place):
-                return
         place = self.elements.where(stage, stage.node, stage.place)
         if stage.combine == "add":
             self.scopes.emit(Accumulate("add", buffer.name, place, value))

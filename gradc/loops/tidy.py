@@ -128,6 +128,8 @@ def _with(statement: Statement, replaced: dict[Expression, Expression]) -> State
         case Store(index=index, value=value) | Accumulate(index=index, value=value):
             placed = tuple(rewrite(i, replaced) for i in index)
             return replace(statement, index=placed, value=rewrite(value, replaced))
+        case Check(condition=condition, value=value):
+            return replace(statement, condition=rewrite(condition, replaced), value=rewrite(value, replaced))
         case _:
             return statement
 
