@@ -30,14 +30,15 @@ SYMBOLIC = 3
 class Row:
     """The check of one array.
 
-    ``error`` is the largest difference beyond the rounding of the differences themselves, relative to the largest entry
-    of the gradient.
+    ``error`` is the largest difference, ``rounding`` what the differences themselves may be off by, both relative to the
+    largest entry of the gradient. ``gradient`` and ``reference`` are the entries that differ most.
     """
 
     path: str
     aval: Aval
     checked: int
     error: float
+    rounding: float
     gradient: float
     reference: float
 
@@ -120,12 +121,12 @@ def _row(
     references = np.array([_slope(at, point, int(k)) for k in chosen], np.longdouble)
     found = gradient.ravel()[chosen].astype(np.longdouble)
     if not size:
-        return Row(path, aval_of(leaf), 0, 0.0, 0.0, 0.0)
+        return Row(path, aval_of(leaf), 0, 0.0, 0.0, 0.0, 0.0)
     differences = np.abs(found - references)
     worst = int(np.argmax(np.where(np.isnan(differences), np.inf, differences)))
-    scale = np.max(np.abs(references))
-    error = float(np.maximum(differences[worst] - noise, 0) / (scale if scale > 0 else 1))
-    return Row(path, aval_of(leaf), len(chosen), error, float(found[worst]), float(references[worst]))
+    scale = float(np.max(np.abs(references))) or 1.0
+    error, rounding = float(differences[worst]) / scale, float(noise) / scale
+    return Row(path, aval_of(leaf), len(chosen), error, rounding, float(found[worst]), float(references[worst]))
 
 
 def _slope(at: Callable[[Any], np.longdouble], point: np.ndarray, entry: int) -> np.longdouble:

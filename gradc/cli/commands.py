@@ -184,13 +184,19 @@ def check_(
     gradients = [found] if len(asked.wrt) == 1 else found
     with UserCode(asked.target.path):
         rows = list(compare(asked.target.function, call, asked.wrt, gradients, rng))
-    limits = [tolerance if tolerance is not None else 1e-9 if row.aval.dtype.itemsize == 8 else 1e-4 for row in rows]
-    passed = [row.error <= limit for row, limit in zip(rows, limits, strict=True)]
+    passed = [row.error <= row.rounding + _limit(row, tolerance) for row in rows]
     show_table(_table(rows, passed))
     if not all(passed):
         wrong = ", ".join(row.path for row, good in zip(rows, passed, strict=True) if not good)
         note(f"the gradient of {asked.target.name} is not that of finite differences in {wrong}")
     return 0 if all(passed) else 1
+
+
+def _limit(row: Row, tolerance: float | None) -> float:
+    """The relative error that is accepted, by default for the precision of the gradient."""
+    if tolerance is not None:
+        return tolerance
+    return 1e-9 if row.aval.dtype.itemsize == 8 else 1e-4
 
 
 def _table(rows: Sequence[Row], passed: Sequence[bool]) -> Table:
