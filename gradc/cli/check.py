@@ -30,8 +30,8 @@ SYMBOLIC = 3
 class Row:
     """The check of one array.
 
-    ``error`` is the largest difference, ``rounding`` what the differences themselves may be off by, both relative to the
-    largest entry of the gradient. ``gradient`` and ``reference`` are the entries that differ most.
+    ``error`` is the largest difference and ``rounding`` what the differences themselves may be off by, relative to the
+    largest entry of the gradient; ``gradient`` and ``reference`` are the entries that differ most.
     """
 
     path: str
@@ -85,7 +85,7 @@ def compare(
                 return result(leaves)
 
             with np.errstate(all="ignore"):
-                noise = 4 * np.finfo(precision).eps * np.abs(at(leaf)) / (STEP * NEAREST / 4)
+                noise = 4 * np.finfo(precision).eps * np.abs(at(leaf))
                 yield _row(path, leaf, np.asarray(found), at, noise, rng)
 
 
@@ -125,7 +125,8 @@ def _row(
     differences = np.abs(found - references)
     worst = int(np.argmax(np.where(np.isnan(differences), np.inf, differences)))
     scale = float(np.max(np.abs(references))) or 1.0
-    error, rounding = float(differences[worst]) / scale, float(noise) / scale
+    smallest_step = STEP / 4 * np.maximum(np.min(np.abs(point)), NEAREST)
+    error, rounding = float(differences[worst]) / scale, float(noise / smallest_step) / scale
     return Row(path, aval_of(leaf), len(chosen), error, rounding, float(found[worst]), float(references[worst]))
 
 
