@@ -14,7 +14,8 @@ from gradc.frontend import ufuncs
 from gradc.frontend.numpy_api import promote
 from gradc.frontend.numpy_api.registry import Implementation, lookup
 from gradc.frontend.session import Session, Traced, holds_traced, is_traced
-from gradc.ir.aval import Aval, SymbolicDim
+from gradc.frontend.sizes import Size, plain_dims
+from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.ops.shape import broadcast
 
@@ -81,7 +82,7 @@ def _number(x: Any, name: str) -> Any:
         if known is None:
             raise TraceError(f"{name}= has to be known while tracing; pass it as a Python number, which becomes static")
         return known.item() if known.ndim == 0 else known
-    return type(x)([_number(item, name) for item in x]) if type(x) in (list, tuple) else x
+    return type(x)([_number(item, name) for item in x]) if type(x) in (list, tuple) else plain_dims(x)
 
 
 def _positional_out(record: Implementation, args: tuple[Any, ...]) -> bool:
@@ -129,12 +130,12 @@ def _copyto(session: Session, dst: Any, src: Any, casting: str = "same_kind", wh
         selecting = lookup(np.where)
         assert selecting is not None
         value = selecting.call(session.lift, (where, value, target), {})
-    target.assign(broadcast(value, target.shape))
+    target.assign(broadcast(value, target.aval.shape))
 
 
 def _put(session: Session, a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     target: Traced = a if is_traced(a) else ufuncs.written(a, None, "np.put")
-    if mode != "raise" or len(target.shape) != 1:
+    if mode != "raise" or target.aval.ndim != 1:
         raise TraceError("np.put: only 1-d arrays with mode='raise' are supported on traced arrays; write a[i] = v")
     target[ind] = v
 
@@ -166,7 +167,7 @@ def _full_like(
 def shape_of(shape: Any) -> tuple[Any, ...]:
     """A shape as functions take it, a size or a sequence of sizes, as a tuple; symbolic sizes stay."""
     sizes = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
-    return tuple([d if isinstance(d, SymbolicDim) else operator.index(d) for d in sizes])
+    return tuple([d.dim if type(d) is Size else operator.index(d) for d in sizes])
 
 
 def _copy(session: Session, a: Any, order: str = "K", subok: bool = False) -> Any:
@@ -183,9 +184,12 @@ def _result_type(session: Session, *given: Any) -> np.dtype:
     return np.result_type(*[m(0) if isinstance(m, type) else m for m in markers])
 
 
+def _shape(a: Any) -> Any:
+    return a.shape if hasattr(a, "shape") else (len(a), *_shape(a[0])) if len(a) else (0,)
+
+
 def _size(session: Session, a: Any, axis: Any = None) -> Any:
-    aval = _aval(session, a)
-    return aval.size if axis is None else aval.shape[axis]
+    return a.size if axis is None else _shape(a)[axis]
 
 
 def _aliases(session: Session, a: Any, b: Any, *rest: Any, **keywords: Any) -> bool:
@@ -202,7 +206,7 @@ _OWN: Final[dict[Any, Callable[..., Any]]] = {
     np.full_like: _full_like,
     np.empty_like: _fill_like(0),
     np.copy: _copy,
-    np.shape: lambda session, a: _aval(session, a).shape,
+    np.shape: lambda session, a: _shape(a),
     np.ndim: lambda session, a: _aval(session, a).ndim,
     np.size: _size,
     np.result_type: _result_type,

@@ -22,9 +22,10 @@ import numpy as np
 
 from gradc.frontend.creation import CREATION, Handler
 from gradc.frontend.frames import is_internal
+from gradc.frontend.lines import refuse
 from gradc.frontend.numpy_api.registry import Implementation, places
 from gradc.frontend.reach import Container, Walk
-from gradc.frontend.session import current_session, holds_traced, refuse
+from gradc.frontend.session import current_session, holds_traced
 from gradc.frontend.tracer import perform
 
 _RANDOM: Final = (

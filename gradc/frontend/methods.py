@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from gradc.frontend.session import refuse
+from gradc.frontend.lines import refuse
 
 _SAME_NAME: Final = frozenset(
     {

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
 import numpy as np
 
 from gradc.errors import DtypeError, GradcError, ShapeError, TraceError
-from gradc.frontend.bytecode import origin_of
-from gradc.frontend.frames import is_internal, user_frame
+from gradc.frontend.frames import user_frame
+from gradc.frontend.lines import line_text, refuse
 from gradc.frontend.names import Recorder
 from gradc.frontend.numpy_api import promote
-from gradc.ir.aval import Dim, SymbolicDim, aval_of
+from gradc.frontend.sizes import Size
+from gradc.ir.aval import Aval, aval_of
 from gradc.ir.graph import INPUT, Builder, Value
 from gradc.ops.shape import concatenate, dim_value, reshaped
 
@@ -43,7 +44,7 @@ class Traced(Protocol):
     scalar: bool
 
     @property
-    def shape(self) -> tuple[Dim, ...]: ...
+    def aval(self) -> Aval: ...
 
     def current(self) -> Value:
         """The value it stands for now."""
@@ -112,8 +113,8 @@ class Session:
             return self._constant(x)
         if kind is Value:
             return x  # type: ignore[no-any-return]
-        if isinstance(x, SymbolicDim):
-            return self.builder.apply(dim_value, dim=x, dtype=np.dtype(np.int64), weak=True)
+        if kind is Size:
+            return self.builder.apply(dim_value, dim=x.dim, dtype=np.dtype(np.int64), weak=True)
         if kind in (list, tuple):
             return self._sequence(x, role)
         if x is None:
@@ -247,30 +248,6 @@ def current_session() -> Session | None:
     return CURRENT.get()
 
 
-def raised_at(error: BaseException) -> str:
-    """The innermost line of the user's that an error came through."""
-    line = ""
-    traceback = error.__traceback__
-    while traceback is not None:
-        if not is_internal(traceback.tb_frame.f_code.co_filename):
-            line = line_text(traceback.tb_frame, traceback.tb_lineno)
-        traceback = traceback.tb_next
-    return line
-
-
-def line_text(frame: FrameType | None, number: int | None = None) -> str:
-    """A frame's line as messages show it."""
-    if frame is None:
-        return ""
-    origin = origin_of(frame.f_code, number or frame.f_lineno, frame.f_globals)
-    return f"{origin}: {origin.text}" if origin.text else str(origin)
-
-
-def refuse(message: str) -> TraceError:
-    """A TraceError at the user's line that is running."""
-    return TraceError(message, line=line_text(user_frame(sys._getframe(1))))
-
-
 def require_session() -> Session:
     """The trace that this thread is in. Raises TraceError outside of one, where traced values cannot be used."""
     session = CURRENT.get()
@@ -283,7 +260,7 @@ def holds_traced(x: Any) -> bool:
     """Whether a sequence, however nested, has a traced value or a symbolic size in it, or ``x`` is one."""
     if type(x) in (list, tuple):
         return any(holds_traced(item) for item in x)
-    return is_traced(x) or isinstance(x, SymbolicDim)
+    return is_traced(x) or type(x) is Size
 
 
 def _article(noun: str) -> str:

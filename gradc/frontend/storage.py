@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from gradc.frontend.session import refuse
+from gradc.frontend.lines import refuse
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Builder, Value
 from gradc.ir.op import Op

@@ -13,13 +13,15 @@ from gradc.errors import DtypeError, GradcError, ShapeError
 from gradc.frontend import arrayfunctions, ufuncs
 from gradc.frontend.bytecode import Site, subscript_use
 from gradc.frontend.frames import user_frame
+from gradc.frontend.lines import refuse
 from gradc.frontend.methods import ArrayMethods
 from gradc.frontend.numpy_api import indexing, promote
 from gradc.frontend.numpy_api.operators import OPERATORS
 from gradc.frontend.operators import ArrayOperators
-from gradc.frontend.session import ESCAPED, Session, TracedBase, holds_traced, refuse, require_session
+from gradc.frontend.session import ESCAPED, Session, TracedBase, holds_traced, require_session
+from gradc.frontend.sizes import Size, plain_dims, sized
 from gradc.frontend.storage import Path, Storage, path_between
-from gradc.ir.aval import Aval, Dim, shape_text
+from gradc.ir.aval import Aval, shape_text
 from gradc.ir.graph import Value
 
 _FOREIGN: Final = (
@@ -93,8 +95,9 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
         return self.current().aval
 
     @property
-    def shape(self) -> tuple[Dim, ...]:
-        return self.aval.shape
+    def shape(self) -> tuple[Any, ...]:
+        aval = self.aval
+        return aval.shape if not aval.is_symbolic else tuple([sized(dim, _number_of) for dim in aval.shape])
 
     @property
     def dtype(self) -> np.dtype:
@@ -105,16 +108,16 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
         return self.aval.ndim
 
     @property
-    def size(self) -> Dim:
-        return self.aval.size
+    def size(self) -> Any:
+        return sized(self.aval.size, _number_of)
 
     @property
     def itemsize(self) -> int:
         return self.aval.dtype.itemsize
 
     @property
-    def nbytes(self) -> Dim:
-        return self.aval.size * self.aval.dtype.itemsize
+    def nbytes(self) -> Any:
+        return self.size * self.itemsize
 
     # NumPy's protocols
 
@@ -178,7 +181,7 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
         return int(self._known("a size, an axis, a range or a list's index", remedy))
 
     def __len__(self) -> int:
-        shape = self.shape
+        shape = self.aval.shape
         if not shape:
             raise refuse("a number has no len(); its shape is ()")
         if not isinstance(shape[0], int):
@@ -186,7 +189,7 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
         return shape[0]
 
     def __iter__(self) -> Iterator[Any]:
-        if not self.shape:
+        if not self.aval.shape:
             raise refuse("a number cannot be iterated over; its shape is ()")
         size = len(self)
         return iter(
@@ -385,6 +388,11 @@ def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool
     return Tracer(session, storage)
 
 
+def _number_of(size: Size) -> Any:
+    """The traced number of a symbolic size."""
+    return perform(lambda session: session.lift(size))
+
+
 def _index(session: Session, index: Any) -> Any:
     """An index in plain numbers and arrays where it is static, in Values where it is not."""
     if isinstance(index, Tracer):
@@ -396,5 +404,5 @@ def _index(session: Session, index: Any) -> Any:
         return _index(session, Tracer(session, Storage(session.lift(index))))
     if type(index) is slice:
         parts = (index.start, index.stop, index.step)
-        return slice(*[operator.index(x) if isinstance(x, Tracer) else x for x in parts])
-    return index
+        return slice(*[operator.index(x) if isinstance(x, Tracer) else plain_dims(x) for x in parts])
+    return plain_dims(index)

@@ -18,9 +18,10 @@ import numpy as np
 
 from gradc.errors import ArgumentError, DtypeError, GradcError, TraceError
 from gradc.frontend.intercept import intercepted
+from gradc.frontend.lines import raised_at
 from gradc.frontend.methods import NO_ATTRIBUTE
 from gradc.frontend.names import Call
-from gradc.frontend.session import CURRENT, Session, Traced, current_session, is_traced, raised_at
+from gradc.frontend.session import CURRENT, Session, Traced, current_session, is_traced
 from gradc.frontend.storage import Storage
 from gradc.frontend.tracer import Tracer, perform
 from gradc.frontend.tree import TreeDef, flatten
