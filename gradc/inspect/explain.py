@@ -30,9 +30,10 @@ from gradc.inspect.expression import (
     terms_of,
     walk,
 )
+from gradc.inspect.facts import by_facts, facts_of
 from gradc.inspect.functions import evaluate
 from gradc.inspect.helpers import helpers_of
-from gradc.inspect.laws import Reason, Steps, in_final_order, simplified, tidied
+from gradc.inspect.laws import Law, Reason, Steps, in_final_order, simplified, tidied
 from gradc.inspect.likeness import with_likeness
 from gradc.inspect.reading import Definition, Reading, narrow, read, spread
 from gradc.ir.graph import Graph
@@ -142,6 +143,7 @@ class _Teller:
         self.order, self.users = self._order()
         self.values = self._values()
         self.results: dict[Symbol, Expr] = {}
+        self.laws = [by_facts([f for d in reading.definitions[:_LONG_TALE] for f in facts_of(d.symbol, d.expression)])]
         self.skipped = 0
 
     def _order(self) -> tuple[list[Symbol], dict[Symbol, list[Definition]]]:
@@ -225,7 +227,7 @@ class _Teller:
             parts += part
             reasons += [r for r in why if r not in reasons]
         chain = None if users == [self.by_symbol.get(self.of)] else (Add(tuple(links)) if len(links) > 1 else links[0])
-        stages = _stages(parts, reasons, wrt)
+        stages = _stages(parts, reasons, wrt, self.laws)
         self.results[wrt] = stages[-1][0]
         value = self._value(stages[-1][0], wrt)
         slope = Slope(self.of.name, wrt.name, wrt.shape)
@@ -286,12 +288,14 @@ def _definition_reason(user: Definition, wrt: Symbol) -> Reason:
     )
 
 
-def _stages(parts: list[Expr], reasons: list[Reason], wrt: Symbol) -> tuple[tuple[Expr, Reason], ...]:
+def _stages(
+    parts: list[Expr], reasons: list[Reason], wrt: Symbol, laws: Sequence[Law]
+) -> tuple[tuple[Expr, Reason], ...]:
     """From the chain rule filled in to the result."""
     why = _joined(reasons)
     raw = Add(tuple(parts)) if len(parts) > 1 else parts[0]
     flat = add(*[tidied(mul(*factors_of(p))) for p in parts])
-    steps: Steps = simplified(flat) if leaves(flat) <= _LONGEST else []
+    steps: Steps = simplified(flat, laws) if leaves(flat) <= _LONGEST else []
     if not steps:
         return ((_shaped(in_final_order(flat), wrt), why),)
     trivial = any(is_count(f) for p in parts for f in factors_of(p))

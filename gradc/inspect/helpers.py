@@ -23,14 +23,16 @@ from gradc.ir.graph import INPUT, Graph
 from gradc.ir.op import REGISTRY
 
 _BY_NAME: Final[Mapping[str, str]] = {
+    "logsumexp": "logsumexp",
+    "softmax": "softmax",
+    "softplus": "softplus",
     "sigmoid": "logistic",
     "logistic": "logistic",
     "expit": "logistic",
-    "softplus": "softplus",
     "tanh": "tanh",
-    "softmax": "softmax",
-    "logsumexp": "logsumexp",
 }
+"""What a helper may be, by a word in its name."""
+
 _LARGEST_BODY: Final = 64
 _ROUNDING: Final = 1e-11
 
@@ -71,7 +73,7 @@ def _unit(graph: Graph, call: Call) -> Unit | None:
     hole = Symbol("u", graph.nodes[argument].aval.shape, "pattern")
     if isinstance(read, Apply) and read.args == (hole,) and read.function in DERIVATIVES:
         return Unit(call.function, read.function, argument)
-    candidate = _BY_NAME.get(call.function)
+    candidate = next((function for word, function in _BY_NAME.items() if word in call.function.lower()), None)
     if candidate is None:
         return None
     values = _values(graph, argument, result)

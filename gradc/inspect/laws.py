@@ -8,7 +8,7 @@ A law takes an expression and gives the steps it makes of it, each with its reas
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
@@ -53,6 +53,7 @@ class Reason:
 
 
 Steps = list[tuple[Expr, Reason]]
+Law = Callable[[Expr], Steps]
 
 
 def measure(expression: Expr) -> tuple[int, int, int]:
@@ -285,14 +286,15 @@ def constants_out(expression: Expr) -> Expr | None:
     return mul(*outside, rebuilt(expression, tuple(inside))) if outside else None
 
 
-LAWS: tuple[Callable[[Expr], Steps], ...] = (cancel, like_terms, common_factor, common_denominator)
+LAWS: tuple[Law, ...] = (cancel, like_terms, common_factor, common_denominator)
 
 
-def simplified(expression: Expr) -> Steps:
-    """The steps from an expression to its simplest form by ``LAWS``, innermost parts first."""
+def simplified(expression: Expr, more: Sequence[Law] = ()) -> Steps:
+    """The steps from an expression to its simplest form by ``LAWS`` and ``more``, innermost parts first."""
+    laws = (LAWS[0], *more, *LAWS[1:])
     steps: Steps = []
     for _ in range(24):
-        found = _first(steps[-1][0] if steps else expression)
+        found = _first(steps[-1][0] if steps else expression, laws)
         if not found:
             break
         steps += [(tidied(form), why) for form, why in found]
@@ -309,15 +311,15 @@ def in_final_order(expression: Expr) -> Expr:
     return in_order(transformed(expression, lambda part: in_order(part) if isinstance(part, Add) else None))
 
 
-def _first(expression: Expr) -> Steps:
+def _first(expression: Expr, laws: Sequence[Law]) -> Steps:
     """The steps of the first law that applies to a part of the expression, told on the whole."""
     opaque = isinstance(expression, Apply) and expression.function not in LINEAR
     parts = () if opaque else children(expression)
     for k, part in enumerate(parts):
-        steps = _first(part)
+        steps = _first(part, laws)
         if steps:
             return [(rebuilt(expression, (*parts[:k], new, *parts[k + 1 :])), why) for new, why in steps]
-    for law in LAWS:
+    for law in laws:
         steps = law(expression)
         if steps and _worth(expression, steps[-1][0]):
             return [(_kept_shape(new, expression), why) for new, why in steps]

@@ -113,6 +113,12 @@ def read(graph: Graph, extra_names: Mapping[int, str], units: Mapping[int, Unit]
             constants[symbol] = node.params["value"]
             readings[node.id] = symbol
             continue
+        if sum(leaves(readings[i]) for i in node.operands) > _LONG:
+            for i in node.operands:
+                if varying[i] and i not in symbols and leaves(readings[i]) > _SHARED:
+                    symbols[i] = Symbol(own.fresh("u"), graph.nodes[i].aval.shape)
+                    definitions.append(Definition(symbols[i], readings[i], readings[i], i))
+                    readings[i] = symbols[i]
         unit = units.get(node.id)
         if unit is not None:
             argument = readings[unit.argument]

@@ -36,6 +36,7 @@ _SIGMA = apply("logistic", U)
 FORMS: tuple[tuple[Expr, Expr], ...] = (
     (power(add(ONE, _E_MINUS_U), MINUS_ONE), _SIGMA),
     (divide(_E_U, add(ONE, _E_U)), _SIGMA),
+    (power(add(ONE, _E_U), MINUS_ONE), apply("logistic", negative(U))),
     (apply("select", apply("ge", U, ZERO), _SIGMA, _SIGMA), _SIGMA),  # the two-sided sigmoid, once its sides are read
     (apply("select", apply("gt", U, ZERO), _SIGMA, _SIGMA), _SIGMA),
     (apply("log", add(ONE, _E_U)), apply("softplus", U)),

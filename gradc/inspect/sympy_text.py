@@ -65,7 +65,8 @@ class Sympy(Notation):
         return sympy_name(symbol.name)
 
     def slope(self, of: str, wrt: str) -> str:
-        return sympy_name(f"d{of}_d{wrt}")
+        name = f"d{of}_d{wrt}"
+        return name if name.isidentifier() else sympy_name(name)
 
     def number(self, value: Fraction) -> Printed:
         if value.denominator == 1:

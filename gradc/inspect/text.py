@@ -91,6 +91,8 @@ def matrix_product(lhs: str, rhs: str, out: str) -> tuple[bool, bool, bool] | No
     (letter,) = shared
     if not out and len(lhs) == len(rhs) == 1:
         return False, True, False
+    if len(lhs) == 1:
+        return rhs[0] != letter, False, False
     if out == lhs.replace(letter, "") + rhs.replace(letter, ""):
         return False, lhs[0] == letter, len(rhs) == 2 and rhs[1] == letter
     return True, len(rhs) == 2 and rhs[0] == letter, len(lhs) == 2 and lhs[1] == letter

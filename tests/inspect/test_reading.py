@@ -1,0 +1,101 @@
+"""Reading a graph back: known functions in every form people write them, helpers, names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from gradc.inspect.derivation import Derivation
+from gradc.inspect.text import Text
+from tests.inspect import networks
+
+Tell = Callable[..., Derivation]
+text = Text()
+
+
+@pytest.mark.parametrize(
+    ("function", "read"),
+    [
+        (lambda u: 1 / (1 + np.exp(-u)), "σ(u)"),
+        (lambda u: 1.0 / (np.exp(-u) + 1.0), "σ(u)"),
+        (lambda u: np.exp(u) / (1 + np.exp(u)), "σ(u)"),
+        (lambda u: 1 / (1 + np.exp(-(2 * u + 1))), "σ(2·u + 1)"),
+        (lambda u: 1 / (1 + np.exp(u)), "σ(-u)"),
+        (lambda u: np.log(1 + np.exp(u)), "softplus(u)"),
+        (lambda u: np.log1p(np.exp(u)), "softplus(u)"),
+        (lambda u: np.maximum(u, 0), "ReLU(u)"),
+        (lambda u: np.maximum(0.0, u), "ReLU(u)"),
+        (lambda u: np.where(u > 0, u, 0), "ReLU(u)"),
+        (lambda u: u * (u > 0), "ReLU(u)"),
+        (lambda u: (np.exp(u) - np.exp(-u)) / (np.exp(u) + np.exp(-u)), "tanh(u)"),
+        (lambda u: u**0.5, "sqrt(u)"),
+        (lambda u: np.maximum(u, 1), "max(u, 1)"),
+        (lambda u: 1 / (2 + np.exp(-u)), "1/(2 + exp(-u))"),
+    ],
+)
+def test_known_functions_are_recognised(tell: Tell, function: Callable[[float], float], read: str) -> None:
+    assert text(tell(function, 0.7).forward[-1].expression) == read
+
+
+def test_a_helper_is_a_unit_however_stably_it_is_written(tell: Tell) -> None:
+    def helped(z: np.ndarray) -> np.ndarray:
+        s = networks.stable_sigmoid(z)
+        return np.sum(s * s)
+
+    derivation = tell(helped, np.linspace(-2.0, 2.0, 5))
+    assert text(derivation.forward[0].written) == "stable_sigmoid(z)"
+    assert [(line.symbol.name, text(line.expression)) for line in derivation.forward] == [("s", "σ(z)"), ("L", "Σ s²")]
+    assert derivation.json()[-1]["law"] == "σ' = σ(1 - σ)"
+
+
+def test_a_helper_that_only_bears_the_name_is_told_as_it_is(tell: Tell) -> None:
+    def sigmoid(z: float) -> float:
+        return z / (1 + np.abs(z))
+
+    def helped(z: float) -> float:
+        s = sigmoid(z)
+        return s * s
+
+    assert text(tell(helped, 0.5).forward[0].expression) == "z/(1 + |z|)"
+
+
+def test_the_names_inside_a_helper_are_told(tell: Tell) -> None:
+    def layer(w: float, x: float) -> float:
+        inner = w * x
+        return np.tanh(inner) + inner
+
+    def helped(w: float, x: float) -> float:
+        out = layer(w, x)
+        return out * out
+
+    assert [line.symbol.name for line in tell(helped, 0.5, 0.25).forward] == ["inner", "out", "L"]
+
+
+def test_a_name_given_again_is_numbered(tell: Tell) -> None:
+    def twice(h: float) -> float:
+        h = np.tanh(h)
+        h = np.sin(h)
+        return h
+
+    assert [line.symbol.name for line in tell(twice, 0.5).forward] == ["h_1", "h_2"]
+
+
+def test_a_count_has_a_letter_that_the_user_does_not(tell: Tell) -> None:
+    def mean(n: np.ndarray) -> np.ndarray:
+        return np.mean(n)
+
+    derivation = tell(mean, np.ones(7))
+    assert {symbol.name: count for symbol, count in derivation.sizes.items()} == {"m": 7}
+    assert derivation.json()[0]["result"] == "1/m"
+    assert derivation.json()[0]["sympy"] == "(1/7)"
+
+
+def test_a_long_line_without_names_is_told_in_parts(tell: Tell) -> None:
+    def one_line(a: float, b: float, c: float) -> float:
+        return np.tanh(a * b + b * c + c * a) * np.exp(a * a + b * b + c * c) + np.sin(a * b * c) * np.cos(a + b + c)
+
+    derivation = tell(one_line, 0.1, 0.2, 0.3)
+    assert derivation.forward[0].symbol.name == "u1"
+    assert all(len(text(line.expression)) < 120 for line in derivation.forward)
