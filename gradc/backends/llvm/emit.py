@@ -1,7 +1,8 @@
 """A loop program as the text of an LLVM module.
 
-The kernel is ``i64 @NAME(ptr inputs..., ptr outputs..., ptr arena)``; it gives 0, or which check
-failed (``status.py``).
+The kernel is ``i64 @NAME.kernel(ptr inputs..., ptr outputs..., ptr arena)``; it gives 0, or which check failed
+(``gradc.backends.llvm.status``). The names of a module have a dot in them, so they never meet a C function's.
+
 LLVM's passes take time that grows with the square of a function's size, so a long kernel is cut into parts of at most
 ``NESTS`` loop nests, internal functions that run one after the other; scalars and small buffers that live across
 parts stand in a frame.
@@ -18,7 +19,7 @@ from gradc.backends.llvm.writer import Module
 from gradc.ir.aval import size_of
 from gradc.ir.target import Target
 from gradc.loops.expand import expand
-from gradc.loops.program import ALIGNMENT, Buffer, Call, For, Function, LoopProgram, Statement, statements_of
+from gradc.loops.program import ALIGNMENT, Buffer, Function, LoopProgram
 
 EMBEDDED: Final = 4096
 """Constants of at most this many bytes stand in the module; larger ones are linked by address."""
@@ -32,7 +33,7 @@ def emit(program: LoopProgram, target: Target) -> str:
     for buffer in program.buffers:
         if buffer.kind == "constant":
             module.globals.append(_constant(program, buffer))
-    functions = {f.name: symbol_name(f"{program.name}.{f.name}") for f in program.functions}
+    functions = {f.name: symbol_name(f"{program.name}.function.{f.name}") for f in program.functions}
     for function in program.functions:
         _emit_function(module, program, function, functions, target)
     _emit_kernel(module, program, functions, target)
@@ -41,7 +42,12 @@ def emit(program: LoopProgram, target: Target) -> str:
 
 def constant_symbol(program: LoopProgram, buffer: Buffer) -> str:
     """The global of a constant buffer, without ``@``."""
-    return f"{program.name}.{buffer.name}"
+    return f"{program.name}.constant.{buffer.name}"
+
+
+def kernel_symbol(program: LoopProgram) -> str:
+    """The global of the kernel, without ``@``."""
+    return f"{program.name}.kernel"
 
 
 def linked_constants(program: LoopProgram) -> list[Buffer]:
@@ -49,20 +55,11 @@ def linked_constants(program: LoopProgram) -> list[Buffer]:
     return [b for b in program.buffers if b.kind == "constant" and len(b.data) > EMBEDDED]
 
 
-def has_loops(program: LoopProgram) -> bool:
-    """Whether passes can pay: straight-line code is emitted as good as they would make it."""
-    return any(isinstance(s, (For, Call)) for block in _blocks(program) for s in statements_of(block))
-
-
-def _blocks(program: LoopProgram) -> list[tuple[Statement, ...]]:
-    return [program.body, *(f.body for f in program.functions)]
-
-
 def _emit_kernel(module: Module, program: LoopProgram, functions: dict[str, str], target: Target) -> None:
     parameters = [_pointer(b, "%" + b.name) for b in (*program.inputs, *program.outputs)]
     parameters.append(f"ptr noalias align {ALIGNMENT} %.arena")
     pieces, frame = split(program)
-    head = f"define i64 {symbol_name(program.name)}({', '.join(parameters)}) {_attributes(target)} {{"
+    head = f"define i64 {symbol_name(kernel_symbol(program))}({', '.join(parameters)}) {_attributes(target)} {{"
     if len(pieces) == 1:
         emitter = _kernel_emitter(module, program, functions, None)
         module.functions.append("\n".join([head, *emitter.body(pieces[0]), "}"]))
@@ -72,7 +69,7 @@ def _emit_kernel(module: Module, program: LoopProgram, functions: dict[str, str]
     main = _kernel_emitter(module, program, functions, None)
     main.writer.entry.append(f"  %.frame = alloca [{max(frame.bytes, 1)} x i8], align {ALIGNMENT}")
     for position, piece in enumerate(pieces, 1):
-        symbol = symbol_name(f"{program.name}.part{position}")
+        symbol = symbol_name(f"{program.name}.part.{position}")
         emitter = _kernel_emitter(module, program, functions, frame)
         lines = emitter.body(piece)
         opening = f"define internal i64 {symbol}({', '.join(parameters)}) noinline {_attributes(target)} {{"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.backends.llvm.emit import constant_symbol, has_loops, linked_constants
+from gradc.backends.llvm.emit import constant_symbol, kernel_symbol, linked_constants
 from gradc.backends.llvm.function import fixed
 from gradc.backends.llvm.machine import host, optimise, parse, target_machine
 from gradc.backends.llvm.status import message_of
@@ -35,9 +35,10 @@ class Entry:
         self._inputs = [(b.name, tuple(fixed(d) for d in b.shape), b.dtype) for b in program.inputs]
         self._outputs = [(tuple(fixed(d) for d in b.shape), b.dtype) for b in program.outputs]
         self._arena_bytes = fixed(program.arena_bytes)
+        self._arenas: list[tuple[np.ndarray, int]] = []
         count = len(self._inputs) + len(self._outputs) + 1
         signature = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * count)
-        self._call = signature(library[program.name])
+        self._call = signature(library[kernel_symbol(program)])
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run the kernel; the results are new arrays."""
@@ -49,47 +50,55 @@ class Entry:
                 layout = "" if flags.c_contiguous and flags.aligned else ", not contiguous and aligned"
                 raise ArgumentError(f"{name}: expected {self._program.buffer[name].aval}, got {aval_of(array)}{layout}")
         outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
-        arena = np.empty(self._arena_bytes + ALIGNMENT, np.uint8)
-        start = -(-arena.ctypes.data // ALIGNMENT) * ALIGNMENT
-        status = self._call(*[a.ctypes.data for a in inputs], *[a.ctypes.data for a in outputs], start)
+        try:
+            arena = self._arenas.pop()
+        except IndexError:
+            arena = self._new_arena()
+        try:
+            status = self._call(*[a.ctypes.data for a in inputs], *[a.ctypes.data for a in outputs], arena[1])
+        finally:
+            self._arenas.append(arena)
         if status:
             raise IndexBoundsError(message_of(status, self._program.messages))
         return outputs
 
+    def _new_arena(self) -> tuple[np.ndarray, int]:
+        """A block of scratch memory, and the aligned address in it. A call has one to itself while it runs."""
+        block = np.empty(self._arena_bytes + ALIGNMENT, np.uint8)
+        return block, -(-block.ctypes.data // ALIGNMENT) * ALIGNMENT
 
-def load(ir: str, program: LoopProgram, target: Target | None = None) -> Entry:
-    """Compile IR made by ``emit`` from ``program`` into this process. The code lives as long as the entry."""
+
+def load(ir: str, program: LoopProgram) -> Entry:
+    """Compile IR that ``emit`` made from ``program`` into this process. The code lives as long as the entry."""
     import llvmlite.binding as binding
 
-    machine = target or host()
-    module = parse(ir, machine)
-    if has_loops(program):
-        optimise(module, machine)
-    object_code = target_machine(machine).emit_object(module)
+    object_code = target_machine(host()).emit_object(_finished(ir, host()))
     builder = binding.JITLibraryBuilder().add_object_img(object_code).add_current_process()
     constants = linked_constants(program)
     for buffer in constants:
         address = np.frombuffer(buffer.data, np.uint8).ctypes.data
         builder.import_symbol(constant_symbol(program, buffer), address)
-    builder.export_symbol(program.name)
+    builder.export_symbol(kernel_symbol(program))
     library = builder.link(_lljit(), f"gradc.{next(_COUNT)}.{program.name}")
     return Entry(program, library, [buffer.data for buffer in constants])
 
 
-def optimised_ir(ir: str, target: Target | None = None) -> str:
-    """The module after LLVM's passes, as text."""
-    machine = target or host()
-    module = parse(ir, machine)
-    optimise(module, machine)
-    return str(module)
+def optimised_ir(ir: str, target: Target) -> str:
+    """The module that machine code is made from, as text: after LLVM's passes, where they are run."""
+    return str(_finished(ir, target))
 
 
-def assembly(ir: str, target: Target | None = None) -> str:
+def assembly(ir: str, target: Target) -> str:
     """The machine code of a module, as text."""
-    machine = target or host()
-    module = parse(ir, machine)
-    optimise(module, machine)
-    return str(target_machine(machine).emit_assembly(module))
+    return str(target_machine(target).emit_assembly(_finished(ir, target)))
+
+
+def _finished(ir: str, target: Target) -> Any:
+    """A fresh module (emitting machine code changes it). Straight-line code is emitted as good as passes make it."""
+    module = parse(ir, target)
+    if " = phi " in ir or " = alloca " in ir:
+        optimise(module, target)
+    return module
 
 
 @cache

@@ -70,6 +70,12 @@ def test_kernels_of_one_name_do_not_meet_and_may_die_in_any_order() -> None:
     assert [float(e([one])[0]) for e in entries] == [float(k) for k in range(1, 40, 2)]
 
 
+@pytest.mark.parametrize("name", ["tanh", "memset", "main", "exp"])
+def test_a_kernel_may_be_called_as_a_function_of_the_c_library(name: str) -> None:
+    text = SCALAR.replace("program scalar", f"program {name}").replace("x[] * {factor}", "tanh(x[]) + exp(x[])")
+    assert loaded(text)([np.array(0.5)])[0] == pytest.approx(np.tanh(0.5) + np.exp(0.5), rel=1e-15)
+
+
 def test_results_are_new_arrays_on_every_call() -> None:
     entry = loaded(SQUARES)
     x = np.ones(1000)

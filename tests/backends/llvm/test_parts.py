@@ -63,7 +63,7 @@ def test_the_status_of_a_part_is_the_kernels() -> None:
     assert set(frame.locals) == {"box"}
     assert set(frame.carried) == {"now"}
     ir = emit(program, host())
-    assert ir.count("define internal i64 @chain.part") == 4
+    assert ir.count("define internal i64 @chain.part.") == 4
     assert ir.count("@llvm.umax.i64(i64") >= 4
 
 
