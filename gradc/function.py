@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 import inspect
 import keyword
-import os
 import threading
 import warnings
 from collections import OrderedDict
@@ -24,9 +24,11 @@ from gradc.frontend.layout import (
     describe_tree,
     leaf_aval,
     leaves_of,
+    origin_of,
     select_parameters,
     signature_of,
     static_slot,
+    with_cotangent,
     without_leaves,
 )
 from gradc.frontend.tracing import Trace, current_trace, inline, is_static, trace
@@ -78,7 +80,7 @@ class Function:
         self._wrt = wrt
         self._has_aux = has_aux
         self._ct = "cotangent" if "ct" in own.parameters else "ct"
-        self.__signature__ = _with_cotangent(own, self._ct) if derivative == "vjp" else own
+        self.__signature__ = with_cotangent(own, self._ct) if derivative == "vjp" else own
         self._derivative = derivative
         self._name = _symbol(name, self._label, derivative)
         self._backend = backend
@@ -203,7 +205,7 @@ class Function:
                 slots,
                 describe_tree(outputs, leaves),
                 function=self._label,
-                origin=_origin(self._function),
+                origin=origin_of(self._function),
                 summary=_SUMMARIES[request.derivative],
             )
 
@@ -375,14 +377,6 @@ def _tuple_of(*trees: TreeDef) -> TreeDef:
     return TreeDef(tuple, tuple(range(len(trees))), trees)
 
 
-def _with_cotangent(signature: inspect.Signature, name: str) -> inspect.Signature:
-    """The signature with a keyword-only cotangent at the end."""
-    parameters = list(signature.parameters.values())
-    ct = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
-    at = next((k for k, p in enumerate(parameters) if p.kind is p.VAR_KEYWORD), len(parameters))
-    return signature.replace(parameters=[*parameters[:at], ct, *parameters[at:]])
-
-
 def _symbol(name: str | None, label: str, derivative: Derivative) -> str:
     """The name of the generated function. Raises ArgumentError for one that Python could not define."""
     if name is not None:
@@ -390,10 +384,6 @@ def _symbol(name: str | None, label: str, derivative: Derivative) -> str:
             raise ArgumentError(f"name={name!r} is not an identifier; choose letters, digits and underscores")
         return name
     own = label if label.isidentifier() and label.isascii() and not keyword.iskeyword(label) else "kernel"
+    if own.startswith("_") or hasattr(builtins, own):
+        own = f"{own.lstrip('_') or 'kernel'}_"
     return {"value": own, "vjp": f"{own}_vjp"}.get(derivative, f"{own}_grad")
-
-
-def _origin(function: Callable[..., Any]) -> str:
-    """Where a function is defined: ``net.py:4``, empty where there is no source."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}" if code is not None else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -167,6 +168,20 @@ def without_leaves(tree: TreeDef, kept: Iterator[bool]) -> TreeDef:
     if not tree.children:
         return tree
     return TreeDef(tree.kind, tree.keys, tuple([without_leaves(child, kept) for child in tree.children]))
+
+
+def with_cotangent(signature: inspect.Signature, name: str) -> inspect.Signature:
+    """The signature with a keyword-only cotangent at the end."""
+    parameters = list(signature.parameters.values())
+    ct = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
+    at = next((k for k, p in enumerate(parameters) if p.kind is p.VAR_KEYWORD), len(parameters))
+    return signature.replace(parameters=[*parameters[:at], ct, *parameters[at:]])
+
+
+def origin_of(function: Callable[..., Any]) -> str:
+    """Where a function is defined: ``net.py:4``, empty where there is no source."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}" if code is not None else ""
 
 
 # The call as data, for generated code.
