@@ -63,7 +63,7 @@ def example_args() -> dict[str, float]:
 def derivation() -> str:
     """How L's gradient comes about, told for the function as it stands above, with the numbers of the example."""
     step = gradc.value_and_grad(loss, wrt=WEIGHTS)
-    return step.compile(**example_args()).explain(at=tuple(example_args().values())).text()
+    return step.compile(**example_args()).explain(at=example_args()).text()
 
 
 def derivation_of_cost() -> str:

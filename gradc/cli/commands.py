@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -144,7 +145,7 @@ def explain_(
     show(texts[format_](), format_)
 
 
-def _values(asked: Request, at: str | None) -> tuple[Any, ...] | None:
+def _values(asked: Request, at: str | None) -> dict[str, Any] | None:
     if at is None:
         return None
     if at != "example":
@@ -152,7 +153,7 @@ def _values(asked: Request, at: str | None) -> tuple[Any, ...] | None:
     found = example_of(asked.target)
     if not found:
         raise Failure(f"--at example: {asked.target.path.name} has no example_args that fits {asked.target.name}")
-    return tuple(found.values())
+    return found
 
 
 @gradc.command("check")
@@ -177,10 +178,10 @@ def check_(
     """
     asked = request(target, specs, wrt, "grad", every=True)
     rng = np.random.default_rng(seed)
+    values = {name: concrete(value, rng) for name, value in asked.arguments.values.items()}
+    asked = replace(asked, arguments=replace(asked.arguments, values=values))
     call = asked.arguments.bound()
-    call.arguments.update({name: concrete(value, rng) for name, value in call.arguments.items()})
-    kernel = asked.compile(backend=backend, stabilize=stabilize)
-    found = kernel(*call.args, **call.kwargs)
+    found = asked.compile(backend=backend, stabilize=stabilize)(*call.args, **call.kwargs)
     gradients = [found] if len(asked.wrt) == 1 else found
     with UserCode(asked.target.path):
         rows = list(compare(asked.target.function, call, asked.wrt, gradients, rng))

@@ -157,6 +157,14 @@ def test_explain_takes_every_argument_by_default(gradc: Gradc) -> None:
     assert {"w11", "v2", "x1", "y"} <= {step["wrt"] for step in json.loads(outcome.out)}
 
 
+def test_explain_takes_shapes_without_numbers(gradc: Gradc) -> None:
+    outcome = gradc(
+        "explain", "net.py:nested", "--spec", "w.hidden=f64[4,2]", "--spec", "w.out=f64[4]", "--spec", "x=f64[2]"
+    )
+    assert outcome.code == 0
+    assert "dL/dw['hidden']" in outcome.out
+
+
 def test_explain_fills_in_the_numbers_of_the_example(gradc: Gradc) -> None:
     told = gradc("explain", "net.py:loss", "--wrt", WEIGHTS, "--at", "example").out
     for number in ("0.91", "0.7130", "0.3383", "-1.4025", "-0.2870", "-0.1435"):
@@ -183,6 +191,18 @@ def test_check_draws_numbers_for_shapes(gradc: Gradc) -> None:
         ["w['out']", "f64[20]", "20"],
         ["x", "f64[5]", "5"],
     ]
+
+
+def test_check_gives_symbolic_sizes_a_number(gradc: Gradc) -> None:
+    outcome = gradc("check", "net.py:kinked", "--spec", "x=f64[batch,2]")
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[1].split()[:3] == ["x", "f64[3,2]", "6"]
+
+
+def test_check_in_single_precision(gradc: Gradc) -> None:
+    specs = ["--spec", "w.hidden=f32[4,2]", "--spec", "w.out=f32[4]", "--spec", "x=f32[2]"]
+    assert gradc("check", "net.py:nested", *specs).code == 0
+    assert gradc("check", "net.py:nested", *specs, "--tolerance", "1e-12").code == 1
 
 
 def test_check_finds_a_difference(gradc: Gradc) -> None:
