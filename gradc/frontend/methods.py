@@ -111,12 +111,6 @@ class ArrayMethods:
     def fill(self: Any, value: Any) -> None:
         self[...] = value
 
-    def item(self: Any, *index: Any) -> Any:
-        return self._known("item()").item(*index)
-
-    def tolist(self: Any) -> Any:
-        return self._known("tolist()").tolist()
-
     def __round__(self: Any, ndigits: int | None = None) -> Any:
         return np.round(self, ndigits or 0)
 

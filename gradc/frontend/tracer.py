@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Final, Self
 
@@ -11,8 +10,8 @@ import numpy as np
 
 from gradc.errors import DtypeError, GradcError, ShapeError
 from gradc.frontend import arrayfunctions, ufuncs
-from gradc.frontend.bytecode import Site, subscript_use
-from gradc.frontend.frames import user_frame
+from gradc.frontend.bytecode import Site
+from gradc.frontend.conversions import Conversions
 from gradc.frontend.lines import refuse
 from gradc.frontend.methods import ArrayMethods
 from gradc.frontend.numpy_api import indexing, promote
@@ -30,17 +29,9 @@ _FOREIGN: Final = (
 
 _SEQUENCES: Final = frozenset({list, tuple, str, bytes})
 _PYTHON: Final = {"i": int, "f": float, "c": complex}
-_PLAIN: Final = (
-    "a traced value is needed as a plain array here, and is not known while tracing; use NumPy's functions on it: "
-    "np.dot(a, x) in place of a.dot(x), x.astype(np.float32) in place of np.float32(x), np.stack in place of np.r_"
-)
-_PLAIN_TABLE: Final = (
-    "a plain object is indexed by a traced value; write np.take(table, index, axis=0) for an array made outside the "
-    "function, and np.concatenate for np.r_"
-)
 
 
-class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
+class Tracer(Conversions, ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
     """An array or a Python number while its function is traced.
 
     It is a view at ``path`` into ``storage``; the path is empty for an array with memory of its own. ``scalar`` marks
@@ -132,14 +123,7 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
             array=function in arrayfunctions.GIVE_ARRAYS,
         )
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        array = self.constant()
-        if array is None:
-            use = subscript_use(user_frame(sys._getframe(1)))
-            raise refuse(ufuncs.PLAIN_TARGET if use == "store" else _PLAIN_TABLE if use == "load" else _PLAIN)
-        return array if dtype is None else array.astype(dtype)
-
-    # Where Python needs a number
+    # Where Python needs something plain (see also conversions)
 
     def constant(self) -> np.ndarray | None:
         """The array, read-only, where it depends on constants and Python integers alone; else None.
@@ -152,33 +136,6 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
         array = array.view()
         array.setflags(write=False)
         return array
-
-    def _known(self, what: str, remedy: str = "compute with NumPy functions and let the value stay an array") -> Any:
-        array = self.constant()
-        if array is None:
-            raise refuse(f"{what} needs the number behind a traced {self.aval}, unknown while tracing; {remedy}")
-        return array
-
-    def __bool__(self) -> bool:
-        remedy = "use np.where(condition, a, b), np.maximum or np.minimum, which keep both branches"
-        return bool(self._known("a truth value (if, while, and, or, not)", remedy))
-
-    def __float__(self) -> float:
-        if self.constant() is None and subscript_use(user_frame(sys._getframe(1))) == "store":
-            raise refuse(ufuncs.PLAIN_TARGET)
-        return float(self._known("float() or a function of math", "use NumPy's function: np.exp, np.sqrt, ..."))
-
-    def __int__(self) -> int:
-        return int(self._known("int()", "use x.astype(int), or pass the number as a Python int, which becomes static"))
-
-    def __complex__(self) -> complex:
-        return complex(self._known("complex()"))
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iu" or self.ndim:
-            raise refuse(f"Python needs an integer here and gets a traced {self.aval}; pass it as a Python int")
-        remedy = "pass it as a Python int, which becomes static, or index an array with np.array([i])"
-        return int(self._known("a size, an axis, a range or a list's index", remedy))
 
     def __len__(self) -> int:
         shape = self.aval.shape
@@ -199,15 +156,6 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
                 index=True,
             )
         )
-
-    def __hash__(self) -> int:
-        known = self.constant() if self.scalar else None
-        if known is None:
-            raise refuse("a traced value cannot be a key of a dict or a member of a set: it is unknown while tracing")
-        return hash(known.item())
-
-    def __contains__(self, item: object) -> bool:
-        raise refuse("`in` needs the numbers behind a traced array; use np.any(x == item), which stays traced")
 
     # Indexing and writing
 
@@ -325,9 +273,6 @@ class Tracer(ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"<traced {self.aval}>" if not self.session.ended else "<a traced value of a trace that has ended>"
-
-    def __format__(self, specification: str) -> str:
-        return format(self._known("formatting").item(), specification) if specification else repr(self)
 
 
 def perform(

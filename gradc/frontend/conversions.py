@@ -1,0 +1,84 @@
+"""Where Python or NumPy needs a plain number or array of a traced one.
+
+It is there for constants, and for what depends on Python integers alone, which become static by it; everything else is
+refused with the remedy.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+from gradc.frontend.bytecode import subscript_use
+from gradc.frontend.frames import user_frame
+from gradc.frontend.lines import refuse
+from gradc.frontend.ufuncs import PLAIN_TARGET
+
+_PLAIN: Final = (
+    "a traced value is needed as a plain array here, and is not known while tracing; use NumPy's functions on it: "
+    "np.dot(a, x) in place of a.dot(x), x.astype(np.float32) in place of np.float32(x), np.stack in place of np.r_"
+)
+_PLAIN_TABLE: Final = (
+    "a plain object is indexed by a traced value; write np.take(table, index, axis=0) for an array made outside the "
+    "function, and np.concatenate for np.r_"
+)
+
+
+class Conversions:
+    """Python's conversions of a traced array; the class has ``constant()``, the array where it is known."""
+
+    __slots__ = ()
+
+    def __array__(self: Any, dtype: Any = None, copy: Any = None) -> Any:
+        array = self.constant()
+        if array is None:
+            use = subscript_use(user_frame(sys._getframe(1)))
+            raise refuse(PLAIN_TARGET if use == "store" else _PLAIN_TABLE if use == "load" else _PLAIN)
+        return array if dtype is None else array.astype(dtype)
+
+    def _known(
+        self: Any, what: str, remedy: str = "compute with NumPy functions and let the value stay an array"
+    ) -> Any:
+        array = self.constant()
+        if array is None:
+            raise refuse(f"{what} needs the number behind a traced {self.aval}, unknown while tracing; {remedy}")
+        return array
+
+    def __bool__(self: Any) -> bool:
+        remedy = "use np.where(condition, a, b), np.maximum or np.minimum, which keep both branches"
+        return bool(self._known("a truth value (if, while, and, or, not)", remedy))
+
+    def __float__(self: Any) -> float:
+        if self.constant() is None and subscript_use(user_frame(sys._getframe(1))) == "store":
+            raise refuse(PLAIN_TARGET)
+        return float(self._known("float() or a function of math", "use NumPy's function: np.exp, np.sqrt, ..."))
+
+    def __int__(self: Any) -> int:
+        return int(self._known("int()", "use x.astype(int), or pass the number as a Python int, which becomes static"))
+
+    def __complex__(self: Any) -> complex:
+        return complex(self._known("complex()"))
+
+    def __index__(self: Any) -> int:
+        if self.dtype.kind not in "iu" or self.ndim:
+            raise refuse(f"Python needs an integer here and gets a traced {self.aval}; pass it as a Python int")
+        remedy = "pass it as a Python int, which becomes static, or index an array with np.array([i])"
+        return int(self._known("a size, an axis, a range or a list's index", remedy))
+
+    def __hash__(self: Any) -> int:
+        known = self.constant() if self.scalar else None
+        if known is None:
+            raise refuse("a traced value cannot be a key of a dict or a member of a set: it is unknown while tracing")
+        return hash(known.item())
+
+    def __contains__(self: Any, item: object) -> bool:
+        raise refuse("`in` needs the numbers behind a traced array; use np.any(x == item), which stays traced")
+
+    def item(self: Any, *index: Any) -> Any:
+        return self._known("item()").item(*index)
+
+    def tolist(self: Any) -> Any:
+        return self._known("tolist()").tolist()
+
+    def __format__(self: Any, specification: str) -> str:
+        return format(self._known("formatting").item(), specification) if specification else repr(self)
