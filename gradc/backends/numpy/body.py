@@ -41,7 +41,7 @@ class Body:
     stays short. The forward pass comes first, then everything that depends on a cotangent.
     """
 
-    def __init__(self, graph: Graph, names: Names, inputs: Sequence[str]) -> None:
+    def __init__(self, graph: Graph, names: Names, inputs: Sequence[str], paths: Sequence[str]) -> None:
         self.nodes = graph.nodes
         self.lines: list[Line] = []
         self.constants: list[tuple[str, str]] = []
@@ -49,7 +49,7 @@ class Body:
         self._graph = graph
         self._names = names
         self._backward = backward_nodes(graph)
-        self._comments = Comments(graph, self._backward, loss_name(graph))
+        self._comments = Comments(graph, self._backward, paths)
         self.bound: set[int] = set(graph.inputs)
         self._private: set[int] = set()
         self._result = graph.outputs[0] if graph.outputs else -1
@@ -96,9 +96,12 @@ class Body:
         self.lines.append(Line(code, self._comments.of(node)))
 
     def bind(self, node: Node, expression: Expression, name: str = "") -> Expression:
-        """Give the value of ``node`` a line and a name."""
-        name = name or self.name_for(node)
-        self.statement(f"{name} = {expression.text}", node)
+        """Give the value of ``node`` a line and a name; one that is given gets no comment, for more lines follow."""
+        if name:
+            self.lines.append(Line(f"{name} = {expression.text}"))
+        else:
+            name = self.name_for(node)
+            self.statement(f"{name} = {expression.text}", node)
         bound = variable(name, expression.shape)
         self.values[node.id] = bound
         self.bound.add(node.id)

@@ -12,6 +12,7 @@ from gradc.backends.numpy.expressions import dtype_text
 from gradc.backends.numpy.naming import Names
 from gradc.errors import CompileError
 from gradc.ir.aval import Aval, SymbolicDim
+from gradc.ir.graph import Graph
 from gradc.ir.signature import KEYS_BY_NAME, Argument, Branch, Key, Leaf, Signature, Static, Tree
 
 OWN_NAMES = frozenset({"_arguments", "_array", "_fields", "_items", "_keys", "_named", "_sizes", "_static"})
@@ -92,17 +93,23 @@ def check_name(name: str) -> None:
         raise CompileError(f"{name!r} cannot be the name of an argument or a field in a generated module; rename it")
 
 
-def local_names(signature: Signature, names: Names) -> list[str]:
-    """A local name for each input of the graph: the argument's, or the last key that tells leaves apart."""
+def local_names(signature: Signature, graph: Graph, names: Names) -> list[str]:
+    """A local name for each input: the user's own for it, the argument's, or the last key that tells leaves apart.
+
+    A key that is also the name of a variable of the user's is left to that variable.
+    """
     paths = signature.input_paths()
     for argument in signature.arguments:
         names.take(argument.name)
     found = [""] * len(paths)
     last_keys = [steps[-1][1] if steps else None for _, _, steps in paths]
+    variables = set(graph.names.values())
     for (leaf, root, steps), last in zip(paths, last_keys, strict=True):
         if not steps:
             found[leaf] = root
-        elif isinstance(last, str) and last.isidentifier() and last_keys.count(last) == 1:
+        elif graph.inputs[leaf] in graph.names:
+            found[leaf] = names.take(graph.names[graph.inputs[leaf]])
+        elif isinstance(last, str) and last.isidentifier() and last_keys.count(last) == 1 and last not in variables:
             found[leaf] = names.take(last)
         else:
             found[leaf] = names.take("_".join([root, *(str(key) for _, key in steps)]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from gradc.ir.graph import Graph
 from gradc.ir.node import Node
@@ -16,11 +16,12 @@ MOST_VISITED = 40
 class Comments:
     """What stands behind each line. It holds text from outside: ``printable`` comes before it is written."""
 
-    def __init__(self, graph: Graph, backward: Collection[int], loss: str) -> None:
+    def __init__(self, graph: Graph, backward: Collection[int], paths: Sequence[str]) -> None:
         self._graph = graph
-        self._loss = loss
+        self._loss = loss_name(graph)
+        self._named = dict(zip(graph.inputs, paths, strict=True)) | dict(graph.names)
         self._backward = backward
-        self._primal_of = {ct: primal for primal, ct in graph.cotangents.items() if _named(graph, primal)}
+        self._primal_of = {ct: primal for primal, ct in graph.cotangents.items() if primal in self._named}
         self._laws: dict[int, tuple[str, ...]] = {}
         self._remarks: dict[int, str] = {}
         self._written_out: set[int] = set()
@@ -35,7 +36,8 @@ class Comments:
     def of(self, node: Node) -> str:
         """The comment of the line that computes ``node``: ``net.py:11 [bce-of-sigmoid]``."""
         told = self._chain_rule(node) if node.id in self._backward else self._source(node)
-        laws = [f"[{law}]" for law in self._laws.get(node.id, ())[:MOST_LAWS]]
+        most = 1 if node.id in self._written_out else MOST_LAWS
+        laws = [f"[{law}]" for law in self._laws.get(node.id, ())[:most]]
         return " ".join([told, *laws] if told else laws)
 
     def _source(self, node: Node) -> str:
@@ -57,7 +59,7 @@ class Comments:
         users = self._named_users(primal)
         if len(users) != 1:
             return f"through {', '.join(users)}" if users and len(users) <= 4 else ""
-        q, (r,) = _named(self._graph, primal), users
+        q, (r,) = self._named[primal], users
         if q == r:
             return ""
         return f"d{self._loss}/d{r} * d{r}/d{q}"
@@ -81,13 +83,6 @@ class Comments:
 def loss_name(graph: Graph) -> str:
     """What the first result is called: the user's name for it, or L."""
     return graph.names.get(graph.outputs[0], "L") if graph.outputs else "L"
-
-
-def _named(graph: Graph, node: int) -> str:
-    """The user's name of a value or of an input; empty where there is none."""
-    if node in graph.names:
-        return graph.names[node]
-    return str(graph.nodes[node].params["name"]) if node < len(graph.inputs) else ""
 
 
 def printable(text: str) -> str:

@@ -84,8 +84,9 @@ def _first(letters: str, k: str, operand: str, batched: bool) -> str:
 
 
 def _tensordot(lhs: str, rhs: str, out: str, shared: list[str]) -> str:
-    rest = [c for c in lhs if c not in shared] + [c for c in rhs if c not in shared]
-    one = [lhs.index(c) for c in shared]
-    two = [rhs.index(c) for c in shared]
-    made = f"np.tensordot({{0}}, {{1}}, axes=({one}, {two}))"
-    return made + permuted([rest.index(c) for c in out])
+    ways = []
+    for first, second, one, two in ((lhs, rhs, "{0}", "{1}"), (rhs, lhs, "{1}", "{0}")):
+        rest = [c for c in first + second if c not in shared]
+        axes = f"({[first.index(c) for c in shared]}, {[second.index(c) for c in shared]})"
+        ways.append(f"np.tensordot({one}, {two}, axes={axes})" + permuted([rest.index(c) for c in out]))
+    return min(ways, key=len)

@@ -25,6 +25,9 @@ class Scope(Protocol):
     def operand(self, node: Node, position: int) -> Expression:
         """An operand as it stands: it may be a Python number or leave broadcasting to NumPy."""
 
+    def value(self, node: int) -> Expression:
+        """A node that was written already, not only an operand."""
+
     def constant(self, node: Node) -> Expression:
         """The name of a constant array, which stands below the function."""
 
@@ -117,7 +120,11 @@ def _transpose(scope: Scope, node: Node) -> Expression:
     x = scope.operand(node, 0)
     if not x.shape:
         return Expression(x.tree, x.width, x.shape, x.weak)
-    x = exact(x, scope.nodes[node.operands[0]].aval)
+    source = scope.nodes[node.operands[0]]
+    if source.op.name == "contract" and not x.atomic:
+        out = "".join(source.params["out"][axis] for axis in node.params["axes"])
+        return _contraction(scope, source, out, node.aval)
+    x = exact(x, source.aval)
     return _view(f"{{0}}{permuted(node.params['axes'])}", x, node.aval)
 
 
@@ -147,8 +154,28 @@ def _dim_value(scope: Scope, node: Node) -> Expression:
 
 
 def _contract(scope: Scope, node: Node) -> Expression:
-    template = contraction(node.params["lhs"], node.params["rhs"], node.params["out"])
-    return filled(template, _exact_operands(scope, node), node.aval.shape)
+    return _contraction(scope, node, node.params["out"], node.aval)
+
+
+def _contraction(scope: Scope, node: Node, out: str, aval: Aval) -> Expression:
+    """The contraction with its result in the order ``out``. Transposed operands are taken as they were before."""
+    lhs, a = _untransposed(scope, node.operands[0], node.params["lhs"])
+    rhs, b = _untransposed(scope, node.operands[1], node.params["rhs"])
+    operands = [exact(scope.value(i), scope.nodes[i].aval) for i in (a, b)]
+    return filled(contraction(lhs, rhs, out), operands, aval.shape)
+
+
+def _untransposed(scope: Scope, operand: int, letters: str) -> tuple[str, int]:
+    """The operand below its transposes, with its letters; not where that would compute a value twice."""
+    while scope.nodes[operand].op.name == "transpose":
+        node = scope.nodes[operand]
+        (inner,) = node.operands
+        if scope.value(operand).atomic and not scope.value(inner).atomic:
+            break
+        axes = node.params["axes"]
+        letters = "".join(letters[axes.index(axis)] for axis in range(len(axes)))
+        operand = inner
+    return letters, operand
 
 
 def _update_of_number(scope: Scope, node: Node) -> Expression:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.backends.numpy.body import Body, Line
-from gradc.backends.numpy.boundary import Result, checks, local_names, new_classes, parameters
+from gradc.backends.numpy.boundary import Result, checks, local_names, new_classes, parameters, shown_path
 from gradc.backends.numpy.documentation import docstring
 from gradc.backends.numpy.expand import expand
 from gradc.backends.numpy.layout import aligned, wrapped
@@ -61,10 +61,13 @@ def _render(graph: Graph, signature: Signature, name: str, *, checked: bool) -> 
         if argument.name in classes:
             raise CompileError(f"an argument and a class of the result are both called {argument.name}; rename one")
     names.reserve(classes)
-    inputs = local_names(signature, names)
+    inputs = local_names(signature, graph, names)
+    paths = [
+        path for _, path in sorted((leaf, shown_path(root, steps)) for leaf, root, steps in signature.input_paths())
+    ]
     documentation = docstring(graph, signature, name) if checked else []
     graph, sizes = with_local_symbols(expand(graph), names)
-    body = Body(graph, names, inputs)
+    body = Body(graph, names, inputs, paths)
     body.write()
     outputs = own_outputs(body, graph)
     returned = f"return {Result(signature).text(outputs)}"
@@ -95,7 +98,7 @@ def _unpack(signature: Signature, inputs: Sequence[str]) -> str:
     targets = ", ".join(inputs[leaf] for leaf, _, _ in signature.input_paths())
     if not targets:
         return f"_arguments({passed})"
-    return f"{targets}{',' if ', ' not in targets else ''} = _arguments({passed})"
+    return f"{targets} = _arguments({passed})"
 
 
 def _argument_rows(signature: Signature, graph: Graph) -> list[str]:
@@ -103,6 +106,8 @@ def _argument_rows(signature: Signature, graph: Graph) -> list[str]:
     made = checks(signature, graph.input_avals)
     inputs = [check.code for check in made if check.leaf]
     rows = [check.code for check in made if not check.leaf]
+    if len(inputs) == 1:
+        return [*rows, "_sizes = {}", f"return {inputs[0]}"]
     if inputs:
         rows += ["_sizes = {}", "return (", *(f"    {code}," for code in inputs), ")"]
     return rows

@@ -45,9 +45,8 @@ class Random:
 
     def grown(self, size: int) -> Graph:
         for _ in range(size):
-            made = self.choice(
-                [self.unary, self.binary, self.chosen, self.moved, self.reduced, self.indexed, self.numbered]
-            )()
+            kinds = [self.unary, self.binary, self.chosen, self.moved, self.reduced, self.indexed, self.numbered]
+            made = self.choice([*kinds, self.contracted])()
             if made is None or made.aval.size > 200:  # type: ignore[operator]
                 continue
             if self.rng.uniform() < 0.3:
@@ -80,6 +79,25 @@ class Random:
         mask = REGISTRY[self.choice(COMPARISONS)](four[0], four[1])
         zero = self.builder.full(0.0, four[2].aval)
         return REGISTRY["select"](mask, four[2], self.choice([four[3], zero]))
+
+    def contracted(self) -> Value | None:
+        a, b = self.pick(), self.pick()
+        letters = list("ijkl")
+        if a.aval.ndim > 4 or b.aval.ndim > 4:
+            return None
+        lhs = "".join(self.rng.permutation(letters)[: a.aval.ndim])
+        rhs = "".join(self.rng.permutation(letters)[: b.aval.ndim])
+        sizes = dict(zip(lhs + rhs, a.aval.shape + b.aval.shape, strict=True))
+        if any(sizes[c] != d for c, d in zip(lhs, a.aval.shape, strict=True)):
+            return None
+        alone = [c for c in sizes if (c in lhs) != (c in rhs)]
+        both = [c for c in sizes if c in lhs and c in rhs and self.rng.uniform() < 0.3]
+        out = "".join(self.rng.permutation(alone + both))
+        # Finite operands, and 1 added: BLAS pads with zeros, and einsum adds to 0, so NaN and -0 may differ.
+        a, b = (REGISTRY["select"](REGISTRY["isfinite"](v), v, self.builder.full(0.5, v.aval)) for v in (a, b))
+        made = REGISTRY["contract"](a, b, lhs=lhs, rhs=rhs, out=out)
+        axes = tuple(int(axis) for axis in self.rng.permutation(len(out)))
+        return self.choice([made, REGISTRY["transpose"](made, axes=axes)]) + 1.0
 
     def numbered(self) -> Value:
         x = self.pick()

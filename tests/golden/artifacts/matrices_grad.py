@@ -23,7 +23,7 @@ def matrices_grad(w, x, y):
 
     # Backward: d_q is dL/dq.
     d_z2 = 0.2 * (y_hat - y)
-    d_hidden = np.where(z1 > 0, out.T @ d_z2, 0.0) @ x.T  # dL/dz1 * dz1/dw['hidden']
+    d_hidden = np.where(z1 > 0, out.T @ d_z2, 0.0) @ x.T  # dL/dz1 * dz1/dw["hidden"]
     return L, {"hidden": d_hidden, "out": d_z2 @ a1.T}
 
 

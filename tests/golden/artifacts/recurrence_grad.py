@@ -12,7 +12,7 @@ import numpy as np
 @np.errstate(all="ignore")  # infinities and NaN are results here, not warnings
 def recurrence_grad(x, k):
     x, k = _arguments(x, k)
-    state = np.zeros(4)                # networks.py:42
+    state = np.zeros(4)
     state[:1] = x[:1]                  # networks.py:42
     t1 = state[0]                      # networks.py:44
     state[1] = k * t1 + x[1]           # networks.py:44

@@ -23,7 +23,7 @@ def regression_grad(w, x, y, *, scale=2.0, mode="mean"):
     L = np.sum(squares) / (2 * batch)  # networks.py:37
 
     # Backward: d_q is dL/dq.
-    t2 = 2.0 * (np.float64(1.0) / (2 * batch) * residual) * scale * (1.0 - t1 * t1)
+    t2 = 2.0 * (residual / (2 * batch)) * scale * (1.0 - t1 * t1)
     return L, {"a": x.T @ t2, "b": np.sum(t2, axis=0)}
 
 
