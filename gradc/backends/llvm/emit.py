@@ -29,7 +29,6 @@ def emit(program: LoopProgram, target: Target) -> str:
     """The module of a verified program. Raises CompileError for sizes or dtypes that the backend lacks."""
     program = expand(program, target)
     module = Module()
-    module.globals.append(f"; {program.name}: {_signature_comment(program)}")
     for buffer in program.buffers:
         if buffer.kind == "constant":
             module.globals.append(_constant(program, buffer))
@@ -56,26 +55,35 @@ def linked_constants(program: LoopProgram) -> list[Buffer]:
 
 
 def _emit_kernel(module: Module, program: LoopProgram, functions: dict[str, str], target: Target) -> None:
-    parameters = [_pointer(b, "%" + b.name) for b in (*program.inputs, *program.outputs)]
-    parameters.append(f"ptr noalias align {ALIGNMENT} %.arena")
+    parameters = [_pointer(b) for b in (*program.inputs, *program.outputs)]
+    parameters.append((f"ptr noalias align {ALIGNMENT} %.arena", f"scratch memory: {program.arena_bytes} bytes"))
+    symbol = symbol_name(kernel_symbol(program))
     pieces, frame = split(program)
-    head = f"define i64 {symbol_name(kernel_symbol(program))}({', '.join(parameters)}) {_attributes(target)} {{"
     if len(pieces) == 1:
-        emitter = _kernel_emitter(module, program, functions, None)
-        module.functions.append("\n".join([head, *emitter.body(pieces[0]), "}"]))
+        lines = _kernel_emitter(module, program, functions, None).body(pieces[0])
+        module.functions.append(_definition(f"i64 {symbol}", parameters, target, lines))
         return
-    parameters.append(f"ptr noalias align {ALIGNMENT} %.frame")
-    arguments = ", ".join(p.split(" ")[0] + " " + p.rsplit(" ", 1)[1] for p in parameters)
     main = _kernel_emitter(module, program, functions, None)
     main.writer.entry.append(f"  %.frame = alloca [{max(frame.bytes, 1)} x i8], align {ALIGNMENT}")
+    parameters_of_parts = [*parameters, (f"ptr noalias align {ALIGNMENT} %.frame", "what lives across parts")]
+    arguments = ", ".join(f"ptr {parameter.rsplit(' ', 1)[1]}" for parameter, _ in parameters_of_parts)
     for position, piece in enumerate(pieces, 1):
-        symbol = symbol_name(f"{program.name}.part.{position}")
-        emitter = _kernel_emitter(module, program, functions, frame)
-        lines = emitter.body(piece)
-        opening = f"define internal i64 {symbol}({', '.join(parameters)}) noinline {_attributes(target)} {{"
-        module.functions.append("\n".join([opening, *lines, "}"]))
-        main.call_part(symbol, arguments)
-    module.functions.append("\n".join([head, *main.body(()), "}"]))
+        part = symbol_name(f"{program.name}.part.{position}")
+        lines = _kernel_emitter(module, program, functions, frame).body(piece)
+        module.functions.append(_definition(f"internal i64 {part}", parameters_of_parts, target, lines))
+        main.call_part(part, arguments)
+    module.functions.append(_definition(f"i64 {symbol}", parameters, target, main.body(())))
+
+
+def _definition(head: str, parameters: list[tuple[str, str]], target: Target, lines: list[str]) -> str:
+    """A function: its parameters, one a line with what they are, its attributes, its body."""
+    listed = [
+        f"    {text}{',' if position < len(parameters) else ''}{f'  ; {remark}' if remark else ''}"
+        for position, (text, remark) in enumerate(parameters, 1)
+    ]
+    noinline = "noinline " if head.startswith("internal") else ""
+    attributes = f'{noinline}nounwind "prefer-vector-width"="{target.vector_bits}"'
+    return "\n".join([f"define {head}(", *listed, f") {attributes} {{", *lines, "}"])
 
 
 def _kernel_emitter(
@@ -90,27 +98,25 @@ def _kernel_emitter(
 def _emit_function(
     module: Module, program: LoopProgram, function: Function, functions: dict[str, str], target: Target
 ) -> None:
-    parameters = [_pointer(b, f"%{b.name}") for b in function.parameters] + [f"i64 %{s}" for s in function.scalars]
-    buffers = {b.name: b for b in (*function.parameters, *(b for b in program.buffers if b.kind == "constant"))}
+    constants = {b.name: b for b in program.buffers if b.kind == "constant"}
+    buffers = constants | {b.name: b for b in function.parameters}
     pointers = {b.name: f"%{b.name}" for b in function.parameters}
-    pointers |= {b.name: symbol_name(constant_symbol(program, b)) for b in buffers.values() if b.kind == "constant"}
+    pointers |= {name: symbol_name(constant_symbol(program, b)) for name, b in constants.items()}
     read_only = {b.name for b in buffers.values() if not b.is_writable}
     scalars = {s: f"%{s}" for s in function.scalars}
     emitter = FunctionEmitter(module, buffers, pointers, scalars, functions, read_only)
-    head = f"define internal i64 {functions[function.name]}({', '.join(parameters)}) noinline {_attributes(target)} {{"
-    module.functions.append("\n".join([head, *emitter.body(function.body), "}"]))
+    parameters = [_pointer(b) for b in function.parameters] + [(f"i64 %{s}", "") for s in function.scalars]
+    head = f"internal i64 {functions[function.name]}"
+    module.functions.append(_definition(head, parameters, target, emitter.body(function.body)))
 
 
-def _pointer(buffer: Buffer, name: str) -> str:
-    """A pointer parameter with what is known of it."""
+def _pointer(buffer: Buffer) -> tuple[str, str]:
+    """A pointer parameter with what is known of it, and a remark for the reader."""
     length = fixed(buffer.bytes)
     access = "" if buffer.is_writable else " readonly"
     known = f" dereferenceable({length})" if length else ""
-    return f"ptr noalias{access}{known} align {buffer.dtype.itemsize} {name}"
-
-
-def _attributes(target: Target) -> str:
-    return f'nounwind "prefer-vector-width"="{target.vector_bits}"'
+    remark = f"{buffer.aval}  {buffer.comment}".rstrip()
+    return f"ptr noalias{access}{known} align {buffer.dtype.itemsize} %{buffer.name}", remark
 
 
 def _constant(program: LoopProgram, buffer: Buffer) -> str:
@@ -124,9 +130,3 @@ def _constant(program: LoopProgram, buffer: Buffer) -> str:
         for v in buffer.array.reshape(-1).tolist()
     )
     return f"{symbol} = private unnamed_addr constant {kind} [{values}], align {ALIGNMENT}"
-
-
-def _signature_comment(program: LoopProgram) -> str:
-    inputs = ", ".join(f"{b.name}: {b.aval}" for b in program.inputs)
-    outputs = ", ".join(f"{b.name}: {b.aval}" for b in program.outputs)
-    return f"({inputs}) -> ({outputs})"

@@ -208,44 +208,53 @@ class FunctionEmitter:
             for carry in loop.carry:
                 self._bind_final(carry, self._pointer(carry.first))
             return
-        index, body, latch, after = (writer.name(f"{loop.var}{part}") for part in ("", ".body", ".next", ".end"))
-        before = writer.name(f"{loop.var}.begin")
-        writer.line(f"br label %{before}")
-        writer.label(before)
+        starts = [(self._pointer(carry.first), self._pointer(carry.second)) for carry in loop.carry]
+        index, body, after = (writer.name(f"{loop.var}{part}") for part in ("", ".body", ".end"))
+        before = writer.block
         if known:
             writer.line(f"br label %{body}")
         else:
             runs = writer.value(f"icmp slt i64 {lo}, {hi}")
             writer.line(f"br i1 {runs}, label %{body}, label %{after}")
         writer.label(body)
-        writer.line(f"%{index} = phi i64 [ {lo}, %{before} ], [ %{index}.step, %{latch} ]")
+        head = len(writer.lines)
         for carry in loop.carry:
-            pair = (self._pointer(carry.first), self._pointer(carry.second))
-            now, following = f"%{index}.{carry.now}", f"%{index}.{carry.next}"
-            writer.line(f"{now} = phi ptr [ {pair[0]}, %{before} ], [ {following}, %{latch} ]")
-            writer.line(f"{following} = phi ptr [ {pair[1]}, %{before} ], [ {now}, %{latch} ]")
-            self._bind(carry.now, carry.first, now)
-            self._bind(carry.next, carry.second, following)
+            self._bind(carry.now, carry.first, f"%{index}.{carry.now}")
+            self._bind(carry.next, carry.second, f"%{index}.{carry.next}")
         self._scalars[loop.var] = f"%{index}"
+        last = self._iterate(loop, index, body, after, hi)
+        phis = [f"  %{index} = phi i64 [ {lo}, %{before} ], [ %{index}.next, %{last} ]"]
+        for carry, (first, second) in zip(loop.carry, starts, strict=True):
+            now, following = f"%{index}.{carry.now}", f"%{index}.{carry.next}"
+            phis.append(f"  {now} = phi ptr [ {first}, %{before} ], [ {following}, %{last} ]")
+            phis.append(f"  {following} = phi ptr [ {second}, %{before} ], [ {now}, %{last} ]")
+        writer.lines[head:head] = phis
+        finals = [f"%{index}.{carry.next}" for carry in loop.carry]
+        if not known:
+            finals = [
+                writer.value(f"phi ptr [ {first}, %{before} ], [ {final}, %{last} ]")
+                for final, (first, _) in zip(finals, starts, strict=True)
+            ]
+        for carry, final in zip(loop.carry, finals, strict=True):
+            self._bind_final(carry, final)
+
+    def _iterate(self, loop: For, index: str, body: str, after: str, hi: str) -> str:
+        """The body of a loop, and the branch that runs it again; the block that the branch is in."""
+        writer = self.writer
         independent = loop.mode != "seq"
         if independent:
             self._groups.append(writer.module.metadata("distinct !{}"))
             self._own.append(set())
         self._scope(loop.body)
-        writer.line(f"br label %{latch}")
-        writer.label(latch)
-        writer.line(f"%{index}.step = add nsw i64 %{index}, {loop.step}")
-        again = writer.value(f"icmp slt i64 %{index}.step, {hi}")
+        writer.line(f"%{index}.next = add nsw i64 %{index}, {loop.step}")
+        again = writer.value(f"icmp slt i64 %{index}.next, {hi}")
+        last = writer.block
         writer.line(f"br i1 {again}, label %{body}, label %{after}{self._loop_metadata(independent)}")
         writer.label(after)
         if independent:
             self._groups.pop()
             self._own.pop()
-        for carry in loop.carry:
-            final = f"%{index}.{carry.next}"
-            if not known:
-                final = writer.value(f"phi ptr [ {self._pointer(carry.first)}, %{before} ], [ {final}, %{latch} ]")
-            self._bind_final(carry, final)
+        return last
 
     def _bind_final(self, carry: Carry, pointer: str) -> None:
         self._bind(carry.now, carry.first, pointer)

@@ -77,7 +77,7 @@ def _extremum(comparison: str) -> Emitter:
 
     def emit(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
         t, (left, right) = scalar_type(dtype), operands
-        if right.startswith("0x") and "7FF" not in right[2:6]:
+        if not right.startswith("%") and not right.startswith(("0x7FF", "0xFFF")):
             chosen = writer.value(f"fcmp u{comparison} {t} {left}, {right}")
         else:
             ordered = writer.value(f"fcmp o{comparison} {t} {left}, {right}")

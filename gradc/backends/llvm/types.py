@@ -40,10 +40,12 @@ def suffix(dtype: np.dtype) -> str:
 
 
 def number(value: bool | float, dtype: np.dtype) -> str:
-    """A number as an IR operand. Floats are written in hexadecimal: exact."""
+    """A number as an IR operand. Floats whose decimal form is not short and exact are written in hexadecimal."""
     if dtype.kind == "b":
         return "true" if value else "false"
     if dtype.kind == "f":
+        if abs(value) < 2**20 and float(value * 1024).is_integer():
+            return repr(float(value))
         return f"0x{struct.pack('>d', float(value)).hex().upper()}"
     return str(int(value))
 

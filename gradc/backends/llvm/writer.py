@@ -51,6 +51,7 @@ class Writer:
         self.module = module
         self.entry: list[str] = []
         self.lines: list[str] = []
+        self.block = ".entry"
         self._used: dict[str, int] = {}
         self._temporaries = 0
 
@@ -81,7 +82,8 @@ class Writer:
         self.lines.append(f"  {instruction}")
 
     def label(self, name: str) -> None:
-        """Begin a basic block."""
+        """Begin a basic block; ``block`` is its name."""
+        self.block = name
         self.lines.append(f"{name}:")
 
     def comment(self, text: str) -> None:
