@@ -25,7 +25,7 @@ Ids = tuple[int, ...]
 
 @procedure("cancel", "(1 - y)*logistic(z) - y*logistic(-z) -> logistic(z) - y", "add sub", TERMS, TERMS, logged=True)
 def _cancel(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
-    found = paired_terms(builder, op, ids, "logistic")
+    found = paired_terms(builder, op, ids, logistic)
     if found is None or found[0].sign == found[1].sign:
         return None
     left, _, pair = found

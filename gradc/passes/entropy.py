@@ -31,7 +31,7 @@ Ids = tuple[int, ...]
     logged=True,
 )
 def _bce_of_sigmoid(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
-    found = paired_terms(builder, op, ids, "softplus")
+    found = paired_terms(builder, op, ids, softplus)
     if found is None or found[0].sign != found[1].sign:
         return None
     left, _, pair = found

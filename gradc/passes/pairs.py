@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from gradc.ir.graph import Builder, Node, Value
+from gradc.ir.graph import CONSTANT, Builder, Node, Value
 from gradc.ir.op import Op
 from gradc.ops.elementwise import convert, div, logical_not, mul, neg, sub
 from gradc.ops.shape import broadcast, broadcast_to
@@ -35,31 +35,35 @@ class Product(NamedTuple):
 
 def product_of(builder: Builder, node_id: int) -> Product | None:
     """The factors of a node, seen through products, quotients, negations and broadcasts; None where there are many."""
+    nodes = builder.nodes
     sign = 1
     factors: list[Factor] = []
-    stack = [Factor(node_id, False)]
+    stack = [(node_id, False)]
     while stack:
         if len(factors) + len(stack) > _MOST_FACTORS:
             return None
         current, inverse = stack.pop()
-        node = builder.nodes[current]
-        if node.op is broadcast_to:
-            stack.append(Factor(node.operands[0], inverse))
-        elif node.op is neg:
+        node = nodes[current]
+        op = node.op
+        if op is mul:
+            stack.append((node.operands[1], inverse))
+            stack.append((node.operands[0], inverse))
+        elif op is div:
+            stack.append((node.operands[1], not inverse))
+            stack.append((node.operands[0], inverse))
+        elif op is broadcast_to:
+            stack.append((node.operands[0], inverse))
+        elif op is neg:
             sign = -sign
-            stack.append(Factor(node.operands[0], inverse))
-        elif node.op is mul:
-            stack += [Factor(i, inverse) for i in reversed(node.operands)]
-        elif node.op is div:
-            stack += [Factor(node.operands[1], not inverse), Factor(node.operands[0], inverse)]
+            stack.append((node.operands[0], inverse))
+        elif op is CONSTANT and node.aval.shape == () and node.aval.dtype.kind == "f":
+            number = node.params["value"]
+            if np.signbit(number):
+                sign, number = -sign, -number
+            if number != 1:
+                factors.append(Factor(builder.full(number, node.aval).id, inverse))
         else:
-            number: Any = builder.scalar(Value(builder, current))
-            if number is not None and number.dtype.kind == "f" and np.signbit(number):
-                sign = -sign
-                current = builder.full(-number, node.aval).id
-                number = -number
-            if number is None or number != 1:
-                factors.append(Factor(current, inverse))
+            factors.append(Factor(current, inverse))
     return Product(sign, tuple(factors))
 
 
@@ -99,38 +103,71 @@ TERMS: Final = "mul div neg softplus logistic broadcast_to convert"
 """The kinds of operand that may be one of two paired products."""
 
 
-def paired_terms(builder: Builder, op: Op, ids: tuple[int, ...], kind: str) -> tuple[Product, Product, Pair] | None:
-    """The operands of a sum or difference as two paired products; the sign of a difference is in the second."""
-    left, right = product_of(builder, ids[0]), product_of(builder, ids[1])
+def paired_terms(builder: Builder, op: Op, ids: tuple[int, ...], kind: Op) -> tuple[Product, Product, Pair] | None:
+    """``c*p*kind(z)`` and ``c*q*kind(-z)`` with ``p + q = 1`` as the terms of a sum or difference.
+
+    Gives both products and how they complete each other; the sign of a difference is in the second.
+    """
+    left = product_of(builder, ids[0])
+    here = _applications(builder, kind, left) if left is not None else []
+    right = product_of(builder, ids[1]) if here else None
     if left is None or right is None:
         return None
     if op is sub:
         right = right._replace(sign=-right.sign)
-    pair = paired(builder, kind, left, right)
-    return (left, right, pair) if pair is not None else None
-
-
-def paired(builder: Builder, op: str, left: Product, right: Product) -> Pair | None:
-    """Find ``c*p*op(z)`` and ``c*q*op(-z)`` with ``p + q = 1`` in two products."""
-    for u in _applications(builder, op, left):
-        for v in _applications(builder, op, right):
-            z, minus_z = _argument(builder, u), _argument(builder, v)
-            if z.aval != minus_z.aval or -z != minus_z:
-                continue
-            here, there = Counter(left.factors), Counter(right.factors)
-            here[u] -= 1
-            there[v] -= 1
-            shared = here & there
-            rest, other = here - shared, there - shared
-            common = _take(left.factors, shared)
-            found = _completed(builder, rest, other)
-            if found is not None:
-                return Pair(z, minus_z, common, *found)
+    there = _applications(builder, kind, right)
+    for u in here:
+        for v in there:
+            pair = _paired(builder, (left, u), (right, v))
+            if pair is not None:
+                return left, right, pair
     return None
 
 
-def _applications(builder: Builder, op: str, product: Product) -> list[Factor]:
-    return [f for f in dict.fromkeys(product.factors) if not f.inverse and _unwidened(builder, f).op.name == op]
+def _paired(builder: Builder, left: tuple[Product, Factor], right: tuple[Product, Factor]) -> Pair | None:
+    """The pair where one application in each product has arguments z and -z."""
+    (here, u), (there, v) = left, right
+    z, minus_z = _unwidened(builder, u).operands[0], _unwidened(builder, v).operands[0]
+    if not negates(builder, z, minus_z):
+        return None
+    rest, other = Counter(here.factors), Counter(there.factors)
+    rest[u] -= 1
+    other[v] -= 1
+    shared = rest & other
+    found = _completed(builder, rest - shared, other - shared)
+    if found is None:
+        return None
+    dtype = builder.nodes[u.node].aval.dtype
+    arguments = [_widened(Value(builder, i), dtype) for i in (z, minus_z)]
+    return Pair(arguments[0], arguments[1], _take(here.factors, shared), *found)
+
+
+def negates(builder: Builder, a: int, b: int) -> bool:
+    """Whether one value is the negative of the other, by the form that canonicalization gives negatives."""
+    x, y = builder.nodes[a], builder.nodes[b]
+    if (x.op is neg and x.operands[0] == b) or (y.op is neg and y.operands[0] == a):
+        return True
+    if x.op is not y.op or x.aval != y.aval:
+        return False
+    if x.op is sub:
+        return x.operands == y.operands[::-1]
+    if x.op is mul:
+        return any(x.operands[1 - k] == y.operands[1 - n] and _opposite(builder, x.operands[k], y.operands[n])
+                   for k in (0, 1) for n in (0, 1))  # fmt: skip
+    if x.op is broadcast_to:
+        return negates(builder, x.operands[0], y.operands[0])
+    return False
+
+
+def _opposite(builder: Builder, a: int, b: int) -> bool:
+    """Whether two numbers are each other's negative."""
+    left: Any = builder.scalar(Value(builder, a))
+    right: Any = builder.scalar(Value(builder, b))
+    return left is not None and right is not None and left.dtype.kind == "f" and bool(left == -right)
+
+
+def _applications(builder: Builder, op: Op, product: Product) -> list[Factor]:
+    return [f for f in dict.fromkeys(product.factors) if not f.inverse and _unwidened(builder, f).op is op]
 
 
 def _unwidened(builder: Builder, factor: Factor) -> Node:
@@ -143,9 +180,7 @@ def _unwidened(builder: Builder, factor: Factor) -> Node:
     return inner if widens else node
 
 
-def _argument(builder: Builder, factor: Factor) -> Value:
-    """The operand of the application, in the dtype of the factor."""
-    z, dtype = Value(builder, _unwidened(builder, factor).operands[0]), builder.nodes[factor.node].aval.dtype
+def _widened(z: Value, dtype: np.dtype) -> Value:
     return z if z.aval.dtype == dtype else convert(z, dtype=dtype)
 
 

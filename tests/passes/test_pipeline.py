@@ -98,6 +98,17 @@ def test_the_adjoint_of_a_naive_loss_reads_s_minus_y(loss: Loss, z: str, y: str)
     assert text.removeprefix("0.25 * ").removesuffix(" * 0.25") == "y_hat - y"
 
 
+@pytest.mark.parametrize(
+    "logits",
+    [lambda z: -z, lambda z: 3.0 * z, lambda z: z * -2.0, lambda z: z - 1.0, lambda z: 1.0 - z, lambda z: z / 4.0],
+)
+def test_the_pair_is_found_whatever_the_logits_are(logits: Callable[[Value], Value]) -> None:
+    builder, value, _ = gradient(lambda z, y: one_sum(logits(z), y), "f64[4]", "f64[4]")
+    names = [n.op.name for n in builder.freeze([value]).nodes]
+    assert names.count("logistic_bce") == 1
+    assert "softplus" not in names
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("z", [1000.0, -1000.0, 800.0, -800.0])
 @pytest.mark.parametrize("y", [0.0, 1.0])
