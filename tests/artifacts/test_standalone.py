@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 
 from gradc.artifacts.standalone import save_module
-from gradc.backends.numpy import load
+from gradc.backends.numpy import load, render
 from gradc.errors import ArgumentError
+from gradc.ir.aval import Aval, aval, symbol
+from gradc.ir.graph import Builder
+from gradc.ir.signature import flat_signature
 
 NAMES = ["loss", "matrices", "classifier", "regression", "recurrence"]
 
@@ -108,6 +111,19 @@ def test_unfit_arguments_are_refused_by_name(
     assert str(caught.value) == message
     with pytest.raises(ValueError, match="mode is 'sum', and this module was compiled for 'mean'"):
         module(*args, mode="sum")
+
+
+def test_a_computed_size_is_checked_too() -> None:
+    builder = Builder()
+    ct, x = (
+        builder.input("ct", Aval((2 * symbol("batch") + 1,), np.dtype(float))),
+        builder.input("x", aval("f64[batch]")),
+    )
+    graph = builder.freeze([ct, x])
+    module = load(render(graph, flat_signature(graph, ("ct", "x")), name="f"), "f")
+    assert [r.size for r in module(np.ones(7), np.ones(3))] == [7, 3]
+    with pytest.raises(ValueError, match=r"ct has shape \(6,\), expected size 7"):
+        module(np.ones(6), np.ones(3))
 
 
 def test_results_are_the_callers_own(sample: Callable[[str], Any]) -> None:

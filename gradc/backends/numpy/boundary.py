@@ -1,4 +1,4 @@
-"""The edge of a generated function: its parameters, the unpacking of containers, checks, and the result."""
+"""The edge of a generated function: its parameters, the names of its inputs, and the result."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import ast
 import keyword
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from gradc.backends.numpy.expressions import dtype_text
 from gradc.backends.numpy.naming import Names
 from gradc.errors import CompileError
-from gradc.ir.aval import Aval, SymbolicDim
 from gradc.ir.graph import Graph
 from gradc.ir.signature import KEYS_BY_NAME, Argument, Branch, Key, Leaf, Signature, Static, Tree
 
@@ -19,14 +16,6 @@ OWN_NAMES = frozenset({"_arguments", "_array", "_fields", "_items", "_keys", "_n
 """What generated modules call their own functions around the arguments."""
 
 MARKS = {"variadic positional": "*", "variadic keyword": "**"}
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One call of a check in ``_arguments``; ``leaf`` checks give a local, the others give nothing."""
-
-    code: str
-    leaf: bool
 
 
 def quoted(text: str) -> str:
@@ -114,50 +103,6 @@ def local_names(signature: Signature, graph: Graph, names: Names) -> list[str]:
         else:
             found[leaf] = names.take("_".join([root, *(str(key) for _, key in steps)]))
     return found
-
-
-def checks(signature: Signature, avals: Sequence[Aval]) -> list[Check]:
-    """What ``_arguments`` does, in the order of the leaves."""
-    return [
-        check
-        for argument in signature.arguments
-        for check in _checks(argument.tree, argument.name, argument.name, avals)
-    ]
-
-
-def _checks(tree: Tree, code: str, shown: str, avals: Sequence[Aval]) -> Iterable[Check]:
-    if isinstance(tree, Leaf):
-        aval = avals[tree.index]
-        yield Check(f"_array({quoted(shown)}, {code}, {dtype_text(aval.dtype)}, {_shape(aval)}, _sizes)", True)
-    elif isinstance(tree, Static):
-        helper = "_named" if tree.named else "_static"
-        value = quoted(tree.text) if tree.named else literal_text(tree.text)
-        yield Check(f"{helper}({quoted(shown)}, {code}, {value})", False)
-    else:
-        yield from _branch_checks(tree, code, shown, avals)
-
-
-def _branch_checks(tree: Branch, code: str, shown: str, avals: Sequence[Aval]) -> Iterable[Check]:
-    if tree.kind in KEYS_BY_NAME:
-        fields = ", ".join(quoted(str(key)) for key in tree.keys)
-        yield Check(f"_fields({quoted(shown)}, {code}, [{fields}])", False)
-    elif tree.kind == "dict":
-        yield Check(f"_keys({quoted(shown)}, {code}, [{', '.join(map(key_text, tree.keys))}])", False)
-    else:
-        yield Check(f"_items({quoted(shown)}, {code}, {quoted(tree.kind)}, {len(tree.children)})", False)
-    for key, child in zip(tree.keys, tree.children, strict=True):
-        if tree.kind in KEYS_BY_NAME:
-            check_name(str(key))
-            step = f".{key}"
-        else:
-            step = f"[{key_text(key)}]"
-        yield from _checks(child, code + step, shown + step, avals)
-
-
-def _shape(aval: Aval) -> str:
-    """The expected shape as data: numbers, the names of symbolic sizes, or nothing where a size is computed."""
-    parts = [quoted(str(d)) if isinstance(d, SymbolicDim) else str(d) for d in aval.shape]
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
 class Result:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.backends.numpy.body import Body, Line
-from gradc.backends.numpy.boundary import Result, checks, local_names, new_classes, parameters, shown_path
+from gradc.backends.numpy.boundary import Result, local_names, new_classes, parameters, shown_path
+from gradc.backends.numpy.checking import argument_rows, leaf_order
 from gradc.backends.numpy.documentation import docstring
 from gradc.backends.numpy.expand import expand
 from gradc.backends.numpy.layout import aligned, wrapped
@@ -72,9 +73,10 @@ def _render(graph: Graph, signature: Signature, name: str, *, checked: bool) -> 
     outputs = own_outputs(body, graph)
     returned = f"return {Result(signature).text(outputs)}"
     rows = [*_size_rows(graph, inputs, sizes, [*(line.code for line in body.lines), returned]), *body.lines]
+    checked = checked and bool(signature.arguments)
     if checked:
-        rows.insert(0, Line(_unpack(signature, inputs)))
-    arguments = _argument_rows(signature, graph) if checked else []
+        rows.insert(0, Line(_unpack(signature, inputs, leaf_order(signature, graph.input_avals))))
+    arguments = argument_rows(signature, graph.input_avals) if checked else []
     code = [row.code for row in rows] + arguments + [returned]
     helpers = _helpers(code)
     return _template().render(
@@ -92,25 +94,11 @@ def _render(graph: Graph, signature: Signature, name: str, *, checked: bool) -> 
     )
 
 
-def _unpack(signature: Signature, inputs: Sequence[str]) -> str:
+def _unpack(signature: Signature, inputs: Sequence[str], order: Sequence[int]) -> str:
     """The first statement: the checked arrays under their local names."""
-    passed = ", ".join(argument.name for argument in signature.arguments)
-    targets = ", ".join(inputs[leaf] for leaf, _, _ in signature.input_paths())
-    if not targets:
-        return f"_arguments({passed})"
-    return f"{targets} = _arguments({passed})"
-
-
-def _argument_rows(signature: Signature, graph: Graph) -> list[str]:
-    """The statements of ``_arguments``: containers first, so that no leaf is looked for in what has none."""
-    made = checks(signature, graph.input_avals)
-    inputs = [check.code for check in made if check.leaf]
-    rows = [check.code for check in made if not check.leaf]
-    if len(inputs) == 1:
-        return [*rows, "_sizes = {}", f"return {inputs[0]}"]
-    if inputs:
-        rows += ["_sizes = {}", "return (", *(f"    {code}," for code in inputs), ")"]
-    return rows
+    targets = ", ".join(inputs[leaf] for leaf in order)
+    call = f"_arguments({', '.join(argument.name for argument in signature.arguments)})"
+    return f"{targets} = {call}" if targets else call
 
 
 def _size_rows(graph: Graph, inputs: Sequence[str], sizes: dict[str, str], code: list[str]) -> list[Line]:

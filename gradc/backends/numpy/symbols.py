@@ -16,19 +16,20 @@ def with_local_symbols(graph: Graph, names: Names) -> tuple[Graph, dict[str, str
     if all(symbol == name for symbol, name in local.items()):
         return graph, local
     nodes = tuple(
-        n._replace(aval=_renamed(n.aval, local), params={k: _renamed(v, local) for k, v in n.params.items()})
+        n._replace(aval=renamed(n.aval, local), params={k: renamed(v, local) for k, v in n.params.items()})
         for n in graph.nodes
     )
     return replace(graph, nodes=nodes), local
 
 
-def _renamed(value: Any, local: dict[str, str]) -> Any:
+def renamed(value: Any, local: dict[str, str]) -> Any:
+    """A param, an aval or a size with the symbols in it renamed."""
     if isinstance(value, SymbolicDim):
         return SymbolicDim({tuple(_atom(a, local) for a in monomial): c for monomial, c in value.terms})
     if isinstance(value, Aval):
-        return replace(value, shape=_renamed(value.shape, local))
+        return replace(value, shape=renamed(value.shape, local))
     if isinstance(value, tuple):
-        return tuple(_renamed(item, local) for item in value)
+        return tuple(renamed(item, local) for item in value)
     return value
 
 
@@ -36,4 +37,4 @@ def _atom(atom: Any, local: dict[str, str]) -> Any:
     if isinstance(atom, str):
         return local[atom]
     operation, left, right = atom
-    return (operation, _renamed(left, local), _renamed(right, local))
+    return (operation, renamed(left, local), renamed(right, local))
