@@ -3,7 +3,8 @@
 The laws of this table hold for every number, NaN and the infinities included, with three liberties that are the
 whole of its licence: the sign of a result that is zero is not kept (``x + 0 -> x``), a product with a power of two
 may be finite where a factor of it overflowed or underflowed on the way, and a sum of n equal numbers is n times the
-number, rounded once. ``0 * x``, ``x - x`` and ``x / x`` are not among them: they would lose a NaN.
+number and ``x**-1`` is ``1/x``, rounded once. ``0 * x``, ``x - x`` and ``x / x`` are not among them: they would lose
+a NaN.
 
 The measure by which the set ends: no law makes a graph dearer by ``Op.cost`` where the left side has no other user;
 those that keep the cost move negations towards the outputs and selects, broadcasts and conversions towards the
@@ -29,11 +30,6 @@ a, b, c, m, x, y = variables("a b c m x y")
 absolute, maximum, minimum, power, select = map(operation, ("abs", "maximum", "minimum", "pow", "select"))
 both, either, differ, negated = map(operation, ("logical_and", "logical_or", "logical_xor", "logical_not"))
 YES, NO = Number(True), Number(False)
-
-
-def _boolean(builder: Builder, found: Match) -> bool:
-    """Masks hold no NaN, so a law may drop one."""
-    return all(builder.nodes[i].aval.dtype.kind == "b" for i in found.values())
 
 
 IDENTITIES: Final = (
@@ -126,6 +122,11 @@ def _is_float(builder: Builder, node_id: int) -> bool:
     return builder.nodes[node_id].aval.is_float
 
 
+def _never_selected(builder: Builder, found: Match) -> bool:
+    """A mask holds no NaN, and one in a branch that is never taken is not in the result."""
+    return True
+
+
 @procedure("known-mask", "select(True, a, b) -> a, select(False, a, b) -> b", "select", "constant")
 def _known_mask(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
     for value, branch in ((True, 1), (False, 2)):
@@ -159,10 +160,10 @@ def _excluded(value: bool) -> Any:
 
 MASKS: Final = (
     *_known_mask,
-    *equality("equal-branches", select(m, a, a), a, when=lambda builder, found: True),
+    *equality("equal-branches", select(m, a, a), a, when=_never_selected),
     *equality("negated-mask", select(negated(m), a, b), select(m, b, a)),
-    *equality("mask-twice", select(m, select(m, a, b), c), select(m, a, c), when=lambda builder, found: True),
-    *equality("mask-twice", select(m, a, select(m, b, c)), select(m, a, c), when=lambda builder, found: True),
+    *equality("mask-twice", select(m, select(m, a, b), c), select(m, a, c), when=_never_selected),
+    *equality("mask-twice", select(m, a, select(m, b, c)), select(m, a, c), when=_never_selected),
     *equality("not-twice", negated(negated(m)), m),
     *equality("and-true", both(m, YES), m),
     *equality("or-false", either(m, NO), m),
@@ -170,8 +171,8 @@ MASKS: Final = (
     *equality("xor-true", differ(m, YES), negated(m)),
     *equality("and-itself", both(m, m), m),
     *equality("or-itself", either(m, m), m),
-    *equality("absorption", both(m, either(m, x)), m, when=_boolean),
-    *equality("absorption", either(m, both(m, x)), m, when=_boolean),
+    *equality("absorption", both(m, either(m, x)), m, when=_never_selected),
+    *equality("absorption", either(m, both(m, x)), m, when=_never_selected),
     *equality("and-repeated", both(m, both(m, x)), both(m, x)),
     *equality("or-repeated", either(m, either(m, x)), either(m, x)),
     *procedure("and-false", "m & False -> False", "logical_and")(_known(False)),

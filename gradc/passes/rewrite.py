@@ -67,19 +67,19 @@ class Law:
 
 
 def equality(
-    name: str, left: Pattern, right: Pattern, *, when: Condition | None = None, logged: bool = False
+    name: str, left: Pattern, right: Pattern, *, when: Condition | None = None, where: str = "", logged: bool = False
 ) -> tuple[Law, ...]:
     """The law ``left -> right``, as one Law for each order of commutative operands.
 
     A NaN in a leaf must survive: every variable of the left stands in the right, or ``when`` asks that the leaves of
-    those that do not stand there reach the right all the same. Raises GradcError otherwise.
+    those that do not stand there reach the right all the same; ``where`` says it in words. Raises GradcError otherwise.
     """
     missing = variables_of(left) - variables_of(right)
     if missing and when is None:
         raise GradcError(f"the law {name} drops {', '.join(sorted(missing))} without a condition on its leaves")
     if not isinstance(left, Apply):
         raise GradcError(f"the left side of the law {name} is not an operation")
-    statement = f"{left} -> {right}"
+    statement = f"{left} -> {right}{f' where {where}' if where else ''}"
     laws = []
     for variant in variants(left):
         assert isinstance(variant, Apply)

@@ -65,10 +65,12 @@ def _denominator_reaches(builder: Builder, found: Match) -> bool:
     return leaves_reach(builder, found["b"], found["a"])
 
 
+REACHES: Final = "every NaN of b is one of a"
+
 ROOTS: Final = (
     *equality("root-of-square", sqrt(x * x), absolute(x), logged=True),
-    *equality("cancelled-quotient", (a / b) * b, a, when=_denominator_reaches, logged=True),
-    *equality("cancelled-product", (a * b) / b, a, when=_denominator_reaches, logged=True),
+    *equality("cancelled-quotient", (a / b) * b, a, when=_denominator_reaches, where=REACHES, logged=True),
+    *equality("cancelled-product", (a * b) / b, a, when=_denominator_reaches, where=REACHES, logged=True),
 )
 
 SAFE: Final[tuple[Law, ...]] = only_for("f", LOGISTIC, LOGARITHMS, CROSS_ENTROPY, SOFTMAX, ROOTS, ADJOINTS)

@@ -150,6 +150,9 @@ CASES = (
     Case("uniform-constant", "x:f64[3]", lambda x: x * x.builder.constant(np.full(3, 2.0)), "x * 2.0"),
 )
 
+LAST_DIGIT = {"reciprocal-power", "repeated-terms"}
+"""The right side is rounded once, the left side more often, or as the platform's pow does it."""
+
 RULES = Rules([replace(law, logged=True) for table in CANONICAL for law in table])
 
 
@@ -183,7 +186,7 @@ def test_law(case: Case) -> None:
     verify(graph)
     (expected,), (found,) = evaluate(plain.freeze([written]), arrays(case.inputs)), evaluate(graph, arrays(case.inputs))
     assert found.dtype == expected.dtype
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(found, expected, rtol=3e-16 if case.law in LAST_DIGIT else 0, atol=0)
 
 
 def test_every_law_has_a_case() -> None:
