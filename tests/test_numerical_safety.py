@@ -1,4 +1,4 @@
-"""Formulas as a textbook writes them, where they overflow, and branches that are not taken: value and gradient exact."""
+"""Formulas as textbooks write them, where they overflow, and branches that are not taken: value and gradient exact."""
 
 from __future__ import annotations
 
