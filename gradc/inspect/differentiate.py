@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradc.inspect.expression import (
+    AXES,
     MINUS_ONE,
     ONE,
     TWO,
@@ -28,6 +29,7 @@ from gradc.inspect.expression import (
     children,
     contains,
     divide,
+    factors_of,
     is_pointwise,
     mul,
     negative,
@@ -35,11 +37,12 @@ from gradc.inspect.expression import (
     numerator_and_denominator,
     power,
     rebuilt,
+    spread,
     substituted,
 )
 from gradc.inspect.functions import CONSTANT_ALMOST_EVERYWHERE, DERIVATIVES, R, U, apply
 from gradc.inspect.laws import Reason
-from gradc.inspect.reading import Sizes, read_values, spread
+from gradc.inspect.reading import Sizes, read_values
 from gradc.ir.aval import Aval, size_of
 from gradc.ir.graph import Builder, Value
 from gradc.ir.op import REGISTRY, Op, VjpContext
@@ -57,6 +60,16 @@ _MATRIX = (
     Reason("matrix-left", "A @ B: δ @ Bᵀ for A", (), r"$AB$: $\delta B^{\mathsf T}$ for $A$"),
     Reason("matrix-right", "A @ B: Aᵀ @ δ for B", (), r"$AB$: $A^{\mathsf T} \delta$ for $B$"),
 )
+_PICKED = Reason("placed-back", "what is picked goes back to its place")
+_WRITTEN = Reason("written-over", "what is written over has no effect")
+_STRUCTURE = {
+    "slice": _PICKED,
+    "gather": _PICKED,
+    "update_slice": _WRITTEN,
+    "scatter": _WRITTEN,
+    "concatenate": Reason("parts", "each part has its piece"),
+}
+_SILENT = ("reshape", "transpose")
 _SPREAD = Reason("broadcast-rule", "shared by all: sum")
 
 
@@ -246,12 +259,23 @@ class Differentiation:
                 contraction(ct, args[1], out, rhs, lhs, args[0].shape),
                 contraction(ct, args[0], out, lhs, rhs, args[1].shape),
             ]
+        if name == "transpose":
+            axes = expression.param("axes")
+            back = tuple(axes.index(axis) for axis in range(len(axes)))
+            return [mul(*_scalars(ct), turned(mul(*_arrays(ct)), back))]
+        if name == "item":
+            self.note(_STRUCTURE["slice"])
+            shape, index = args[0].shape, expression.param("index")
+            value = Apply("reshape", (ct,), (1,) * len(shape), (("shape", (1,) * len(shape)),))
+            params = (("mode", "set"), ("starts", index), ("steps", (1,) * len(shape)))
+            return [Apply("update_slice", (spread(ZERO, shape), value), shape, params)]
         return self._by_vjp(expression, ct)
 
     def _by_vjp(self, expression: Apply, ct: Expr) -> Sequence[Expr | None]:
         """The cotangents as the op's record gives them."""
         op = REGISTRY[expression.function]
-        self.note(Reason(f"vjp-of-{op.name}", f"the rule of {op.name}"))
+        if op.name not in _SILENT:
+            self.note(_STRUCTURE.get(op.name) or Reason(f"vjp-of-{op.name}", f"the rule of {op.name}"))
         builder = Builder()
         kinds = [
             np.dtype(np.int64) if _is_index(op.name, k) else np.dtype(np.float64) for k in range(len(expression.args))
@@ -334,6 +358,36 @@ def _unreduced(ct: Expr, shape: Shape, axes: tuple[int, ...], keepdims: bool) ->
 
 def contraction(a: Expr, b: Expr, lhs: str, rhs: str, out: str, shape: Shape) -> Expr:
     """The product of two arrays summed over the letters that ``out`` does not have; a plain product where it is one."""
+    a, lhs = _untransposed(a, lhs)
+    b, rhs = _untransposed(b, rhs)
     if (not lhs and rhs == out) or (not rhs and lhs == out) or lhs == rhs == out:
         return mul(a, b)
+    names = dict(zip(dict.fromkeys(lhs + rhs), AXES, strict=False))
+    lhs, rhs, out = ("".join(names[letter] for letter in letters) for letters in (lhs, rhs, out))
     return Apply("contract", (a, b), shape, (("lhs", lhs), ("out", out), ("rhs", rhs)))
+
+
+def _untransposed(operand: Expr, letters: str) -> tuple[Expr, str]:
+    """A transposed operand as itself, with its letters exchanged instead."""
+    if not isinstance(operand, Apply) or operand.function != "transpose":
+        return operand, letters
+    axes = operand.param("axes")
+    return operand.args[0], "".join(letters[axes.index(axis)] for axis in range(len(axes)))
+
+
+def _scalars(expression: Expr) -> list[Expr]:
+    return [f for f in factors_of(expression) if not f.shape]
+
+
+def _arrays(expression: Expr) -> list[Expr]:
+    return [f for f in factors_of(expression) if f.shape]
+
+
+def turned(operand: Expr, axes: tuple[int, ...]) -> Expr:
+    """The transpose, of a matrix product as the product the other way round."""
+    shape = tuple(operand.shape[axis] for axis in axes)
+    if isinstance(operand, Apply) and operand.function == "contract":
+        lhs, rhs, out = (operand.param(k) for k in ("lhs", "rhs", "out"))
+        a, b = operand.args
+        return contraction(a, b, lhs, rhs, "".join(out[axis] for axis in axes), shape)
+    return Apply("transpose", (operand,), shape, (("axes", axes),))

@@ -17,6 +17,7 @@ from gradc.inspect.expression import (
     ONE,
     ZERO,
     Add,
+    Apply,
     Expr,
     Mul,
     Slope,
@@ -25,17 +26,20 @@ from gradc.inspect.expression import (
     contains,
     factors_of,
     is_count,
+    is_pointwise,
     leaves,
     mul,
+    narrow,
+    spread,
     terms_of,
     walk,
 )
 from gradc.inspect.facts import by_facts, facts_of
 from gradc.inspect.functions import evaluate
 from gradc.inspect.helpers import helpers_of
-from gradc.inspect.laws import Law, Reason, Steps, in_final_order, simplified, tidied
+from gradc.inspect.laws import LINEAR, Law, Reason, Steps, in_final_order, simplified, tidied
 from gradc.inspect.likeness import with_likeness
-from gradc.inspect.reading import Definition, Reading, narrow, read, spread
+from gradc.inspect.reading import Definition, Reading, read
 from gradc.ir.graph import Graph
 
 _SHORT = 16
@@ -257,7 +261,7 @@ class _Teller:
     def _known(self, symbol: Symbol, slope: Slope) -> Expr:
         result = self.results.get(symbol)
         most = _SHORT if len(self.order) <= _LONG_TALE else 2
-        if result is None or leaves(result) > most:
+        if result is None or leaves(result) > most or not _plain(result):
             return slope
         return narrow(result)
 
@@ -271,6 +275,15 @@ class _Teller:
                 return np.broadcast_to(np.asarray(evaluate(result, values)), np.shape(self.values[wrt]))
         except KeyError:
             return None
+
+
+def _plain(result: Expr) -> bool:
+    """Whether a result is made of what reads well within another expression."""
+    return all(
+        part.function in LINEAR or (is_pointwise(part.function) and part.function != "select")
+        for part in walk(result)
+        if isinstance(part, Apply)
+    )
 
 
 def _symbols(expression: Expr) -> set[Symbol]:

@@ -11,12 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from gradc.ir.aval import Dim, broadcast_shapes
 from gradc.ir.op import REGISTRY
 
 Shape = tuple[Dim, ...]
+
+
+AXES: Final = "ijklmnopqrstuvwxyz"
+"""The letters of the axes of an array."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +222,20 @@ def numerator_and_denominator(expression: Expr) -> tuple[Expr, Expr]:
     return mul(*above), mul(*below)
 
 
+def narrow(expression: Expr) -> Expr:
+    """What is repeated, without the repetition: elementwise operations repeat by themselves."""
+    if isinstance(expression, Apply) and expression.function == "broadcast_to":
+        return expression.args[0]
+    return expression
+
+
+def spread(expression: Expr, shape: Shape) -> Expr:
+    """The expression repeated to a shape, where it does not have it."""
+    if expression.shape == shape:
+        return expression
+    return Apply("broadcast_to", (narrow(expression),), shape, (("shape", shape),))
+
+
 def is_count(factor: Expr) -> bool:
     """Whether a factor is a number or a count of elements, or a power of one."""
     base, _ = base_and_exponent(factor)
@@ -241,7 +259,7 @@ def children(expression: Expr) -> tuple[Expr, ...]:
 def is_pointwise(function: str) -> bool:
     """Whether a function is applied element by element."""
     op = REGISTRY.get(function)
-    return op is None or op.elementwise
+    return function != "item" if op is None else op.elementwise
 
 
 def rebuilt(expression: Expr, parts: tuple[Expr, ...]) -> Expr:

@@ -128,6 +128,8 @@ _COMBINED: Final[Mapping[str, Callable[[Any, Any], Any]]] = {"Add": np.add, "Mul
 
 def _applied(expression: Apply, args: list[Any]) -> Any:
     name = expression.function
+    if name == "item":
+        return np.asarray(args[0])[expression.param("index")]
     if name in _VALUES:
         return _VALUES[name](*args)
     op = REGISTRY[name]

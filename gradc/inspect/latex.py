@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from gradc.inspect.expression import Apply, Expr, Symbol
+from gradc.inspect.expression import AXES, ONE, ZERO, Apply, Expr, Number, Symbol, narrow
 from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, SUM, Notation, Printed
-from gradc.inspect.text import AXES, filled, matrix_product, own_template
+from gradc.inspect.places import subscript, written_place
+from gradc.inspect.text import filled, matrix_product, own_template
 from gradc.ir.op import REGISTRY
 
 _GREEK: Final = frozenset({
@@ -87,6 +88,8 @@ class Latex(Notation):
         return rf"{self._turned(left, left_turned)} \, {self._turned(right, right_turned)}", PRODUCT
 
     def _turned(self, expression: Expr, turned: bool) -> str:
+        if isinstance(expression, Apply) and isinstance(narrow(expression), Number):
+            return r"\mathbf{1}" if narrow(expression) == ONE else rf"{self(expression)} \mathbf{{1}}"
         return rf"{{{self.at(expression, ATOM)}}}^{{\mathsf T}}" if turned else self.at(expression, PREFIX)
 
     def _reduce_sum(self, expression: Apply) -> Printed:
@@ -97,11 +100,31 @@ class Latex(Notation):
     def _exp(self, expression: Apply) -> Printed:
         return f"e^{{{self(expression.args[0])}}}", POWER
 
+    def _part(self, expression: Apply) -> Printed:
+        base = expression.args[0]
+        place = subscript(expression, self)
+        if expression.function == "item" and isinstance(base, Symbol) and base.name not in self.names:
+            return latex_name(f"{base.name}[{place}]"), ATOM
+        return f"{{{self.at(base, ATOM)}}}_{{[{place}]}}", ATOM
+
+    def _write(self, expression: Apply) -> Printed:
+        base, value = expression.args[:2]
+        place = written_place(expression, self)
+        if narrow(base) == ZERO:
+            return rf"\operatorname{{place}}\left({self(value)}, [{place}]\right)", ATOM
+        verb = "add" if expression.param("mode") == "add" else "put"
+        return rf"\operatorname{{{verb}}}\left({self(base)}, [{place}], {self(value)}\right)", ATOM
+
 
 _SPECIAL: Final[dict[str, Callable[[Latex, Apply], Printed]]] = {
     "contract": Latex._contract,
     "reduce_sum": Latex._reduce_sum,
     "exp": Latex._exp,
+    "item": Latex._part,
+    "slice": Latex._part,
+    "gather": Latex._part,
+    "scatter": Latex._write,
+    "update_slice": Latex._write,
 }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
+from typing import Final
 
 from gradc.inspect.expression import (
     MINUS_ONE,
@@ -30,11 +31,13 @@ from gradc.inspect.expression import (
     is_count,
     leaves,
     mul,
+    narrow,
     negative,
     number,
     numerator_and_denominator,
     power,
     rebuilt,
+    spread,
     terms_of,
     transformed,
     walk,
@@ -267,13 +270,15 @@ def _over_one_bar(expression: Expr) -> tuple[Expr, Expr]:
 
 # Laws of linear functions
 
-LINEAR = ("reduce_sum", "mean", "broadcast_to", "reshape", "transpose", "contract", "slice")
+LINEAR: Final = ("reduce_sum", "broadcast_to", "reshape", "transpose", "contract", "slice", "item")
 
 
 def constants_out(expression: Expr) -> Expr | None:
     """Numbers and counts come out of a sum or a matrix product, as anybody writes it at once."""
     if not isinstance(expression, Apply) or expression.function not in LINEAR:
         return None
+    if expression.function in ("item", "slice") and isinstance(narrow(expression.args[0]), Number):
+        return spread(narrow(expression.args[0]), expression.shape)
     outside: list[Expr] = []
     inside: list[Expr] = []
     for arg in expression.args:
@@ -332,6 +337,4 @@ def _worth(before: Expr, after: Expr) -> bool:
 
 def _kept_shape(new: Expr, old: Expr) -> Expr:
     """Where what varied along an axis has fallen away, the value still has one element for each place."""
-    if new.shape == old.shape:
-        return new
-    return Apply("broadcast_to", (new,), old.shape, (("shape", old.shape),))
+    return spread(new, old.shape)

@@ -102,7 +102,7 @@ class Notation:
 
     def product(self, expression: Mul) -> Printed:
         """A product or a fraction; with a factor that is itself a product, as the units that were multiplied."""
-        if any(isinstance(f, Mul | Slope) for f in expression.factors):
+        if any(isinstance(f, Mul) for f in expression.factors):
             return self.joined(expression.factors, self.loose_times, PRODUCT), PRODUCT
         coefficient, _ = coefficient_of(expression)
         if coefficient < 0:
@@ -116,7 +116,9 @@ class Notation:
             return f"{self.at(mul(*others), PRODUCT)}{self.before_sum}{self(wide)}", SUM
         above, below = numerator_and_denominator(expression)
         if below == ONE or _is_decimal(below, coefficient):
-            return self.joined(_plain_factors(expression, below), self.times, PREFIX), PRODUCT
+            factors = _plain_factors(expression, below)
+            loose = any(isinstance(f, Slope) for f in factors)
+            return self.joined(factors, self.loose_times if loose else self.times, PREFIX), PRODUCT
         return self.fraction(above, below)
 
     def _wide_factor(self, expression: Expr) -> Expr | None:
@@ -136,6 +138,8 @@ class Notation:
     def number(self, value: Fraction) -> Printed:
         if value.denominator == 1 or _terminates(value):
             return decimal(value), ATOM if value >= 0 else SUM
+        if value < 0:
+            return f"-{self.number(-value)[0]}", SUM
         return self.fraction(number(value.numerator), number(value.denominator))
 
     def fraction(self, above: Expr, below: Expr) -> Printed:

@@ -15,7 +15,6 @@ from gradc.inspect.expression import (
     Apply,
     Expr,
     Number,
-    Shape,
     Symbol,
     add,
     coefficient_of,
@@ -23,9 +22,12 @@ from gradc.inspect.expression import (
     factors_of,
     leaves,
     mul,
+    narrow,
     negative,
     power,
+    spread,
 )
+from gradc.inspect.places import element_of
 from gradc.inspect.recognise import recognised
 from gradc.ir.aval import Dim, SymbolicDim, broadcast_shapes, size_of
 from gradc.ir.graph import CONSTANT, INPUT, Builder, Graph, Node
@@ -100,14 +102,13 @@ def read(graph: Graph, extra_names: Mapping[int, str], units: Mapping[int, Unit]
     constants: dict[Symbol, np.ndarray] = {}
     definitions: list[Definition] = []
     readings: list[Expr] = [ONE] * len(graph.nodes)
-    varying = [False] * len(graph.nodes)
+    varying = _varying(graph)
     own = _Names("u", set(names.values()))
     for node in graph.nodes:
         if node.op is INPUT:
             symbols[node.id] = Symbol(names[node.id], node.aval.shape, "input")
-            readings[node.id], varying[node.id] = symbols[node.id], True
+            readings[node.id] = symbols[node.id]
             continue
-        varying[node.id] = any(varying[i] for i in node.operands)
         if node.op is CONSTANT and node.aval.shape:
             symbol = Symbol(names.get(node.id) or own.fresh("c"), node.aval.shape, "constant array")
             constants[symbol] = node.params["value"]
@@ -149,6 +150,14 @@ def read_values(builder: Builder, node: int, given: Mapping[int, Expr], sizes: S
     return readings[node]
 
 
+def _varying(graph: Graph) -> list[bool]:
+    """Which nodes depend on an input."""
+    varying = [False] * len(graph.nodes)
+    for node in graph.nodes:
+        varying[node.id] = node.op is INPUT or any(varying[i] for i in node.operands)
+    return varying
+
+
 def _deserves_a_name(expression: Expr, uses: int) -> bool:
     size = leaves(expression)
     return size > _LONG or (uses > 1 and size > _SHARED)
@@ -176,9 +185,10 @@ def _unique_names(graph: Graph, extra: Mapping[int, str]) -> dict[int, str]:
     names = {i: str(graph.nodes[i].params["name"]) for i in graph.inputs}
     taken = set(names.values())
     given = {**{i: n for i, n in extra.items() if i not in graph.names}, **graph.names}
+    varying = _varying(graph)
     by_name: dict[str, list[int]] = {}
     for node, name in sorted(given.items()):
-        if node not in names:
+        if node not in names and (varying[node] or node in graph.outputs or graph.nodes[node].op is CONSTANT):
             by_name.setdefault(name, []).append(node)
     for name, nodes in by_name.items():
         if len(nodes) == 1 and name not in taken:
@@ -212,6 +222,10 @@ def expression_of(node: Node, parts: Sequence[Expr], nodes: Sequence[Node], size
         return sizes.symbol(node.params["dim"])
     if name == "broadcast_to":
         return parts[0] if isinstance(parts[0], Number) else spread(parts[0], aval.shape)
+    if name == "reshape" and not aval.shape and isinstance(parts[0], Apply) and parts[0].function == "slice":
+        index = element_of(parts[0].param("starts"), parts[0].param("sizes"))
+        if index is not None:
+            return Apply("item", parts[0].args, (), (("index", index),))
     if name == "reduce_sum":
         return _sum(node, parts[0], nodes, sizes)
     if node.op.elementwise:
@@ -246,20 +260,6 @@ def _number(value: Any) -> Expr:
         name = "nan" if np.isnan(number) else "inf"
         return mul(MINUS_ONE if number < 0 else ONE, Symbol(name, (), "constant"))
     return Number(Fraction(str(number)))
-
-
-def spread(expression: Expr, shape: Shape) -> Expr:
-    """The expression repeated to a shape, where it does not have it."""
-    if expression.shape == shape:
-        return expression
-    return Apply("broadcast_to", (narrow(expression),), shape, (("shape", shape),))
-
-
-def narrow(expression: Expr) -> Expr:
-    """What is repeated, without the repetition: elementwise operations repeat by themselves."""
-    if isinstance(expression, Apply) and expression.function == "broadcast_to":
-        return expression.args[0]
-    return expression
 
 
 def _sum(node: Node, part: Expr, nodes: Sequence[Node], sizes: Sizes) -> Expr:

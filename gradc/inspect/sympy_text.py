@@ -83,6 +83,9 @@ class Sympy(Notation):
         name = expression.function
         if name == "contract":
             return self._contract(expression), ATOM
+        if name == "item" and isinstance(expression.args[0], Symbol):
+            index = ", ".join(str(i) for i in expression.param("index"))
+            return sympy_name(f"{expression.args[0].name}[{index}]"), ATOM
         if name == "reduce_sum":
             return f"total({self(expression.args[0])})", ATOM
         template = _CALLS.get(name)

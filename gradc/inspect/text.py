@@ -8,8 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from gradc.inspect.expression import TWO, Apply, Expr, Number, Power, Symbol
+from gradc.inspect.expression import AXES, ONE, TWO, ZERO, Apply, Expr, Number, Power, Symbol, narrow
 from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, RELATION, SUM, Notation, Printed
+from gradc.inspect.places import subscript, written_place
 from gradc.ir.aval import Aval
 from gradc.ir.op import REGISTRY
 
@@ -58,6 +59,8 @@ class Text(Notation):
         return f"{self._turned(left, left_turned)} @ {self._turned(right, right_turned)}", PRODUCT
 
     def _turned(self, expression: Expr, turned: bool) -> str:
+        if isinstance(expression, Apply) and isinstance(narrow(expression), Number):
+            return "ones" if narrow(expression) == ONE else f"{self(expression)}·ones"
         return f"{self.at(expression, ATOM)}ᵀ" if turned else self.at(expression, PREFIX)
 
     def _transpose(self, expression: Apply) -> Printed:
@@ -71,9 +74,16 @@ class Text(Notation):
     def _reshape(self, expression: Apply) -> Printed:
         return self.printed(expression.args[0])
 
+    def _part(self, expression: Apply) -> Printed:
+        return f"{self.at(expression.args[0], ATOM)}[{subscript(expression, self)}]", ATOM
 
-AXES: Final = "ijklmnopqrstuvwxyz"
-"""The letters of the axes of an array."""
+    def _write(self, expression: Apply) -> Printed:
+        base, value = expression.args[:2]
+        place = written_place(expression, self)
+        if narrow(base) == ZERO:
+            return f"place({self(value)}, [{place}])", ATOM
+        verb = "add" if expression.param("mode") == "add" else "put"
+        return f"{verb}({self(base)}, [{place}], {self(value)})", ATOM
 
 
 def matrix_product(lhs: str, rhs: str, out: str) -> tuple[bool, bool, bool] | None:
@@ -103,6 +113,11 @@ _SPECIAL: Final[dict[str, Callable[[Text, Apply], Printed]]] = {
     "transpose": Text._transpose,
     "reduce_sum": Text._reduce_sum,
     "reshape": Text._reshape,
+    "item": Text._part,
+    "slice": Text._part,
+    "gather": Text._part,
+    "scatter": Text._write,
+    "update_slice": Text._write,
 }
 
 

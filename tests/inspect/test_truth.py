@@ -38,7 +38,7 @@ from gradc.ops.elementwise import (
     tanh,
 )
 from gradc.transforms.derivative import differentiate
-from tests.inspect import networks
+from tests.inspect import networks, programs
 
 random = np.random.default_rng(7)
 SCALARS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0, 2.0, 1.0)
@@ -191,3 +191,15 @@ def by_differences(graph: Graph, derivation: Derivation, values: list[np.ndarray
         slope = (ends[0] - ends[2]) / (2 * step)
         scale = max(1.0, abs(slope), abs(ends[0]) / 1e-3)
         assert told.get(name, 0.0) == pytest.approx(slope, abs=1e-4 * scale)
+
+
+@pytest.mark.parametrize(("program", "args"), programs.PROGRAMS, ids=lambda value: getattr(value, "__name__", ""))
+def test_programs(program: Callable[..., object], args: tuple[object, ...]) -> None:
+    traced = trace(program, args, {})
+    values = [np.array(v) for v in flatten(args)[0]]
+    derivation = explain(traced.graph, calls=traced.calls, inner_names=traced.inner_names, at=values)
+    check(traced.graph, derivation, values)
+    assert derivation.text()
+    assert derivation.latex()
+    for record in derivation.json():
+        sympy.sympify(record["sympy"])
