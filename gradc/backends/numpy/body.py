@@ -137,7 +137,7 @@ class Body:
         elif node.id in self._primals:
             name = self._names.take(f"d_{self._primal_name(node.id)}")
         elif node.id == self._result and node.id not in self._backward:
-            name = self._names.take("L" if node.aval.shape == () and node.aval.is_float else "result")
+            name = self._names.take(loss_name(self._graph))
         else:
             name = self._names.numbered("t")
         self._locals[node.id] = name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+from gradc.backends.numpy.naming import identifier
 from gradc.ir.graph import Graph
 from gradc.ir.node import Node
 
@@ -81,8 +82,12 @@ class Comments:
 
 
 def loss_name(graph: Graph) -> str:
-    """What the first result is called: the user's name for it, or L."""
-    return graph.names.get(graph.outputs[0], "L") if graph.outputs else "L"
+    """What the first primal result is called: the user's name for it, L for a number, ``result`` for an array."""
+    if not graph.outputs or graph.outputs[0] in graph.cotangents.values():
+        return "L"
+    first = graph.nodes[graph.outputs[0]]
+    default = "L" if first.aval.is_float and not first.aval.shape else "result"
+    return identifier(graph.names.get(first.id, default))
 
 
 def printable(text: str) -> str:

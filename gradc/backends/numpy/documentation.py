@@ -9,7 +9,7 @@ from gradc.backends.numpy.boundary import Result, shown_path
 from gradc.backends.numpy.comments import loss_name, printable
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Graph
-from gradc.ir.signature import Branch, Leaf, Signature, Static, Tree
+from gradc.ir.signature import Branch, Leaf, Signature, Static, Tree, leaves
 
 COLUMNS = 117
 LICENCE = "Output is yours (0BSD)"
@@ -74,12 +74,14 @@ def _returns(graph: Graph, signature: Signature) -> str:
     """The nesting of the results, gradients as ``dL/dw``."""
     loss = loss_name(graph)
     paths = {graph.input_names[leaf]: shown_path(root, steps) for leaf, root, steps in signature.input_paths()}
+    keys = {leaf: steps[-1][1] if steps else "" for leaf, steps in leaves(signature.output)}
     labels = []
-    for name, node in zip(graph.output_names, graph.outputs, strict=True):
+    for k, (name, node) in enumerate(zip(graph.output_names, graph.outputs, strict=True)):
         path = paths.get(name.removeprefix("d_"), "")
         if name.startswith("d_") and path:
             labels.append(f"d{loss}/d{path}")
         else:
             own = paths[graph.input_names[node]] if node in graph.inputs else graph.names.get(node)
-            labels.append(own or (loss if node == graph.outputs[0] else name))
+            key = keys[k]
+            labels.append(own or (loss if k == 0 else key if isinstance(key, str) and key else name))
     return Result(signature).text(labels, shown=True)

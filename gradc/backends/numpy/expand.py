@@ -20,9 +20,11 @@ from gradc.ops.elementwise import (
     exp,
     greater_equal,
     isfinite,
+    less_equal,
     log,
     log1p,
     maximum,
+    neg,
     select,
 )
 from gradc.ops.reduce import reduce_max, reduce_sum, spread
@@ -78,14 +80,24 @@ def expand(graph: Graph) -> Graph:
 
 
 def _decay(expander: Expander, z: Value) -> Value:
-    return expander.shared(exp(-absolute(z)), "e", "cannot overflow")
+    """``exp(-abs(z))``, one for ``z`` and ``-z``."""
+    return expander.shared(exp(-absolute(_unsigned(z))), "e", "cannot overflow")
+
+
+def _unsigned(z: Value) -> Value:
+    return z.builder.value(z.node.operands[0]) if z.node.op is neg else z
+
+
+def _is_positive(z: Value) -> Value:
+    """``z >= 0``; said of ``u`` where z is ``-u``."""
+    zero = z.builder.full(0.0, z.aval)
+    return less_equal(_unsigned(z), zero) if z.node.op is neg else greater_equal(z, zero)
 
 
 def _logistic(expander: Expander, operands: tuple[Value, ...], params: dict[str, Any]) -> Value:
     (z,) = operands
     e = _decay(expander, z)
-    one = z.builder.full(1.0, z.aval)
-    return select(greater_equal(z, z.builder.full(0.0, z.aval)), one, e) / (1.0 + e)
+    return select(_is_positive(z), z.builder.full(1.0, z.aval), e) / (1.0 + e)
 
 
 def _softplus(expander: Expander, operands: tuple[Value, ...], params: dict[str, Any]) -> Value:
@@ -95,8 +107,7 @@ def _softplus(expander: Expander, operands: tuple[Value, ...], params: dict[str,
 
 def _logistic_bce(expander: Expander, operands: tuple[Value, ...], params: dict[str, Any]) -> Value:
     z, y = operands
-    positive = greater_equal(z, z.builder.full(0.0, z.aval))
-    return log1p(_decay(expander, z)) + select(positive, 1.0 - y, y) * absolute(z)
+    return log1p(_decay(expander, z)) + select(_is_positive(z), 1.0 - y, y) * absolute(_unsigned(z))
 
 
 class _Shifted:
