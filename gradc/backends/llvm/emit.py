@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from gradc.backends.llvm.function import FunctionEmitter, fixed
+from gradc.backends.llvm.function import FunctionEmitter
 from gradc.backends.llvm.parts import Frame, split
 from gradc.backends.llvm.types import memory_type, number, symbol_name
+from gradc.backends.llvm.values import fixed
 from gradc.backends.llvm.writer import Module
 from gradc.ir.aval import size_of
 from gradc.ir.target import Target
@@ -92,7 +93,7 @@ def _kernel_emitter(
     pointers = {b.name: f"%{b.name}" for b in program.buffers if b.kind in ("input", "output")}
     pointers |= {b.name: symbol_name(constant_symbol(program, b)) for b in program.buffers if b.kind == "constant"}
     read_only = {b.name for b in program.buffers if not b.is_writable}
-    return FunctionEmitter(module, program.buffer, pointers, {}, functions, read_only, frame)
+    return FunctionEmitter(module, program.buffer, pointers, {}, read_only, functions, frame)
 
 
 def _emit_function(
@@ -104,7 +105,7 @@ def _emit_function(
     pointers |= {name: symbol_name(constant_symbol(program, b)) for name, b in constants.items()}
     read_only = {b.name for b in buffers.values() if not b.is_writable}
     scalars = {s: f"%{s}" for s in function.scalars}
-    emitter = FunctionEmitter(module, buffers, pointers, scalars, functions, read_only)
+    emitter = FunctionEmitter(module, buffers, pointers, scalars, read_only, functions)
     parameters = [_pointer(b) for b in function.parameters] + [(f"i64 %{s}", "") for s in function.scalars]
     head = f"internal i64 {functions[function.name]}"
     module.functions.append(_definition(head, parameters, target, emitter.body(function.body)))

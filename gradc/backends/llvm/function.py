@@ -1,20 +1,19 @@
-"""A function of a loop program as IR: statements to basic blocks, expressions to instructions."""
+"""A function of a loop program as IR: statements to basic blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from gradc.backends.llvm.parts import Frame
 from gradc.backends.llvm.primitives import emit_primitive
 from gradc.backends.llvm.status import CODE_BITS, TOLD, status_of
-from gradc.backends.llvm.types import constant_operand, memory_type, scalar_type
-from gradc.backends.llvm.writer import Module, Writer
+from gradc.backends.llvm.types import memory_type, scalar_type
+from gradc.backends.llvm.values import ValueEmitter, fixed, is_number
+from gradc.backends.llvm.writer import Module
 from gradc.errors import CompileError
-from gradc.ir.aval import Dim
 from gradc.loops.program import (
     SEQUENTIAL,
     Accumulate,
-    Apply,
     Buffer,
     Call,
     Carry,
@@ -25,30 +24,14 @@ from gradc.loops.program import (
     For,
     If,
     Let,
-    Load,
     Local,
-    Size,
     Statement,
     Store,
-    Variable,
-    View,
-    contiguous_strides,
-    walk,
 )
 
 
-def fixed(dim: Dim) -> int:
-    """A size as a number. Raises CompileError where it is symbolic."""
-    if not isinstance(dim, int):
-        raise CompileError(
-            f"the llvm backend needs fixed sizes, and {dim} is symbolic; "
-            'compile with numbers in the shapes, or with backend="numpy"'
-        )
-    return dim
-
-
-class FunctionEmitter:
-    """Emits the body of one function. ``pointers`` maps buffer names to the pointers that hold them."""
+class FunctionEmitter(ValueEmitter):
+    """Emits the body of one function. ``functions`` maps the names of internal functions to their symbols."""
 
     def __init__(
         self,
@@ -56,25 +39,13 @@ class FunctionEmitter:
         buffers: Mapping[str, Buffer],
         pointers: dict[str, str],
         scalars: dict[str, str],
-        functions: Mapping[str, str],
         read_only: set[str],
+        functions: Mapping[str, str],
         frame: Frame | None = None,
     ) -> None:
-        self.writer = Writer(module)
-        self._buffers = dict(buffers)
-        self._pointers = pointers
-        self._scalars = scalars
+        super().__init__(module, buffers, pointers, scalars, read_only, frame)
         self._functions = functions
-        self._stable = read_only
-        self._frame = frame if frame is not None else Frame()
-        self._memo: list[dict[Expression, str]] = [{}]
-        self._groups: list[str] = []
-        self._own: list[set[str]] = []
         self._checks = False
-        for name in (*pointers, *scalars):
-            self.writer.name(name)
-        self._buffers |= {name: local for name, (_, local) in self._frame.locals.items()}
-        self._buffers |= {name: buffers[first] for name, (_, first) in self._frame.carried.items() if first in buffers}
 
     def body(self, block: tuple[Statement, ...]) -> list[str]:
         """The lines of the function's body, from the entry block to the return of the status."""
@@ -158,7 +129,7 @@ class FunctionEmitter:
     def _check(self, check: Check) -> None:
         writer = self.writer
         holds, told = self._expressions(check.condition, check.value)
-        if _is_number(told):
+        if is_number(told):
             status = str(status_of(check.code, int(told)))
         else:
             for bound, which in ((TOLD, "smin"), (-TOLD, "smax")):
@@ -272,131 +243,3 @@ class FunctionEmitter:
         module = self.writer.module
         parallel = module.metadata(f'!{{!"llvm.loop.parallel_accesses", {self._groups[-1]}}}')
         return f", !llvm.loop {module.metadata('distinct !{{self}, ' + parallel + '}')}"
-
-    # Expressions
-
-    def _expressions(self, *roots: Expression) -> list[str]:
-        """The operands that hold the values of expressions, each distinct part computed once."""
-        known: dict[Expression, str] = {}
-        for part in walk(*roots):
-            found = self._found(part)
-            known[part] = found if found is not None else self._compute(part, known)
-            if found is None and self._is_stable(part):
-                self._memo[-1][part] = known[part]
-        return [known[root] for root in roots]
-
-    def _found(self, part: Expression) -> str | None:
-        if isinstance(part, Constant):
-            return constant_operand(part)
-        if isinstance(part, Variable):
-            return self._scalar(part.name)
-        for scope in reversed(self._memo):
-            if part in scope:
-                return scope[part]
-        return None
-
-    def _is_stable(self, part: Expression) -> bool:
-        """Whether the value cannot change while its variables stand: it reads nothing that is written."""
-        if isinstance(part, Load) and part.buffer not in self._stable:
-            return False
-        return all(self._found(operand) is not None for operand in part.operands)
-
-    def _compute(self, part: Expression, known: dict[Expression, str]) -> str:
-        operands = tuple([known[o] for o in part.operands])
-        match part:
-            case Load(buffer=name):
-                return self._load(name, self._address(name, operands))
-            case Size(dim=dim):
-                return str(fixed(dim))
-            case Apply(primitive=primitive, arguments=arguments):
-                return emit_primitive(self.writer, primitive, arguments[-1].dtype, part.dtype, operands)
-        raise CompileError(f"{type(part).__name__} is not an expression that the llvm backend knows")
-
-    # Memory
-
-    def _scalar(self, name: str) -> str:
-        """The value of a variable; one of an earlier part is read from the frame."""
-        if name not in self._scalars:
-            place, dtype = self._frame.scalars[name]
-            local = f"%{self.writer.name(name)}"
-            entry = self.writer.entry
-            entry.append(f"  {local}.place = getelementptr inbounds i8, ptr %.frame, i64 {place}")
-            entry.append(f"  {local} = load {scalar_type(dtype)}, ptr {local}.place")
-            self._scalars[name] = local
-        return self._scalars[name]
-
-    def _pointer(self, name: str) -> str:
-        """The pointer of a buffer; arena buffers and those of earlier parts are found when first used."""
-        if name not in self._pointers:
-            local = f"%{self.writer.name(name)}"
-            entry, frame = self.writer.entry, self._frame
-            if name in frame.carried:
-                entry.append(f"  {local}.place = getelementptr inbounds i8, ptr %.frame, i64 {frame.carried[name][0]}")
-                entry.append(f"  {local} = load ptr, ptr {local}.place")
-            else:
-                base, place = (
-                    ("%.frame", frame.locals[name][0])
-                    if name in frame.locals
-                    else ("%.arena", fixed(self._buffers[name].offset))
-                )
-                entry.append(f"  {local} = getelementptr inbounds i8, ptr {base}, i64 {place}")
-            self._pointers[name] = local
-        return self._pointers[name]
-
-    def _keep(self, place: int, kind: str, value: str) -> None:
-        """Write a name that later parts use to the frame."""
-        pointer = self.writer.value(f"getelementptr inbounds i8, ptr %.frame, i64 {place}")
-        self.writer.line(f"store {kind} {value}, ptr {pointer}")
-
-    def _store(self, name: str, index: list[str], value: str) -> None:
-        self._write(name, self._address(name, index), value)
-
-    def _load(self, name: str, place: str) -> str:
-        dtype = self._buffers[name].dtype
-        loaded = self.writer.value(f"load {memory_type(dtype)}, ptr {place}{self._access(name)}")
-        return self.writer.value(f"icmp ne i8 {loaded}, 0") if dtype.kind == "b" else loaded
-
-    def _write(self, name: str, place: str, value: str) -> None:
-        dtype = self._buffers[name].dtype
-        if dtype.kind == "b":
-            value = self.writer.value(f"zext i1 {value} to i8")
-        self.writer.line(f"store {memory_type(dtype)} {value}, ptr {place}{self._access(name)}")
-
-    def _access(self, name: str) -> str:
-        """What is known of an access: that it is independent of other iterations of the loops around it."""
-        groups = [group for group, own in zip(self._groups, self._own, strict=True) if name not in own]
-        if not groups:
-            return ""
-        listed = groups[0] if len(groups) == 1 else self.writer.module.metadata(f"!{{{', '.join(groups)}}}")
-        return f", !llvm.access.group {listed}"
-
-    def _address(self, name: str, index: Sequence[str]) -> str:
-        """The pointer to an element."""
-        buffer = self._buffers[name]
-        strides = contiguous_strides(buffer.shape) if len(index) == len(buffer.shape) else (1,)
-        return self._element(name, list(zip(index, strides, strict=True)), "0")
-
-    def _view(self, view: View) -> str:
-        """The pointer to a view's first element."""
-        (offset,) = self._expressions(view.offset)
-        return self._element(view.buffer, [], offset)
-
-    def _element(self, name: str, terms: list[tuple[str, Dim]], offset: str) -> str:
-        writer = self.writer
-        total, fixed_part = ("", int(offset)) if _is_number(offset) else (offset, 0)
-        for index, stride in terms:
-            step = fixed(stride)
-            if _is_number(index):
-                fixed_part += int(index) * step
-                continue
-            scaled = index if step == 1 else writer.value(f"mul nsw i64 {index}, {step}")
-            total = writer.value(f"add nsw i64 {total}, {scaled}") if total else scaled
-        if total and fixed_part:
-            total = writer.value(f"add nsw i64 {total}, {fixed_part}")
-        place = total or str(fixed_part)
-        base, element = self._pointer(name), memory_type(self._buffers[name].dtype)
-        return base if place == "0" else writer.value(f"getelementptr inbounds {element}, ptr {base}, i64 {place}")
-
-
-def _is_number(operand: str) -> bool:
-    return not operand.startswith("%")

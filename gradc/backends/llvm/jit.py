@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from gradc.backends.llvm.emit import constant_symbol, kernel_symbol, linked_constants
-from gradc.backends.llvm.function import fixed
 from gradc.backends.llvm.machine import host, optimise, parse, target_machine
 from gradc.backends.llvm.status import message_of
+from gradc.backends.llvm.values import fixed
 from gradc.errors import ArgumentError, IndexBoundsError
 from gradc.ir.aval import aval_of
 from gradc.ir.target import Target

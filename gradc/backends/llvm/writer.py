@@ -12,6 +12,7 @@ class Module:
         self._declared: dict[str, None] = {}
         self._carried: dict[str, None] = {}
         self._metadata: list[str] = []
+        self._shared: dict[str, str] = {}
 
     def declare(self, line: str) -> None:
         """Declare a function of elsewhere, once."""
@@ -26,7 +27,14 @@ class Module:
         self._carried["\n".join(line for line in lines if not line.startswith("declare "))] = None
 
     def metadata(self, text: str) -> str:
-        """A new metadata node; ``{self}`` in the text is its own name. Gives ``!7``."""
+        """A metadata node, ``!7``; ``{self}`` in the text is its own name. Equal ones are one, unless distinct."""
+        if not text.startswith("distinct"):
+            if text not in self._shared:
+                self._shared[text] = self._numbered(text)
+            return self._shared[text]
+        return self._numbered(text)
+
+    def _numbered(self, text: str) -> str:
         name = f"!{len(self._metadata)}"
         self._metadata.append(f"{name} = {text.replace('{self}', name)}")
         return name
