@@ -38,7 +38,7 @@ def lay_out(lifetimes: Sequence[Lifetime], may_take: Callable[[int, int], bool] 
     """Place arrays so that no two that live at the same time overlap.
 
     ``may_take(dying, born)`` says whether array ``born`` may stand where ``dying`` stands although both live at the
-    position where the one is born and the other dies. Their slots are equal when it is asked.
+    position where the one is born and the other dies. It is asked for arrays with slots of one size.
     """
     offsets = [0] * len(lifetimes)
     gaps = _Gaps()
@@ -51,12 +51,13 @@ def lay_out(lifetimes: Sequence[Lifetime], may_take: Callable[[int, int], bool] 
             for dead in dying.pop(ends.pop(), ()):
                 gaps.release(offsets[dead], lifetimes[dead].slot)
         candidates = dying.get(life.first, [])
-        heir = next((k for k in candidates if lifetimes[k].slot == life.slot and may_take(k, born)), None)
-        if heir is None:
+        equal = (k for k in candidates if lifetimes[k].slot == life.slot and lifetimes[k].first < life.first)
+        taken = next((k for k in equal if may_take(k, born)), None)
+        if taken is None:
             offsets[born] = gaps.take(life.slot)
         else:
-            candidates.remove(heir)
-            offsets[born] = offsets[heir]
+            candidates.remove(taken)
+            offsets[born] = offsets[taken]
         dying[life.last].append(born)
     return Arena(offsets, gaps.end)
 
