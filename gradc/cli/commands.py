@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -31,6 +32,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def run(arguments: Sequence[str] | None) -> int:
     """Run the command line and give its exit code; what goes wrong is one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without Greek letters still gets the rest
     try:
         status = gradc.main(arguments, prog_name="gradc", standalone_mode=False)
         sys.stdout.flush()

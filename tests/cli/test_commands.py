@@ -121,6 +121,13 @@ def test_a_terminal_adds_colour_and_nothing_else(net: Path) -> None:
     assert re.sub(r"\x1b\[[0-9;]*m", "", printed) == plain
 
 
+def test_an_encoding_without_greek_letters(net: Path) -> None:
+    command = [sys.executable, "-m", "gradc", "explain", "net.py:loss"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    told = subprocess.run(command, capture_output=True, check=True, env=environment).stdout.decode("ascii")
+    assert "y_hat = 1/(1 + exp(-z)) = \\u03c3(z)" in told
+
+
 @pytest.mark.parametrize("after", ["trace", "canonicalize", "stabilize", "derivation", "final"])
 def test_a_stage_can_be_chosen(gradc: Gradc, after: str) -> None:
     assert gradc("show", "net.py:loss", "--emit", "graph", "--after", after).out
