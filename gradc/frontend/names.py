@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from gradc.frontend.bytecode import RETURNED, CodeTable, Site, table_of
 from gradc.frontend.frames import user_frame
-from gradc.ir.graph import Builder, Origin
+from gradc.ir.graph import INPUT, Builder, Origin
 
 Identify = Callable[[object], "int | None"]
 """The node id of a traced value of this trace; None for anything else."""
@@ -95,10 +95,15 @@ class Recorder:
         return (depth, targets[0]) if len(targets) == 1 else None
 
     def give(self, node: int, depth: int, name: str) -> None:
-        """Name a node as a frame at ``depth`` calls it; names from further out win, and the first of one frame."""
+        """Name a node as a frame at ``depth`` calls it; names from further out win, and the first of one frame.
+
+        A parameter keeps its name, whatever else the function calls it or a copy of it.
+        """
         known = self.names.get(node)
         if known is None or depth < known[0]:
-            self.names[node] = (depth, name)
+            made = self.builder.nodes[node]
+            if made.op is not INPUT or not made.params["name"].isidentifier():
+                self.names[node] = (depth, name)
 
     def finish(self) -> None:
         """The traced function has returned: complete the names from its locals and let go of all frames."""

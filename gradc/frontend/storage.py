@@ -63,6 +63,11 @@ class Storage:
     name: tuple[int, str] | None = None
     unsure: list[weakref.ref[Storage]] = field(default_factory=list)
 
+    def called(self, name: tuple[int, str] | None) -> None:
+        """Take a name, with the depth of the frame that gives it; the outermost stays, and the first of one depth."""
+        if name is not None and (self.name is None or name[0] < self.name[0]):
+            self.name = name
+
     def link(self, other: Storage) -> None:
         """Note that the two may share memory."""
         self.unsure.append(weakref.ref(other))

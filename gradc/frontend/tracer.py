@@ -197,6 +197,7 @@ class Tracer(Conversions, ArrayOperators, ArrayMethods, TracedBase):  # type: ig
                 session.lift(self)
                 raise refuse(_FOREIGN)
             value = make(session)
+            self.storage.called(session.recorder.names.get(self.storage.value.id))
             self.storage.write(self.path, value)
         except GradcError as error:
             raise session.located(error) from None
@@ -247,12 +248,13 @@ class Tracer(Conversions, ArrayOperators, ArrayMethods, TracedBase):  # type: ig
         return self
 
     def named(self, site: Site) -> None:
-        """Take the name that the instruction at ``site`` stores it under."""
+        """Take the name that the instruction at ``site`` stores it under; an alias keeps the name of its storage."""
         node = self.node()
         if node is not None and site.targets:
-            given = self.session.recorder.name(site, (node,))
+            recorder, storage = self.session.recorder, self.storage
+            given = recorder.name(site, (node,))
             if not self.path:
-                self.storage.name = given or self.storage.name
+                storage.called(given if storage.name is None else recorder.names.get(node))
 
     # Copies and conversions
 

@@ -270,3 +270,30 @@ def test_generators_and_comprehensions() -> None:
     traced = trace(f, (X,))
     assert traced.graph.output_names == ("result[0]", "result[1][0]", "result[1][1]", "result[1][2]")
     assert traced.graph.names[traced.graph.outputs[0]] == "total"
+
+
+def test_a_parameter_keeps_its_name() -> None:
+    def f(x: Any, w: Any) -> Any:
+        copied = x.copy()
+        copied[0] = 1
+        weight = w["deep"]
+        return copied * weight
+
+    graph = trace(f, (X, {"deep": X})).graph
+    assert [graph.names.get(i) for i in graph.inputs] == [None, "weight"]
+    assert names(trace(f, (X, {"deep": X}))) == ["copied"]
+
+
+def test_a_buffer_that_a_helper_made_has_the_callers_name() -> None:
+    def make() -> Any:
+        out = np.zeros(3)
+        return out
+
+    def f(x: Any) -> Any:
+        buf = make()
+        alias = np.squeeze(buf)
+        buf[0] = x[0]
+        buf[1] = x[1]
+        return buf, alias
+
+    assert set(names(trace(f, (X,)))) == {"buf"}
