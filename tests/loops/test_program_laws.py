@@ -83,6 +83,7 @@ BROKEN = [
     ("call f(x{17; 1}, y{0; 1}; 0)", "law 5: the view of x runs from 17 to 20, f64[4,5]"),
     ("call f(x{0; 1}, c{0; 1}; 0)", "law 4: c is not for writing"),
     ("call f(y{0; 1}, y{0; 1}; 0)", "law 10: y is written and is another operand"),
+    ("t{0; 1} = contract i,i->i [i=4] f64 (x{0; 1}, t{0; 1})", "law 10: t is written and is another operand"),
     ("y{0; 1} = contract ij,j->i [i=4, j=5] f64 (x{0; 5, 1}, x{0; -1})", "law 10: the view of x has a negative stride"),
     ("y{0; 1} = contract ij,j->i [j=5, i=4] f64 (x{0; 5, 1}, x{0; 1})", "law 10: the letters do not fit"),
     (
