@@ -39,7 +39,7 @@ class Names:
         self.spoken: set[str] = set()
         """The raw names of scalars that stay even where they are used once."""
         self._cotangents = {ct: graph.names[p] for p, ct in graph.cotangents.items() if p in graph.names}
-        self._backward = min(graph.cotangents.values(), default=len(graph.nodes))
+        self._backward = _backward(graph)
         self._buffers: set[str] = set()
         self._last = ""
 
@@ -102,7 +102,7 @@ class Names:
         if origin is None:
             return ""
         text = f"{origin}: {origin.text}" if origin.text else str(origin)
-        return " ".join(f"backward of {text}".split() if node >= self._backward else text.split())
+        return " ".join(f"backward of {text}".split() if node in self._backward else text.split())
 
     def _raw(self, wanted: str) -> str:
         raw = f"{wanted}'{len(self.wanted)}"
@@ -145,6 +145,18 @@ class Spelling:
                 return True
             block = block.outer
         return False
+
+
+def _backward(graph: Graph) -> set[int]:
+    """The nodes of a reverse pass: those that no value with a cotangent is computed from."""
+    forward = bytearray(len(graph.nodes))
+    for primal in graph.cotangents:
+        forward[primal] = 1
+    for node in reversed(graph.nodes):
+        if forward[node.id]:
+            for operand in node.operands:
+                forward[operand] = 1
+    return {n.id for n in graph.nodes if not forward[n.id]} if graph.cotangents else set()
 
 
 def identifier(text: str) -> str:

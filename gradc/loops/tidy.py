@@ -22,11 +22,10 @@ from gradc.loops.program import (
     Statement,
     Store,
     Variable,
-    expressions_of,
     rewrite,
-    statements_of,
     walk,
 )
+from gradc.loops.traversal import expressions_of, statements_of
 
 _DEEPEST: Final = 6
 
