@@ -19,6 +19,16 @@ _STABLE: Final[Mapping[str, str]] = {
 """How the ops that laws of stability introduce are computed."""
 
 
+_NOUNS: Final[Mapping[str, str]] = {
+    "logistic": "the sigmoid",
+    "softplus": "the softplus",
+    "logistic_bce": "each cross entropy",
+    "logsumexp": "the log-sum-exp",
+    "softmax": "the softmax",
+}
+"""What their results are called where the user has no name for them."""
+
+
 def never_computed(steps: Sequence[Step], final: Graph | None) -> tuple[int, ...]:
     """The steps whose value is alive in the final graph, and whose derivative nothing there stands for."""
     if final is None:
@@ -44,8 +54,10 @@ def _what(final: Graph, fired: Fired, of: str) -> str:
     operands = [_name(final, i) for i in node.operands]
     form = _STABLE.get(node.op.name)
     shown = form.format(*operands) if form and all(operands) else fired.after
-    name = of if fired.result == final.outputs[0] else final.names.get(fired.result)
-    return f"{name} is {shown}" if name else f"{fired.before} is {shown}"
+    name: str | None = of if fired.result == final.outputs[0] else final.names.get(fired.result)
+    if name is None:
+        name = _NOUNS.get(node.op.name, fired.before)
+    return f"{name} is {shown}"
 
 
 def _name(final: Graph, node: int) -> str:

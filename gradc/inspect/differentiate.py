@@ -257,7 +257,7 @@ class Differentiation:
             ct = spread(ct, expression.shape)
             return [
                 contraction(ct, args[1], out, rhs, lhs, args[0].shape),
-                contraction(ct, args[0], out, lhs, rhs, args[1].shape),
+                contraction(args[0], ct, lhs, out, rhs, args[1].shape),
             ]
         if name == "transpose":
             axes = expression.param("axes")

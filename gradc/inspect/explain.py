@@ -40,6 +40,7 @@ from gradc.inspect.helpers import helpers_of
 from gradc.inspect.laws import LINEAR, Law, Reason, Steps, in_final_order, simplified, tidied
 from gradc.inspect.likeness import with_likeness
 from gradc.inspect.reading import Definition, Reading, read
+from gradc.inspect.sizes import Told, with_sizes
 from gradc.ir.graph import Graph
 
 _SHORT = 16
@@ -73,9 +74,11 @@ def explain(
     values of all inputs, in order or by name, to be filled in. ``final`` is the graph that runs, for the closing lines.
     Raises DerivativeError for names that are no inputs, ArgumentError where values are missing.
     """
-    node = graph.outputs[output]
     values = _by_name(graph, at)
-    helpers = helpers_of(graph, calls, inner_names or {})
+    told = with_sizes(Told(graph, tuple(calls), inner_names or {}), values)
+    graph = told.graph
+    node = graph.outputs[output]
+    helpers = helpers_of(graph, told.calls, told.inner_names)
     reading = read(graph, {**helpers.names, node: _output_name(graph, output)}, helpers.units)
     targets = _targets(graph, wrt)
     teller = _Teller(graph, reading, node, targets, values, helpers.lines)

@@ -90,6 +90,9 @@ class Apply:
         return dict(self.params)[name]
 
 
+_ROUNDING: Final = Fraction(1, 2**50)
+"""A few units in the last place of a float."""
+
 Expr = Number | Symbol | Slope | Add | Mul | Power | Apply
 
 ZERO = Number(Fraction(0))
@@ -137,9 +140,26 @@ def mul(*factors: Expr) -> Expr:
     if not coefficient:
         return ZERO
     flat = [power(base, exponent) for (base, _), exponent in powers.items()]
+    if coefficient not in (1, -1):
+        for factor in [f for f in flat if isinstance(f, Power) and isinstance(f.base, Number)]:
+            if factor.exponent == MINUS_ONE and isinstance(factor.base, Number):
+                coefficient /= factor.base.value
+                flat.remove(factor)
     if coefficient != 1 or not flat:
-        flat.insert(0, Number(coefficient))
+        flat.insert(0, Number(_rounded(coefficient)))
     return flat[0] if len(flat) == 1 else Mul(tuple(flat))
+
+
+def _rounded(value: Fraction) -> Fraction:
+    """A fraction of long numbers as a short one within the rounding of floats, or as the decimal of its float."""
+    if not _is_long(value):
+        return value
+    short = value.limit_denominator(1000)
+    return short if abs(short - value) <= abs(value) * _ROUNDING else Fraction(repr(float(value)))
+
+
+def _is_long(value: Fraction) -> bool:
+    return max(abs(value.numerator), value.denominator) > 10**9
 
 
 def power(base: Expr, exponent: Expr) -> Expr:
@@ -151,7 +171,7 @@ def power(base: Expr, exponent: Expr) -> Expr:
     if isinstance(exponent, Number) and exponent.value.denominator == 1:
         n = int(exponent.value)
         if isinstance(base, Number) and (base.value or n > 0) and abs(n) <= 8:
-            return Number(base.value**n)
+            return Power(base, exponent) if n < 0 and _is_long(base.value) else Number(_rounded(base.value**n))
         if isinstance(base, Power) and isinstance(base.exponent, Number):
             inner = base.exponent.value
             if inner.denominator == 1:

@@ -27,6 +27,7 @@ from gradc.inspect.expression import (
     power,
     spread,
 )
+from gradc.inspect.laws import tidied
 from gradc.inspect.places import element_of
 from gradc.inspect.recognise import recognised
 from gradc.ir.aval import Dim, SymbolicDim, broadcast_shapes, size_of
@@ -127,6 +128,7 @@ def read(graph: Graph, extra_names: Mapping[int, str], units: Mapping[int, Unit]
             expression: Expr = Apply(unit.function, (argument,), node.aval.shape, unit.params)
         else:
             written = expression_of(node, [readings[i] for i in node.operands], graph.nodes, sizes)
+            written = tidied(written)
             expression = recognised(written)
         name = names.get(node.id)
         if name is None and varying[node.id] and _deserves_a_name(expression, len(graph.consumers[node.id])):

@@ -55,6 +55,9 @@ def _table(rows: Sequence[Row], width: int) -> Iterator[str]:
     gap = " " * _GAP
     for what, value, why in rows:
         beside = f"{gap if values else ''}{value:>{values}}{gap}{why}"
+        if len(what) > first and not value and len(what) + _GAP <= first + values + 2 * _GAP:
+            yield f"{what:<{first + values + 2 * _GAP}}{why}".rstrip()
+            continue
         if len(what) > first and beside.strip():
             yield from _wrapped(what, width)
             what = ""

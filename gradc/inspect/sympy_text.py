@@ -11,14 +11,14 @@ from gradc.inspect.expression import Apply, Expr, Symbol
 from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, RELATION, Notation, Printed
 from gradc.inspect.text import matrix_product
 
-_PLAIN: Final = re.compile(r"[A-Za-z](\d\w*)?|[A-Za-z]+_(hat|bar|new|old|\d+)|u\d+")
+_PLAIN: Final = re.compile(r"[A-Za-z](\d\w*|_\w+)?|[A-Za-z]+_(hat|bar|new|old|\d+)|u\d+")
 """Names of this form mean nothing to sympy (``_MEANT`` apart) and stand as they are, others as ``Symbol('name')``."""
 
 _SAFE: Final = frozenset({
     "alpha", "delta", "epsilon", "eta", "kappa", "mu", "nu", "phi", "psi", "rho", "sigma", "tau", "theta", "xi",
     "omega", "loss", "cost", "rate",
 })  # fmt: skip
-_MEANT: Final = frozenset(["E", "I", "N", "O", "Q", "S", "E1"])
+_MEANT: Final = frozenset(["E", "I", "N", "O", "Q", "S", "E1", "n_order"])
 _CALLS: Final = {
     "relu": "Max({0}, 0)",
     "relu_prime": "relu_prime({0})",

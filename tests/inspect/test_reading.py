@@ -99,3 +99,30 @@ def test_a_long_line_without_names_is_told_in_parts(tell: Tell) -> None:
     derivation = tell(one_line, 0.1, 0.2, 0.3)
     assert derivation.forward[0].symbol.name == "u1"
     assert all(len(text(line.expression)) < 120 for line in derivation.forward)
+
+
+def test_long_decimals_stay_as_they_are_and_fold_to_short_numbers(tell: Tell) -> None:
+    def turns(large: float) -> float:
+        arc = large * 2 * np.pi * 6
+        small = arc / (2 * np.pi)
+        return small
+
+    derivation = tell(turns, 1.0)
+    assert [text(line.expression) for line in derivation.forward] == [
+        "37.69911184307752·large",
+        "arc/6.283185307179586",
+    ]
+    assert [r["result"] for r in derivation.json()] == ["1/6.283185307179586", "6"]
+
+
+def test_symbolic_sizes_become_numbers_where_values_are_given() -> None:
+    import gradc
+
+    def mean(x: np.ndarray) -> np.ndarray:
+        return np.mean(networks.sigmoid(x) ** 2)
+
+    kernel = gradc.value_and_grad(mean).compile(gradc.aval("f64[batch]"), backend="numpy")
+    assert kernel.explain().json()[-1]["result"] == "2·σ(x)²·(1 - σ(x))/batch"
+    derivation = kernel.explain(at=(np.array([0.5, -1.0, 2.0]),))
+    assert {symbol.name: count for symbol, count in derivation.sizes.items()} == {"n": 3}
+    assert derivation.json()[-1]["value"] is not None
