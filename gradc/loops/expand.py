@@ -37,9 +37,9 @@ from gradc.loops.program import (
     View,
     b,
     constant,
-    statements_of,
     variable,
 )
+from gradc.loops.traversal import statements_of
 
 
 def expand(program: LoopProgram, target: Target) -> LoopProgram:

@@ -31,11 +31,11 @@ from gradc.loops.program import (
     Variable,
     View,
     contiguous_strides,
-    expressions_of,
     variable,
     walk,
 )
 from gradc.loops.ranges import Ranges, loop_interval
+from gradc.loops.traversal import expressions_of
 
 Form = dict[Expression | None, int]
 """Coefficients by term; None is the constant."""

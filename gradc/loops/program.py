@@ -18,7 +18,6 @@ distinct within a function. A program that passes ``gradc.loops.verify`` never r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Literal
@@ -45,52 +44,11 @@ from gradc.loops.expressions import (
 )
 
 __all__ = [
-    "ALIGNMENT",
-    "BOOL",
-    "I64",
-    "PRIMITIVES",
-    "SEQUENTIAL",
-    "ZERO",
-    "Accumulate",
-    "Apply",
-    "Buffer",
-    "Call",
-    "Carry",
-    "Check",
-    "Comment",
-    "Constant",
-    "Contraction",
-    "Expression",
-    "ExpressionBuilder",
-    "For",
-    "Function",
-    "If",
-    "Kind",
-    "Lanes",
-    "Let",
-    "Load",
-    "Local",
-    "LoopProgram",
-    "Mode",
-    "Order",
-    "Reduction",
-    "Sequential",
-    "Size",
-    "Statement",
-    "Store",
-    "Variable",
-    "View",
-    "b",
-    "constant",
-    "contiguous_strides",
-    "expressions_of",
-    "nested",
-    "rewrite",
-    "size",
-    "statements_of",
-    "variable",
-    "walk",
-    "whole",
+    "ALIGNMENT", "BOOL", "I64", "PRIMITIVES", "SEQUENTIAL", "ZERO",
+    "Accumulate", "Apply", "Buffer", "Call", "Carry", "Check", "Comment", "Constant", "Contraction", "Expression",
+    "ExpressionBuilder", "For", "Function", "If", "Kind", "Lanes", "Let", "Load", "Local", "LoopProgram", "Mode",
+    "Order", "Reduction", "Sequential", "Size", "Statement", "Store", "Variable", "View",
+    "b", "constant", "contiguous_strides", "rewrite", "size", "variable", "walk", "whole",
 ]  # fmt: skip
 
 ALIGNMENT: Final = 64
@@ -370,39 +328,3 @@ def contiguous_strides(shape: tuple[Dim, ...]) -> tuple[Dim, ...]:
 def whole(buffer: Buffer) -> View:
     """The view of all of a buffer."""
     return View(buffer.name, contiguous_strides(buffer.shape))
-
-
-def nested(statement: Statement) -> tuple[tuple[Statement, ...], ...]:
-    """The blocks inside a statement."""
-    if isinstance(statement, For):
-        return (statement.body,)
-    if isinstance(statement, If):
-        return (statement.then, statement.otherwise)
-    return ()
-
-
-def statements_of(block: tuple[Statement, ...]) -> Iterator[Statement]:
-    """Every statement of a block and of the blocks in it, outer first."""
-    for statement in block:
-        yield statement
-        for inner in nested(statement):
-            yield from statements_of(inner)
-
-
-def expressions_of(statement: Statement) -> tuple[Expression, ...]:
-    """The expressions that stand directly in a statement."""
-    match statement:
-        case For(lo=lo, hi=hi):
-            return (lo, hi)
-        case Let(value=value):
-            return (value,)
-        case Store(index=index, value=value) | Accumulate(index=index, value=value):
-            return (*index, value)
-        case If(condition=condition):
-            return (condition,)
-        case Check(condition=condition, value=value):
-            return (condition, value)
-        case Call(views=views, scalars=scalars):
-            return (*(view.offset for view in views), *scalars)
-        case _:
-            return ()

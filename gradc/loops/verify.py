@@ -55,8 +55,6 @@ from gradc.loops.program import (
     Variable,
     View,
     contiguous_strides,
-    expressions_of,
-    statements_of,
     walk,
 )
 from gradc.loops.ranges import Ranges, loop_interval
@@ -69,6 +67,7 @@ from gradc.loops.reach import (
     check_name,
     check_write,
 )
+from gradc.loops.traversal import expressions_of, statements_of
 
 LOCAL_BYTES: Final = 128 * 1024
 """Stack memory of one function."""
@@ -208,12 +207,12 @@ def _for(loop: For, scope: Scope) -> None:
     if loop.mode != "seq" and loop.carry:
         broken(7, "a loop that carries state runs in sequence", loop)
     for carry in loop.carry:
-        first, second = (buffer_in_reach(name, scope, loop) for name in (carry.first, carry.second))
-        same = (first.shape, first.dtype) == (second.shape, second.dtype)
+        pair = (carry.first, carry.second)
+        first, second = (buffer_in_reach(name, scope, loop) for name in pair)
         if (
             carry.first == carry.second
-            or not same
-            or not (scope.may_write(carry.first) and scope.may_write(carry.second))
+            or (first.shape, first.dtype) != (second.shape, second.dtype)
+            or not all(scope.may_write(name) for name in pair)
         ):
             broken(12, f"{carry.first} and {carry.second} cannot carry {carry.now}", loop)
         for name, buffer in ((carry.now, first), (carry.next, second)):

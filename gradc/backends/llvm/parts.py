@@ -21,11 +21,9 @@ from gradc.loops.program import (
     Statement,
     Store,
     Variable,
-    expressions_of,
-    nested,
-    statements_of,
     walk,
 )
+from gradc.loops.traversal import expressions_of, nested, statements_of
 
 NESTS: Final = 50
 """Loop nests a function: beyond it, LLVM's passes take time that grows with the square."""

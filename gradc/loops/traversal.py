@@ -1,0 +1,53 @@
+"""Walking over the statements of a loop program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradc.loops.program import (
+    Accumulate,
+    Call,
+    Check,
+    Expression,
+    For,
+    If,
+    Let,
+    Statement,
+    Store,
+)
+
+
+def nested(statement: Statement) -> tuple[tuple[Statement, ...], ...]:
+    """The blocks inside a statement."""
+    if isinstance(statement, For):
+        return (statement.body,)
+    if isinstance(statement, If):
+        return (statement.then, statement.otherwise)
+    return ()
+
+
+def statements_of(block: tuple[Statement, ...]) -> Iterator[Statement]:
+    """Every statement of a block and of the blocks in it, outer first."""
+    for statement in block:
+        yield statement
+        for inner in nested(statement):
+            yield from statements_of(inner)
+
+
+def expressions_of(statement: Statement) -> tuple[Expression, ...]:
+    """The expressions that stand directly in a statement."""
+    match statement:
+        case For(lo=lo, hi=hi):
+            return (lo, hi)
+        case Let(value=value):
+            return (value,)
+        case Store(index=index, value=value) | Accumulate(index=index, value=value):
+            return (*index, value)
+        case If(condition=condition):
+            return (condition,)
+        case Check(condition=condition, value=value):
+            return (condition, value)
+        case Call(views=views, scalars=scalars):
+            return (*(view.offset for view in views), *scalars)
+        case _:
+            return ()
