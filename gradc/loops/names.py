@@ -14,7 +14,7 @@ from gradc.ir.graph import Graph
 from gradc.loops.plan import Stage
 from gradc.loops.program import PRIMITIVES
 
-_LOOPS: Final = "ijkl"
+_LOOPS: Final[tuple[str, ...]] = (*"ijklmnpqrs", *(f"axis{n}" for n in range(64)))
 _WORDS: Final = """
 program input output arena constant message function begin pass for in to step seq parallel vector carry let if else
 local check call contract convert select and or xor not true false inf nan lanes of blocks sequence read write hex
@@ -32,7 +32,9 @@ class Names:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.taken: set[str] = {*_LOOPS, *_RESERVED}
+        given = {identifier(name) for name in (*graph.names.values(), *graph.input_names, *graph.output_names)}
+        self._loops = [name for name in _LOOPS if name not in given]
+        self.taken: set[str] = {*self._loops, *_RESERVED}
         """Names of buffers and of scalars in the outermost block, and what may be no name."""
         self.wanted: dict[str, str] = {}
         """The name that a person should read, by raw name; empty for none in particular."""
@@ -59,7 +61,7 @@ class Names:
 
     def loop(self, depth: int) -> str:
         """The name of a loop variable."""
-        return _LOOPS[depth] if depth < len(_LOOPS) else f"{_LOOPS[-1]}{depth}"
+        return self._loops[depth]
 
     def let(self, node: int, loops: Sequence[str], *, speak: bool) -> str:
         """The raw name of a scalar; ``loops`` are the variables of the loops around it. ``speak`` says that it is worth
