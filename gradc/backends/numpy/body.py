@@ -10,10 +10,11 @@ from gradc.backends.numpy.constants import array_text
 from gradc.backends.numpy.expressions import Expression, variable
 from gradc.backends.numpy.naming import Names
 from gradc.backends.numpy.operations import expression_of
-from gradc.backends.numpy.overwriting import VIEWS, readers_to_bind
+from gradc.backends.numpy.overwriting import VIEWS, is_small_view, is_view, readers_to_bind
 from gradc.backends.numpy.sections import backward_nodes
+from gradc.backends.numpy.shapes import owned
 from gradc.backends.numpy.updates import UPDATES, update
-from gradc.ir.graph import CONSTANT, INPUT, Graph
+from gradc.ir.graph import CONSTANT, Graph
 from gradc.ir.node import Node
 
 WIDEST = 80
@@ -113,9 +114,14 @@ class Body:
         """Whether ``update`` may write into the array of ``node`` itself. What reads the old contents is bound."""
         if node not in self._private:
             return False
+        for reader in self._graph.consumers[node]:
+            if self.values[reader] is None and is_small_view(self._graph, reader, node):
+                self.values[reader] = self._short(self.nodes[reader])
         readers = readers_to_bind(self._graph, self, node, update)
-        for reader in readers or ():
-            self.bind(self.nodes[reader], self.value(reader))
+        for bound in map(self.nodes.__getitem__, readers or ()):
+            value = self.value(bound.id)
+            copied = bound.aval.shape and is_view(self._graph, bound)
+            self.bind(bound, owned(value, bound.aval) if copied else value)
         return readers is not None
 
     def chain_name(self, node: Node) -> str:
@@ -149,8 +155,8 @@ class Body:
 
     def _write_all(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
-            if node.op is INPUT:
-                continue
+            if self.values[node.id] is not None:
+                continue  # an input, or a view that was read before its array was overwritten
             if node.op.name in UPDATES and node.aval.shape:
                 self.values[node.id] = update(self, node)
                 self._private.add(node.id)

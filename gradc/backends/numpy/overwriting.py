@@ -27,39 +27,52 @@ def is_view(graph: Graph, node: Node) -> bool:
     return node.op.name in VIEWS or (node.op.name == "gather" and not graph.nodes[node.operands[1]].aval.shape)
 
 
-def readers_to_bind(graph: Graph, progress: Progress, node: int, update: Node) -> list[int] | None:
-    """The unnamed values that read ``node`` and have to be bound before ``update`` overwrites it.
+def readers_to_bind(graph: Graph, progress: Progress, base: int, update: Node) -> list[int] | None:
+    """The unnamed values that read ``base`` and have to be bound before ``update`` overwrites it.
 
-    None where a later statement needs the old contents: a node that is not written yet reads it, or a view of it.
+    Small views among them have to be bound as copies. None where a later statement needs the old contents: a node
+    that is not written yet reads them, or a large view of them.
     """
-    if node in graph.outputs:
-        return None
-    if update.op.name == "scatter" and node in update.operands[1:]:
+    if base in graph.outputs or (update.op.name == "scatter" and base in update.operands[1:]):
         return None
     found: list[int] = []
-    for reader in graph.consumers[node]:
-        if reader == update.id and update.operands[0] == node:
-            continue
-        value = progress.values[reader]
-        if value is None and reader != update.id:
+    for reader in graph.consumers[base]:
+        if reader != update.id and not _collect(graph, progress, base, update, reader, found):
             return None
-        view = bool(graph.nodes[reader].aval.shape) and is_view(graph, graph.nodes[reader])
-        if reader == update.id or (reader in progress.bound and not view):
-            continue
-        if _is_needed_later(graph, progress, reader, update):
-            if view or value is None or not (value.fresh or not graph.nodes[reader].aval.shape):
-                return None
-            found.append(reader)
-        deeper = readers_to_bind(graph, progress, reader, update)
-        if deeper is None:
-            return None
-        found += deeper
-    return found
+    return list(dict.fromkeys(found))
+
+
+def _collect(graph: Graph, progress: Progress, base: int, update: Node, reader: int, found: list[int]) -> bool:
+    """Add what must be bound of ``reader`` and of the unnamed values it is written into; False where that fails."""
+    value, node = progress.values[reader], graph.nodes[reader]
+    if value is None:
+        return False
+    view = bool(node.aval.shape) and is_view(graph, node)
+    if reader in progress.bound and not view:
+        return True
+    if _is_needed_later(graph, progress, reader, update):
+        if node.aval.shape and not (_is_small(graph, reader, base) if view else value.fresh):
+            return False
+        found.append(reader)
+    written = [u for u in graph.consumers[reader] if u != update.id and progress.values[u] is not None]
+    return all(_collect(graph, progress, base, update, user, found) for user in written)
+
+
+def is_small_view(graph: Graph, view: int, base: int) -> bool:
+    """Whether ``view`` is one of ``base`` alone, and a copy of it costs at most half of a copy of the whole array."""
+    node = graph.nodes[view]
+    return len(node.operands) == 1 and is_view(graph, node) and _is_small(graph, view, base)
+
+
+def _is_small(graph: Graph, view: int, base: int) -> bool:
+    """Whether a copy of the view costs at most half of a copy of the whole array."""
+    part, whole = graph.nodes[view].aval.size, graph.nodes[base].aval.size
+    return isinstance(part, int) and isinstance(whole, int) and 2 * part <= whole
 
 
 def _is_needed_later(graph: Graph, progress: Progress, node: int, update: Node) -> bool:
     """Whether a statement still to come uses ``node``. ``np.add.at`` must not read what it writes."""
-    return any(
-        (user == update.id and update.op.name == "scatter") or (user != update.id and progress.values[user] is None)
+    return node in graph.outputs or any(
+        update.op.name == "scatter" if user == update.id else progress.values[user] is None
         for user in graph.consumers[node]
     )

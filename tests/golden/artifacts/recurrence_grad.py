@@ -13,14 +13,14 @@ import numpy as np
 def recurrence_grad(x, k):
     x, k = _arguments(x, k)
     state = np.zeros(4)
-    state[:1] = x[:1]                  # networks.py:42
-    t1 = state[0]                      # networks.py:44
-    state[1] = k * t1 + x[1]           # networks.py:44
-    t2 = state[1]                      # networks.py:44
-    state[2] = k * t2 + x[2]           # networks.py:44
-    t3 = state[2]                      # networks.py:44
-    state[3] = k * t3 + x[3]           # networks.py:44
-    L = np.sum(state * x[::-1])        # networks.py:45
+    state[:1] = x[:1]                        # networks.py:42
+    t1 = state[0]                            # networks.py:44
+    state[1] = k * t1 + x[1]                 # networks.py:44
+    t2 = state[1]                            # networks.py:44
+    state[2] = k * t2 + x[2]                 # networks.py:44
+    t3 = state[2]                            # networks.py:44
+    state[3] = k * t3 + x[3]                 # networks.py:44
+    L = np.sum(state * x[::-1])              # networks.py:45
 
     # Backward: d_q is dL/dq.
     d_x = np.zeros(4)
@@ -29,19 +29,17 @@ def recurrence_grad(x, k):
     d_state[3] = 0.0
     t4 = x[0]
     d_state[2] += t4 * k
-    d_state2 = d_state.copy()
-    d_state2[2] = 0.0
-    t5 = d_state[2]
-    d_state2[1] += t5 * k
-    d_state3 = d_state2.copy()
-    d_state3[1] = 0.0
-    t6 = d_state2[1]
-    d_state3[0] += t6 * k
-    d_k = t4 * t3 + t5 * t2 + t6 * t1  # dL/dstate * dstate/dk
+    t5 = d_state[2:3].copy()
+    d_state[2] = 0.0
+    d_state[1] += t5[0] * k
+    t6 = d_state[1:2].copy()
+    d_state[1] = 0.0
+    d_state[0] += t6[0] * k
+    d_k = t4 * t3 + t5[0] * t2 + t6[0] * t1  # dL/dstate * dstate/dk
     d_x[3:] += x[0::-1]
-    d_x[2:3] += d_state[2:3]
-    d_x[1:2] += d_state2[1:2]
-    d_x[:1] += d_state3[:1]            # dL/dstate * dstate/dx
+    d_x[2:3] += t5
+    d_x[1:2] += t6
+    d_x[:1] += d_state[:1]                   # dL/dstate * dstate/dx
     return L, (d_x, d_k)
 
 
