@@ -92,14 +92,17 @@ class Derivation:
     def __str__(self) -> str:
         return self.text()
 
-    def text(self, *, width: int = 110) -> str:
-        """The derivation for a terminal."""
+    def text(self, *, width: int = 110, rate: float | None = None) -> str:
+        """The derivation for a terminal of ``width`` characters.
+
+        With ``rate`` one step of gradient descent is told in numbers, where values are given.
+        """
         from gradc.inspect.render_text import render_text
 
-        return render_text(self, width)
+        return render_text(self, width, rate)
 
     def latex(self, latex_names: Mapping[str, str] | None = None, *, document: bool = False) -> str:
-        """The derivation as ``align*`` environments of amsmath; ``document`` puts a compilable file around them.
+        """The derivation as ``align*`` environments of amsmath; ``document`` makes it a file that compiles.
 
         ``latex_names`` overrides how names are printed: ``{"w11": r"w_{11}^{(1)}"}``.
         """

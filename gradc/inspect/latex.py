@@ -3,6 +3,7 @@ r"""Mathematics in LaTeX: ``w11_1`` is printed w_{11}^{(1)}, ``y_hat`` \hat{y}, 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -153,10 +154,22 @@ def latex_name(name: str) -> str:
 def _base(letters: str) -> str:
     if letters in _GREEK:
         return f"\\{letters}"
-    return letters if len(letters) == 1 and letters.isascii() else rf"\mathrm{{{escaped(letters)}}}"
+    if len(letters) == 1:
+        kind, _, name = unicodedata.name(letters, "").lower().partition(" letter ")
+        if kind in ("greek small", "greek capital") and name in _GREEK:
+            return f"\\{name if kind == 'greek small' else name.capitalize()}"
+        if letters.isascii():
+            return letters
+    return rf"\mathrm{{{escaped(letters)}}}"
+
+
+_ESCAPES: Final = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "|": "$|$", "<": "$<$", ">": "$>$", "σ": r"$\sigma$", "Σ": r"$\sum$", "·": r"$\cdot$", "²": "$^2$", "…": r"\dots{}",
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+}  # fmt: skip
 
 
 def escaped(text: str) -> str:
     """Text that means nothing to LaTeX but itself."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(c) or (f"\\{c}" if c in "&%$#_{}" else " " if c.isspace() else c) for c in text)
+    return "".join(_ESCAPES.get(c) or (" " if c.isspace() else c) for c in text if c.isprintable() or c.isspace())

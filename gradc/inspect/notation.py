@@ -158,6 +158,11 @@ class Notation:
         raise NotImplementedError
 
 
+def printable(name: str) -> str:
+    """A name on one line and without control characters, whatever the user put into a key."""
+    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+
+
 def _opposite(term: Expr) -> Expr:
     """The term without its minus sign, its factors otherwise as they stand."""
     if isinstance(term, Mul) and isinstance(term.factors[0], Number):

@@ -12,6 +12,7 @@ from gradc.inspect.derivation import Derivation, Line, Step
 from gradc.inspect.expression import Apply, Symbol, walk
 from gradc.inspect.laws import Reason
 from gradc.inspect.likeness import repetitive
+from gradc.inspect.notation import printable
 from gradc.inspect.text import Text
 
 _GAP: Final = 2
@@ -25,7 +26,7 @@ Row = tuple[str, str, str]
 """What stands in the three columns."""
 
 
-def render_text(derivation: Derivation, width: int) -> str:
+def render_text(derivation: Derivation, width: int, rate: float | None) -> str:
     """The derivation as lines of text of about ``width`` characters."""
     text = Text(has_matrices=derivation.has_matrices)
     forward = [*_forward(derivation, text)]
@@ -37,12 +38,12 @@ def render_text(derivation: Derivation, width: int) -> str:
     lines += [f"{c.name} = {_listing(value)}" for c, value in derivation.constants.items()]
     lines += ["", *_table([("FORWARD", "value" if derivation.at else "", "line"), *forward], width)]
     lines += ["", *_table([("BACKWARD", "value" if derivation.at else "", "because"), *backward], width)]
-    lines += ["", *_closing(derivation)]
+    lines += ["", *_closing(derivation, rate)]
     return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
 
 
 def _title(derivation: Derivation) -> str:
-    wrt = ", ".join(derivation.wrt) or "nothing"
+    wrt = ", ".join(printable(name) for name in derivation.wrt) or "nothing"
     return f"{derivation.function + ': ' if derivation.function else ''}d{derivation.of.name}/d({wrt})"
 
 
@@ -70,11 +71,11 @@ def _wrapped(what: str, width: int) -> Iterator[str]:
 
 
 def _forward(derivation: Derivation, text: Text) -> Iterator[Row]:
-    names = max((len(line.symbol.name) for line in derivation.forward), default=0)
+    names = max((len(text(line.symbol)) for line in derivation.forward), default=0)
     left_out = repetitive(derivation.forward, MOST_ALIKE // 2)
     for place, line in enumerate(derivation.forward):
         if place not in left_out:
-            yield f"  {line.symbol.name:<{names}} = {_definition(line, text)}", shown(line.value), line.line
+            yield f"  {text(line.symbol):<{names}} = {_definition(line, text)}", shown(line.value), line.line
         elif left_out[place]:
             yield f"  … and {left_out[place]} more lines of this form", "", ""
 
@@ -99,7 +100,7 @@ def _backward(derivation: Derivation, text: Text) -> Iterator[Row]:
         yield f"{'':>{numbers}} {text(step.slope):<{names}} = {text(step.result)}", shown(step.value), _like(step)
     if len(alike) > MOST_ALIKE:
         rest = alike[MOST_ALIKE:]
-        yield f"{'':>{numbers}} and {len(rest)} more: {_listed([s.wrt.name for s in rest])}", "", ""
+        yield f"{'':>{numbers}} and {len(rest)} more: {_listed([text(s.wrt) for s in rest])}", "", ""
     if derivation.skipped:
         yield f"{'':>{numbers}} the derivatives of {derivation.skipped} further values are left out", "", ""
 
@@ -156,11 +157,27 @@ def _never(steps: Sequence[int]) -> str:
     return f"steps {_listed([str(s) for s in steps])} are never computed"
 
 
-def _closing(derivation: Derivation) -> Iterator[str]:
+def _closing(derivation: Derivation, rate: float | None) -> Iterator[str]:
     if derivation.wrt:
         slope = f"d{derivation.of.name}/dw"
-        yield f"Gradient descent: w_new = w_old - rate·{slope} for each w of {_listed(derivation.wrt)}."
+        weights = _listed([printable(name) for name in derivation.wrt])
+        yield f"Gradient descent: w_new = w_old - rate·{slope} for each w of {weights}."
+    if rate is not None:
+        yield from _update(derivation, rate)
     yield from closing_sentences(derivation)
+
+
+def _update(derivation: Derivation, rate: float) -> Iterator[str]:
+    """One step of gradient descent in numbers, for the weights that are told with their values."""
+    told = {step.wrt.name: step.value for step in derivation.steps if step.value is not None}
+    width = max((len(printable(name)) for name in derivation.wrt), default=0)
+    for name in derivation.wrt:
+        if name in told:
+            old, slope = np.asarray(derivation.at[name], np.float64), np.asarray(told[name])
+            yield (
+                f"  {printable(name):<{width}} = {shown(old)} - {_number(rate)}·({shown(slope)})"
+                f" = {shown(old - rate * slope)}"
+            )
 
 
 def _listing(value: np.ndarray) -> str:
@@ -172,7 +189,8 @@ def _listing(value: np.ndarray) -> str:
 def _given(name: str, value: Any) -> str:
     array = np.asarray(value)
     short = array.ndim == 0 or (array.ndim == 1 and array.size <= 4)
-    return f"{name} = {shown(value)}" if short else f"{name} = {'×'.join(map(str, array.shape))} numbers"
+    size = "×".join(map(str, array.shape))
+    return f"{printable(name)} = " + (shown(value) if short else f"{size} numbers")
 
 
 def shown(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from gradc.inspect.expression import AXES, ONE, TWO, ZERO, Apply, Expr, Number, Power, Symbol, narrow
-from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, RELATION, SUM, Notation, Printed
+from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, RELATION, SUM, Notation, Printed, printable
 from gradc.inspect.places import subscript, written_place
 from gradc.ir.aval import Aval
 from gradc.ir.op import REGISTRY
@@ -31,10 +31,12 @@ class Text(Notation):
         self.has_matrices = has_matrices
 
     def symbol(self, symbol: Symbol) -> str:
-        return {"pi": "π", "inf": "∞"}.get(symbol.name, symbol.name) if symbol.role == "constant" else symbol.name
+        if symbol.role == "constant":
+            return {"pi": "π", "inf": "∞"}.get(symbol.name, symbol.name)
+        return printable(symbol.name)
 
     def slope(self, of: str, wrt: str) -> str:
-        return f"d{of}/d{wrt}"
+        return f"d{printable(of)}/d{printable(wrt)}"
 
     def power(self, base: Expr, exponent: Expr) -> Printed:
         if exponent in _SUPERSCRIPTS and not (isinstance(base, Power)):

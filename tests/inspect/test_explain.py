@@ -145,3 +145,20 @@ def test_a_result_that_is_an_argument(tell: Tell) -> None:
     assert [(r["name"], r["result"], r["law"]) for r in tell(same, 2.0).json()] == [
         ("dx/dx", "1", "the result is x itself")
     ]
+
+
+def test_a_step_of_gradient_descent_in_numbers(tell: Tell) -> None:
+    lines = tell(networks.loss, *SCALARS, wrt=WEIGHTS).text(rate=0.5).splitlines()
+    assert "Gradient descent: w_new = w_old - rate·dL/dw for each w of w11, w12, w21, w22, v1, v2." in lines
+    assert "  w11 = 0.1 - 0.5·(-0.1435) = 0.1717" in lines
+
+
+def test_names_from_outside_cannot_break_the_lines(tell: Tell) -> None:
+    def named(w: dict[str, float]) -> float:
+        return w["a\nb"] * w["$50%_{\x1b[0m"]
+
+    derivation = tell(named, {"a\nb": 2.0, "$50%_{\x1b[0m": 3.0})
+    assert all(line.isprintable() for line in derivation.text().splitlines())
+    assert all(line.isprintable() for line in derivation.latex().splitlines())
+    assert r"\$50\%\_\{" in derivation.latex()
+    json.dumps(derivation.json())

@@ -46,6 +46,8 @@ W, V, v = Symbol("W", (2, 3)), Symbol("V", (2, 3)), Symbol("v", (3,))
         ("w['hidden']", r"w_{\text{hidden}}"),
         ("layers[0]['W1']", r"\mathrm{layers}_{0,\text{W1}}"),
         ("p.bias", r"p_{\text{bias}}"),
+        ("σ", r"\sigma"),
+        ("Ω1", r"\Omega_{1}"),
         ("w['50%_x{']", r"w_{\text{50\%\_x\{}}"),
     ],
 )
@@ -129,3 +131,8 @@ def test_no_name_means_something_else_to_sympy() -> None:
     odd = ["lambda", "if", "w['hidden']", "it's", "a\nb", 'say "no"', "back\\slash"]
     for name in [*(n for n in dir(sympy) if not n.startswith("_")), *odd]:
         assert sympy.sympify(sympy_name(name)) == sympy.Symbol(name)
+
+
+def test_control_characters_are_escaped() -> None:
+    assert Text()(Symbol("a\nb\x1b[0m")) == r"a\nb\x1b[0m"
+    assert Text()(Slope("L", "a\nb")) == r"dL/da\nb"
