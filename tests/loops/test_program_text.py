@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,3 +154,10 @@ def test_noise_raises_parse_errors_alone(noise: str) -> None:
     text = f"program p\ninput a: f64[3]\noutput b: f64[3]\nbegin\n  {noise}"
     with contextlib.suppress(ParseError):
         parse_program(text)
+
+
+def test_the_program_in_the_documentation_is_the_one_that_is_tested() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "loop-programs.md").read_text(encoding="utf-8")
+    shown = page.split("```")[1].lstrip("\n")
+    assert shown == (root / "tests" / "loops" / "programs" / "layer_norm.loops").read_text(encoding="utf-8")
