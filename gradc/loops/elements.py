@@ -7,7 +7,7 @@ from gradc.loops.indexing import AnyIndex, Axis, Datum, Index, Indices, express,
 from gradc.loops.memory import Memory
 from gradc.loops.names import Names
 from gradc.loops.plan import Element, Plan, Stage, fixed_shape
-from gradc.loops.program import I64, Check, Constant, Expression, b, variable
+from gradc.loops.program import I64, Check, Expression, b, variable
 from gradc.loops.scopes import Scopes
 
 
@@ -88,10 +88,12 @@ class Elements:
         if known is not None:
             return known
         number = self.scopes.bind(number, atom.node)
-        inside = b.in_range(number, -atom.extent, atom.extent)
-        if not (isinstance(number, Constant) and -atom.extent <= number.value < atom.extent):
+        low, high = self.memory.bounds(atom.node) or (-atom.extent - 1, atom.extent)
+        if low < -atom.extent or high >= atom.extent:
+            inside = b.in_range(number, -atom.extent, atom.extent)
             self._check(inside, stage, _outside(atom), number)
-        place = self.scopes.bind(b.clamp(b.from_end(number, atom.extent), atom.extent), atom.node)
+        from_start = number if low >= 0 else b.from_end(number, atom.extent)
+        place = self.scopes.bind(b.clamp(from_start, atom.extent), atom.node)
         self.scopes.remember(key, place)
         return place
 

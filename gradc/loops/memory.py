@@ -39,6 +39,13 @@ class Memory:
             self._literals[node] = self._uniform(node)
         return self._literals[node]
 
+    def bounds(self, node: int) -> tuple[int, int] | None:
+        """The smallest and the largest element of a constant of integers; None for other nodes."""
+        if node >= len(self.plan.graph.nodes) or self.plan.graph.nodes[node].op is not CONSTANT:
+            return None
+        value = self._value(node)
+        return (int(value.min()), int(value.max())) if value.size and value.dtype.kind in "iu" else None
+
     def buffer_of(self, node: int) -> Buffer | None:
         """The array of a node; None for a value that has none."""
         if node in self._inputs:
@@ -84,7 +91,7 @@ class Memory:
             wanted = f"{user}_partial" if storage.is_partial and user else user
             op = self.plan.origin(storage.node).op.name
             name = self.names.buffer(wanted or ("partial" if storage.is_partial else f"{op}_{storage.node}"))
-            comment = self.names.line_of(storage.node)[2:-1]
+            comment = self.names.told(storage.node)
             self._arrays[storage] = Buffer(name, storage.dtype, storage.shape, "arena", storage.offset, comment=comment)
         return self._arrays[storage]
 

@@ -81,7 +81,7 @@ class Names:
         names: list[str] = []
         lines: list[str] = []
         for stage in stages:
-            line = self._told(stage.node)
+            line = self.told(stage.node)
             if line and line not in lines:
                 lines.append(line)
             name = self.of(stage.node)
@@ -96,15 +96,20 @@ class Names:
 
     def line_of(self, node: int) -> str:
         """The user's line of a node, in parentheses; empty where it is not known."""
-        told = self._told(node)
+        told = self._line(node)
         return f" ({told})" if told else ""
 
-    def _told(self, node: int) -> str:
+    def told(self, node: int) -> str:
+        """The user's line of a node, said to be run backward where it is."""
+        line = self._line(node)
+        return f"backward of {line}" if line and node in self._backward else line
+
+    def _line(self, node: int) -> str:
         origin = next(iter(self.graph.origins.get(node, ())), None)
         if origin is None:
             return ""
         text = f"{origin}: {origin.text}" if origin.text else str(origin)
-        return " ".join(f"backward of {text}".split() if node in self._backward else text.split())
+        return " ".join(text.split())
 
     def _raw(self, wanted: str) -> str:
         raw = f"{wanted}'{len(self.wanted)}"
@@ -130,7 +135,8 @@ class Spelling:
             while self._is_taken(name):
                 number += 1
                 name = f"{base}{number}"
-        self.numbers[wanted] = number + 1
+            number += 1
+        self.numbers[wanted] = number
         self.taken.add(name)
         return name
 
@@ -150,13 +156,13 @@ class Spelling:
 
 
 def _backward(graph: Graph) -> set[int]:
-    """The nodes of a reverse pass: those that no value with a cotangent is computed from."""
+    """The nodes of a reverse pass: those that no named value and none with a cotangent is computed from."""
     forward = bytearray(len(graph.nodes))
-    for primal in graph.cotangents:
-        forward[primal] = 1
-    for node in reversed(graph.nodes):
-        if forward[node.id]:
-            for operand in node.operands:
+    for node in (*graph.cotangents, *graph.names):
+        forward[node] = 1
+    for later in reversed(graph.nodes):
+        if forward[later.id]:
+            for operand in later.operands:
                 forward[operand] = 1
     return {n.id for n in graph.nodes if not forward[n.id]} if graph.cotangents else set()
 
