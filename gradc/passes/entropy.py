@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from gradc.ir.graph import Builder, Node, Value
 from gradc.ir.op import Op
-from gradc.ops.elementwise import exp, log, logistic, logistic_bce, softplus, sub
+from gradc.ops.elementwise import exp, logistic, logistic_bce, softplus, sub
 from gradc.ops.index import gather, index_position
 from gradc.ops.reduce import logsumexp, reduce_max, reduce_min, reduce_sum, softmax
-from gradc.ops.shape import broadcast, broadcast_to, reshape, slice_, transpose
+from gradc.ops.shape import broadcast, reshape, transpose
+from gradc.passes.moves import KINDS as MOVED
+from gradc.passes.moves import below_moves
 from gradc.passes.pairs import TERMS, label, multiplied, paired_terms
 from gradc.passes.pattern import operation, variables
 from gradc.passes.rewrite import Law, equality, procedure
@@ -80,6 +81,23 @@ def _softmax_of_exp(builder: Builder, op: Op, ids: Ids, params: Params) -> Value
     return softmax(Value(builder, builder.nodes[ids[0]].operands[0]), axes=reduction.params["axes"])
 
 
+@procedure("softmax", "exp(x).T / sum(exp(x)) -> softmax(x).T", "div", "transpose", "broadcast_to", logged=True)
+def _softmax_of_transposed(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    """Rows turned into the last axes, so that their sums broadcast as they are."""
+    turned = builder.nodes[ids[0]]
+    weights = builder.nodes[turned.operands[0]]
+    order = turned.params["axes"]
+    source = builder.nodes[builder.nodes[ids[1]].operands[0]]
+    if weights.op is not exp or source.op is not reduce_sum or source.operands != (weights.id,):
+        return None
+    axes = source.params["axes"]
+    rows = [a for a in order if a not in axes]
+    lead = len(axes)
+    if source.params["keepdims"] or set(order[:lead]) != set(axes) or rows != sorted(rows):
+        return None
+    return transpose(softmax(Value(builder, weights.operands[0]), axes=axes), axes=order)
+
+
 @procedure("softmax-shift", "softmax(x - max(x)) -> softmax(x)", "softmax", "sub", logged=True)
 def _softmax_shift(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
     x, shift = builder.nodes[ids[0]].operands
@@ -94,16 +112,6 @@ def _softmax_of_log(builder: Builder, op: Op, ids: Ids, params: Params) -> Value
     if reduction is None or reduction.op is not logsumexp or reduction.operands != (x,):
         return None
     return softmax(Value(builder, x), axes=reduction.params["axes"])
-
-
-@procedure("logsumexp", "log(sum(exp(x)) / n) -> logsumexp(x) - log(n)", "log", "div", logged=True)
-def _log_mean_exp(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
-    summed, count = (builder.nodes[i] for i in builder.nodes[ids[0]].operands)
-    x = _summed_exponential(builder, summed)
-    number: Any = builder.scalar(Value(builder, count.id))
-    if x is None or number is None or not number > 0:
-        return None
-    return logsumexp(x, **summed.params) - log(Value(builder, count.id))
 
 
 @procedure("logsumexp-shift", "max(x) + logsumexp(x - max(x)) -> logsumexp(x)", "add", logged=True)
@@ -127,29 +135,10 @@ def _logsumexp_shift(builder: Builder, op: Op, ids: Ids, params: Params) -> Valu
 
 # A log meets what was moved before it was taken: p[i], p.T, p.reshape(...).
 
-_MOVES = (broadcast_to, reshape, transpose, slice_, gather)
-Moved = Callable[[Value], Value]
-
-
-def _moved(builder: Builder, node_id: int) -> tuple[Node, Moved]:
-    """The node below a chain of movements, and the function that moves another value the same way."""
-    chain = []
-    node = builder.nodes[node_id]
-    while node.op in _MOVES:
-        chain.append(node)
-        node = builder.nodes[node.operands[0]]
-
-    def move(value: Value) -> Value:
-        for step in reversed(chain):
-            value = builder.apply_ids(step.op, (value.id, *step.operands[1:]), step.params)
-        return value
-
-    return node, move
-
 
 @procedure("log-softmax", "log(softmax(x)) -> x - logsumexp(x)", "log", logged=True)
 def _log_softmax(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
-    node, move = _moved(builder, ids[0])
+    node, move = below_moves(builder, ids[0])
     if node.op is not softmax:
         return None
     x, axes = Value(builder, node.operands[0]), node.params["axes"]
@@ -181,34 +170,31 @@ def _gathered_rows(builder: Builder, picked: Node, x: Value, axes: tuple[int, ..
     "logsumexp",
     "log(sum(exp(x))) -> logsumexp(x)",
     "log",
-    "reduce_sum broadcast_to reshape transpose slice gather",
+    f"reduce_sum {MOVED}",
     logged=True,
 )
 def _logsumexp_of_exp(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
-    node, move = _moved(builder, ids[0])
+    node, move = below_moves(builder, ids[0])
     x = _summed_exponential(builder, node)
     return move(logsumexp(x, **node.params)) if x is not None else None
 
 
-_PLACES = "broadcast_to reshape transpose slice gather"
-
-
-@procedure("log-sigmoid", "log(logistic(z)[k]) -> -softplus(-z[k])", "log", _PLACES, logged=True)
+@procedure("log-sigmoid", "log(logistic(z)[k]) -> -softplus(-z[k])", "log", MOVED, logged=True)
 def _log_of_moved_sigmoid(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
-    node, move = _moved(builder, ids[0])
+    node, move = below_moves(builder, ids[0])
     return -softplus(-move(Value(builder, node.operands[0]))) if node.op is logistic else None
 
 
-@procedure("one-minus-sigmoid", "1 - logistic(z)[k] -> logistic(-z[k])", "sub", "constant", _PLACES, logged=True)
+@procedure("one-minus-sigmoid", "1 - logistic(z)[k] -> logistic(-z[k])", "sub", "constant", MOVED, logged=True)
 def _one_minus_moved_sigmoid(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
     number = builder.scalar(Value(builder, ids[0]))
-    node, move = _moved(builder, ids[1])
+    node, move = below_moves(builder, ids[1])
     if node.op is not logistic or number is None or number != 1:
         return None
     return logistic(-move(Value(builder, node.operands[0])))
 
 
 SOFTMAX: Final[tuple[Law, ...]] = (
-    *_softmax_of_exp, *_softmax_shift, *_softmax_of_log, *_log_softmax, *_logsumexp_of_exp, *_log_mean_exp,
+    *_softmax_of_exp, *_softmax_of_transposed, *_softmax_shift, *_softmax_of_log, *_log_softmax, *_logsumexp_of_exp,
     *_logsumexp_shift, *_log_of_moved_sigmoid, *_one_minus_moved_sigmoid,
 )  # fmt: skip

@@ -2,14 +2,19 @@
 
 The contract of level ``safe``: the right side is within a stated bound of the real value of the left, in value and
 gradient, in units in the last place of the sum of the absolute values of its terms (8 for every law here, see the
-tests); it may be finite where the formula as written overflows; and it is NaN wherever a leaf of the left is, which
-``equality`` checks. Level ``aggressive`` adds laws that may lose a NaN or an infinity.
+tests; for shares of 1, such as softmax, of the 1); it may be finite where the formula as written overflows; and it is
+NaN wherever a leaf of the left is, which ``equality`` checks. Level ``aggressive`` adds laws that may lose a NaN or
+an infinity.
 
 The measure by which the set ends: each law lowers the number of exp, log, sqrt and div in the graph, or replaces
 one of them or a difference by an op of the logistic or softmax family, which no law undoes; the laws that keep that
 number move a log towards the inputs, or make a difference into a value that is at hand.
 
-1 logistic   2 log and exp   3 cross entropy (``entropy.py``)   4 softmax (``entropy.py``)   5 roots and quotients
+1 logistic
+2 log and exp (and ``logarithms.py``)
+3 cross entropy (``entropy.py``)
+4 softmax (``entropy.py``)
+5 roots and quotients
 6 adjoints (``adjoints.py``)
 """
 
@@ -21,12 +26,13 @@ from gradc.ir.graph import Builder, Value
 from gradc.ir.op import Op
 from gradc.passes.adjoints import ADJOINTS
 from gradc.passes.entropy import CROSS_ENTROPY, SOFTMAX
+from gradc.passes.logarithms import LOGS
 from gradc.passes.pattern import Match, holds, operation, variables
 from gradc.passes.rewrite import Law, equality, leaves_reach, only_for, procedure
 
 a, b, x, z = variables("a b x z")
-absolute, exp, expm1, log, log1p, maximum, sqrt, tanh = map(
-    operation, ("abs", "exp", "expm1", "log", "log1p", "maximum", "sqrt", "tanh")
+absolute, exp, expm1, log, log1p, maximum, power, sqrt, tanh = map(
+    operation, ("abs", "exp", "expm1", "log", "log1p", "maximum", "pow", "sqrt", "tanh")
 )
 logistic, softplus = map(operation, ("logistic", "softplus"))
 
@@ -68,12 +74,13 @@ def _denominator_reaches(builder: Builder, found: Match) -> bool:
 REACHES: Final = "every NaN of b is one of a"
 
 ROOTS: Final = (
+    *equality("root-power", power(x, 0.5), sqrt(x), logged=True),
     *equality("root-of-square", sqrt(x * x), absolute(x), logged=True),
     *equality("cancelled-quotient", (a / b) * b, a, when=_denominator_reaches, where=REACHES, logged=True),
     *equality("cancelled-product", (a * b) / b, a, when=_denominator_reaches, where=REACHES, logged=True),
 )
 
-SAFE: Final[tuple[Law, ...]] = only_for("f", LOGISTIC, LOGARITHMS, CROSS_ENTROPY, SOFTMAX, ROOTS, ADJOINTS)
+SAFE: Final[tuple[Law, ...]] = only_for("f", LOGISTIC, LOGS, LOGARITHMS, CROSS_ENTROPY, SOFTMAX, ROOTS, ADJOINTS)
 """Real numbers only: the ops of the logistic family have no complex form, and a complex log has branches."""
 
 

@@ -44,6 +44,9 @@ _REAL: dict[str, Callable[..., Any]] = {
     "lt": lambda x, y: x < y,
     "le": lambda x, y: x <= y,
     "eq": lambda x, y: x == y,
+    "ne": lambda x, y: x != y,
+    "logical_or": lambda m, n: m or n,
+    "isfinite": mpmath.isfinite,
     "logical_not": lambda mask: not mask,
     "select": lambda mask, x, y: x if mask else y,
 }
