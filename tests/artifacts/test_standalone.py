@@ -91,8 +91,8 @@ def test_one_module_for_every_batch(batch: int, sample: Callable[[str], Any]) ->
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (lambda w, x, y: (w, x, y[:-1]), ValueError, "y has shape (6, 2), expected size 7 (batch) in axis 0"),
-        (lambda w, x, y: (w, x[:, :2], y), ValueError, "x has shape (7, 2), expected size 3 (3) in axis 1"),
+        (lambda w, x, y: (w, x, y[:-1]), ValueError, "y has shape (6, 2), expected batch = 7 in axis 0"),
+        (lambda w, x, y: (w, x[:, :2], y), ValueError, "x has shape (7, 2), expected size 3 in axis 1"),
         (lambda w, x, y: (w, x[0], y), ValueError, "x has shape (3,), expected 2 axes: ['batch', 3]"),
         (lambda w, x, y: (w, x.astype("f4"), y), TypeError, "x has dtype float32, expected float64"),
         (lambda w, x, y: (w, None, y), TypeError, "x has dtype object, expected float64"),

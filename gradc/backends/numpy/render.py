@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.backends.numpy.body import Body, Line
-from gradc.backends.numpy.boundary import Result, local_names, new_classes, parameters, shown_path
+from gradc.backends.numpy.boundary import OWN_NAMES, Result, local_names, new_classes, parameters, shown_path
 from gradc.backends.numpy.checking import argument_rows, leaf_order
 from gradc.backends.numpy.documentation import docstring
 from gradc.backends.numpy.expand import expand
@@ -41,20 +41,21 @@ def render(graph: Graph, signature: Signature, *, name: str) -> str:
 
 def flat_entry(graph: Graph, *, name: str) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
     """The same statements as a callable from the list of inputs, checked already, to the list of outputs."""
+    name = identifier(name, "kernel")
     names = Names()
     names.take(name)
     inputs = tuple(names.take(path, "x") for path in graph.input_names)
     function = load(_render(graph, flat_signature(graph, inputs), name, checked=False), name)
 
     def entry(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        return [np.asarray(result) for result in function(*inputs)]
+        return [np.asarray(result) for result in function(*[array[()] for array in inputs])]  # 0-d: numbers
 
     return entry
 
 
 def _render(graph: Graph, signature: Signature, name: str, *, checked: bool) -> str:
-    if identifier(name) != name or name.startswith("_"):
-        raise CompileError(f"{name!r} cannot be the name of a generated function; choose an identifier")
+    if identifier(name.lstrip("_")) != name.lstrip("_") or name in OWN_NAMES or name in _helper_texts():
+        raise CompileError(f"{name!r} cannot be the name of a generated function; give an identifier as name=")
     names = Names()
     names.take(name)
     classes = new_classes(signature)

@@ -95,7 +95,7 @@ def test_a_default_or_a_static_value_has_to_be_a_literal(text: str) -> None:
             render(graph, Signature((Argument("x", Leaf(0)), argument), output), name="f")
 
 
-@pytest.mark.parametrize("name", ["a b", "class", "_f", "print", ""])
+@pytest.mark.parametrize("name", ["a b", "class", "_array", "_erf", "print", "", "__"])
 def test_the_kernel_needs_an_identifier(name: str) -> None:
     graph = hostile_graph("x")
     with pytest.raises(CompileError, match="cannot be the name of a generated function"):
@@ -109,3 +109,9 @@ def test_symbolic_sizes_may_have_any_name(size: str) -> None:
     graph = builder.freeze([REGISTRY["broadcast_to"](builder.constant(2.0), shape=x.aval.shape), x])
     module = load(render(graph, flat_signature(graph, ("x",)), name="f"), "f")
     assert [r.shape for r in module(np.ones((3, 2)))] == [(3, 2), (3, 2)]
+
+
+def test_a_kernel_that_runs_in_process_may_have_any_name() -> None:
+    graph = hostile_graph("x")
+    for name in HOSTILE:
+        assert np.array_equal(flat_entry(graph, name=name)([np.zeros(2)])[0], np.ones(2))

@@ -49,10 +49,10 @@ def _array(name, value, dtype, shape, sizes):
     if array.ndim != len(shape):
         raise ValueError(f"{name} has shape {array.shape}, expected {len(shape)} axes: {list(shape)}")
     for axis, (size, expected) in enumerate(zip(array.shape, shape)):
-        if isinstance(expected, str):
-            expected = sizes.setdefault(expected, size)
-        if size != expected:
-            raise ValueError(f"{name} has shape {array.shape}, expected size {expected} ({shape[axis]}) in axis {axis}")
+        known = sizes.setdefault(expected, size) if isinstance(expected, str) else expected
+        if size != known:
+            text = f"{expected} = {known}" if isinstance(expected, str) else f"size {known}"
+            raise ValueError(f"{name} has shape {array.shape}, expected {text} in axis {axis}")
     return array[()]
 
 
