@@ -75,6 +75,7 @@ def origin_of(code: CodeType, line: int, module_globals: dict[str, Any] | None =
 
 
 def _make(code: CodeType, module_globals: dict[str, Any] | None) -> CodeTable:
+    linecache.checkcache(code.co_filename)
     instructions = [i for i in dis.get_instructions(code) if i.opname not in _SKIPPED]
     lines = _lines(code, module_globals)
     sites: dict[int, Site] = {}

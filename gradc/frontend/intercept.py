@@ -20,22 +20,24 @@ from typing import Any, Final
 
 import numpy as np
 
+from gradc.frontend.callee import calls_itself
 from gradc.frontend.creation import CREATION, Handler
+from gradc.frontend.draws import GENERATORS, RefusedGenerator, refused, refused_always, refused_class, unchanged
 from gradc.frontend.frames import is_internal
-from gradc.frontend.lines import refuse
 from gradc.frontend.numpy_api.registry import Implementation, places
 from gradc.frontend.reach import Container, Walk
 from gradc.frontend.session import current_session, holds_traced
 from gradc.frontend.tracer import perform
 
-_RANDOM: Final = (
-    "a random draw while tracing would be the same number in every call of the compiled function; "
-    "draw outside and pass the numbers as an argument"
-)
-_GENERATORS: Final = (np.random.Generator, np.random.RandomState, random.Random)
-
-
 StandIn = Callable[..., Any]
+
+
+_DRAWING_METHODS: Final = (
+    ("scipy.stats._distn_infrastructure", "rv_generic", "rvs"),
+    ("scipy.stats._distn_infrastructure", "rv_frozen", "rvs"),
+    ("scipy.stats._multivariate", "multi_rv_generic", "_get_random_state"),
+)
+"""Methods through which scipy.stats draws."""
 
 
 class _Known:
@@ -45,41 +47,51 @@ class _Known:
         self._lock = threading.Lock()
         self._by_id: dict[int, tuple[Any, Any]] = {}
         self._stand_ins: set[int] = set()
-        self.homes: dict[tuple[str, str], None] = {}
+        self._entered: set[str] = set()
+        self.homes: list[tuple[Container, str]] = []
         for original, handler in CREATION.items():
-            self._enter("numpy", original.__name__, _creating(original, handler))
-        for module in ("numpy.random", "random"):
-            for name, content in list(vars(sys.modules[module]).items()):
-                if callable(content) and not name.startswith("_") and not isinstance(content, types.ModuleType):
-                    make = _refused_class if isinstance(content, type) else _refused
-                    if not isinstance(content, type) or content in _GENERATORS:
-                        self._enter(module, name, make(content))
+            self._enter(vars(np), original.__name__, _creating(original, handler))
+        for module in (np.random, random):
+            for name, content in list(vars(module).items()):
+                if isinstance(content, type):
+                    if content in GENERATORS:
+                        self._enter(vars(module), name, refused_class(content))
+                elif callable(content) and not name.startswith("_"):
+                    self._enter(vars(module), name, refused(content))
 
     def refresh(self) -> None:
         """Take in functions of modules that were imported since."""
-        for place, record in places().items():
-            module, _, name = place.partition(":")
-            if module in sys.modules and (module, name) not in self.homes:
-                with self._lock:
-                    if (module, name) not in self.homes:
-                        self._enter(module, name, _telling(getattr(sys.modules[module], name), record))
+        with self._lock:
+            for place, record in places().items():
+                module, _, name = place.partition(":")
+                if module in sys.modules and place not in self._entered:
+                    self._entered.add(place)
+                    scope = vars(sys.modules[module])
+                    self._enter(scope, name, _telling(scope[name], record))
+            for module, class_name, name in _DRAWING_METHODS:
+                place = f"{module}:{class_name}.{name}"
+                if module in sys.modules and place not in self._entered:
+                    self._entered.add(place)
+                    kind = getattr(sys.modules[module], class_name, None)
+                    if isinstance(kind, type) and name in vars(kind):
+                        self._enter(kind, name, refused_always(vars(kind)[name]))
 
     def concerns(self, x: Any) -> bool:
         """Whether ``x`` is replaced, or is a stand-in already."""
-        return id(x) in self._by_id or id(x) in self._stand_ins or isinstance(x, (*_GENERATORS, _RefusedGenerator))
+        return id(x) in self._by_id or id(x) in self._stand_ins or isinstance(x, (*GENERATORS, RefusedGenerator))
 
     def stand_in(self, original: Any) -> Any:
         """What takes the place of ``original``; None where nothing does."""
-        if isinstance(original, _GENERATORS):
-            return _RefusedGenerator(original)
+        if isinstance(original, GENERATORS):
+            return RefusedGenerator(original)
         known = self._by_id.get(id(original))
         return known[1] if known is not None else None
 
-    def _enter(self, module: str, name: str, stand_in: Any) -> None:
-        original = getattr(sys.modules[module], name)
+    def _enter(self, home: Container, name: str, stand_in: Any) -> None:
+        original = _read(home, name)
         self._by_id[id(original)] = (original, stand_in)
         self._stand_ins.add(id(stand_in))
-        self.homes[(module, name)] = None
+        self.homes.append((home, name))
 
 
 class _Installed:
@@ -142,13 +154,13 @@ def intercepted(function: Callable[..., Any], arguments: Any) -> Iterator[None]:
     walk = Walk(known.concerns)
     walk.visit(function)
     walk.visit(list(arguments))
-    homes: list[tuple[Container, Any]] = [(vars(sys.modules[module]), name) for module, name in known.homes]
     taken: list[tuple[Container, Any]] = []
     try:
-        for container, key in (*homes, *walk.found):
+        for container, key in (*known.homes, *walk.found):
             if INSTALLED.put(container, key, known.stand_in):
                 taken.append((container, key))
-        yield
+        with unchanged([x for x in walk.fixed if isinstance(x, GENERATORS)]):
+            yield
     finally:
         for container, key in reversed(taken):
             INSTALLED.release(container, key)
@@ -157,6 +169,8 @@ def intercepted(function: Callable[..., Any], arguments: Any) -> Iterator[None]:
 def _read(container: Container, key: Any) -> Any:
     if isinstance(container, types.CellType):
         return container.cell_contents
+    if isinstance(container, type):
+        return vars(container).get(key)
     if isinstance(container, dict):
         return container.get(key)
     return container[key] if key < len(container) else None
@@ -165,6 +179,8 @@ def _read(container: Container, key: Any) -> Any:
 def _store(container: Container, key: Any, content: Any) -> None:
     if isinstance(container, types.CellType):
         container.cell_contents = content
+    elif isinstance(container, type):
+        setattr(container, key, content)
     else:
         container[key] = content
 
@@ -175,7 +191,10 @@ def _store(container: Container, key: Any, content: Any) -> None:
 def _creating(original: StandIn, handler: Handler) -> StandIn:
     @functools.wraps(original)
     def stand_in(*args: Any, **kwargs: Any) -> Any:
-        if current_session() is None or is_internal(sys._getframe(1).f_code.co_filename):
+        if current_session() is None:
+            return original(*args, **kwargs)
+        caller = sys._getframe(1)
+        if is_internal(caller.f_code.co_filename) or not calls_itself(caller, stand_in, original.__name__):
             return original(*args, **kwargs)
         return handler(original, args, kwargs)
 
@@ -190,53 +209,6 @@ def _telling(original: StandIn, record: Implementation) -> StandIn:
         return perform(lambda session: record.call(session.lift, args, kwargs))
 
     return stand_in
-
-
-def _is_draw(depth: int = 2) -> bool:
-    return current_session() is not None and not is_internal(sys._getframe(depth).f_code.co_filename)
-
-
-def _refused(original: StandIn) -> StandIn:
-    @functools.wraps(original)
-    def stand_in(*args: Any, **kwargs: Any) -> Any:
-        if _is_draw():
-            raise refuse(_RANDOM)
-        return original(*args, **kwargs)
-
-    return stand_in
-
-
-def _refused_class(original: type) -> type:
-    """A class that makes no generator while tracing, and is otherwise the original to everyone."""
-
-    class _Refusing(type):
-        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-            if _is_draw():
-                raise refuse(_RANDOM)
-            return original(*args, **kwargs)
-
-        def __instancecheck__(cls, instance: Any) -> bool:
-            return isinstance(instance, original)
-
-        def __subclasscheck__(cls, subclass: type) -> bool:
-            return issubclass(subclass, original)
-
-        def __getattr__(cls, name: str) -> Any:
-            return getattr(original, name)
-
-    return _Refusing(original.__name__, (), {"__doc__": original.__doc__})
-
-
-class _RefusedGenerator:
-    """Stands for a random generator that the traced function can reach."""
-
-    def __init__(self, original: Any) -> None:
-        self._original = original
-
-    def __getattr__(self, name: str) -> Any:
-        if _is_draw():
-            raise refuse(_RANDOM)
-        return getattr(self._original, name)
 
 
 INSTALLED: Final = _Installed()

@@ -105,6 +105,14 @@ class Recorder:
             if made.op is not INPUT or not made.params["name"].isidentifier():
                 self.names[node] = (depth, name)
 
+    def called(self, function: str, arguments: Sequence[int], results: Sequence[int], start: int) -> None:
+        """Record a call that no frame shows: of a compiled function, whose nodes are those from ``start`` on."""
+        nodes = (start, len(self.builder.nodes))
+        call = Call(
+            function, tuple(arguments), tuple(results), len(self.stack), self.builder.origin, nodes, returned=True
+        )
+        self.calls.append(call)
+
     def finish(self) -> None:
         """The traced function has returned: complete the names from its locals and let go of all frames."""
         while self.stack:

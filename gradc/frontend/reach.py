@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import itertools
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gradc.frontend.frames import is_internal
 
-Container = dict[Any, Any] | list[Any] | types.CellType
+Container = dict[Any, Any] | list[Any] | types.CellType | type
 
 _LIMIT: Final = 20_000
 """Objects visited at most, so that a function that mentions half of a large library is still traced at once."""
@@ -24,10 +24,14 @@ _PLAIN: Final = (int, float, complex, str, bytes, type(None))
 
 @dataclass(slots=True)
 class Walk:
-    """Finds the places, among everything reachable, that hold an object for which ``wanted`` is true."""
+    """Finds the places, among everything reachable, that hold an object for which ``wanted`` is true.
+
+    ``fixed`` are such objects in places that cannot be changed: tuples, defaults of parameters.
+    """
 
     wanted: Callable[[Any], bool]
     found: list[tuple[Container, Any]] = field(default_factory=list)
+    fixed: list[Any] = field(default_factory=list)
     seen: set[int] = field(default_factory=set)
 
     def visit(self, x: Any) -> None:
@@ -52,8 +56,7 @@ class Walk:
         elif isinstance(x, (dict, list)):
             self._each(x)
         elif isinstance(x, (tuple, set, frozenset)):
-            for item in x:
-                self.visit(item)
+            self._fixed(x)
         elif isinstance(x, type):
             self._type(x)
         elif not isinstance(x, types.ModuleType):
@@ -64,6 +67,13 @@ class Walk:
             self.found.append((container, key))
         else:
             self.visit(content)
+
+    def _fixed(self, items: Iterable[Any]) -> None:
+        for item in itertools.islice(items, _ITEMS):
+            if self.wanted(item):
+                self.fixed.append(item)
+            else:
+                self.visit(item)
 
     def _each(self, container: dict[Any, Any] | list[Any]) -> None:
         items = container.items() if isinstance(container, dict) else enumerate(container)
@@ -95,8 +105,7 @@ class Walk:
                 self._module(content, names)
             else:
                 self._place(cell, None, content)
-        for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
-            self.visit(default)
+        self._fixed((*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()))
         for attribute in vars(function).values():
             self.visit(attribute)
 

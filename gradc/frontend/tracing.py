@@ -114,24 +114,27 @@ def wrap(value: Value) -> Tracer:
     return Tracer(_present(), Storage(value), scalar=not value.aval.shape)
 
 
-def inline(graph: Graph, inputs: Sequence[Any]) -> list[Tracer]:
+def inline(graph: Graph, inputs: Sequence[Any], name: str = "") -> list[Tracer]:
     """Make the nodes of ``graph`` again in the present trace, from traced values, arrays or numbers.
 
-    Gives one traced array for each output. The graph's names stay inside, as those of a helper do. Raises TraceError
-    outside of a trace.
+    Gives one traced array for each output. The graph's names stay inside, as those of a helper do; with a ``name`` it
+    is recorded as the call of one. Raises TraceError outside of a trace.
     """
 
     def make(session: Session) -> list[Value]:
         lifted = [_fitted(session.lift(x), aval) for x, aval in zip(inputs, graph.input_avals, strict=True)]
         recorder, tables = session.recorder, session.builder.tables
-        outer = tables.names
+        start, outer = len(session.builder.nodes), tables.names
         tables.names = {}
         try:
-            return graph.replay(session.builder, lifted)
+            results = graph.replay(session.builder, lifted)
         finally:
-            for node, name in tables.names.items():
-                recorder.give(node, len(recorder.stack), name)
+            for node, own in tables.names.items():
+                recorder.give(node, len(recorder.stack), own)
             tables.names = outer
+        if name:
+            recorder.called(name, [v.id for v in lifted], [v.id for v in results], start)
+        return results
 
     replayed: list[Tracer] = perform(make)
     return replayed

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.spatial
 import scipy.special
+import scipy.stats
 from numpy import array, full, zeros
 from scipy.special import expit, logsumexp, softmax
 
@@ -135,6 +137,16 @@ def test_python_sees_the_numbers_of_constants(same: Same) -> None:
     same(f, X)
 
 
+def test_compiled_code_gets_plain_arrays(same: Same) -> None:
+    def f(x: Any) -> Any:
+        (plain,) = map(np.zeros, [3])
+        assert type(plain) is np.ndarray
+        tree = scipy.spatial.cKDTree(np.eye(3))  # Cython, which makes arrays with np.empty
+        return x[tree.query(np.ones(3))[1]] + plain
+
+    same(f, X)
+
+
 def test_scipys_functions(same: Same) -> None:
     def f(x: Any) -> Any:
         return softmax(x), logsumexp(x), expit(x), scipy.special.log_softmax(x), scipy.special.erf(x)
@@ -186,6 +198,24 @@ def test_generators_of_objects_and_closures_are_refused() -> None:
             trace(function, (X,))
     assert noisy.rng is rng
     assert type(rng) is np.random.Generator
+
+
+def test_generators_that_nothing_can_stand_in_for_are_watched() -> None:
+    rng, legacy, python = np.random.default_rng(0), np.random.RandomState(0), random.Random(0)
+    held = (rng, legacy, python)
+    functions = [
+        lambda x: x + held[0].normal(size=3),
+        lambda x: x + held[1].normal(size=3),
+        lambda x: x + held[2].random(),
+        lambda x, generator=rng: x + generator.normal(),
+        lambda x: x + scipy.stats.norm.rvs(size=3),
+    ]
+    first = rng.bit_generator.state, python.getstate(), legacy.get_state()[2], np.random.get_state()[2]
+    for function in functions:
+        with pytest.raises(TraceError, match="a random draw while tracing"):
+            trace(function, (X,))
+    assert (rng.bit_generator.state, python.getstate(), legacy.get_state()[2], np.random.get_state()[2]) == first
+    trace(lambda x: x * len(held), (X,))
 
 
 def test_a_function_that_raises_leaves_nothing_behind() -> None:

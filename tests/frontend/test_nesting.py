@@ -213,3 +213,18 @@ def test_a_tracer_says_what_it_is() -> None:
         return x
 
     trace(f, (X,))
+
+
+def test_an_inlined_graph_is_recorded_as_a_call() -> None:
+    graph = trace(lambda z: np.tanh(z) * 2, (X,)).graph
+
+    def f(x: Any) -> Any:
+        (y,) = inline(graph, [x], "layer")
+        return y + 1
+
+    traced = trace(f, (X,))
+    (call,) = traced.calls
+    assert call.function == "layer"
+    assert call.arguments == traced.graph.inputs
+    assert [traced.graph.nodes[i].op.name for i in call.results] == ["mul"]
+    assert traced.graph.names[call.results[0]] == "y"
