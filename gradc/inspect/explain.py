@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,7 +66,7 @@ def explain(
     at: Mapping[str, Any] | Sequence[Any] | None = None,
     final: Graph | None = None,
 ) -> Derivation:
-    """Tell the derivation of one output of a traced graph.
+    """Tell the derivation of one output of a traced graph; of an array it is the derivative of the sum of its elements.
 
     ``graph`` is the trace as written. ``wrt`` are names of inputs, by default all of floating-point dtype. ``calls``
     are the calls of the user's own functions, ``inner_names`` the names that stand inside these. ``at`` gives the
@@ -102,7 +101,7 @@ def explain(
 def _output_name(graph: Graph, output: int) -> str:
     """The name of an unnamed result: its path in the output where that is a name, else L."""
     path = graph.output_names[output]
-    if path.isidentifier() and path != "result" and path != "result" and not path.startswith("out"):
+    if path.isidentifier() and path != "result" and not path.startswith("out"):
         return path
     taken = {*graph.names.values(), *graph.input_names}
     return next(c for c in ("L", "J", "f", *(f"f{k}" for k in range(len(taken) + 1))) if c not in taken)
@@ -337,15 +336,17 @@ def _joined(reasons: list[Reason]) -> Reason:
         parts += reason.parts
         texts.append(text)
         latexes.append(latex)
-    return replace(reasons[0], text="; ".join(texts), latex="; ".join(latexes), parts=tuple(parts))
+    return Reason("; ".join(r.law for r in reasons), "; ".join(texts), tuple(parts), "; ".join(latexes))
 
 
 def _kinks(steps: Sequence[Step]) -> tuple[str, ...]:
     """What is said about the points where a function has no derivative."""
-    laws = {reason.law for step in steps for _, reason in step.stages}
+    laws = {law for step in steps for _, reason in step.stages for law in reason.law.split("; ")}
     notes = {
         "derivative-of-relu": "ReLU'(0) = 0",
         "derivative-of-abs": "|u|' = 0 at 0",
-        "extremum-rule": "a tie between two variables in max or min is shared evenly",
+        "extremum-rule": "a tie in max or min has slope 0 against a number and is shared evenly by two values",
+        "vjp-of-reduce_max": "the largest elements share the slope evenly",
+        "vjp-of-reduce_min": "the smallest elements share the slope evenly",
     }
     return tuple(note for law, note in notes.items() if law in laws)
