@@ -223,7 +223,7 @@ class Function:
         graph = source.graph if request.derivative == "value" else derive(source.graph, request)
         count = len(data)
         values = [call.leaves[k] for k, slot in enumerate(slots) if isinstance(slot, Leaf)]
-        results = inline(graph, [*values[:count], *source.captures, *values[count:]])
+        results = inline(graph, [*values[:count], *source.captures, *values[count:]], self._label)
         return self._output_tree(call, source, slots).unflatten(results)
 
     def _wrt_inputs(self, call: Call, slots: Sequence[Leaf | Static]) -> tuple[int, ...]:
