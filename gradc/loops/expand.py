@@ -47,15 +47,12 @@ def expand(program: LoopProgram, target: Target) -> LoopProgram:
     contractions = _Contractions(target, {f.name for f in program.functions})
     body = contractions.block(program.body)
     functions = [replace(f, body=contractions.block(f.body)) for f in program.functions]
-    functions += contractions.made.values()
-    taken = _names(program.body)
+    functions = [*contractions.made.values(), *functions]
+    outer = set(program.buffer)
     return replace(
         program,
-        body=_LaneLoops(taken | set(program.buffer)).block(body),
-        functions=tuple(
-            replace(f, body=_LaneLoops(_names(f.body) | {p.name for p in f.parameters}).block(f.body))
-            for f in functions
-        ),
+        body=_LaneLoops(outer | _names(program.body)).block(body),
+        functions=tuple(replace(f, body=_LaneLoops(outer | _names_of(f)).block(f.body)) for f in functions),
     )
 
 
@@ -223,6 +220,11 @@ def _pairwise(op: Reduction, values: list[Expression]) -> Expression:
         half = len(values) // 2
         values = [apply(op, (values[k], values[k + half]), values[k].dtype) for k in range(half)]
     return values[0]
+
+
+def _names_of(function: Function) -> set[str]:
+    """The names that a function declares."""
+    return _names(function.body) | {p.name for p in function.parameters} | set(function.scalars)
 
 
 def _names(block: tuple[Statement, ...]) -> set[str]:

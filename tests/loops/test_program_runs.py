@@ -70,6 +70,13 @@ def attention_mask(score: np.ndarray, keep: np.ndarray) -> Arrays:
     return [keep.any(axis=1), best, np.array((keep & (score >= 0)).sum(), np.int32)]
 
 
+def layers(w: np.ndarray, x: np.ndarray) -> Arrays:
+    for number, m in enumerate(w):
+        r = x @ m.T
+        x = r / (1 + np.abs(r.sum(axis=1, keepdims=True))) + np.array([[1.0], [-1.0]]) * number
+    return [x]
+
+
 def positive_definite(rng: np.random.Generator) -> Arrays:
     a = rng.standard_normal((8, 8))
     return [a @ a.T + 8 * np.eye(8)]
@@ -89,6 +96,7 @@ RUNS: dict[str, tuple[Callable[..., Arrays], Callable[[np.random.Generator], Arr
     "cholesky": (cholesky, positive_definite),
     "packed_triangle": (packed_triangle, lambda rng: [rng.standard_normal(15), rng.standard_normal(5)]),
     "scan": (scan, lambda rng: [rng.standard_normal((4, 4)), rng.standard_normal((6, 4))]),
+    "layers": (layers, lambda rng: [rng.standard_normal((3, 4, 4)), rng.standard_normal((2, 4))]),
     "repeats": (repeats, lambda rng: [rng.standard_normal(12).astype(np.float32)]),
     "attention_mask": (attention_mask, lambda rng: [rng.standard_normal((3, 3)), rng.random((3, 3)) < 0.5]),
 }

@@ -12,7 +12,6 @@ from gradc.backends.llvm.values import ValueEmitter, fixed, is_number
 from gradc.backends.llvm.writer import Module
 from gradc.errors import CompileError
 from gradc.loops.program import (
-    SEQUENTIAL,
     Accumulate,
     Buffer,
     Call,
@@ -23,6 +22,7 @@ from gradc.loops.program import (
     Expression,
     For,
     If,
+    Lanes,
     Let,
     Local,
     Statement,
@@ -104,7 +104,7 @@ class FunctionEmitter(ValueEmitter):
             self._keep(place, scalar_type(dtype), named)
 
     def _accumulate(self, statement: Accumulate) -> None:
-        if statement.order is not SEQUENTIAL and statement.order != SEQUENTIAL:
+        if isinstance(statement.order, Lanes):
             raise CompileError("an accumulation in lanes must be expanded before it is emitted")
         *indices, term = self._expressions(*statement.index, statement.value)
         dtype = statement.value.dtype
@@ -194,7 +194,7 @@ class FunctionEmitter(ValueEmitter):
             self._bind(carry.next, carry.second, f"%{index}.{carry.next}")
         self._scalars[loop.var] = f"%{index}"
         last = self._iterate(loop, index, body, after, hi)
-        phis = [f"  %{index} = phi i64 [ {lo}, %{before} ], [ %{index}.next, %{last} ]"]
+        phis = [f"  %{index} = phi i64 [ {lo}, %{before} ], [ %{index}.step, %{last} ]"]
         for carry, (first, second) in zip(loop.carry, starts, strict=True):
             now, following = f"%{index}.{carry.now}", f"%{index}.{carry.next}"
             phis.append(f"  {now} = phi ptr [ {first}, %{before} ], [ {following}, %{last} ]")
@@ -217,8 +217,8 @@ class FunctionEmitter(ValueEmitter):
             self._groups.append(writer.module.metadata("distinct !{}"))
             self._own.append(set())
         self._scope(loop.body)
-        writer.line(f"%{index}.next = add nsw i64 %{index}, {loop.step}")
-        again = writer.value(f"icmp slt i64 %{index}.next, {hi}")
+        writer.line(f"%{index}.step = add nsw i64 %{index}, {loop.step}")
+        again = writer.value(f"icmp slt i64 %{index}.step, {hi}")
         last = writer.block
         writer.line(f"br i1 {again}, label %{body}, label %{after}{self._loop_metadata(independent)}")
         writer.label(after)

@@ -56,6 +56,5 @@ def constant_operand(constant: Constant) -> str:
 
 
 def symbol_name(name: str) -> str:
-    """A global's name, quoted where it needs it."""
-    plain = name.replace("_", "a").replace(".", "a").isalnum() and name.isascii() and not name[0].isdigit()
-    return f"@{name}" if plain else '@"' + name.encode("utf-8").hex() + '"'
+    """A global's name, of words and dots."""
+    return f"@{name}"
