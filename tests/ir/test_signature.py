@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import gradc.ops  # noqa: F401 - registers what `+` applies
 from gradc.errors import CompileError
 from gradc.ir.aval import aval
 from gradc.ir.graph import Builder, Graph
