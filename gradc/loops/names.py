@@ -140,6 +140,11 @@ class Spelling:
         self.taken.add(name)
         return name
 
+    def count_on(self, inner: Spelling) -> None:
+        """After an inner block: go on with its numbers, so that within a nest one number means one thing."""
+        if self.outer is not None:
+            self.numbers[""] = inner._number("")
+
     def _number(self, wanted: str) -> int:
         block: Spelling | None = self
         while block is not None and wanted not in block.numbers:

@@ -147,7 +147,10 @@ class _Speller:
     def _statement(self, statement: Statement, spelling: Spelling) -> Statement:
         match statement:
             case For(body=body):
-                return replace(statement, body=self.block(body, Spelling(spelling, set())))
+                inner = Spelling(spelling, set())
+                named = self.block(body, inner)
+                spelling.count_on(inner)
+                return replace(statement, body=named)
             case Let(name=raw, value=value):
                 let = Let(spelling.name(self.wanted[raw]), self._read(value))
                 self.replaced[statement.variable] = let.variable
