@@ -39,6 +39,7 @@ from gradc.inspect.helpers import helpers_of
 from gradc.inspect.laws import LINEAR, Law, Reason, Steps, in_final_order, simplified, tidied
 from gradc.inspect.likeness import with_likeness
 from gradc.inspect.reading import Definition, Reading, read
+from gradc.inspect.shifts import without_shift
 from gradc.inspect.sizes import Told, with_sizes
 from gradc.ir.graph import Graph
 
@@ -246,17 +247,23 @@ class _Teller:
     def _link(self, user: Definition, wrt: Symbol) -> tuple[list[Expr], list[Expr], list[Reason]]:
         """One path of the chain rule: as it is stated, with everything filled in, and the rules of it."""
         differentiation = Differentiation({user.expression: user.symbol}, self.reading.sizes)
+        expression = user.expression
+        shift = without_shift(user, wrt, self.users.get(user.symbol, ()))
+        if shift is not None:
+            expression, reason = shift
+            differentiation.names[expression] = user.symbol
+            differentiation.note(reason)
         outer = Slope(self.of.name, user.symbol.name, user.symbol.shape)
         shape = user.symbol.shape
         first = user.symbol == self.of
         ct: Expr = ONE if first else self._known(user.symbol, outer)
-        if is_elementwise(user.expression, wrt) and wrt.shape == shape:
-            slope = differentiation.slope(user.expression, wrt)
+        if is_elementwise(expression, wrt) and wrt.shape == shape:
+            slope = differentiation.slope(expression, wrt)
             link: list[Expr] = [Mul((outer, Slope(user.symbol.name, wrt.name, shape)))]
             part: list[Expr] = [slope if first else Mul((ct, slope))]
         else:
-            link = differentiation.pull(user.expression, wrt, outer, shape)
-            part = Differentiation(differentiation.names, self.reading.sizes).pull(user.expression, wrt, ct, shape)
+            link = differentiation.pull(expression, wrt, outer, shape)
+            part = Differentiation(differentiation.names, self.reading.sizes).pull(expression, wrt, ct, shape)
         reasons = differentiation.reasons or [_definition_reason(user, wrt)]
         return link or [ZERO], part or [ZERO], reasons
 

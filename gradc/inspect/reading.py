@@ -224,6 +224,11 @@ def expression_of(node: Node, parts: Sequence[Expr], nodes: Sequence[Node], size
         return sizes.symbol(node.params["dim"])
     if name == "broadcast_to":
         return parts[0] if isinstance(parts[0], Number) else spread(parts[0], aval.shape)
+    if name == "reshape" and isinstance(parts[0], Apply) and ("keepdims", False) in parts[0].params:
+        (x,), axes = parts[0].args, parts[0].param("axes")
+        if aval.shape == tuple(1 if a in axes else d for a, d in enumerate(x.shape)):
+            params = tuple(("keepdims", True) if p == ("keepdims", False) else p for p in parts[0].params)
+            return Apply(parts[0].function, (x,), aval.shape, params)
     if name == "reshape" and not aval.shape and isinstance(parts[0], Apply) and parts[0].function == "slice":
         index = element_of(parts[0].param("starts"), parts[0].param("sizes"))
         if index is not None:

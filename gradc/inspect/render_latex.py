@@ -57,21 +57,17 @@ def _backward(derivation: Derivation, latex: Latex) -> Iterator[Row]:
 
 def _step(step: Step, latex: Latex) -> Iterator[Row]:
     left, tag = latex(step.slope), rf" \tag{{{step.number}}}"
-    if step.chain is not None:
-        chain = latex(step.chain)
-        if len(step.stages) == 1:
-            result = latex(step.result)
-            yield (
-                left,
-                (chain if chain == result else f"{chain} = {result}") + _value(step.value),
-                _reason(step.reason, latex) + tag,
-            )
-            return
-        yield left, chain, r"\text{chain rule}" + tag
-        left, tag = "", ""
-    for k, (expression, why) in enumerate(step.stages):
-        value = _value(step.value) if k == len(step.stages) - 1 else ""
-        yield left, latex(expression) + value, _reason(why, latex) + tag
+    stages = [latex(expression) for expression, _ in step.stages]
+    chain = latex(step.chain) if step.chain is not None else stages[0]
+    if chain != stages[0]:
+        if len(stages) == 1:
+            stages = [f"{chain} = {stages[0]}"]
+        else:
+            yield left, chain, r"\text{chain rule}" + tag
+            left, tag = "", ""
+    for k, (right, (_, why)) in enumerate(zip(stages, step.stages, strict=True)):
+        value = _value(step.value) if k == len(stages) - 1 else ""
+        yield left, right + value, _reason(why, latex) + tag
         left, tag = "", ""
 
 

@@ -120,8 +120,9 @@ def _step(step: Step, numbers: int, names: int, text: Text) -> Iterator[Row]:
         if len(stages) == 1 and (chain == result or len(together) <= _ONE_LINE):
             yield head + together, shown(step.value), why
             return
-        yield head + chain, "", "chain rule"
-        head = indent
+        if chain != result:
+            yield head + chain, "", "chain rule"
+            head = indent
     for k, (stage, why) in enumerate(stages):
         yield head + stage, shown(step.value) if k == len(stages) - 1 else "", why
         head = indent

@@ -12,7 +12,7 @@ import sympy
 import gradc
 from gradc.errors import ArgumentError, DerivativeError
 from gradc.inspect.derivation import Derivation
-from tests.inspect import networks
+from tests.inspect import networks, programs
 
 Tell = Callable[..., Derivation]
 SCALARS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1, 2, 1)
@@ -70,6 +70,7 @@ def test_the_steps_of_the_first_derivative(tell: Tell) -> None:
         ("matrix", networks.matrix_loss, (HIDDEN, X, np.array([[1.0, 0, 1, 1, 0]])), None),
         ("classifier", networks.classifier, (LAYERS, X.T, np.eye(2)[[0, 1, 1, 0, 1]]), None),
         ("labelled", networks.labelled, (LAYERS, X.T, np.array([0, 1, 1, 0, 1])), None),
+        ("attention", programs.attention, (programs.M, programs.M + 0.1, programs.M), None),
         ("recurrence", networks.recurrence, (0.9, 0.1, 0.5), None),
     ],
 )

@@ -38,7 +38,7 @@ from gradc.ops.elementwise import (
     tanh,
 )
 from gradc.transforms.derivative import differentiate
-from tests.inspect import networks, programs
+from tests.inspect import networks, programs, test_shifts
 
 random = np.random.default_rng(7)
 SCALARS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0, 2.0, 1.0)
@@ -193,7 +193,21 @@ def by_differences(graph: Graph, derivation: Derivation, values: list[np.ndarray
         assert told.get(name, 0.0) == pytest.approx(slope, abs=1e-4 * scale)
 
 
-@pytest.mark.parametrize(("program", "args"), programs.PROGRAMS, ids=lambda value: getattr(value, "__name__", ""))
+SHIFTS = [
+    (function, (test_shifts.Z,))
+    for function in (
+        test_shifts.named_exp,
+        test_shifts.added_axis,
+        test_shifts.one_row,
+        test_shifts.used_elsewhere,
+        test_shifts.other_axis,
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("program", "args"), programs.PROGRAMS + SHIFTS, ids=lambda value: getattr(value, "__name__", "")
+)
 def test_programs(program: Callable[..., object], args: tuple[object, ...]) -> None:
     traced = trace(program, args, {})
     values = [np.array(v) for v in flatten(args)[0]]
