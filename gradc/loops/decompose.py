@@ -15,12 +15,16 @@ import numpy as np
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import REGISTRY, Op
+from gradc.loops.plan import fixed_shape
 from gradc.ops.elementwise import exp, isfinite, log, select
 from gradc.ops.reduce import reduce_max, reduce_sum
-from gradc.ops.shape import broadcast, reshaped, transpose
+from gradc.ops.shape import broadcast, reshaped, slice_, transpose
 
 SMALL_CONTRACTION: Final = 64
 """Contractions of at most this many products are written out as loops among the others."""
+
+BLOCK: Final = 1024
+"""Partial sums are combined after this many terms, so that rounding errors do not pile up."""
 
 REDUCTIONS: Final = {
     "reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "maximum", "reduce_min": "minimum",
@@ -66,7 +70,33 @@ def _reduction(operands: tuple[Value, ...], params: dict[str, Any], result: Aval
         return reshaped(x, result.shape)
     if count == 0:
         return x.builder.full(neutral(REDUCTIONS[params["op"].name], result.dtype), result)
+    if params["op"] is reduce_sum and result.dtype == np.float64:
+        return _in_blocks(x, params["axes"], result)
     return None
+
+
+def _in_blocks(x: Value, axes: tuple[int, ...], result: Aval) -> Value | None:
+    """A sum along a long axis with a kept one inside runs row by row, without lanes: cut it into blocks."""
+    shape = fixed_shape(x.node)
+    kept = [a for a, length in enumerate(shape) if a not in axes and length > 1]
+    along = max((a for a in axes if kept and a < kept[-1]), key=lambda a: shape[a], default=-1)
+    if along < 0 or shape[along] <= 4 * BLOCK:
+        return None
+    whole = shape[along] // BLOCK * BLOCK
+    split = (*shape[:along], whole // BLOCK, BLOCK, *shape[along + 1 :])
+    inner = tuple(a for a in axes if a < along) + tuple(a + 1 for a in axes if a >= along)
+    blocks = reduce_sum(reshaped(_part(x, along, 0, whole), split), axes=inner, keepdims=False)
+    place = along - sum(a < along for a in axes)
+    total = reduce_sum(blocks, axes=(place,), keepdims=False)
+    if whole < shape[along]:
+        total = total + reduce_sum(_part(x, along, whole, shape[along]), axes=axes, keepdims=False)
+    return reshaped(total, result.shape)
+
+
+def _part(x: Value, axis: int, start: int, stop: int) -> Value:
+    starts = tuple(start if a == axis else 0 for a in range(x.aval.ndim))
+    sizes = tuple(stop - start if a == axis else d for a, d in enumerate(x.aval.shape))
+    return slice_(x, starts=starts, sizes=sizes, steps=(1,) * x.aval.ndim)
 
 
 def _softmax(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) -> Value:

@@ -11,7 +11,7 @@ from typing import Final
 from gradc.errors import CompileError, IndexBoundsError
 from gradc.ir.graph import Graph, Node
 from gradc.loops.contraction import contraction_call
-from gradc.loops.decompose import decompose, neutral
+from gradc.loops.decompose import BLOCK, decompose, neutral
 from gradc.loops.elements import Elements
 from gradc.loops.fuse import Block, Loop, Nest, fuse
 from gradc.loops.memory import Memory
@@ -44,8 +44,7 @@ from gradc.loops.storage import Storages, assign, has_partial_array, partial_dty
 from gradc.loops.tidy import spell, tidy
 
 LANES: Final = 8
-BLOCK: Final = 1024
-"""Long sums run in this many partial sums, which are combined after this many terms."""
+"""Long sums run in this many partial sums."""
 
 DEAR: Final = frozenset({"exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "erf", "pow", "sqrt"})
 """Primitives that are worth a name where they are part of a larger rule."""
@@ -245,11 +244,12 @@ class _Writer:
         self.scopes.emit(Accumulate(combine, buffer.name, place, b.convert(value, buffer.dtype), order))
 
     def _order(self, stage: Stage) -> Order:
-        """Long inner sums run in lanes; where another loop is innermost, its iterations are independent already."""
-        innermost = len(stage.extents) - 1
-        if innermost not in stage.reduced or stage.extents[innermost] < 2 * LANES:
+        """The innermost long loop runs in lanes; with an array of partial results, the kept loop inside does."""
+        long = [level for level in stage.reduced if stage.extents[level] >= 2 * LANES]
+        if has_partial_array(stage) or not long:
             return SEQUENTIAL
-        return Lanes(self.scopes.blocks[innermost + 1].var, LANES, BLOCK if stage.extents[innermost] > BLOCK else 0)
+        level = max(long)
+        return Lanes(self.scopes.blocks[level + 1].var, LANES, BLOCK if stage.extents[level] > BLOCK else 0)
 
     def _finish(self, stage: Stage) -> None:
         """After the loop: the result gets its name, or its array."""

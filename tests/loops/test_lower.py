@@ -134,6 +134,16 @@ def test_sums_of_small_floats_keep_their_digits(run: Run) -> None:
     np.testing.assert_allclose(columns, y.astype(np.float64).sum(axis=0), rtol=6e-8)
 
 
+@pytest.mark.parametrize("shape", [(30_001, 3), (2, 9_000, 2), (5_000, 2, 2)])
+@pytest.mark.parametrize("axes", [(0,), (1,), (0, 1), (0, 1, 2)])
+def test_long_sums_are_blocked(shape: tuple[int, ...], axes: tuple[int, ...], run: Run) -> None:
+    axes = tuple(a for a in axes if a < len(shape))
+    x = np.random.default_rng(0).uniform(size=shape)
+    (total,) = run(graph_of(lambda v: reduce_sum(v, axes=axes, keepdims=True), x), [x])
+    exact = np.sum(x.astype(np.longdouble), axis=axes, keepdims=True).astype(np.float64)
+    np.testing.assert_allclose(total, exact, rtol=3e-15)
+
+
 # Contractions.
 
 _CONTRACTIONS = [
