@@ -22,9 +22,12 @@ from gradc.loops.plan import Element, Member, Plan, Stage, fixed_shape, identity
 from gradc.ops.index import index_position
 
 _MOST_COPIES: Final = 4
+"""A cheap value that is demanded in more places than this is stored."""
 _MOST_MEMBERS: Final = 400
+"""What one iteration of a stage computes at most; a longer chain is cut, so that functions stay quick to compile."""
 
 Demands = dict[tuple[Stage, Indices | None], None]
+"""The places that use a node, in order: the stage and the index there; None stands for the whole array."""
 
 
 class _Planner:
