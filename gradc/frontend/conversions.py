@@ -46,7 +46,7 @@ class Conversions:
 
     def __bool__(self: Any) -> bool:
         remedy = "use np.where(condition, a, b), np.maximum or np.minimum, which keep both branches"
-        return bool(self._known("a truth value (if, while, and, or, not)", remedy))
+        return bool(self._known("a truth value (if, while, assert, and, or, not)", remedy))
 
     def __float__(self: Any) -> float:
         if self.constant() is None and subscript_use(user_frame(sys._getframe(1))) == "store":

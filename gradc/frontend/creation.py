@@ -53,10 +53,13 @@ def _make(shape_and_dtype: tuple[tuple[Dim, ...], np.dtype], fill: Any) -> Any:
     return _fresh(make)
 
 
-def _fresh(make: Callable[[Session], Value]) -> Any:
-    """A new array with memory of its own, in C order."""
+def _fresh(make: Callable[[Session], Value], like: Any = None) -> Any:
+    """A new array with memory of its own: in C order, or in the order of ``like``."""
     made = perform(make, array=True)
-    made.storage.contiguous = True
+    if isinstance(like, Tracer):
+        made.storage.contiguous = like.storage.in_order(like.path) is True
+    else:
+        made.storage.contiguous = type(like) is not np.ndarray or like.flags.c_contiguous
     return made
 
 
@@ -102,7 +105,7 @@ def _array(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
             value = promote.astype(value, dtype)
         return reshaped(value, (1,) * (ndmin - value.aval.ndim) + value.aval.shape)
 
-    return _fresh(make)
+    return _fresh(make, x)
 
 
 def _as_array(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -135,6 +138,7 @@ def _contiguous(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any
     if x.storage.contiguous and not x.path and len(args) == 1 and not kwargs:
         return x
     made = _array(_ARRAY, args, {**kwargs, "ndmin": 1})
+    made.storage.contiguous = True
     made.storage.link(x.storage)
     return made
 
@@ -144,7 +148,9 @@ def _plain(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     made = original(*[_known(x) for x in args], **{name: _known(x) for name, x in kwargs.items() if name != "like"})
     if type(made) is not np.ndarray or not is_supported(made.dtype):
         return made
-    return _fresh(lambda session: session.lift(made))
+    traced = _fresh(lambda session: session.lift(made))
+    traced.storage.contiguous = bool(made.flags.c_contiguous)
+    return traced
 
 
 def _known(x: Any) -> Any:
@@ -155,9 +161,7 @@ def _known(x: Any) -> Any:
 def _like(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``np.zeros_like(x)`` and the like dispatch on traced arrays; on plain ones they make a new array."""
     if any(is_traced(x) for x in (*args, *kwargs.values())):
-        made = perform(lambda session: arrayfunctions.apply(session, original, args, kwargs), array=True)
-        made.storage.contiguous = True
-        return made
+        return _fresh(lambda session: arrayfunctions.apply(session, original, args, kwargs), args[0] if args else None)
     return _plain(original, args, kwargs)
 
 

@@ -105,14 +105,29 @@ class Storage:
         """
         if self.refusal or all(step.op is not reshape or _adds_or_drops_ones(step) for step in path):
             return True
-        shape = path[0].source.shape
-        if not self.contiguous or not all(isinstance(d, int) for d in shape):
+        if not self._is_known(path):
             return None
-        memory = np.empty([int(d) for d in shape], np.bool_)
-        view: Any = memory
-        for step in path:
-            view = step.op.evaluate(view, **step.params)
+        memory, view = _laid_out(path)
         return memory.size == 0 or bool(np.may_share_memory(memory, view))
+
+    def in_order(self, path: Path) -> bool | None:
+        """Whether the view at ``path`` lies in memory in C order without gaps; None where that is not known."""
+        if not path:
+            return self._is_known(path) or None
+        return bool(_laid_out(path)[1].flags.c_contiguous) if self._is_known(path) else None
+
+    def _is_known(self, path: Path) -> bool:
+        ordered = self.contiguous or self.value.aval.ndim < 2
+        return ordered and not any(step.source.is_symbolic for step in path)
+
+
+def _laid_out(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A memory in C order, and the view of it that a path makes."""
+    memory = np.empty(path[0].source.shape, np.bool_)
+    view: Any = memory
+    for step in path:
+        view = step.op.evaluate(view, **step.params)
+    return memory, view
 
 
 def _adds_or_drops_ones(step: Step) -> bool:

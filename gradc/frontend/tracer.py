@@ -22,6 +22,7 @@ from gradc.frontend.sizes import Size, plain_dims, sized
 from gradc.frontend.storage import Path, Storage, path_between
 from gradc.ir.aval import Aval, shape_text
 from gradc.ir.graph import Value
+from gradc.ops.shape import reshape
 
 _FOREIGN: Final = (
     "this writes into an array of the function around this one; copy it first: x = x.copy(), or return the new array"
@@ -121,6 +122,7 @@ class Tracer(Conversions, ArrayOperators, ArrayMethods, TracedBase):  # type: ig
             lambda session: arrayfunctions.apply(session, function, args, kwargs),
             bases=bases,
             array=function in arrayfunctions.GIVE_ARRAYS,
+            flat=function is np.ravel,
         )
 
     # Where Python needs something plain (see also conversions)
@@ -283,11 +285,13 @@ def perform(
     bases: tuple[Tracer, ...] = (),
     array: bool = False,
     index: bool = False,
+    flat: bool = False,
 ) -> Any:
     """What ``make`` gives in the present trace, as traced arrays with the user's names; errors get the user's line.
 
     ``bases`` are the arrays that results are views of where they only rearrange one. ``array`` says that a result
-    without axes is an array all the same; ``index``, that it is a number then, and a copy where it is no view.
+    without axes is an array all the same; ``index``, that it is a number then, and a copy where it is no view;
+    ``flat``, that it is a view of an array that lies in order and a copy of any other, as np.ravel gives.
     """
     session = require_session()
     recorder = session.recorder
@@ -297,11 +301,11 @@ def perform(
     except GradcError as error:
         raise session.located(error) from None
     if isinstance(result, Value):
-        made = _wrap(session, result, bases, array, index)
+        made = _wrap(session, result, bases, array, index, flat)
         made.named(site)
         return made
     if type(result) in (tuple, list):
-        wrapped = [_wrap(session, r, bases, array, index) if isinstance(r, Value) else r for r in result]
+        wrapped = [_wrap(session, r, bases, array, index, flat) if isinstance(r, Value) else r for r in result]
         nodes = [node for r in wrapped if isinstance(r, Tracer) and (node := r.node()) is not None]
         if site.targets and len(nodes) == len(wrapped):
             recorder.name(site, nodes)
@@ -309,7 +313,7 @@ def perform(
     return result
 
 
-def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool, index: bool) -> Tracer:
+def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool, index: bool, flat: bool) -> Tracer:
     bases = tuple([base for base in bases if not base.scalar])
     if not bases or (index and not array and not value.aval.shape):
         return Tracer(session, Storage(value), scalar=not value.aval.shape and not array)
@@ -321,9 +325,12 @@ def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool
         path = path_between(session.builder, base.current().id, value.id)
         if path is None:
             continue
-        shared = base.storage.shares(base.path + path)
+        whole = base.path + path
+        shared = base.storage.shares(whole)
+        if flat and not base.storage.refusal:
+            shared = base.storage.in_order(whole[:-1] if path and whole[-1].op is reshape else whole)
         if shared:
-            made = Tracer(session, base.storage, base.path + path)
+            made = Tracer(session, base.storage, whole)
             made._value, made._seen = value, base.storage.version
             return made
         if shared is None:

@@ -18,7 +18,7 @@ X = np.arange(1.0, 4.0)
 TABLE = np.arange(5.0)
 
 TRUTH = (
-    "a truth value (if, while, and, or, not) needs the number behind a traced bool[], unknown while tracing; "
+    "a truth value (if, while, assert, and, or, not) needs the number behind a traced bool[], unknown while tracing; "
     "use np.where(condition, a, b), np.maximum or np.minimum, which keep both branches"
 )
 FLOAT = (

@@ -139,6 +139,28 @@ def copies_by_layout(x: Any) -> Any:
     return buf, copied, joined, flat
 
 
+def ravel_copies_what_is_not_in_order(x: Any) -> Any:
+    buf = np.zeros((2, 3))
+    flipped, strided, ordered = np.flip(buf).ravel(), buf.reshape(-1)[::2].ravel(), buf[1].ravel()
+    viewed = np.flip(buf).reshape(-1)
+    buf[0, 1] = x[0, 1]
+    buf[1] += x[1]
+    return buf, flipped, strided, ordered, viewed
+
+
+def copies_keep_the_order(x: Any) -> Any:
+    buf = np.zeros((2, 3))
+    results = []
+    for copied in (np.array(buf.T), np.copy(buf.T), np.zeros_like(buf.T), buf.T.copy()):
+        flat = copied.reshape(-1).copy()
+        flat[0] = x[0, 0]
+        results += [copied, flat]
+    joined = buf.T.copy()
+    view = joined.reshape(-1)
+    view[1] = x[0, 1]
+    return buf, results, joined, view
+
+
 def a_base_that_is_gone(x: Any) -> Any:
     h = (x * 2).reshape(-1)
     h[0] = 1
@@ -200,7 +222,8 @@ def a_loop(x: Any) -> Any:
 
 CASES = [
     elements, slices, integer_arrays, masks, views, chains, aliases, rebinding, numbers_are_immutable,
-    elements_are_copies, arrays_without_axes, fancy_results_are_copies, copies_by_layout, a_base_that_is_gone, out,
+    elements_are_copies, arrays_without_axes, fancy_results_are_copies, copies_by_layout,
+    ravel_copies_what_is_not_in_order, copies_keep_the_order, a_base_that_is_gone, out,
     writers, dtypes, broadcasts, a_loop,
 ]  # fmt: skip
 
