@@ -29,7 +29,7 @@ EMBEDDED: Final = 4096
 def emit(program: LoopProgram, target: Target) -> str:
     """The module of a verified program. Raises CompileError for sizes or dtypes that the backend lacks."""
     program = expand(program, target)
-    module = Module()
+    module = Module(target.fma)
     for buffer in program.buffers:
         if buffer.kind == "constant":
             module.globals.append(_constant(program, buffer))

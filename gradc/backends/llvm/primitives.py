@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from gradc.backends.llvm import helpers
+from gradc.backends.llvm.math.library import definition, symbol
 from gradc.backends.llvm.types import scalar_type, suffix
 from gradc.backends.llvm.writer import Writer
 
@@ -56,6 +57,18 @@ def _libm(name: str) -> Emitter:
         symbol = f"@{name}" if dtype.itemsize == 8 else f"@{name}f"
         writer.module.declare(f"declare {t} {symbol}({t}) #0")
         return writer.value(f"call {t} {symbol}({t} {operands[0]})")
+
+    return emit
+
+
+def _math(name: str) -> Emitter:
+    """A call of our own function, which the module carries."""
+
+    def emit(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+        t, module = scalar_type(dtype), writer.module
+        module.carry(definition(name, dtype, module.fused))
+        module.math_calls += 1
+        return writer.value(f"call {t} @{symbol(name, dtype)}({', '.join(f'{t} {o}' for o in operands)})")
 
     return emit
 
@@ -190,14 +203,14 @@ _TABLE: Final[dict[tuple[str, str], str | Emitter]] = {
     ("floor_div", "f"): _helper(helpers.FLOAT_FLOOR_DIV, "gradc.floor_div.{s}"),
     ("mod", "f"): _helper(helpers.FLOAT_MOD, "gradc.mod.{s}"),
     ("sqrt", "f"): _intrinsic("sqrt"),
-    ("exp", "f"): _intrinsic("exp"),
-    ("log", "f"): _intrinsic("log"),
+    ("exp", "f"): _math("exp"),
+    ("log", "f"): _math("log"),
     ("sin", "f"): _intrinsic("sin"),
     ("cos", "f"): _intrinsic("cos"),
     ("pow", "f"): _intrinsic("pow", 2),
-    ("tanh", "f"): _libm("tanh"),
-    ("log1p", "f"): _libm("log1p"),
-    ("expm1", "f"): _libm("expm1"),
+    ("tanh", "f"): _math("tanh"),
+    ("log1p", "f"): _math("log1p"),
+    ("expm1", "f"): _math("expm1"),
     ("erf", "f"): _libm("erf"),
     ("isnan", "f"): "fcmp uno {t} {0}, {0}",
     ("isfinite", "f"): _isfinite,

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+INLINED: Final = 200
+"""Calls of math functions that LLVM is told to inline; more of them stay calls, for inlined code is slow to compile."""
+
 
 class Module:
-    """The text of a module: constants, functions, carried helpers, declarations, attributes, metadata."""
+    """The text of a module: constants, functions, carried helpers, declarations, attributes, metadata.
 
-    def __init__(self) -> None:
+    ``fused`` says whether the target has fused multiply-adds.
+    """
+
+    def __init__(self, fused: bool) -> None:
+        self.fused = fused
+        self.math_calls = 0
         self.globals: list[str] = []
         self.functions: list[str] = []
         self._declared: dict[str, None] = {}
@@ -47,9 +57,17 @@ class Module:
             *self._carried,
             "\n".join(self._declared),
             "attributes #0 = { nounwind willreturn memory(none) }",
+            self._math_attributes(),
             "\n".join(self._metadata),
         ]
         return "\n\n".join(section for section in sections if section) + "\n"
+
+    def _math_attributes(self) -> str:
+        """The attributes of math functions: a loop vectorises where they are inlined."""
+        if not self.math_calls:
+            return ""
+        where = "alwaysinline" if self.math_calls <= INLINED else "noinline"
+        return f"attributes #1 = {{ {where} nounwind willreturn memory(none) }}"
 
 
 class Writer:

@@ -1,0 +1,86 @@
+"""``exp`` and ``expm1``.
+
+Both take ``x = n log(2) + r`` with an integer n and ``abs(r) <= log(2) / 2``, and a polynomial for
+``exp(r) = 1 + r + r**2 P(r)`` (P. T. P. Tang, ACM TOMS 15, 1989, with a longer polynomial in place of his table).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from gradc.backends.llvm.math import coefficients
+from gradc.backends.llvm.math.formula import Formula, Term
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """``x = n log(2) + r + error``, n as a float and as a number whose last bits it is."""
+
+    n: Term
+    shifted: Term
+    r: Term
+    error: Term | None
+
+
+def exp(f: Formula, x: Term) -> Term:
+    """``exp(x)``: subnormal and infinite results included."""
+    f.comment("Beyond these bounds the result is 0 or infinity, and stays so at them.")
+    bits = f.form.mantissa + f.form.bias
+    x = f.clamp(x, -(bits + 1.5) * math.log(2), (f.form.bias + 1.5) * math.log(2))
+    reduced = reduce(f, x)
+    return scaled(f, exp_reduced(f, reduced), reduced)
+
+
+def expm1(f: Formula, x: Term) -> Term:
+    """``exp(x) - 1``: ``2**n (exp(r) - 1) + (2**n - 1)``, of which the large parts are summed without error."""
+    f.comment("Below the first bound the result is -1, beyond the second infinity.")
+    kept = f.clamp(x, -(f.form.mantissa + 3) * math.log(2), (f.form.bias + 1.5) * math.log(2))
+    reduced = reduce(f, kept)
+    f.comment("Half of everything, for 2**n may be out of range where the result is not.")
+    half = power_of_two(f, reduced, -1)
+    r = reduced.r
+    tail = r * r * f.polynomial(coefficients.EXP[f.form.name], r)
+    ones = half - 0.5
+    product = half * r
+    total, error = f.two_sum(ones, product)
+    result = (total + f.fma(half, tail, error)) * 2.0
+    f.comment("Near 0 it is x itself, with its sign.")
+    return f.select(f.abs(x) < f.form.epsilon / 2, x, result)
+
+
+def reduce(f: Formula, x: Term) -> Reduced:
+    """The integer multiple of log(2) nearest to x, and the rest. NaN stays NaN in the rest."""
+    high, low = coefficients.LN2[f.form.name]
+    f.comment("x = n log(2) + r, abs(r) <= log(2) / 2; n stands in the last bits of %shifted")
+    shifted = f.fma(x, 1 / math.log(2), f.form.rounder).named("shifted")
+    n = (shifted - f.form.rounder).named("n")
+    r = f.fma(n, -low, f.fma(n, -high, x)).named("r")
+    return Reduced(n, shifted, r, None)
+
+
+def exp_reduced(f: Formula, reduced: Reduced) -> Term:
+    """``exp(r)``: the rounding error of ``1 + r`` is put back."""
+    f.comment("exp(r) = 1 + r + r**2 P(r)")
+    r = reduced.r
+    square = r * r
+    total, error = f.sum_with_error(1.0, r)
+    tail = f.fma(square, f.polynomial(coefficients.EXP[f.form.name], r), error)
+    return total + (tail if reduced.error is None else tail + reduced.error)
+
+
+def power_of_two(f: Formula, reduced: Reduced, more: int = 0) -> Term:
+    """``2**(n + more)``, which must be a normal number."""
+    form = f.form
+    biased = f.bits(reduced.shifted) + (form.bias + more - form.bits_of(form.rounder))
+    return f.from_bits(biased << form.mantissa)
+
+
+def scaled(f: Formula, x: Term, reduced: Reduced) -> Term:
+    """``x * 2**n``, rounded once: two factors, each within range."""
+    form = f.form
+    f.comment("times 2**n in two steps, for 2**n may be out of range where the result is not")
+    biased = f.bits(reduced.shifted) + (2 * form.bias - form.bits_of(form.rounder))
+    first = biased >> 1
+    second = biased - first
+    return x * f.from_bits(first << form.mantissa) * f.from_bits(second << form.mantissa)

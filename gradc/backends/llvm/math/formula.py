@@ -1,0 +1,303 @@
+"""Writing one scalar function of the module: terms that read as mathematics, one instruction each.
+
+The functions have no branches and call nothing: LLVM inlines them into loops and vectorises the loops, for any target,
+and the elements of a vector and of its tail get the same instructions. Nothing is reordered or contracted: a fused
+multiply-add stands where ``fma`` is written, and is a product and a sum on a target that has no such instruction.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from gradc.backends.llvm.types import number, scalar_type, suffix
+
+Number = int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """An IEEE 754 binary format: its name, its IR type, and the layout of its bits."""
+
+    name: str
+    type: str
+    integer: str
+    bits: int
+    mantissa: int
+    dtype: np.dtype
+
+    @property
+    def bias(self) -> int:
+        """What is added to the exponent in its field."""
+        return (1 << (self.bits - self.mantissa - 2)) - 1
+
+    @property
+    def smallest_normal(self) -> float:
+        return float(2.0 ** (1 - self.bias))
+
+    @property
+    def epsilon(self) -> float:
+        """The distance from 1 to the next number."""
+        return float(2.0**-self.mantissa)
+
+    @property
+    def rounder(self) -> float:
+        """Added to a much smaller number, it leaves that number rounded to an integer in the sum's last bits."""
+        return float(1.5 * 2.0**self.mantissa)
+
+    def bits_of(self, value: float) -> int:
+        """The bit pattern of a number, as an integer."""
+        code, size = ("d", "Q") if self.bits == 64 else ("f", "I")
+        return int(struct.unpack(f"<{size}", struct.pack(f"<{code}", value))[0])
+
+
+def format_of(dtype: np.dtype) -> Format:
+    """The format of f32 or f64."""
+    bits = 8 * dtype.itemsize
+    return Format(suffix(dtype), scalar_type(dtype), f"i{bits}", bits, 52 if bits == 64 else 23, dtype)
+
+
+F64: Final = format_of(np.dtype(np.float64))
+F32: Final = format_of(np.dtype(np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Term:
+    """A value of the function: an operand of its IR. ``kind`` is the IR type."""
+
+    formula: Formula
+    operand: str
+    kind: str
+
+    def __add__(self, other: Term | Number) -> Term:
+        return self._arithmetic("add", self, other)
+
+    def __radd__(self, other: Number) -> Term:
+        return self._arithmetic("add", other, self)
+
+    def __sub__(self, other: Term | Number) -> Term:
+        return self._arithmetic("sub", self, other)
+
+    def __rsub__(self, other: Number) -> Term:
+        return self._arithmetic("sub", other, self)
+
+    def __mul__(self, other: Term | Number) -> Term:
+        return self._arithmetic("mul", self, other)
+
+    def __rmul__(self, other: Number) -> Term:
+        return self._arithmetic("mul", other, self)
+
+    def __truediv__(self, other: Term | Number) -> Term:
+        return self._binary("fdiv", self, other)
+
+    def __rtruediv__(self, other: Number) -> Term:
+        return self._binary("fdiv", other, self)
+
+    def __neg__(self) -> Term:
+        return self.formula.emit(f"fneg {self.kind} {self.operand}", self.kind)
+
+    def __and__(self, other: Term | Number) -> Term:
+        return self._binary("and", self, other)
+
+    def __or__(self, other: Term | Number) -> Term:
+        return self._binary("or", self, other)
+
+    def __xor__(self, other: Term | Number) -> Term:
+        return self._binary("xor", self, other)
+
+    def __lshift__(self, other: int) -> Term:
+        return self._binary("shl", self, other)
+
+    def __rshift__(self, other: int) -> Term:
+        """The bits moved down; zeros come in."""
+        return self._binary("lshr", self, other)
+
+    def __lt__(self, other: Term | Number) -> Term:
+        return self._compare("olt", other)
+
+    def __le__(self, other: Term | Number) -> Term:
+        return self._compare("ole", other)
+
+    def __gt__(self, other: Term | Number) -> Term:
+        return self._compare("ogt", other)
+
+    def __ge__(self, other: Term | Number) -> Term:
+        return self._compare("oge", other)
+
+    def equals(self, other: Term | Number) -> Term:
+        """Whether two numbers are equal: false of NaN."""
+        return self._compare("oeq", other)
+
+    def named(self, name: str) -> Term:
+        """The same value, under a name of its own in the text."""
+        return self.formula.rename(self, name)
+
+    @property
+    def is_float(self) -> bool:
+        return self.kind in ("float", "double")
+
+    def _arithmetic(self, operation: str, left: Term | Number, right: Term | Number) -> Term:
+        return self._binary(f"f{operation}" if self.is_float else operation, left, right)
+
+    def _binary(self, operation: str, left: Term | Number, right: Term | Number) -> Term:
+        x, y = self.formula.operand(left, self.kind), self.formula.operand(right, self.kind)
+        return self.formula.emit(f"{operation} {self.kind} {x}, {y}", self.kind)
+
+    def _compare(self, predicate: str, other: Term | Number) -> Term:
+        y = self.formula.operand(other, self.kind)
+        return self.formula.emit(f"fcmp {predicate} {self.kind} {self.operand}, {y}", "i1")
+
+
+class Formula:
+    """The function ``name`` of numbers of ``format``; ``fused`` says whether the target has fused multiply-adds."""
+
+    def __init__(self, name: str, form: Format, fused: bool, parameters: Sequence[str]) -> None:
+        self.name = name
+        self.form = form
+        self.fused = fused
+        self._parameters = list(parameters)
+        self._lines: list[str] = []
+        self._declared: dict[str, None] = {}
+        self._used: dict[str, int] = dict.fromkeys(parameters, 1)
+        self._count = 0
+
+    @property
+    def arguments(self) -> list[Term]:
+        """The parameters of the function."""
+        return [Term(self, f"%{name}", self.form.type) for name in self._parameters]
+
+    def text(self, result: Term) -> str:
+        """The function that gives ``result``, with the declarations of what it calls."""
+        t = self.form.type
+        parameters = ", ".join(f"{t} %{name}" for name in self._parameters)
+        lines = [f"define internal {t} @{self.name}({parameters}) #1 {{", *self._lines]
+        return "\n".join([*lines, f"  ret {t} {result.operand}", "}", *self._declared])
+
+    def comment(self, text: str) -> None:
+        """A line for the reader."""
+        self._lines.append(f"  ; {text}")
+
+    def emit(self, instruction: str, kind: str) -> Term:
+        """An instruction and its result."""
+        self._count += 1
+        term = Term(self, f"%.{self._count}", kind)
+        self._lines.append(f"  {term.operand} = {instruction}")
+        return term
+
+    def rename(self, term: Term, name: str) -> Term:
+        """Give the result of the last instruction a name, made unique; an older value keeps its own."""
+        head = f"  {term.operand} = "
+        if not self._lines or not self._lines[-1].startswith(head) or not term.operand.startswith("%."):
+            return term
+        count = self._used.get(name, 0)
+        self._used[name] = count + 1
+        operand = f"%{name}.{count}" if count else f"%{name}"
+        self._lines[-1] = f"  {operand} = {self._lines[-1][len(head) :]}"
+        return Term(self, operand, term.kind)
+
+    def operand(self, value: Term | Number, kind: str) -> str:
+        """An operand of the type ``kind``: a number is rounded to it."""
+        if isinstance(value, Term):
+            return value.operand
+        if kind in ("float", "double"):
+            form = F64 if kind == "double" else F32
+            return number(float(form.dtype.type(value)), form.dtype)
+        return str(int(value))
+
+    def number(self, value: float) -> Term:
+        """A floating-point constant."""
+        return Term(self, self.operand(value, self.form.type), self.form.type)
+
+    def call(self, name: str, *arguments: Term) -> Term:
+        """An intrinsic that is an instruction everywhere."""
+        kind = arguments[0].kind
+        symbol = f"@llvm.{name}.{'f64' if kind == 'double' else 'f32'}"
+        self._declared[f"declare {kind} {symbol}({', '.join(a.kind for a in arguments)})"] = None
+        return self.emit(f"call {kind} {symbol}({', '.join(f'{a.kind} {a.operand}' for a in arguments)})", kind)
+
+    def fma(self, x: Term, y: Term | float, z: Term | float) -> Term:
+        """``x * y + z``, rounded once where the target can; else twice."""
+        if not self.fused:
+            return x * y + z
+        return self.call("fma", x, self._lift(y, x), self._lift(z, x))
+
+    def abs(self, x: Term) -> Term:
+        return self.call("fabs", x)
+
+    def copysign(self, magnitude: Term, sign: Term) -> Term:
+        return self.call("copysign", magnitude, sign)
+
+    def select(self, mask: Term, x: Term | float, y: Term | float) -> Term:
+        """``x`` where ``mask`` holds, else ``y``."""
+        kind = x.kind if isinstance(x, Term) else y.kind if isinstance(y, Term) else self.form.type
+        left, right = self.operand(x, kind), self.operand(y, kind)
+        return self.emit(f"select i1 {mask.operand}, {kind} {left}, {kind} {right}", kind)
+
+    def is_nan(self, x: Term) -> Term:
+        return self.emit(f"fcmp uno {x.kind} {x.operand}, {x.operand}", "i1")
+
+    def clamp(self, x: Term, low: float, high: float) -> Term:
+        """``x`` moved into the bounds; NaN stays."""
+        below = self.select(x > high, high, x)
+        return self.select(below < low, low, below)
+
+    def bits(self, x: Term) -> Term:
+        """The bit pattern of a number, as an integer."""
+        kind = "i64" if x.kind == "double" else "i32"
+        return self.emit(f"bitcast {x.kind} {x.operand} to {kind}", kind)
+
+    def from_bits(self, x: Term) -> Term:
+        """The number of a bit pattern."""
+        kind = "double" if x.kind == "i64" else "float"
+        return self.emit(f"bitcast {x.kind} {x.operand} to {kind}", kind)
+
+    def polynomial(self, coefficients: Sequence[float], x: Term) -> Term:
+        """``c[0] + c[1] x + c[2] x**2 + ...``: Horner's rule in ``x**2`` for the even and the odd powers.
+
+        That is one product more than Horner's rule in x, and a chain of half the length for the pipelines.
+        """
+        square = x * x
+        even, odd = self._horner(coefficients[::2], square), self._horner(coefficients[1::2], square)
+        return self.fma(odd, x, even)
+
+    def _horner(self, coefficients: Sequence[float], x: Term) -> Term:
+        *rest, last = coefficients
+        total = self._lift(last, x)
+        for coefficient in reversed(rest):
+            total = self.fma(total, x, coefficient)
+        return total
+
+    # Sums and products with their rounding errors (T. J. Dekker, Numer. Math. 18, 1971).
+
+    def sum_with_error(self, x: Term | float, y: Term) -> tuple[Term, Term]:
+        """``x + y`` and what rounding took from it; ``abs(x) >= abs(y)``, or x is 0."""
+        total = y.__radd__(x) if not isinstance(x, Term) else x + y
+        return total, y - (total - x)
+
+    def two_sum(self, x: Term, y: Term) -> tuple[Term, Term]:
+        """``x + y`` and what rounding took from it, whichever is larger (D. E. Knuth, TAOCP 2, 4.2.2)."""
+        total = x + y
+        part = total - x
+        return total, (x - (total - part)) + (y - part)
+
+    def product_with_error(self, x: Term, y: Term) -> tuple[Term, Term]:
+        """``x * y`` and what rounding took from it."""
+        product = x * y
+        if self.fused:
+            return product, self.fma(x, y, -product)
+        (x_high, x_low), (y_high, y_low) = self._halves(x), self._halves(y)
+        error = (x_high * y_high - product) + x_high * y_low + x_low * y_high
+        return product, error + x_low * y_low
+
+    def _halves(self, x: Term) -> tuple[Term, Term]:
+        """A number as a sum of two of half its bits."""
+        scaled = x * (2.0 ** ((self.form.mantissa + 2) // 2) + 1.0)
+        high = scaled - (scaled - x)
+        return high, x - high
+
+    def _lift(self, value: Term | float, like: Term) -> Term:
+        return value if isinstance(value, Term) else Term(self, self.operand(value, like.kind), like.kind)

@@ -1,0 +1,77 @@
+"""``log`` and ``log1p``.
+
+Both take ``x = 2**k m`` with m between sqrt(1/2) and sqrt(2), and ``f = m - 1``. In f64 ``log(m)`` is a polynomial in
+``s = f / (2 + f)``, summed so that f stands alone and is rounded last (J.-M. Muller, Elementary Functions, 3rd edition,
+chapter 6); in f32 it is a polynomial in f.
+"""
+
+from __future__ import annotations
+
+import math
+
+from gradc.backends.llvm.math import coefficients
+from gradc.backends.llvm.math.formula import Formula, Term
+
+
+def log(f: Formula, x: Term) -> Term:
+    """``log(x)``: -infinity at 0, NaN below."""
+    k, fraction = split(f, x)
+    return specials(f, log_split(f, k, fraction), x, x)
+
+
+def log1p(f: Formula, x: Term) -> Term:
+    """``log(1 + x)``: the logarithm of the rounded sum, and what rounding took from it as a correction."""
+    f.comment("1 + x = u + error")
+    u, error = f.two_sum(f.number(1.0), x)
+    k, fraction = split(f, u, subnormal=False)
+    near = k.equals(0.0)
+    result = log_split(f, k, f.select(near, x, fraction), f.select(near, 0.0, error / u))
+    f.comment("Near 0 it is x itself, with its sign.")
+    result = f.select(f.abs(x) < f.form.epsilon / 2, x, result)
+    return specials(f, result, x, u)
+
+
+def split(f: Formula, x: Term, subnormal: bool = True) -> tuple[Term, Term]:
+    """``k`` and ``m - 1`` where ``x = 2**k m``, of a positive finite x."""
+    form = f.form
+    bits = form.mantissa + 2
+    f.comment("x = 2**k m with m from sqrt(1/2) to sqrt(2)")
+    if subnormal:
+        tiny = x < form.smallest_normal
+        x = f.select(tiny, x * 2.0**bits, x)
+    pattern = f.bits(x)
+    root = form.bits_of(math.sqrt(0.5))
+    above = pattern - root
+    exponent = f.emit(f"ashr {above.kind} {above.operand}, {form.mantissa}", above.kind).named("exponent")
+    m = f.from_bits(pattern - (exponent << form.mantissa)).named("m")
+    k = f.emit(f"sitofp {exponent.kind} {exponent.operand} to {form.type}", form.type).named("k")
+    if subnormal:
+        k = f.select(tiny, k - float(bits), k)
+    return k, m - 1.0
+
+
+def log_split(f: Formula, k: Term, fraction: Term, correction: Term | None = None) -> Term:
+    """``k log(2) + log(1 + fraction) + correction``."""
+    high, low = coefficients.LN2[f.form.name]
+    tail = k * low if correction is None else f.fma(k, low, correction)
+    if f.form.name == "f32":
+        f.comment("log(1 + f) = f - f**2 / 2 + f**3 P(f)")
+        square = fraction * fraction
+        tail = f.fma(square * fraction, f.polynomial(coefficients.LOG["f32"], fraction), tail)
+        tail = f.fma(square, -0.5, tail)
+        return f.fma(k, high, fraction + tail)
+    f.comment("log(1 + f) = f - f**2 / 2 + s (f**2 / 2 + s**2 P(s**2)), s = f / (2 + f)")
+    s = (fraction / (fraction + 2.0)).named("s")
+    z = s * s
+    half = fraction * fraction * 0.5
+    rest = z * f.polynomial(coefficients.LOG_RATIO["f64"], z)
+    tail = f.fma(s, half + rest, tail)
+    return f.fma(k, high, fraction - (half - tail))
+
+
+def specials(f: Formula, result: Term, x: Term, argument: Term) -> Term:
+    """``result``, or what the logarithm of ``argument`` is where that is no positive finite number."""
+    f.comment("infinity of infinity, -infinity of 0, NaN of negative numbers and NaN")
+    result = f.select(x.equals(math.inf), math.inf, result)
+    result = f.select(argument.equals(0.0), -math.inf, result)
+    return f.select(argument >= 0.0, result, math.nan)

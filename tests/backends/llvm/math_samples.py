@@ -1,0 +1,106 @@
+"""Where the math functions are tried, and how far a result is from the exact one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from mpmath import mp
+
+Arrays = tuple[np.ndarray, ...]
+
+EXACT: dict[str, Callable[..., Any]] = {
+    "exp": mp.exp,
+    "expm1": mp.expm1,
+    "log": mp.log,
+    "log1p": mp.log1p,
+    "tanh": mp.tanh,
+}
+NUMPY: dict[str, Callable[..., Any]] = {name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "tanh")}
+PRECISION = 200
+
+
+def special_values(dtype: np.dtype) -> np.ndarray:
+    """Zeros, infinities, NaN, subnormals, the ends of the range, and what stands beside round numbers."""
+    limits = np.finfo(dtype)
+    edges = [0.0, limits.smallest_subnormal, limits.smallest_normal, limits.max, np.inf, limits.eps, limits.eps / 2]
+    edges += [0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 7.0, 2.0**limits.nmant, 2.0 ** (limits.nmant + 1)]
+    edges += [np.log(limits.max), np.log(limits.smallest_normal), np.log(limits.smallest_subnormal), 0.6, np.pi / 4]
+    values = np.array(edges, dtype)
+    with np.errstate(all="ignore"):
+        beside = np.concatenate([values, np.nextafter(values, dtype.type(0)), np.nextafter(values, dtype.type(np.inf))])
+    return np.concatenate([beside, -beside, np.array([np.nan], dtype)])
+
+
+def samples(name: str, dtype: np.dtype, count: int, seed: int = 0) -> Arrays:
+    """About ``count`` points in each stratum of a function's arguments, and the special values."""
+    random = np.random.default_rng([seed, dtype.itemsize])
+    return tuple(
+        np.ascontiguousarray(np.concatenate([*parts]), dtype)
+        for parts in zip(_special(name, dtype), *_strata(name, dtype, random, count), strict=True)
+    )
+
+
+def _special(name: str, dtype: np.dtype) -> Arrays:
+    values = special_values(dtype)
+    if name != "pow":
+        return (values,)
+    return tuple(np.ascontiguousarray(side) for side in np.array(list(itertools.product(values, values)), dtype).T)
+
+
+def _strata(name: str, dtype: np.dtype, random: np.random.Generator, count: int) -> Iterator[Arrays]:
+    limits = np.finfo(dtype)
+    top, bottom = float(np.log(limits.max)), float(np.log(limits.smallest_subnormal))
+    smallest, largest = float(np.log2(limits.smallest_subnormal)), float(limits.maxexp)
+
+    def between(low: float, high: float) -> Arrays:
+        return (random.uniform(low, high, count),)
+
+    def magnitudes(low: float, high: float) -> np.ndarray:
+        return np.ldexp(random.uniform(1, 2, count), random.integers(int(low), int(high), count))
+
+    def signed(low: float, high: float) -> Arrays:
+        return (magnitudes(low, high) * random.choice([-1.0, 1.0], count),)
+
+    match name:
+        case "exp" | "expm1":
+            yield from (between(bottom - 1, top + 1), between(-1, 1), between(bottom, bottom + 40), signed(smallest, 0))
+            yield from (between(0.2, 0.6), between(-0.8, -0.2))
+        case "log":
+            yield from (between(0.5, 2), between(0.95, 1.05), (magnitudes(smallest, largest),), between(1.2, 1.8))
+        case "log1p":
+            yield from (between(-1, 1), between(-0.05, 0.05), between(0, 5), signed(smallest, 0))
+            yield from ((magnitudes(0, largest),), between(0.2, 0.9), (np.ldexp(between(1, 2)[0], -20) - 1,))
+        case "tanh":
+            yield from (between(-2, 2), between(-25, 25), between(0.5, 0.8), signed(smallest, 0))
+
+
+def ulps(name: str, arguments: Arrays, result: np.ndarray) -> np.ndarray:
+    """How many units in the last place each result is from the exact value, by mpmath.
+
+    Infinite where NaN, an infinity or the sign of a zero is not what NumPy gives.
+    """
+    dtype = result.dtype
+    with np.errstate(all="ignore"):
+        expected = NUMPY[name](*arguments)
+    exceptional = ~np.isfinite(np.stack([*arguments, expected])).all(axis=0) | ~np.isfinite(result) | (expected == 0)
+    same = (result == expected) & (np.signbit(result) == np.signbit(expected)) | np.isnan(result) & np.isnan(expected)
+    errors = np.where(same, 0.0, np.inf)
+    with mp.workprec(PRECISION):
+        for k in np.flatnonzero(~same | ~exceptional):
+            finite = all(np.isfinite(a[k]) for a in arguments)
+            if finite and not np.isnan(result[k]) and not np.isnan(expected[k]):
+                errors[k] = _distance(EXACT[name](*[mp.mpf(float(a[k])) for a in arguments]), result[k], dtype)
+    return errors
+
+
+def _distance(exact: Any, result: Any, dtype: np.dtype) -> float:
+    limits = np.finfo(dtype)
+    if mp.isinf(exact) or exact == 0:
+        return 0.0 if result == exact else np.inf
+    exponent = max(mp.frexp(exact)[1] - 1, int(limits.minexp)) - int(limits.nmant)
+    overflow = mp.ldexp(1, int(limits.maxexp))
+    rounded = mp.mpf(float(result)) if np.isfinite(result) else overflow * (1 if result > 0 else -1)
+    return float(abs(rounded - exact) / mp.ldexp(1, exponent)) if abs(exact) < overflow or np.isfinite(result) else 0.0

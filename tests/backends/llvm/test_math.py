@@ -1,0 +1,135 @@
+"""Our own math functions: how exact they are, that they vectorise, and that they need no library."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradc.backends.llvm.emit import emit
+from gradc.backends.llvm.jit import assembly, load, optimised_ir
+from gradc.backends.llvm.machine import host
+from gradc.backends.llvm.math.library import FUNCTIONS
+from gradc.backends.llvm.writer import INLINED
+from gradc.ir.target import Target
+from gradc.loops.program import PRIMITIVES, Buffer, For, LoopProgram, Store, b, size, variable
+from gradc.loops.verify import verify
+from tests.backends.llvm import math_samples
+
+ROOT = Path(__file__).parents[3]
+DTYPES = ("f64", "f32")
+NUMPY_DTYPES = {"f64": np.dtype(np.float64), "f32": np.dtype(np.float32)}
+PROMISED = {"exp": 1.0, "log": 1.0}
+"""In units in the last place; 2 for the other functions."""
+
+UNFUSED = dataclasses.replace(host(), fma=False)
+
+
+def program_of(name: str, dtype: np.dtype, length: int) -> LoopProgram:
+    """``y[i] = name(x[i], ...)``."""
+    inputs = [Buffer(f"x{k}", dtype, (length,), "input") for k in range(PRIMITIVES[name].arity)]
+    i = variable("i")
+    body = For("i", size(0), size(length), (Store("y", (i,), getattr(b, name)(*[b.load(x, (i,)) for x in inputs])),))
+    body = dataclasses.replace(body, mode="vector")
+    return verify(LoopProgram(f"{name}_of", (*inputs, Buffer("y", dtype, (length,), "output")), (body,)))
+
+
+def evaluate(name: str, arguments: tuple[np.ndarray, ...], target: Target) -> np.ndarray:
+    program = program_of(name, arguments[0].dtype, arguments[0].size)
+    return load(emit(program, target), program)(arguments)[0]
+
+
+@cache
+def documented() -> dict[tuple[str, str, bool], float]:
+    """The table of docs/math.md: worst error by function, dtype, and whether multiply-adds are fused."""
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", (ROOT / "docs" / "math.md").read_text(encoding="utf-8"), re.MULTILINE)
+    columns = [("f64", True), ("f32", True), ("f64", False), ("f32", False)]
+    return {
+        (name, *column): float(cell)
+        for name, cells in rows
+        for column, cell in zip(columns, cells.split("|"), strict=True)
+    }
+
+
+def worst_case(name: str, dtype: str, target: Target, count: int, seed: int) -> tuple[float, list[float]]:
+    """The largest error in units in the last place, and where it is."""
+    arguments = math_samples.samples(name, NUMPY_DTYPES[dtype], count, seed)
+    errors = math_samples.ulps(name, arguments, evaluate(name, arguments, target))
+    worst = int(np.argmax(errors))
+    return float(errors[worst]), [float(a[worst]) for a in arguments]
+
+
+def test_the_table_in_the_docs_is_complete_and_keeps_the_promise() -> None:
+    assert {name for name, _, _ in documented()} == set(FUNCTIONS) == set(math_samples.EXACT)
+    for (name, _, _), error in documented().items():
+        assert error <= PROMISED.get(name, 2.0)
+
+
+@pytest.mark.parametrize("target", [host(), UNFUSED], ids=["fused", "unfused"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_errors_are_at_most_those_in_the_docs(name: str, dtype: str, target: Target) -> None:
+    error, where = worst_case(name, dtype, target, 300, seed=0)
+    assert error <= documented()[name, dtype, target.fma], where
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("target", [host(), UNFUSED], ids=["fused", "unfused"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_errors_over_many_arguments(name: str, dtype: str, target: Target, seed: int) -> None:
+    error, where = worst_case(name, dtype, target, 30_000, seed)
+    assert error <= documented()[name, dtype, target.fma], where
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_every_element_of_a_vector_and_its_tail_gets_the_same_bits(name: str, dtype: str) -> None:
+    arguments = math_samples.samples(name, NUMPY_DTYPES[dtype], 20)
+    whole = evaluate(name, arguments, host())
+    tail = tuple(np.ascontiguousarray(a[-3:]) for a in arguments)
+    assert evaluate(name, tail, host()).tobytes() == whole[-3:].tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_loops_vectorise_and_nothing_is_called(name: str, dtype: str) -> None:
+    program = program_of(name, NUMPY_DTYPES[dtype], 1000)
+    ir = emit(program, host())
+    lanes = host().lanes(NUMPY_DTYPES[dtype].itemsize)
+    element = "double" if dtype == "f64" else "float"
+    assert f"store <{lanes} x {element}>" in optimised_ir(ir, host())
+    assert "call" not in assembly(ir, host())
+    assert not re.search(r"declare (?!.*@llvm\.)", ir)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_a_plain_machine_needs_no_library(name: str, dtype: str) -> None:
+    plain = Target("x86_64-unknown-linux-gnu", "x86-64")
+    program = program_of(name, NUMPY_DTYPES[dtype], 1000)
+    assert not re.search(r"\bcall|\bjmp\s+[a-z]+@", assembly(emit(program, plain), plain))
+
+
+def test_many_calls_are_not_inlined() -> None:
+    def chain(length: int) -> str:
+        value = b.load(x := Buffer("x", np.dtype(np.float64), (), "input"))
+        for _ in range(length):
+            value = b.exp(value)
+        output = Buffer("y", np.dtype(np.float64), (), "output")
+        return emit(verify(LoopProgram("chain", (x, output), (Store("y", (), value),))), host())
+
+    assert "attributes #1 = { alwaysinline" in chain(INLINED)
+    assert "attributes #1 = { noinline" in chain(INLINED + 1)
+
+
+def test_coefficients_are_those_that_the_tool_fits() -> None:
+    tool = ROOT / "tools" / "fit_polynomials.py"
+    assert subprocess.run([sys.executable, str(tool), "--check"]).returncode == 0

@@ -1,0 +1,182 @@
+"""Fits the polynomials of gradc's math functions, and writes gradc/backends/llvm/math/coefficients.py.
+
+    python tools/fit_polynomials.py [--check]
+
+A development tool, apart from the package because it needs mpmath. Each polynomial interpolates its function at the
+Chebyshev nodes of the interval, in 120 digits: within a small factor of the minimax error (L. N. Trefethen,
+Approximation Theory and Approximation Practice, chapter 16), and the same on every machine. What a formula has
+exactly (the 1 + r of exp) is taken out before the fit and the rest divided by its leading power, so that the error
+is small beside the whole. The choice of formulas follows J.-M. Muller, Elementary Functions, 3rd edition.
+"""
+
+from __future__ import annotations
+
+import argparse
+import struct
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mpmath import mp, mpf
+
+TARGET = Path(__file__).parents[1] / "gradc" / "backends" / "llvm" / "math" / "coefficients.py"
+DIGITS = 120
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A polynomial of ``degree`` for ``function`` on ``low`` to ``high``."""
+
+    meaning: str
+    function: Callable[[Any], Any]
+    low: Any
+    high: Any
+    degree: dict[str, int]
+
+
+def fits() -> dict[str, Fit]:
+    """The polynomials by name."""
+    half = mp.log(2) / 2 * (1 + mpf(2) ** -10)
+    low, high = mp.sqrt(mpf(1) / 2) - 1, mp.sqrt(2) - 1
+    ratio = (high / (high + 2)) ** 2 * (1 + mpf(2) ** -20)
+    eighth = (mp.pi / 4) ** 2 * (1 + mpf(2) ** -10)
+
+    def odd(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """``(function(x) / x - 1) / x**2`` as a function of ``x**2``."""
+        return lambda z: (function(mp.sqrt(z)) / mp.sqrt(z) - 1) / z
+
+    return {
+        "EXP": Fit("(exp(r) - 1 - r) / r**2", lambda r: (mp.expm1(r) - r) / r**2, -half, half, {"f64": 10, "f32": 4}),
+        "LOG": Fit(
+            "(log(1 + f) - f + f**2 / 2) / f**3",
+            lambda f: (mp.log1p(f) - f + f * f / 2) / f**3,
+            low,
+            high,
+            {"f32": 8},
+        ),
+        "LOG_RATIO": Fit(
+            "(log((1 + s) / (1 - s)) - 2 s) / s**3 in s**2",
+            lambda z: 2 * odd(mp.atanh)(z),
+            mpf(0),
+            ratio,
+            {"f64": 7},
+        ),
+        "LOG_TAIL": Fit(
+            "(log((1 + s) / (1 - s)) - 2 s - 2 s**3 / 3) / s**5 in s**2",
+            lambda z: 2 * (odd(mp.atanh)(z) - mpf(1) / 3) / z,
+            mpf(0),
+            ratio,
+            {"f64": 7},
+        ),
+        "TANH": Fit("(tanh(x) - x) / x**3 in x**2", odd(mp.tanh), mpf(0), mpf("0.36"), {"f64": 11, "f32": 5}),
+        "SIN": Fit("(sin(r) - r) / r**3 in r**2", odd(mp.sin), mpf(0), eighth, {"f64": 6, "f32": 3}),
+        "COS": Fit(
+            "(cos(r) - 1 + r**2 / 2) / r**4 in r**2",
+            lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2,
+            mpf(0),
+            eighth,
+            {"f64": 6, "f32": 3},
+        ),
+        "ERF_NEAR": Fit(
+            "erf(x) / x - 1 in x**2",
+            lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1,
+            mpf(0),
+            mpf(1),
+            {"f64": 13, "f32": 7},
+        ),
+        "ERF_FAR_F32": Fit("log(erfc(x)) in x - 1", lambda u: mp.log(mp.erfc(u + 1)), mpf(0), mpf(3), {"f32": 9}),
+        "ERF_FAR_F64": Fit("log(erfc(x)) in x - 1", lambda u: mp.log(mp.erfc(u + 1)), mpf(0), mpf(5), {"f64": 24}),
+    }
+
+
+def nearest(value: Any, dtype: str) -> float:
+    """The number of ``dtype`` nearest to a value."""
+    double = float(value)
+    return double if dtype == "f64" else float(struct.unpack("<f", struct.pack("<f", double))[0])
+
+
+def polynomial(fit: Fit, degree: int) -> list[Any]:
+    """The coefficients, that of the constant first."""
+    nodes = [mp.cos(mp.pi * (2 * k + 1) / (2 * degree + 2)) for k in range(degree + 1)]
+    points = [(fit.low + fit.high) / 2 + (fit.high - fit.low) / 2 * node for node in nodes]
+    divided = [fit.function(point if abs(point) > mpf(10) ** -20 else mpf(10) ** -20) for point in points]  # not 0 / 0
+    for order in range(1, degree + 1):
+        for k in range(degree, order - 1, -1):
+            divided[k] = (divided[k] - divided[k - 1]) / (points[k] - points[k - order])
+    result = [divided[degree]]
+    for k in range(degree - 1, -1, -1):  # Newton's form to powers: multiply by (x - points[k]) and add
+        result = [mpf(0), *result]
+        for j in range(len(result) - 1):
+            result[j] -= points[k] * result[j + 1]
+        result[0] += divided[k]
+    return result
+
+
+def cut(value: Any, bits: int) -> float:
+    """The leading ``bits`` of a value: its product with a number of few bits is exact."""
+    exponent = int(mp.floor(mp.log(value, 2))) + 1 - bits
+    return float(mp.floor(mp.ldexp(value, -exponent)) * mp.mpf(2) ** exponent)
+
+
+def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
+    """Numbers in several parts, each the nearest to what the parts before it leave."""
+    found: dict[str, tuple[str, dict[str, tuple[float, ...]]]] = {}
+
+    def split(name: str, meaning: str, value: Any, bits: dict[str, tuple[int, ...]]) -> None:
+        parts: dict[str, tuple[float, ...]] = {}
+        for dtype, widths in bits.items():
+            rest, listed = value, []
+            for width in widths:
+                listed.append(cut(rest, width))
+                rest -= mpf(listed[-1])
+            parts[dtype] = (*listed, nearest(rest, dtype))
+        found[name] = (meaning, parts)
+
+    split("LN2", "log(2), whose first part has bits to spare for a factor", mp.log(2), {"f64": (40,), "f32": (14,)})
+    split("HALF_PI", "pi / 2", mp.pi / 2, {"f64": (33, 33, 33), "f32": (11, 11, 11)})
+    split("TWO_THIRDS", "2 / 3", mpf(2) / 3, {"f64": (53,)})
+    return found
+
+
+def render() -> str:
+    """The text of coefficients.py."""
+    mp.dps = DIGITS
+    lines = [
+        '"""Polynomials and split constants of the math functions, by ``tools/fit_polynomials.py``. Do not edit."""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "from typing import Final",
+    ]
+    for name, (meaning, parts) in constants().items():
+        lines += table(name, f"{meaning}, as a sum", parts)
+    for name, fit in fits().items():
+        rows = {d: tuple(nearest(c, d) for c in polynomial(fit, degree)) for d, degree in fit.degree.items()}
+        bounds = f"{mp.nstr(fit.low, 4)} to {mp.nstr(fit.high, 4)}"
+        lines += table(name, f"{fit.meaning}, from {bounds}", rows)
+    return "\n".join(lines) + "\n"
+
+
+def table(name: str, meaning: str, rows: dict[str, tuple[float, ...]]) -> list[str]:
+    lines = ["", f"{name}: Final[dict[str, tuple[float, ...]]] = {{"]
+    for dtype, numbers in rows.items():
+        lines += [f'    "{dtype}": (', *[f"        {number!r}," for number in numbers], "    ),"]
+    return [*lines, "}", f'"""{meaning}."""']
+
+
+def main() -> int:
+    """Write the file, or with ``--check`` tell whether it is as this script writes it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the file differs")
+    arguments = parser.parse_args()
+    text = render()
+    if arguments.check:
+        return int(TARGET.read_text(encoding="utf-8") != text)
+    TARGET.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
