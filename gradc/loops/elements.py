@@ -7,7 +7,7 @@ from gradc.loops.indexing import AnyIndex, Axis, Datum, Index, Indices, express,
 from gradc.loops.memory import Memory
 from gradc.loops.names import Names
 from gradc.loops.plan import Element, Plan, Stage, fixed_shape
-from gradc.loops.program import I64, Check, Expression, b, variable
+from gradc.loops.program import I64, Check, Expression, Load, b, variable
 from gradc.loops.scopes import Scopes
 
 
@@ -43,7 +43,9 @@ class Elements:
         floor = 0
         if len(makers) == 1:
             floor = common_depth(self.nest.places[stage], self.nest.places[makers[0]])
-        value = self.scopes.bind(self._load(stage, node, index), node, depth=floor)
+        value = self._load(stage, node, index)
+        if not self._reads_as_argument(value, node):
+            value = self.scopes.bind(value, node, depth=floor)
         self.scopes.remember(key, value)
         return value
 
@@ -54,6 +56,12 @@ class Elements:
         if is_split(index) and not is_split((flat,)) and len(buffer.shape) == len(index):
             return b.load(buffer, [self._number(stage, flat)])
         return b.load(buffer, self.where(stage, node, index))
+
+    def _reads_as_argument(self, value: Expression, node: int) -> bool:
+        """Whether a load outside of all loops is a scalar argument, whose own name says the most: ``s - y[]``."""
+        buffer = self.memory.buffer_of(node)
+        scalar = isinstance(value, Load) and not value.index
+        return scalar and buffer is not None and buffer.kind == "input" and len(self.scopes.blocks) == 1
 
     def where(
         self, stage: Stage, node: int, index: Indices, inner: dict[int, Expression] | None = None
