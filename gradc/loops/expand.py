@@ -1,11 +1,12 @@
 """Expanding what is stated into what is done: reductions in lanes, and contractions.
 
-Backends expand before they emit, so that the order of every sum is the same for all of them.
+Backends expand before they emit, so that the order of every sum is the same for all of them. A backend may keep
+contractions for which it has something better than loops.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -41,10 +42,13 @@ from gradc.loops.program import (
 )
 from gradc.loops.traversal import statements_of
 
+Keeps = Callable[[Contraction, Sequence[Sequence[Dim]]], bool]
+"""Whether a backend computes a contraction on views of these strides (lhs, rhs, out) by its own means."""
 
-def expand(program: LoopProgram, target: Target) -> LoopProgram:
-    """The program with every reduction in lanes and every contraction written out as loops."""
-    contractions = _Contractions(target, {f.name for f in program.functions})
+
+def expand(program: LoopProgram, target: Target, keeps: Keeps | None = None) -> LoopProgram:
+    """The program with every reduction in lanes, and every contraction that is not kept, written out as loops."""
+    contractions = _Contractions(target, {f.name for f in program.functions}, keeps)
     body = contractions.block(program.body)
     functions = [replace(f, body=contractions.block(f.body)) for f in program.functions]
     functions = [*contractions.made.values(), *functions]
@@ -62,6 +66,7 @@ class _Contractions:
 
     target: Target
     taken: set[str]
+    keeps: Keeps | None
     made: dict[tuple[Contraction, tuple[tuple[Dim, ...], ...]], Function] = field(default_factory=dict)
 
     def block(self, block: tuple[Statement, ...]) -> tuple[Statement, ...]:
@@ -74,7 +79,10 @@ class _Contractions:
             case If(then=then, otherwise=otherwise):
                 return replace(statement, then=self.block(then), otherwise=self.block(otherwise))
             case Call(callee=Contraction() as contraction, views=views):
-                function = self._function(contraction, tuple(v.strides for v in views))
+                strides = tuple(v.strides for v in views)
+                if self.keeps is not None and self.keeps(contraction, strides):
+                    return statement
+                function = self._function(contraction, strides)
                 return Call(function.name, tuple(View(v.buffer, (1,), v.offset) for v in views))
         return statement
 

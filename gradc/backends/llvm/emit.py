@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from gradc.backends.llvm.function import FunctionEmitter
+from gradc.backends.llvm.function import FunctionEmitter, Functions
+from gradc.backends.llvm.matmul.functions import MatmulFunctions, kernel_of
 from gradc.backends.llvm.parts import Frame, split
 from gradc.backends.llvm.types import memory_type, number, symbol_name
 from gradc.backends.llvm.values import fixed
@@ -28,12 +29,13 @@ EMBEDDED: Final = 4096
 
 def emit(program: LoopProgram, target: Target) -> str:
     """The module of a verified program. Raises CompileError for sizes or dtypes that the backend lacks."""
-    program = expand(program, target)
+    program = expand(program, target, lambda contraction, strides: kernel_of(contraction, strides, target) is not None)
     module = Module(target.fma)
     for buffer in program.buffers:
         if buffer.kind == "constant":
             module.globals.append(_constant(program, buffer))
-    functions = {f.name: symbol_name(f"{program.name}.function.{f.name}") for f in program.functions}
+    symbols = {f.name: symbol_name(f"{program.name}.function.{f.name}") for f in program.functions}
+    functions = Functions(symbols, MatmulFunctions(module, program.name, target))
     for function in program.functions:
         _emit_function(module, program, function, functions, target)
     _emit_kernel(module, program, functions, target)
@@ -55,7 +57,7 @@ def linked_constants(program: LoopProgram) -> list[Buffer]:
     return [b for b in program.buffers if b.kind == "constant" and len(b.data) > EMBEDDED]
 
 
-def _emit_kernel(module: Module, program: LoopProgram, functions: dict[str, str], target: Target) -> None:
+def _emit_kernel(module: Module, program: LoopProgram, functions: Functions, target: Target) -> None:
     parameters = [_pointer(b) for b in (*program.inputs, *program.outputs)]
     parameters.append((f"ptr noalias align {ALIGNMENT} %.arena", f"scratch memory: {program.arena_bytes} bytes"))
     symbol = symbol_name(kernel_symbol(program))
@@ -87,9 +89,7 @@ def _definition(head: str, parameters: list[tuple[str, str]], target: Target, li
     return "\n".join([f"define {head}(", *listed, f") {attributes} {{", *lines, "}"])
 
 
-def _kernel_emitter(
-    module: Module, program: LoopProgram, functions: dict[str, str], frame: Frame | None
-) -> FunctionEmitter:
+def _kernel_emitter(module: Module, program: LoopProgram, functions: Functions, frame: Frame | None) -> FunctionEmitter:
     pointers = {b.name: f"%{b.name}" for b in program.buffers if b.kind in ("input", "output")}
     pointers |= {b.name: symbol_name(constant_symbol(program, b)) for b in program.buffers if b.kind == "constant"}
     read_only = {b.name for b in program.buffers if not b.is_writable}
@@ -97,7 +97,7 @@ def _kernel_emitter(
 
 
 def _emit_function(
-    module: Module, program: LoopProgram, function: Function, functions: dict[str, str], target: Target
+    module: Module, program: LoopProgram, function: Function, functions: Functions, target: Target
 ) -> None:
     constants = {b.name: b for b in program.buffers if b.kind == "constant"}
     buffers = constants | {b.name: b for b in function.parameters}
@@ -107,7 +107,7 @@ def _emit_function(
     scalars = {s: f"%{s}" for s in function.scalars}
     emitter = FunctionEmitter(module, buffers, pointers, scalars, read_only, functions)
     parameters = [_pointer(b) for b in function.parameters] + [(f"i64 %{s}", "") for s in function.scalars]
-    head = f"internal i64 {functions[function.name]}"
+    head = f"internal i64 {functions.symbols[function.name]}"
     module.functions.append(_definition(head, parameters, target, emitter.body(function.body)))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+from gradc.backends.llvm.matmul.functions import MatmulFunctions
 from gradc.backends.llvm.parts import Frame
 from gradc.backends.llvm.primitives import emit_primitive
 from gradc.backends.llvm.status import CODE_BITS, TOLD, status_of
@@ -30,8 +32,16 @@ from gradc.loops.program import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """What a function may call: the program's internal functions by name, and kernels of contractions."""
+
+    symbols: Mapping[str, str]
+    matmuls: MatmulFunctions
+
+
 class FunctionEmitter(ValueEmitter):
-    """Emits the body of one function. ``functions`` maps the names of internal functions to their symbols."""
+    """Emits the body of one function, with calls of ``functions``."""
 
     def __init__(
         self,
@@ -40,7 +50,7 @@ class FunctionEmitter(ValueEmitter):
         pointers: dict[str, str],
         scalars: dict[str, str],
         read_only: set[str],
-        functions: Mapping[str, str],
+        functions: Functions,
         frame: Frame | None = None,
     ) -> None:
         super().__init__(module, buffers, pointers, scalars, read_only, frame)
@@ -152,11 +162,14 @@ class FunctionEmitter(ValueEmitter):
             own.add(local.name)
 
     def _call(self, call: Call) -> None:
+        pointers = [self._view(view) for view in call.views]
         if not isinstance(call.callee, str):
-            raise CompileError("a contraction must be expanded before it is emitted")
-        arguments = [f"ptr {self._view(view)}" for view in call.views]
+            strides = [view.strides for view in call.views]
+            self.writer.line(self._functions.matmuls.call(call.callee, strides, pointers))
+            return
+        arguments = [f"ptr {pointer}" for pointer in pointers]
         arguments += [f"i64 {s}" for s in self._expressions(*call.scalars)]
-        symbol = self._functions[call.callee]
+        symbol = self._functions.symbols[call.callee]
         self._raise_status(self.writer.value(f"call i64 {symbol}({', '.join(arguments)})"))
 
     def call_part(self, symbol: str, arguments: str) -> None:

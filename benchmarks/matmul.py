@@ -1,0 +1,140 @@
+"""How fast contractions run: beside NumPy's OpenBLAS on one thread, and as a share of what the machine can.
+
+    python benchmarks/matmul.py [--dtype f32] [--repeat 7] [--only 64]
+
+A shape is m, n, k; a form says which operands are transposed in memory. gradc's kernel repeats in a loop of its own;
+NumPy is called (``np.matmul(a, b, out=c)``), which costs it about half a microsecond. The two take turns, and the
+fastest turn of each counts. The peak is that of independent vector multiply-adds, measured in between.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported
+
+import argparse
+import ctypes
+import time
+from collections.abc import Callable
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from gradc.backends.llvm.emit import emit
+from gradc.backends.llvm.jit import load
+from gradc.backends.llvm.machine import host, parse, target_machine
+from gradc.loops.program import Buffer, Call, Contraction, For, LoopProgram, size, whole
+
+CUBES = (16, 32, 64, 100, 128, 256, 512, 1024, 2048)
+SHAPES = [(s, s, s) for s in CUBES] + [
+    (128, 10, 64), (10, 128, 64), (64, 128, 784), (64, 10, 128), (784, 128, 64), (64, 128, 10),
+    (1, 512, 512), (1, 2048, 2048), (512, 1, 512), (2048, 1, 2048), (4, 512, 512),
+]  # fmt: skip
+FORMS = {"A B": "ij,jk->ik", "A' B": "ji,jk->ik", "A B'": "ij,kj->ik", "A' B'": "ji,kj->ik"}
+TURN = 4e-3
+"""Seconds of a turn."""
+
+
+def kernel(form: str, sizes: dict[str, int], dtype: np.dtype, times: int) -> LoopProgram:
+    """``times`` times the same product."""
+    lhs, rhs, out = form.replace("->", ",").split(",")
+    buffers = [
+        Buffer(name, dtype, tuple(sizes[letter] for letter in word), kind)
+        for name, word, kind in (("a", lhs, "input"), ("b", rhs, "input"), ("c", out, "output"))
+    ]
+    contraction = Contraction(lhs, rhs, out, tuple((x, sizes[x]) for x in dict.fromkeys(lhs + rhs)), dtype)
+    call = Call(contraction, tuple(whole(buffer) for buffer in buffers))
+    return LoopProgram("product", tuple(buffers), (For("turn", size(0), size(times), (call,)),))
+
+
+def fastest(actions: list[Callable[[], object]], repeat: int) -> list[float]:
+    """The least seconds of each action; they take turns."""
+    best = [float("inf")] * len(actions)
+    for _ in range(repeat):
+        for position, action in enumerate(actions):
+            start = time.perf_counter()
+            action()
+            best[position] = min(best[position], time.perf_counter() - start)
+    return best
+
+
+def peak(dtype: np.dtype) -> Callable[[], float]:
+    """A function that gives the multiply-adds a second of independent chains in registers."""
+    import llvmlite.binding as binding
+
+    target, chains, steps = host(), 12, 200_000
+    lanes = target.lanes(dtype.itemsize)
+    element, word = ("float", "f32") if dtype.itemsize == 4 else ("double", "f64")
+    vector = f"<{lanes} x {element}>"
+    lines = [
+        f"declare {vector} @llvm.fma.v{lanes}{word}({vector}, {vector}, {vector})",
+        f'define {element} @peak({element} %x) "prefer-vector-width"="{target.vector_bits}" {{\nentry:',
+        f"  %one = insertelement {vector} poison, {element} %x, i64 0",
+        f"  %v = shufflevector {vector} %one, {vector} poison, <{lanes} x i32> zeroinitializer",
+        "  br label %body\nbody:",
+        "  %i = phi i64 [ 0, %entry ], [ %next, %body ]",
+        *[f"  %s{c} = phi {vector} [ %v, %entry ], [ %t{c}, %body ]" for c in range(chains)],
+        *[
+            f"  %t{c} = call {vector} @llvm.fma.v{lanes}{word}({vector} %s{c}, {vector} %v, {vector} %v)"
+            for c in range(chains)
+        ],
+        f"  %next = add i64 %i, 1\n  %more = icmp ult i64 %next, {steps}",
+        "  br i1 %more, label %body, label %end\nend:",
+        f"  %sum0 = fadd {vector} %t0, %t1",
+        *[f"  %sum{c} = fadd {vector} %sum{c - 1}, %t{c + 1}" for c in range(1, chains - 1)],
+        f"  %r = extractelement {vector} %sum{chains - 2}, i64 0\n  ret {element} %r\n}}",
+    ]
+    code = target_machine(target).emit_object(parse("\n".join(lines), target))
+    builder = binding.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol("peak")
+    library = builder.link(binding.create_lljit_compiler(target_machine(target)), "peak")
+    kind = ctypes.c_float if dtype.itemsize == 4 else ctypes.c_double
+    function = ctypes.CFUNCTYPE(kind, kind)(library["peak"])
+
+    def rate() -> float:
+        (seconds,) = fastest([lambda: function(0.5)], 5)
+        return chains * steps * lanes / seconds + 0 * bool(library)
+
+    return rate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--dtype", choices=("f32", "f64"), default="f32")
+    parser.add_argument("--repeat", type=int, default=7, help="turns of each")
+    parser.add_argument("--only", type=int, help="shapes with this size alone")
+    parser.add_argument("--forms", default=",".join(FORMS), help="which transpositions")
+    options = parser.parse_args()
+    dtype = np.dtype({"f32": "f4", "f64": "f8"}[options.dtype])
+    rng = np.random.default_rng(0)
+    measure = peak(dtype)
+    table = Table("m n k", "form", "us", "of peak", "over OpenBLAS", title=f"{options.dtype}, one thread")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for m, n, k in SHAPES:
+        if options.only and options.only not in (m, n, k):
+            continue
+        for label in options.forms.split(","):
+            sizes = {"i": m, "j": k, "k": n}
+            seconds_at_peak = m * n * k / measure()
+            times = max(1, int(TURN / max(2 * seconds_at_peak, 1e-7)))
+            program = kernel(FORMS[label], sizes, dtype, times)
+            a, b = (rng.standard_normal(tuple(map(int, x.shape))).astype(dtype) for x in program.inputs)
+            entry = load(emit(program, host()), program)
+            left, right = a.T if "A'" in label else a, b.T if "B'" in label else b
+            (c,) = entry([a, b])
+            np.testing.assert_allclose(c, left @ right, rtol=0, atol=np.finfo(dtype).eps * 40 * k**0.5)
+
+            def numpy(left=left, right=right, c=c, times=times):
+                for _ in range(times):
+                    np.matmul(left, right, out=c)
+
+            ours, theirs = fastest([lambda e=entry, a=a, b=b: e([a, b]), numpy], options.repeat)
+            row = f"{ours / times * 1e6:.2f}", f"{seconds_at_peak / (ours / times):.0%}", f"{theirs / ours:.2f}"
+            table.add_row(f"{m} {n} {k}", label, *row)
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Instructions on vectors of one dtype, and loops that carry values in registers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gradc.backends.llvm.types import scalar_type, suffix
+from gradc.backends.llvm.writer import Module, Writer
+from gradc.ir.target import Target
+
+Index = int | str
+"""A number that is known now, or the name of an i64."""
+
+
+@dataclass(slots=True)
+class Loop:
+    """Inside a loop: its index and the values that it carries; set ``following`` to what the next iteration gets.
+
+    After the loop, ``following`` holds the results.
+    """
+
+    index: Index
+    values: list[str]
+    following: list[str] = field(default_factory=list)
+
+
+class Code:
+    """The body of one function. ``lanes`` elements make a vector; ``count`` of a vector are real where it is ragged."""
+
+    def __init__(self, module: Module, dtype: np.dtype, lanes: int, target: Target) -> None:
+        self.writer = Writer(module)
+        self.lanes = lanes
+        self.fused = target.fma
+        self.bytes = dtype.itemsize
+        self.element = scalar_type(dtype)
+        self.vector = f"<{lanes} x {self.element}>"
+        self._suffix = f"v{lanes}{suffix(dtype)}"
+        self._scalar_suffix = suffix(dtype)
+
+    # Addresses
+
+    def add(self, a: Index, b: Index) -> Index:
+        if isinstance(a, int) and isinstance(b, int):
+            return a + b
+        if a == 0 or b == 0:
+            return b if a == 0 else a
+        return self.writer.value(f"add nsw i64 {a}, {b}")
+
+    def scale(self, a: Index, factor: int) -> Index:
+        if isinstance(a, int):
+            return a * factor
+        if factor in (0, 1):
+            return a if factor else 0
+        return self.writer.value(f"mul nsw i64 {a}, {factor}")
+
+    def pointer(self, base: str, offset: Index, hint: str = "") -> str:
+        """The address of the element ``offset`` after ``base``."""
+        if offset == 0:
+            return base
+        found = self.writer.value(f"getelementptr inbounds {self.element}, ptr {base}, i64 {offset}")
+        return self.writer.rename(found, hint) if hint else found
+
+    # Memory
+
+    def load(self, place: str, count: int | None = None) -> str:
+        """A vector; of a ragged one the first ``count`` elements, the rest 0."""
+        if self._is_whole(count):
+            return self.writer.value(f"load {self.vector}, ptr {place}, align {self.bytes}")
+        masks = f"<{self.lanes} x i1>"
+        name = f"@llvm.masked.load.{self._suffix}.p0"
+        self.writer.module.declare(f"declare {self.vector} {name}(ptr, i32, {masks}, {self.vector})")
+        return self.writer.value(
+            f"call {self.vector} {name}(ptr {place}, i32 {self.bytes}, {masks} {self._mask(count)}, "
+            f"{self.vector} zeroinitializer)"
+        )
+
+    def store(self, value: str, place: str, count: int | None = None) -> None:
+        """Write a vector; of a ragged one the first ``count`` elements."""
+        if self._is_whole(count):
+            self.writer.line(f"store {self.vector} {value}, ptr {place}, align {self.bytes}")
+            return
+        masks = f"<{self.lanes} x i1>"
+        name = f"@llvm.masked.store.{self._suffix}.p0"
+        self.writer.module.declare(f"declare void {name}({self.vector}, ptr, i32, {masks})")
+        self.writer.line(
+            f"call void {name}({self.vector} {value}, ptr {place}, i32 {self.bytes}, {masks} {self._mask(count)})"
+        )
+
+    def load_scalar(self, place: str) -> str:
+        return self.writer.value(f"load {self.element}, ptr {place}, align {self.bytes}")
+
+    def store_scalar(self, value: str, place: str) -> None:
+        self.writer.line(f"store {self.element} {value}, ptr {place}, align {self.bytes}")
+
+    def spread(self, place: str) -> str:
+        """The element at ``place`` in all lanes."""
+        single = f"<1 x {self.element}>"
+        one = self.writer.value(f"load {single}, ptr {place}, align {self.bytes}")
+        zeros = f"<{self.lanes} x i32> zeroinitializer"
+        return self.writer.value(f"shufflevector {single} {one}, {single} poison, {zeros}")
+
+    def prefetch(self, place: str) -> None:
+        """Ask for a cache line that will be written soon."""
+        self.writer.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.writer.line(f"call void @llvm.prefetch.p0(ptr {place}, i32 1, i32 3, i32 1)")
+
+    def local(self, elements: int, hint: str) -> str:
+        """Memory of this call."""
+        name = f"%{self.writer.name(hint)}"
+        self.writer.entry.append(f"  {name} = alloca [{elements} x {self.element}], align 64")
+        return name
+
+    def _is_whole(self, count: int | None) -> bool:
+        return count is None or count >= self.lanes
+
+    def _mask(self, count: int | None) -> str:
+        return f"<{', '.join(f'i1 {str(lane < (count or 0)).lower()}' for lane in range(self.lanes))}>"
+
+    # Arithmetic
+
+    def multiply(self, a: str, b: str) -> str:
+        return self.writer.value(f"fmul {self.vector} {a}, {b}")
+
+    def sum(self, a: str, b: str) -> str:
+        return self.writer.value(f"fadd {self.vector} {a}, {b}")
+
+    def multiply_add(self, a: str, b: str, c: str) -> str:
+        """``a * b + c``, rounded once where the target can."""
+        if not self.fused:
+            return self.sum(self.multiply(a, b), c)
+        name = f"@llvm.fma.{self._suffix}"
+        self.writer.module.declare(f"declare {self.vector} {name}({', '.join([self.vector] * 3)})")
+        return self.writer.value(f"call {self.vector} {name}({self.vector} {a}, {self.vector} {b}, {self.vector} {c})")
+
+    def shuffle(self, a: str, b: str, lanes: Sequence[int]) -> str:
+        """The elements ``lanes`` of two vectors one after the other."""
+        order = ", ".join(f"i32 {lane}" for lane in lanes)
+        return self.writer.value(f"shufflevector {self.vector} {a}, {self.vector} {b}, <{len(lanes)} x i32> <{order}>")
+
+    # Loops
+
+    @contextmanager
+    def loop(
+        self, hint: str, start: Index, stop: Index, step: int = 1, carried: Sequence[tuple[str, str]] = ()
+    ) -> Iterator[Loop]:
+        """A loop that runs at least once. ``carried`` are types and first values."""
+        first = [value for _, value in carried]
+        if isinstance(start, int) and isinstance(stop, int) and start + step >= stop:
+            yield Loop(start, first)
+            return
+        writer = self.writer
+        name, body, after = (writer.name(f"{hint}{part}") for part in ("", ".body", ".end"))
+        before = writer.block
+        writer.line(f"br label %{body}")
+        writer.label(body)
+        head = len(writer.lines)
+        values = [f"%{writer.name(f'{name}.{position}')}" for position in range(len(carried))]
+        loop = Loop(f"%{name}", values)
+        yield loop
+        writer.line(f"%{name}.next = add nuw nsw i64 %{name}, {step}")
+        again = writer.value(f"icmp slt i64 %{name}.next, {stop}")
+        last = writer.block
+        writer.line(f"br i1 {again}, label %{body}, label %{after}")
+        writer.label(after)
+        phis = [f"  %{name} = phi i64 [ {start}, %{before} ], [ %{name}.next, %{last} ]"]
+        for (kind, value), now, following in zip(carried, values, loop.following, strict=True):
+            phis.append(f"  {now} = phi {kind} [ {value}, %{before} ], [ {following}, %{last} ]")
+        writer.lines[head:head] = phis
+
+    @contextmanager
+    def when(self, condition: str, hint: str) -> Iterator[None]:
+        """Instructions that run only where ``condition`` holds."""
+        inside, after = self.writer.name(hint), self.writer.name(f"{hint}.end")
+        self.writer.line(f"br i1 {condition}, label %{inside}, label %{after}")
+        self.writer.label(inside)
+        yield
+        self.writer.line(f"br label %{after}")
+        self.writer.label(after)

@@ -1,0 +1,63 @@
+"""Panels of the right operand in local memory: ``panel[k, n]``, rows of ``columns`` elements without gaps.
+
+What a ragged panel lacks of a vector is 0, so that tiles load whole vectors.
+"""
+
+from __future__ import annotations
+
+from gradc.backends.llvm.matmul.code import Code
+from gradc.backends.llvm.matmul.plan import parts
+
+
+def copy_panel(code: Code, right: str, stride: int, panel: str, width: int, columns: int, depth: int) -> None:
+    """Copy ``depth`` rows of ``width`` elements, ``stride`` apart."""
+    code.writer.comment(f"copy a panel of {depth} by {width}")
+    with code.loop("copied", 0, depth) as down:
+        source = code.pointer(right, code.scale(down.index, stride))
+        target = code.pointer(panel, code.scale(down.index, columns))
+        for start in range(0, width, code.lanes):
+            vector = code.load(code.pointer(source, start), width - start)
+            code.store(vector, code.pointer(target, start))
+
+
+def transpose_panel(code: Code, right: str, stride: int, panel: str, width: int, columns: int, depth: int) -> None:
+    """Transpose ``width`` rows of ``depth`` elements, ``stride`` apart, a square of vectors at a time."""
+    code.writer.comment(f"transpose a panel of {width} by {depth}")
+    lanes = code.lanes
+    for part in parts(width, lanes):
+        with code.loop("group", part.start, part.stop, part.step) as across:
+            rows = code.pointer(right, code.scale(across.index, stride))
+            target = code.pointer(panel, across.index)
+            for steps in parts(depth, lanes):
+                with code.loop("square", steps.start, steps.stop, steps.step) as down:
+                    source = code.pointer(rows, down.index)
+                    place = code.pointer(target, code.scale(down.index, columns))
+                    _square(code, source, stride, place, columns, part.step, steps.step)
+
+
+def _square(code: Code, source: str, stride: int, target: str, columns: int, rows: int, steps: int) -> None:
+    """Transpose ``rows`` rows of ``steps`` elements, each at most a vector."""
+    lanes = code.lanes
+    vectors = [
+        code.load(code.pointer(source, row * stride), steps) if row < rows else "zeroinitializer"
+        for row in range(lanes)
+    ]
+    for step, vector in enumerate(transposed(code, vectors)[:steps]):
+        code.store(vector, code.pointer(target, step * columns))
+
+
+def transposed(code: Code, rows: list[str]) -> list[str]:
+    """The columns of a square of vectors: blocks of 1, 2, 4 ... lanes change places with those across the diagonal."""
+    lanes, distance = code.lanes, 1
+    while distance < lanes:
+        low = [lane if not lane & distance else lanes + (lane ^ distance) for lane in range(lanes)]
+        high = [lanes + lane if lane & distance else lane ^ distance for lane in range(lanes)]
+        following = list(rows)
+        for row in range(lanes):
+            if not row & distance:
+                upper, lower = rows[row], rows[row | distance]
+                following[row] = code.shuffle(upper, lower, low)
+                following[row | distance] = code.shuffle(upper, lower, high)
+        rows = following
+        distance *= 2
+    return rows

@@ -1,0 +1,170 @@
+"""Which kernel a product gets: the shape of its register tile and the blocks that its caches hold.
+
+A tile is ``rows`` by ``vectors`` sums in registers. A step along k loads ``vectors`` vectors of the right operand and
+spreads ``rows`` elements of the left over the lanes. Where the right operand is dense along k instead of n, a panel of
+it is first transposed into local memory, or, with few rows, the sums run in the lanes themselves (dots).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from gradc.backends.llvm.matmul.product import Product
+from gradc.ir.target import Target
+
+PANEL_BYTES: Final = 48 * 1024
+"""A packed panel of the right operand: local memory that stays in the first or second cache."""
+
+BLOCK_BYTES: Final = 512 * 1024
+"""The part of the left operand that is used with one panel after the other: it stays in the second cache."""
+
+UNPACKED_BYTES: Final = 512 * 1024
+"""A right operand of at most this size is read where it stands."""
+
+DEPTH: Final = 1024
+"""The longest sum in one register: longer ones are sums of such blocks, which loses fewer digits."""
+
+DOT_DEPTH: Final = 16 * 1024
+"""The same for sums in lanes."""
+
+DOT_ROWS: Final = 3
+"""With at most so many rows, transposing the right operand costs more than it saves."""
+
+LATENCY: Final = 4
+"""Cycles from one multiply-add to another that needs its result."""
+
+MAX_VECTORS: Final = 8
+MAX_ROWS: Final = 14
+
+Packing = Literal["none", "copy", "transpose"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A range of rows or columns in steps of ``step``."""
+
+    start: int
+    stop: int
+    step: int
+
+
+def parts(length: int, step: int) -> Iterator[Part]:
+    """The range up to ``length`` in whole steps, and what is left."""
+    whole = length - length % step
+    if whole:
+        yield Part(0, whole, step)
+    if whole != length:
+        yield Part(whole, length, length - whole)
+
+
+@dataclass(frozen=True, slots=True)
+class TilePlan:
+    """Sums along k in registers, one element of the result in each lane.
+
+    depth    how much of k is done before the sums are added to the result
+    height   how many rows are done with one packed panel
+    """
+
+    rows: int
+    vectors: int
+    lanes: int
+    depth: int
+    height: int
+    packing: Packing
+
+    @property
+    def columns(self) -> int:
+        return self.vectors * self.lanes
+
+
+@dataclass(frozen=True, slots=True)
+class DotPlan:
+    """Sums along k in lanes: ``rows`` by ``columns`` elements at a time, ``unroll`` vectors of k each."""
+
+    rows: int
+    columns: int
+    lanes: int
+    unroll: int
+    depth: int
+
+
+def plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
+    """How to compute a product; None where no kernel fits its strides."""
+    m, n, k = product.m, product.n, product.k
+    dense_columns = n.out == 1 or n.length == 1
+    if dense_columns and (n.right == 1 or n.length == 1) and n.length > 1:
+        return _tiles(product, target, "none")
+    if k.right == 1 and k.left == 1 and (m.length <= DOT_ROWS or not dense_columns):
+        return _dots(product, target)
+    if k.right == 1 and dense_columns and n.length > 1:
+        return _tiles(product, target, "transpose")
+    return None
+
+
+def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
+    m, n, k = product.m.length, product.n.length, product.k.length
+    size = product.dtype.itemsize
+    lanes = _lanes(n, target.lanes(size))
+    rows, vectors = _tile_shape(m, -(-n // lanes), target.registers)
+    if packing == "none" and k * n * size > UNPACKED_BYTES and m >= 8 * rows:
+        packing = "copy"
+    limit = DEPTH if packing == "none" else min(DEPTH, PANEL_BYTES // (vectors * lanes * size))
+    depth = _even(k, limit)
+    height = m if packing == "none" else min(m, _even(m, max(BLOCK_BYTES // (depth * size), rows), rows))
+    return TilePlan(rows, vectors, lanes, depth, height, packing)
+
+
+def _tile_shape(m: int, vectors_in_all: int, registers: int) -> tuple[int, int]:
+    """The tile that takes the fewest cycles; of equals, the one with the fewest distinct bodies."""
+    best: tuple[float, int, int] | None = None
+    for vectors in range(1, min(vectors_in_all, MAX_VECTORS) + 1):
+        for rows in range(1, min(m, MAX_ROWS) + 1):
+            if rows * vectors + vectors + 1 > registers:
+                break
+            row_parts, column_parts = list(parts(m, rows)), list(parts(vectors_in_all, vectors))
+            cycles = sum(
+                _count(across) * _count(down) * _cycles(down.step, across.step)
+                for across in column_parts
+                for down in row_parts
+            )
+            bodies = len(row_parts) * len(column_parts)
+            candidate = (cycles * (1 + 0.01 * bodies), -rows, vectors)
+            best = min(best, candidate) if best else candidate
+    assert best is not None, "a tile of one row and one vector fits everywhere"
+    return -best[1], best[2]
+
+
+def _cycles(rows: int, vectors: int) -> float:
+    """Cycles of a tile for one step of k: two multiply-adds and two loads a cycle."""
+    return max(rows * vectors / 2, (rows + vectors) / 2, LATENCY) + 0.25
+
+
+def _count(part: Part) -> int:
+    return (part.stop - part.start) // part.step
+
+
+def _dots(product: Product, target: Target) -> DotPlan:
+    m, n, k = product.m.length, product.n.length, product.k.length
+    lanes = _lanes(k, target.lanes(product.dtype.itemsize))
+    rows = min(m, 4 if target.registers >= 32 else 2)
+    columns = min(n, 8 // rows)
+    unroll = max(1, min(8 // (rows * columns), k // lanes))
+    step = lanes * unroll
+    return DotPlan(rows, columns, lanes, unroll, min(k, _even(k, DOT_DEPTH, step)))
+
+
+def _lanes(length: int, most: int) -> int:
+    """The narrowest vector of at least two lanes that holds ``length`` elements, at most ``most``."""
+    lanes = min(2, most)
+    while lanes < min(length, most):
+        lanes *= 2
+    return lanes
+
+
+def _even(length: int, limit: int, multiple: int = 1) -> int:
+    """The length of equal blocks of at most about ``limit``, a multiple of ``multiple``."""
+    blocks = -(-length // limit)
+    each = -(-length // blocks)
+    return -(-each // multiple) * multiple

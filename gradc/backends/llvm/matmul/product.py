@@ -1,0 +1,133 @@
+"""A contraction in normal form: ``out[m, n] += sum over k of left[m, k] * right[k, n]``, inside loops of other letters.
+
+Letters of one kind whose strides follow on from each other are one (the rows of a batch that shares its right operand).
+The operands trade places where that makes the result dense along n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from gradc.ir.aval import Dim
+from gradc.loops.program import Contraction
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A letter, or several in one: its length and the strides, in elements, in the left operand, right and result."""
+
+    length: int
+    left: int
+    right: int
+    out: int
+
+    @property
+    def swapped(self) -> Axis:
+        return Axis(self.length, self.right, self.left, self.out)
+
+    def follows(self, inner: Axis) -> bool:
+        """Whether this axis and the one inside it are one longer axis."""
+        return all(
+            outer_stride == inner_stride * inner.length
+            for outer_stride, inner_stride in (
+                (self.left, inner.left), (self.right, inner.right), (self.out, inner.out)
+            )
+        )  # fmt: skip
+
+
+NONE: Final = Axis(1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One matrix product for each place in the ``outer`` loops.
+
+    ``swapped`` says that ``left`` is the contraction's right operand. ``accumulate`` adds to what the result holds.
+    """
+
+    dtype: np.dtype
+    outer: tuple[Axis, ...]
+    m: Axis
+    n: Axis
+    k: Axis
+    accumulate: bool = False
+    swapped: bool = False
+
+    @property
+    def transposed(self) -> Product:
+        """The same with the operands in each other's place."""
+        outer = tuple(axis.swapped for axis in self.outer)
+        m, n, k = self.n.swapped, self.m.swapped, self.k.swapped
+        return replace(self, outer=outer, m=m, n=n, k=k, swapped=not self.swapped)
+
+    @property
+    def multiplications(self) -> int:
+        """How many there are in one matrix product."""
+        return self.m.length * self.n.length * self.k.length
+
+
+def product_of(contraction: Contraction, strides: Sequence[Sequence[Dim]]) -> Product | None:
+    """The normal form of a contraction on views of these strides (lhs, rhs, out).
+
+    None where it has none: sizes that are not known or 0, two summed letters that strides do not join, no letter that
+    only one operand has and none that is summed.
+    """
+    axes = _axes(contraction, strides)
+    if axes is None:
+        return None
+    kinds: dict[str, list[Axis]] = {"batch": [], "m": [], "n": [], "k": []}
+    for letter, axis in axes.items():
+        if axis.length != 1:
+            kinds[_kind(letter, contraction)].append(axis)
+    outer = _joined(kinds["batch"])
+    m, n, k = (_joined(kinds[kind]) for kind in "mnk")
+    if len(k) > 1 or not (k or (m and n)):
+        return None
+    (rows, more_rows), (columns, more_columns) = _innermost(m), _innermost(n)
+    summed = k[0] if k else NONE
+    product = Product(
+        contraction.dtype, (*outer, *more_rows, *more_columns), rows, columns, summed, contraction.accumulate
+    )
+    if columns.length == 1 or (columns.out != 1 and rows.out == 1):
+        return product.transposed
+    return product
+
+
+def _axes(contraction: Contraction, strides: Sequence[Sequence[Dim]]) -> dict[str, Axis] | None:
+    """Each letter's length and strides; None where one is not a number, or an array is empty."""
+    words = (contraction.lhs, contraction.rhs, contraction.out)
+    by_letter = [dict(zip(word, steps, strict=True)) for word, steps in zip(words, strides, strict=True)]
+    axes: dict[str, Axis] = {}
+    for letter, length in contraction.sizes:
+        numbers = [length, *(steps.get(letter, 0) for steps in by_letter)]
+        if length == 0 or not all(isinstance(number, int) for number in numbers):
+            return None
+        axes[letter] = Axis(*map(int, numbers))
+    return axes
+
+
+def _kind(letter: str, contraction: Contraction) -> str:
+    if letter not in contraction.out:
+        return "k"
+    if letter not in contraction.rhs:
+        return "m"
+    return "n" if letter not in contraction.lhs else "batch"
+
+
+def _joined(axes: list[Axis]) -> list[Axis]:
+    """Axes from the outermost in, those that follow on from each other as one."""
+    joined: list[Axis] = []
+    for axis in sorted(axes, key=lambda a: (a.out, a.left, a.right), reverse=True):
+        if joined and joined[-1].follows(axis):
+            axis = replace(axis, length=joined.pop().length * axis.length)
+        joined.append(axis)
+    return joined
+
+
+def _innermost(axes: list[Axis]) -> tuple[Axis, list[Axis]]:
+    """The axis that the tiles run along, the densest in the result, and the others."""
+    return (axes[-1], axes[:-1]) if axes else (NONE, [])

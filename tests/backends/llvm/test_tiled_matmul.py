@@ -1,0 +1,269 @@
+"""The tiled matrix multiply: every transposition on ragged, narrow, large, batched shapes, for several machines."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from gradc.backends.llvm.emit import emit
+from gradc.backends.llvm.jit import assembly, load
+from gradc.backends.llvm.machine import host
+from gradc.backends.llvm.matmul.functions import kernel_of
+from gradc.backends.llvm.matmul.plan import DotPlan, TilePlan, parts
+from gradc.backends.llvm.matmul.product import product_of
+from gradc.ir.target import GENERIC, Target
+from gradc.loops.program import Buffer, Call, Contraction, LoopProgram, View, contiguous_strides, whole
+from gradc.loops.verify import verify
+
+Run = Callable[..., list[np.ndarray]]
+
+FORMS = ["ij,jk->ik", "ji,jk->ik", "ij,kj->ik", "ji,kj->ik"]
+AVX512 = Target("x86_64-unknown-linux-gnu", "skylake-avx512", "", 512, 32, True)
+AVX2 = Target("x86_64-unknown-linux-gnu", "haswell", "", 256, 16, True)
+PLAIN = dataclasses.replace(GENERIC, triple="x86_64-unknown-linux-gnu")
+NEON = Target("aarch64-unknown-linux-gnu", "cortex-a72", "", 128, 32, True)
+
+
+def program_of(form: str, sizes: dict[str, int], dtype: str, *, accumulate: bool = False) -> LoopProgram:
+    lhs, rhs, out = form.replace("->", ",").split(",")
+    kind = np.dtype(dtype)
+    a, b, c = (
+        Buffer(name, kind, tuple(sizes[letter] for letter in word), role)
+        for name, word, role in (("a", lhs, "input"), ("b", rhs, "input"), ("c", out, "output"))
+    )
+    letters = tuple((letter, sizes[letter]) for letter in dict.fromkeys(lhs + rhs))
+    call = Call(Contraction(lhs, rhs, out, letters, kind, accumulate), (whole(a), whole(b), whole(c)))
+    return verify(LoopProgram("product", (a, b, c), (call,)))
+
+
+def arrays_of(program: LoopProgram, seed: int = 0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(tuple(map(int, x.shape))).astype(x.dtype) for x in program.inputs]
+
+
+def chosen(form: str, sizes: dict[str, int], dtype: str, target: Target) -> TilePlan | DotPlan | None:
+    """The kernel that a contraction of dense arrays gets."""
+    (call,) = program_of(form, sizes, dtype).body
+    assert isinstance(call, Call)
+    assert isinstance(call.callee, Contraction)
+    kernel = kernel_of(call.callee, [view.strides for view in call.views], target)
+    return kernel[1] if kernel else None
+
+
+def assert_is_einsum(form: str, arrays: list[np.ndarray], result: np.ndarray, depth: int) -> None:
+    """Within ``depth`` roundings of the sum of absolute products, as any order of summation is."""
+    wide = [a.astype(np.float64) for a in arrays]
+    scale = np.einsum(form, *(np.abs(a) for a in wide), optimize=True)
+    bound = (depth + 2) * np.finfo(result.dtype).eps / 2 * scale + depth * 1e-15 * scale
+    assert np.all(np.abs(result - np.einsum(form, *wide, optimize=True)) <= bound)
+
+
+def check(form: str, sizes: dict[str, int], dtype: str) -> None:
+    program = program_of(form, sizes, dtype)
+    arrays = arrays_of(program)
+    (result,) = load(emit(program, host()), program)(arrays)
+    out = form.split("->")[1]
+    depth = int(np.prod([length for letter, length in sizes.items() if letter not in out and letter in form]))
+    assert_is_einsum(form, arrays, result, depth)
+
+
+SHAPES = [
+    (1, 1, 1), (2, 2, 2), (3, 5, 7), (8, 32, 16), (9, 33, 17), (10, 128, 64), (128, 10, 64), (100, 100, 100),
+    (31, 49, 5), (64, 65, 1), (5, 3, 1100), (200, 7, 600), (1, 50, 70), (50, 1, 70), (1, 1, 333), (4, 130, 90),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "x".join(map(str, s)))
+@pytest.mark.parametrize("form", FORMS)
+def test_every_transposition(form: str, shape: tuple[int, int, int]) -> None:
+    for dtype in ("f4", "f8"):
+        check(form, dict(zip("ikj", shape, strict=True)), dtype)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("dtype", "shape"), [("f4", (170, 700, 530)), ("f8", (301, 330, 520)), ("f4", (2100, 50, 270))]
+)
+def test_packed_and_blocked(form: str, dtype: str, shape: tuple[int, int, int]) -> None:
+    check(form, dict(zip("ikj", shape, strict=True)), dtype)
+
+
+@pytest.mark.parametrize("form", [
+    "bij,bjk->bik", "bij,bkj->bik", "bji,bjk->bik", "bij,jk->bik", "ij,bjk->bik", "bij,bj->bi", "bi,bij->bj",
+    "abij,abjk->abik", "aibj,bjk->aik", "ij,jk->ki", "aij,jk->aki", "i,j->ij", "i,j->ji", "bi,bj->bij", "i,i->",
+    "bi,bi->b", "ijk,jkl->il", "ijk,klm->ijlm",
+])  # fmt: skip
+def test_batches_outer_products_and_joined_letters(form: str) -> None:
+    sizes = {"a": 2, "b": 3, "i": 17, "j": 9, "k": 13, "l": 6, "m": 11}
+    for dtype in ("f4", "f8"):
+        check(form, {letter: sizes[letter] for letter in dict.fromkeys(form) if letter.isalpha()}, dtype)
+
+
+@pytest.mark.parametrize("empty", "ijk")
+def test_empty_arrays(empty: str) -> None:
+    sizes = {"i": 4, "j": 5, "k": 6} | {empty: 0}
+    check("ij,jk->ik", sizes, "f8")
+
+
+@pytest.mark.parametrize(("form", "shape"), [
+    ("ij,jk->ik", (9, 21, 30)), ("ij,kj->ik", (9, 21, 30)), ("ij,kj->ik", (2, 9, 40)), ("ij,jk->ik", (9, 21, 2500)),
+    ("ij,kj->ik", (1, 3, 40000)),
+])  # fmt: skip
+def test_accumulate_adds_to_what_is_there(form: str, shape: tuple[int, int, int]) -> None:
+    sizes = dict(zip("ikj", shape, strict=True))
+    program = program_of(form, sizes, "f8", accumulate=True)
+    twice = dataclasses.replace(
+        program,
+        body=(
+            dataclasses.replace(program.body[0], callee=dataclasses.replace(program.body[0].callee, accumulate=False)),
+            program.body[0],
+        ),
+    )
+    arrays = arrays_of(program)
+    (result,) = load(emit(twice, host()), twice)(arrays)
+    assert_is_einsum(form, [2 * arrays[0], arrays[1]], result, 2 * shape[2])
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nan_and_infinity_reach_their_row_and_column_alone(form: str, bad: float, run: Run) -> None:
+    program = program_of(form, {"i": 11, "j": 19, "k": 21}, "f4")
+    for side, place in ((0, (3, 4)), (1, (5, 6))):
+        arrays = [np.abs(a) for a in arrays_of(program)]
+        arrays[side][place] = bad
+        (result,) = run(program, *arrays)
+        np.testing.assert_array_equal(np.isfinite(result), np.isfinite(np.einsum(form, *arrays)))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("shape", [(9, 33, 17), (1, 100, 100), (60, 1, 99)])
+def test_the_bits_do_not_depend_on_alignment(form: str, shape: tuple[int, int, int]) -> None:
+    program = program_of(form, dict(zip("ikj", shape, strict=True)), "f4")
+    entry = load(emit(program, host()), program)
+    arrays = arrays_of(program)
+    (expected,) = entry(arrays)
+    for shift in (4, 12, 60):
+        moved = []
+        for array in arrays:
+            block = np.empty(array.nbytes + 128, np.uint8)
+            start = -block.ctypes.data % 64 + shift
+            moved.append(block[start : start + array.nbytes].view(array.dtype).reshape(array.shape))
+            moved[-1][...] = array
+        assert entry(moved)[0].tobytes() == expected.tobytes()
+
+
+def test_strided_views_stay_inside_their_matrices(run: Run) -> None:
+    """Two halves of the columns of one result, from parts of larger matrices."""
+    kind = np.dtype("f8")
+    a, b = Buffer("a", kind, (9, 40), "input"), Buffer("b", kind, (20, 50), "input")
+    c = Buffer("c", kind, (9, 26), "output")
+    form = Contraction("ij", "jk", "ik", (("i", 9), ("j", 20), ("k", 13)), kind)
+    from gradc.loops.program import size
+
+    calls = tuple(
+        Call(
+            form,
+            (
+                View("a", (40, 1), size(20 * half)),
+                View("b", (50, 1), size(7 + half)),
+                View("c", (26, 1), size(13 * half)),
+            ),
+        )
+        for half in (0, 1)
+    )
+    program = verify(LoopProgram("halves", (a, b, c), calls))
+    x, y = arrays_of(program)
+    (result,) = run(program, x, y)
+    expected = np.hstack([x[:, :20] @ y[:, 7:20], x[:, 20:] @ y[:, 8:21]])
+    np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-13)
+    assert emit(program, host()).count("define internal void") == 1
+
+
+@pytest.mark.parametrize("target", [AVX512, AVX2, PLAIN, NEON], ids=["avx512", "avx2", "plain", "neon"])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_other_targets(target: Target, dtype: str) -> None:
+    """Every kind of kernel compiles for every machine, calls nothing, and runs where this machine can."""
+    import llvmlite.binding as binding
+
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    for form, shape in itertools.product(FORMS, [(13, 37, 20), (1, 40, 50), (3, 6, 1)]):
+        program = program_of(form, dict(zip("ikj", shape, strict=True)), dtype)
+        ir = emit(program, target)
+        code = assembly(ir, target)
+        assert "fma" not in code.replace("vfma", "").replace("fmadd", "").replace("fmla", "")
+        if _runs_here(target):
+            arrays = arrays_of(program)
+            (result,) = load(ir, program)(arrays)
+            assert_is_einsum(form, arrays, result, shape[2])
+
+
+def _runs_here(target: Target) -> bool:
+    here = host()
+    same = target.triple.partition("-")[0] == here.triple.partition("-")[0]
+    return same and target.vector_bits <= here.vector_bits and (here.fma or not target.fma)
+
+
+def test_tiles_fit_the_registers() -> None:
+    for target, shape, dtype in itertools.product(
+        (AVX512, AVX2, PLAIN, NEON), [(1, 1000), (2, 9), (7, 40), (100, 100), (64, 10), (300, 301)], ("f4", "f8")
+    ):
+        plan = chosen("ij,jk->ik", {"i": shape[0], "k": shape[1], "j": 30}, dtype, target)
+        assert isinstance(plan, TilePlan)
+        assert plan.rows * plan.vectors + plan.vectors + 1 <= target.registers
+
+
+def test_which_kernel() -> None:
+    assert isinstance(chosen("ij,j->i", {"i": 50, "j": 60}, "f4", AVX512), DotPlan)
+    assert isinstance(chosen("ji,j->i", {"i": 50, "j": 60}, "f4", AVX512), TilePlan)
+    assert isinstance(chosen("i,i->", {"i": 60}, "f4", AVX512), DotPlan)
+    transposed = chosen("ij,kj->ik", {"i": 50, "j": 60, "k": 70}, "f4", AVX512)
+    assert isinstance(transposed, TilePlan)
+    assert transposed.packing == "transpose"
+    assert chosen("i,i->i", {"i": 60}, "f4", AVX512) is None
+    assert chosen("ij,jk->ik", {"i": 5, "j": 6, "k": 7}, "i4", AVX512) is None
+
+
+def test_letters_join_where_their_strides_do() -> None:
+    """A batch of rows that share their right operand is one tall matrix."""
+    kind = np.dtype("f8")
+    form = Contraction("bij", "jk", "bik", (("b", 4), ("i", 5), ("j", 6), ("k", 7)), kind)
+    dense = [contiguous_strides(shape) for shape in ((4, 5, 6), (6, 7), (4, 5, 7))]
+    product = product_of(form, dense)
+    assert product is not None
+    assert (product.m.length, product.n.length, product.k.length, product.outer) == (20, 7, 6, ())
+
+
+def test_parts_cover_a_range() -> None:
+    for length, step in itertools.product(range(1, 30), range(1, 12)):
+        covered = [
+            i
+            for part in parts(length, step)
+            for start in range(part.start, part.stop, part.step)
+            for i in range(start, start + part.step)
+        ]
+        assert covered == list(range(length))
+
+
+def test_ir_is_the_same_every_time() -> None:
+    program = program_of("ij,kj->ik", {"i": 20, "j": 30, "k": 40}, "f4")
+    assert emit(program, AVX2) == emit(program, AVX2)
+    assert "; f32[20,30] by [30,40]" in emit(program, AVX2)
+
+
+def test_misaligned_results_are_written_whole() -> None:
+    """A kernel called on bare addresses writes its matrix and nothing around it."""
+    program = program_of("ij,jk->ik", {"i": 9, "j": 8, "k": 21}, "f4")
+    entry = load(emit(program, host()), program)
+    a, b = arrays_of(program)
+    block = np.full(9 * 21 + 64, 7.0, np.float32)
+    start = 31
+    entry._call(a.ctypes.data, b.ctypes.data, block[start:].ctypes.data, ctypes.c_void_p(0))
+    assert (block[:start] == 7).all()
+    assert (block[start + 9 * 21 :] == 7).all()
+    assert_is_einsum("ij,jk->ik", [a, b], block[start : start + 9 * 21].reshape(9, 21), 8)
