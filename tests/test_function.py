@@ -285,6 +285,13 @@ def test_a_kernel_checks_what_it_was_compiled_for(backend: str) -> None:
     assert list(inspect.signature(kernel).parameters) == ["w", "x", "y"]
 
 
+def test_a_python_int_that_does_not_fit(backend: str) -> None:
+    kernel = gradc.jit(lambda x: x).compile(np.int8(3), backend=backend)
+    assert kernel(5) == 5
+    with pytest.raises(ArgumentError, match=r"argument x is 300 and the kernel is compiled for i8\[\]"):
+        kernel(300)
+
+
 def test_symbolic_sizes() -> None:
     w, x, y = network()
     avals = {key: gradc.aval(f"f64[{','.join(map(str, value.shape))}]") for key, value in w.items()}

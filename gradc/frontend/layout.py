@@ -256,7 +256,10 @@ def as_input(leaf: Any, aval: Aval, path: str, sizes: dict[str, int]) -> np.ndar
             raise ArgumentError(f"argument {path} is {found} and the kernel is compiled for {aval} with {known}")
         if own != wanted:
             raise ArgumentError(f"argument {path} is {found} and the kernel is compiled for {aval}")
-    return np.require(leaf, aval.dtype, ("C", "A"))
+    try:
+        return np.require(leaf, aval.dtype, ("C", "A"))
+    except OverflowError:
+        raise ArgumentError(f"argument {path} is {leaf} and the kernel is compiled for {aval}") from None
 
 
 def _fits(found: np.dtype, wanted: np.dtype) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from fractions import Fraction
 from itertools import pairwise
 from typing import Final
@@ -39,7 +40,7 @@ Printed = tuple[str, int]
 """A text and how tightly its outermost operation binds."""
 
 
-class Notation:
+class Notation(ABC):
     """One way to write mathematics. Subclasses say how names, numbers, fractions, powers and functions look."""
 
     times = "·"
@@ -145,17 +146,21 @@ class Notation:
     def fraction(self, above: Expr, below: Expr) -> Printed:
         return f"{self.at(above, PRODUCT)}/{self.at(below, PREFIX)}", PRODUCT
 
+    @abstractmethod
     def power(self, base: Expr, exponent: Expr) -> Printed:
-        raise NotImplementedError
+        """A power, brackets included."""
 
+    @abstractmethod
     def symbol(self, symbol: Symbol) -> str:
-        raise NotImplementedError
+        """A name."""
 
+    @abstractmethod
     def slope(self, of: str, wrt: str) -> str:
-        raise NotImplementedError
+        """The derivative of one name by another."""
 
+    @abstractmethod
     def function(self, expression: Apply) -> Printed:
-        raise NotImplementedError
+        """The application of a function."""
 
 
 def printable(name: str) -> str:
