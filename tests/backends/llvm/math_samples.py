@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,8 +18,14 @@ EXACT: dict[str, Callable[..., Any]] = {
     "log": mp.log,
     "log1p": mp.log1p,
     "tanh": mp.tanh,
+    "erf": mp.erf,
+    "pow": mp.power,
 }
-NUMPY: dict[str, Callable[..., Any]] = {name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "tanh")}
+NUMPY: dict[str, Callable[..., Any]] = {
+    **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "tanh")},
+    "erf": np.vectorize(math.erf, otypes=[np.float64]),
+    "pow": np.power,
+}
 PRECISION = 200
 
 
@@ -47,7 +54,14 @@ def _special(name: str, dtype: np.dtype) -> Arrays:
     values = special_values(dtype)
     if name != "pow":
         return (values,)
-    return tuple(np.ascontiguousarray(side) for side in np.array(list(itertools.product(values, values)), dtype).T)
+    ends = np.array([0.0, np.finfo(dtype).smallest_subnormal, 0.5, 1.0, 2.0, 3.0, 2.5, np.finfo(dtype).max, np.inf])
+    few = np.concatenate([ends, -ends, [np.nan, 2.0**24 + 1, 2.0**53 - 1, 2.0**53, -(2.0**52 + 1), 2.0**70]])
+    pairs = [
+        *itertools.product(few, few),
+        *itertools.product(values, [-2.0, 0.5, 3.0]),
+        *itertools.product(few, values),
+    ]
+    return tuple(np.ascontiguousarray(side) for side in np.array(pairs, dtype).T)
 
 
 def _strata(name: str, dtype: np.dtype, random: np.random.Generator, count: int) -> Iterator[Arrays]:
@@ -73,6 +87,16 @@ def _strata(name: str, dtype: np.dtype, random: np.random.Generator, count: int)
         case "log1p":
             yield from (between(-1, 1), between(-0.05, 0.05), between(0, 5), signed(smallest, 0))
             yield from ((magnitudes(0, largest),), between(0.2, 0.9), (np.ldexp(between(1, 2)[0], -20) - 1,))
+        case "erf":
+            yield from (between(-1.2, 1.2), between(-6, 6), between(0.9, 1.3), signed(smallest, 0))
+        case "pow":
+            positive, negative = magnitudes(smallest, largest), -magnitudes(-5, 5)
+            yield positive, random.uniform(bottom, top, count) / np.abs(np.log(positive))
+            yield random.uniform(0.5, 2, count), random.uniform(-1000, 1000, count)
+            yield random.uniform(0, 10, count), random.uniform(-5, 5, count)
+            yield 1 + random.uniform(-1, 1, count) * 2.0**-12, random.uniform(bottom, top, count) * 2.0**11
+            yield negative, random.integers(-30, 30, count).astype(np.float64)
+            yield positive, random.integers(-4, 5, count) / 2
         case "tanh":
             yield from (between(-2, 2), between(-25, 25), between(0.5, 0.8), signed(smallest, 0))
 

@@ -15,9 +15,8 @@ from gradc.backends.llvm.math.formula import Formula, Term
 
 @dataclass(frozen=True, slots=True)
 class Reduced:
-    """``x = n log(2) + r + error``, n as a float and as a number whose last bits it is."""
+    """``x = n log(2) + r + error``; n stands in the last bits of ``shifted``."""
 
-    n: Term
     shifted: Term
     r: Term
     error: Term | None
@@ -49,14 +48,14 @@ def expm1(f: Formula, x: Term) -> Term:
     return f.select(f.abs(x) < f.form.epsilon / 2, x, result)
 
 
-def reduce(f: Formula, x: Term) -> Reduced:
-    """The integer multiple of log(2) nearest to x, and the rest. NaN stays NaN in the rest."""
+def reduce(f: Formula, x: Term, error: Term | None = None) -> Reduced:
+    """The integer multiple of log(2) nearest to ``x + error``, and the rest. NaN stays NaN in the rest."""
     high, low = coefficients.LN2[f.form.name]
     f.comment("x = n log(2) + r, abs(r) <= log(2) / 2; n stands in the last bits of %shifted")
     shifted = f.fma(x, 1 / math.log(2), f.form.rounder).named("shifted")
     n = (shifted - f.form.rounder).named("n")
     r = f.fma(n, -low, f.fma(n, -high, x)).named("r")
-    return Reduced(n, shifted, r, None)
+    return Reduced(shifted, r, error)
 
 
 def exp_reduced(f: Formula, reduced: Reduced) -> Term:
@@ -66,7 +65,7 @@ def exp_reduced(f: Formula, reduced: Reduced) -> Term:
     square = r * r
     total, error = f.sum_with_error(1.0, r)
     tail = f.fma(square, f.polynomial(coefficients.EXP[f.form.name], r), error)
-    return total + (tail if reduced.error is None else tail + reduced.error)
+    return total + (tail if reduced.error is None else f.fma(total + tail, reduced.error, tail))
 
 
 def power_of_two(f: Formula, reduced: Reduced, more: int = 0) -> Term:

@@ -7,6 +7,8 @@ multiply-add stands where ``fma`` is written, and is a product and a sum on a ta
 
 from __future__ import annotations
 
+import copy
+import itertools
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,14 +57,18 @@ class Format:
         return int(struct.unpack(f"<{size}", struct.pack(f"<{code}", value))[0])
 
 
+def _format(bits: int, mantissa: int) -> Format:
+    dtype = np.dtype(f"f{bits // 8}")
+    return Format(suffix(dtype), scalar_type(dtype), f"i{bits}", bits, mantissa, dtype)
+
+
+F64: Final = _format(64, 52)
+F32: Final = _format(32, 23)
+
+
 def format_of(dtype: np.dtype) -> Format:
     """The format of f32 or f64."""
-    bits = 8 * dtype.itemsize
-    return Format(suffix(dtype), scalar_type(dtype), f"i{bits}", bits, 52 if bits == 64 else 23, dtype)
-
-
-F64: Final = format_of(np.dtype(np.float64))
-F32: Final = format_of(np.dtype(np.float32))
+    return F64 if dtype.itemsize == 8 else F32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,6 +138,10 @@ class Term:
         """Whether two numbers are equal: false of NaN."""
         return self._compare("oeq", other)
 
+    def negated(self) -> Term:
+        """Whether a condition does not hold."""
+        return self.formula.emit(f"xor i1 {self.operand}, true", "i1")
+
     def named(self, name: str) -> Term:
         """The same value, under a name of its own in the text."""
         return self.formula.rename(self, name)
@@ -163,7 +173,13 @@ class Formula:
         self._lines: list[str] = []
         self._declared: dict[str, None] = {}
         self._used: dict[str, int] = dict.fromkeys(parameters, 1)
-        self._count = 0
+        self._numbers = itertools.count(1)
+
+    def within(self, form: Format) -> Formula:
+        """The same function, going on in numbers of another format."""
+        other = copy.copy(self)
+        other.form = form
+        return other
 
     @property
     def arguments(self) -> list[Term]:
@@ -183,8 +199,7 @@ class Formula:
 
     def emit(self, instruction: str, kind: str) -> Term:
         """An instruction and its result."""
-        self._count += 1
-        term = Term(self, f"%.{self._count}", kind)
+        term = Term(self, f"%.{next(self._numbers)}", kind)
         self._lines.append(f"  {term.operand} = {instruction}")
         return term
 
@@ -224,6 +239,12 @@ class Formula:
         if not self.fused:
             return x * y + z
         return self.call("fma", x, self._lift(y, x), self._lift(z, x))
+
+    def convert(self, x: Term, form: Format) -> Term:
+        """``x`` in another format."""
+        if x.kind == form.type:
+            return x
+        return self.emit(f"{'fpext' if form.bits == 64 else 'fptrunc'} {x.kind} {x.operand} to {form.type}", form.type)
 
     def abs(self, x: Term) -> Term:
         return self.call("fabs", x)

@@ -8,10 +8,12 @@ from typing import Final
 
 import numpy as np
 
+from gradc.backends.llvm.math.error import erf
 from gradc.backends.llvm.math.exponential import exp, expm1
 from gradc.backends.llvm.math.formula import Formula, Term, format_of
 from gradc.backends.llvm.math.hyperbolic import tanh
 from gradc.backends.llvm.math.logarithm import log, log1p
+from gradc.backends.llvm.math.power import power
 
 FUNCTIONS: Final[dict[str, Callable[..., Term]]] = {
     "exp": exp,
@@ -19,6 +21,8 @@ FUNCTIONS: Final[dict[str, Callable[..., Term]]] = {
     "log": log,
     "log1p": log1p,
     "tanh": tanh,
+    "pow": power,
+    "erf": erf,
 }
 
 PARAMETERS: Final = {"pow": ("x", "y")}
