@@ -29,11 +29,19 @@ DEPTH: Final = 1024
 DOT_DEPTH: Final = 16 * 1024
 """The same for sums in lanes."""
 
+STREAM_ROWS: Final = 4
+STREAM_BYTES: Final = 1024 * 1024
+STREAM_DEPTH: Final = 8
+"""With few rows, a right operand that is larger than the caches is read row by row, some side by side, once."""
+
 DOT_ROWS: Final = 3
 """With at most so many rows, transposing the right operand costs more than it saves."""
 
 LATENCY: Final = 4
 """Cycles from one multiply-add to another that needs its result."""
+
+TILE_CYCLES: Final = 20
+"""What a tile takes beside its sums and stores: filling and emptying the pipeline, a mispredicted end."""
 
 MAX_VECTORS: Final = 8
 MAX_ROWS: Final = 14
@@ -107,7 +115,9 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
     m, n, k = product.m.length, product.n.length, product.k.length
     size = product.dtype.itemsize
     lanes = _lanes(n, target.lanes(size))
-    rows, vectors = _tile_shape(m, -(-n // lanes), target.registers)
+    if packing == "none" and m <= STREAM_ROWS and k * n * size > STREAM_BYTES and n >= 4 * lanes:
+        return TilePlan(m, 2, lanes, _even(k, STREAM_DEPTH), m, packing)
+    rows, vectors = _tile_shape(m, -(-n // lanes), k, target.registers)
     if packing == "none" and k * n * size > UNPACKED_BYTES and m >= 8 * rows:
         packing = "copy"
     limit = DEPTH if packing == "none" else min(DEPTH, PANEL_BYTES // (vectors * lanes * size))
@@ -116,7 +126,7 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
     return TilePlan(rows, vectors, lanes, depth, height, packing)
 
 
-def _tile_shape(m: int, vectors_in_all: int, registers: int) -> tuple[int, int]:
+def _tile_shape(m: int, vectors_in_all: int, depth: int, registers: int) -> tuple[int, int]:
     """The tile that takes the fewest cycles; of equals, the one with the fewest distinct bodies."""
     best: tuple[float, int, int] | None = None
     for vectors in range(1, min(vectors_in_all, MAX_VECTORS) + 1):
@@ -125,7 +135,7 @@ def _tile_shape(m: int, vectors_in_all: int, registers: int) -> tuple[int, int]:
                 break
             row_parts, column_parts = list(parts(m, rows)), list(parts(vectors_in_all, vectors))
             cycles = sum(
-                _count(across) * _count(down) * _cycles(down.step, across.step)
+                _count(across) * _count(down) * _cycles(down.step, across.step, depth)
                 for across in column_parts
                 for down in row_parts
             )
@@ -136,9 +146,13 @@ def _tile_shape(m: int, vectors_in_all: int, registers: int) -> tuple[int, int]:
     return -best[1], best[2]
 
 
-def _cycles(rows: int, vectors: int) -> float:
-    """Cycles of a tile for one step of k: two multiply-adds and two loads a cycle."""
-    return max(rows * vectors / 2, (rows + vectors) / 2, LATENCY) + 0.25
+def _cycles(rows: int, vectors: int, depth: int) -> float:
+    """Cycles of a tile for a sum of ``depth``: two multiply-adds and two loads a cycle, and what a tile takes besides.
+
+    A vector counts as two loads, since most lie across two cache lines.
+    """
+    sums = rows * vectors
+    return depth * (max(sums / 2, rows / 2 + vectors, LATENCY) + 0.25) + sums + TILE_CYCLES
 
 
 def _count(part: Part) -> int:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.packing import copy_panel, transpose_panel
 from gradc.backends.llvm.matmul.plan import Part, TilePlan, parts
 from gradc.backends.llvm.matmul.product import Product
+
+
+UNROLLED: Final = 64
+"""Multiply-adds of a tile that are written out one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +115,14 @@ class _Tiles:
                     )
             return added
 
-        if depth == 1:
-            sums = products(place.left, place.right, [])
+        left, right = place.left, place.right
+        if depth * height * len(counts) <= UNROLLED:
+            sums = []
+            for step_of_k in range(depth):
+                sums = products(code.pointer(left, step_of_k * k.left), code.pointer(right, step_of_k * step), sums)
         else:
             zeros = [(code.vector, "zeroinitializer")] * (height * len(counts))
-            carried = [("ptr", place.left), ("ptr", place.right), *zeros]
-            with code.loop("step", 0, depth, carried=carried) as loop:
+            with code.loop("step", 0, depth, carried=[("ptr", left), ("ptr", right), *zeros]) as loop:
                 left, right, *sums = loop.values
                 sums = products(left, right, sums)
                 loop.following = [code.pointer(left, k.left), code.pointer(right, step), *sums]
