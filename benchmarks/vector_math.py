@@ -24,7 +24,7 @@ from rich.table import Table
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
-from gradc.backends.llvm.math.library import FUNCTIONS
+from gradc.backends.llvm.math.library import NAMES
 from gradc.loops.program import PRIMITIVES, Buffer, For, LoopProgram, Store, b, size, variable
 
 Run = Callable[[], object]
@@ -79,7 +79,7 @@ def main() -> None:
     arguments = parser.parse_args()
     random = np.random.default_rng(0)
     table = Table("function", "dtype", "gradc", "NumPy, SciPy", "JAX", "ratio")
-    for name in arguments.functions or FUNCTIONS:
+    for name in arguments.functions or sorted(NAMES):
         for dtype in (np.float64, np.float32):
             low, high = RANGES.get(name, (-4.0, 4.0))
             arrays = [random.uniform(low, high, arguments.elements).astype(dtype)]

@@ -12,6 +12,7 @@ is small beside the whole. The choice of formulas follows J.-M. Muller, Elementa
 from __future__ import annotations
 
 import argparse
+import itertools
 import struct
 import sys
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from mpmath import mp, mpf
 
 TARGET = Path(__file__).parents[1] / "gradc" / "backends" / "llvm" / "math" / "coefficients.py"
 DIGITS = 120
+WINDOW, PARTS = 26, 4  # binades of an argument that share a row of TWO_OVER_PI, and the numbers in a row
+ROWS = (1023 - 20) // WINDOW + 1
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,13 @@ def fits() -> dict[str, Fit]:
             {"f64": 7},
         ),
         "TANH": Fit("(tanh(x) - x) / x**3 in x**2", odd(mp.tanh), mpf(0), mpf("0.36"), {"f64": 11, "f32": 5}),
-        "SIN": Fit("(sin(r) - r) / r**3 in r**2", odd(mp.sin), mpf(0), eighth, {"f64": 6, "f32": 3}),
+        "SIN": Fit("(sin(r) - r) / r**3 in r**2", odd(mp.sin), mpf(0), eighth, {"f64": 5, "f32": 3}),
         "COS": Fit(
             "(cos(r) - 1 + r**2 / 2) / r**4 in r**2",
             lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2,
             mpf(0),
             eighth,
-            {"f64": 6, "f32": 3},
+            {"f64": 5, "f32": 3},
         ),
         "ERF_NEAR": Fit(
             "erf(x) / x - 1 in x**2",
@@ -135,9 +138,26 @@ def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
         found[name] = (meaning, parts)
 
     split("LN2", "log(2), whose first part has bits to spare for a factor", mp.log(2), {"f64": (40,), "f32": (14,)})
-    split("HALF_PI", "pi / 2", mp.pi / 2, {"f64": (33, 33, 33), "f32": (11, 11, 11)})
+    split("HALF_PI", "pi / 2, whose first parts have bits to spare for a factor", mp.pi / 2, {"f64": (33, 33, 33)})
+    split("HALF_PI_PAIR", "pi / 2", mp.pi / 2, {"f64": (53,)})
     split("TWO_THIRDS", "2 / 3", mpf(2) / 3, {"f64": (53,)})
+    found["TWO_OVER_PI"] = (
+        f"2 / pi without multiples of 2**(34 - {WINDOW} g), times 2**({WINDOW} g): {PARTS} numbers for each g",
+        {"f64": tuple(itertools.chain.from_iterable(two_over_pi(row) for row in range(ROWS)))},
+    )
     return found
+
+
+def two_over_pi(row: int) -> list[float]:
+    """What large arguments are multiplied by: see ``gradc/backends/llvm/math/trigonometric.py``."""
+    with mp.workprec(2000):
+        exponent = max(0, WINDOW * row - 34)
+        rest = mp.ldexp(mp.frac(mp.ldexp(2 / mp.pi, exponent)), WINDOW * row - exponent)
+        parts = []
+        for _ in range(PARTS):
+            parts.append(float(rest))
+            rest -= mpf(parts[-1])
+        return parts
 
 
 def render() -> str:
@@ -149,9 +169,11 @@ def render() -> str:
         "from __future__ import annotations",
         "",
         "from typing import Final",
+        "",
+        "# fmt: off",
     ]
     for name, (meaning, parts) in constants().items():
-        lines += table(name, f"{meaning}, as a sum", parts)
+        lines += table(name, meaning if name == "TWO_OVER_PI" else f"{meaning}, as a sum", parts)
     for name, fit in fits().items():
         rows = {d: tuple(nearest(c, d) for c in polynomial(fit, degree)) for d, degree in fit.degree.items()}
         bounds = f"{mp.nstr(fit.low, 4)} to {mp.nstr(fit.high, 4)}"
@@ -159,10 +181,11 @@ def render() -> str:
     return "\n".join(lines) + "\n"
 
 
-def table(name: str, meaning: str, rows: dict[str, tuple[float, ...]]) -> list[str]:
+def table(name: str, meaning: str, columns: dict[str, tuple[float, ...]]) -> list[str]:
     lines = ["", f"{name}: Final[dict[str, tuple[float, ...]]] = {{"]
-    for dtype, numbers in rows.items():
-        lines += [f'    "{dtype}": (', *[f"        {number!r}," for number in numbers], "    ),"]
+    for dtype, numbers in columns.items():
+        rows = [numbers[k : k + 4] for k in range(0, len(numbers), 4)]
+        lines += [f'    "{dtype}": (', *[f"        {', '.join(map(repr, row))}," for row in rows], "    ),"]
     return [*lines, "}", f'"""{meaning}."""']
 
 

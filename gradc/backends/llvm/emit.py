@@ -30,7 +30,7 @@ EMBEDDED: Final = 4096
 def emit(program: LoopProgram, target: Target) -> str:
     """The module of a verified program. Raises CompileError for sizes or dtypes that the backend lacks."""
     program = expand(program, target, lambda contraction, strides: kernel_of(contraction, strides, target) is not None)
-    module = Module(target.fma)
+    module = Module(target)
     for buffer in program.buffers:
         if buffer.kind == "constant":
             module.globals.append(_constant(program, buffer))

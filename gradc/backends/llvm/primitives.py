@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from gradc.backends.llvm import helpers
-from gradc.backends.llvm.math.library import definition, symbol
+from gradc.backends.llvm.math.library import emit_call
 from gradc.backends.llvm.types import scalar_type, suffix
 from gradc.backends.llvm.writer import Writer
 
@@ -49,26 +49,12 @@ def _intrinsic(name: str, count: int = 1) -> Emitter:
     return emit
 
 
-def _libm(name: str) -> Emitter:
-    """A call of the C library's function: ``tanh`` for f64, ``tanhf`` for f32."""
-
-    def emit(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
-        t = scalar_type(dtype)
-        symbol = f"@{name}" if dtype.itemsize == 8 else f"@{name}f"
-        writer.module.declare(f"declare {t} {symbol}({t}) #0")
-        return writer.value(f"call {t} {symbol}({t} {operands[0]})")
-
-    return emit
-
-
 def _math(name: str) -> Emitter:
     """A call of our own function, which the module carries."""
 
     def emit(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
-        t, module = scalar_type(dtype), writer.module
-        module.carry(definition(name, dtype, module.fused))
-        module.math_calls += 1
-        return writer.value(f"call {t} @{symbol(name, dtype)}({', '.join(f'{t} {o}' for o in operands)})")
+        scalar_type(dtype)
+        return writer.value(emit_call(writer.module, name, dtype, operands))
 
     return emit
 
@@ -205,8 +191,8 @@ _TABLE: Final[dict[tuple[str, str], str | Emitter]] = {
     ("sqrt", "f"): _intrinsic("sqrt"),
     ("exp", "f"): _math("exp"),
     ("log", "f"): _math("log"),
-    ("sin", "f"): _intrinsic("sin"),
-    ("cos", "f"): _intrinsic("cos"),
+    ("sin", "f"): _math("sin"),
+    ("cos", "f"): _math("cos"),
     ("pow", "f"): _math("pow"),
     ("tanh", "f"): _math("tanh"),
     ("log1p", "f"): _math("log1p"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from gradc.ir.target import Target
+
 INLINED: Final = 200
 """Calls of math functions that LLVM is told to inline; more of them stay calls, for inlined code is slow to compile."""
 
@@ -11,16 +13,17 @@ INLINED: Final = 200
 class Module:
     """The text of a module: constants, functions, carried helpers, declarations, attributes, metadata.
 
-    ``fused`` says whether the target has fused multiply-adds.
+    ``inlined`` counts the calls of math functions that are to be inlined.
     """
 
-    def __init__(self, fused: bool) -> None:
-        self.fused = fused
-        self.math_calls = 0
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.inlined = 0
         self.globals: list[str] = []
         self.functions: list[str] = []
         self._declared: dict[str, None] = {}
         self._carried: dict[str, None] = {}
+        self._kept: dict[str, None] = {}
         self._metadata: list[str] = []
         self._shared: dict[str, str] = {}
 
@@ -35,6 +38,10 @@ class Module:
             if line.startswith("declare "):
                 self.declare(line)
         self._carried["\n".join(line for line in lines if not line.startswith("declare "))] = None
+
+    def keep(self, symbol: str) -> None:
+        """Let LLVM keep a carried function that nothing calls yet: the form for vectors of one that is called."""
+        self._kept[symbol] = None
 
     def metadata(self, text: str) -> str:
         """A metadata node, ``!7``; ``{self}`` in the text is its own name. Equal ones are one, unless distinct."""
@@ -57,17 +64,24 @@ class Module:
             *self._carried,
             "\n".join(self._declared),
             "attributes #0 = { nounwind willreturn memory(none) }",
-            self._math_attributes(),
+            *self._math(),
             "\n".join(self._metadata),
         ]
         return "\n\n".join(section for section in sections if section) + "\n"
 
-    def _math_attributes(self) -> str:
-        """The attributes of math functions: a loop vectorises where they are inlined."""
-        if not self.math_calls:
-            return ""
-        where = "alwaysinline" if self.math_calls <= INLINED else "noinline"
-        return f"attributes #1 = {{ {where} nounwind willreturn memory(none) }}"
+    def _math(self) -> list[str]:
+        """The attributes of math functions (a loop is vectorised where they are inlined), and which ones to keep."""
+        found = []
+        if self.inlined:
+            where = "alwaysinline" if self.inlined <= INLINED else "noinline"
+            found.append(f"attributes #1 = {{ {where} nounwind willreturn memory(none) }}")
+        if any(") #2 {" in text for text in self._carried):
+            found.append("attributes #2 = { noinline nounwind willreturn memory(none) }")
+        if self._kept:
+            pointers = ", ".join(f"ptr @{symbol}" for symbol in self._kept)
+            section = f'[{len(self._kept)} x ptr] [{pointers}], section "llvm.metadata"'
+            found.append(f"@llvm.compiler.used = appending global {section}")
+        return found
 
 
 class Writer:

@@ -18,11 +18,13 @@ EXACT: dict[str, Callable[..., Any]] = {
     "log": mp.log,
     "log1p": mp.log1p,
     "tanh": mp.tanh,
+    "sin": mp.sin,
+    "cos": mp.cos,
     "erf": mp.erf,
     "pow": mp.power,
 }
 NUMPY: dict[str, Callable[..., Any]] = {
-    **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "tanh")},
+    **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "tanh", "sin", "cos")},
     "erf": np.vectorize(math.erf, otypes=[np.float64]),
     "pow": np.power,
 }
@@ -97,8 +99,32 @@ def _strata(name: str, dtype: np.dtype, random: np.random.Generator, count: int)
             yield 1 + random.uniform(-1, 1, count) * 2.0**-12, random.uniform(bottom, top, count) * 2.0**11
             yield negative, random.integers(-30, 30, count).astype(np.float64)
             yield positive, random.integers(-4, 5, count) / 2
+        case "sin" | "cos":
+            multiples = np.round(10.0 ** random.uniform(0, 8, count)) * (np.pi / 2)
+            yield from (between(-1, 1), between(-10, 10), between(-(2.0**20), 2.0**20), signed(smallest, largest))
+            yield from ((multiples,), signed(20, 60), (np.array(hard_angles(limits)),))
         case "tanh":
             yield from (between(-2, 2), between(-25, 25), between(0.5, 0.8), signed(smallest, 0))
+
+
+def hard_angles(limits: np.finfo) -> list[float]:
+    """For each exponent a number that is near a multiple of pi / 2, by the continued fraction of their ratio.
+
+    K. C. Ng, Argument Reduction for Huge Arguments: Good to the Last Bit, 1992.
+    """
+    found = []
+    with mp.workprec(2500):
+        for exponent in range(-5, int(limits.maxexp) - int(limits.nmant) - 1):
+            ratio, before, now = mp.ldexp(2 / mp.pi, exponent), (1, 0), (0, 1)
+            while now[1] < 2 ** int(limits.nmant + 1):
+                found_now = now[1]
+                whole = int(mp.floor(ratio))
+                before, now = now, (0, before[1] + whole * now[1])
+                if ratio == whole:
+                    break
+                ratio = 1 / (ratio - whole)
+            found.append(float(np.ldexp(float(found_now), exponent)))
+    return found
 
 
 def ulps(name: str, arguments: Arrays, result: np.ndarray) -> np.ndarray:

@@ -73,7 +73,7 @@ def format_of(dtype: np.dtype) -> Format:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Term:
-    """A value of the function: an operand of its IR. ``kind`` is the IR type."""
+    """A value of the function: an operand of its IR. ``kind`` is the IR type, of an element."""
 
     formula: Formula
     operand: str
@@ -103,8 +103,12 @@ class Term:
     def __rtruediv__(self, other: Number) -> Term:
         return self._binary("fdiv", other, self)
 
+    def __floordiv__(self, other: int) -> Term:
+        """The quotient of an integer that is not negative."""
+        return self._binary("udiv", self, other)
+
     def __neg__(self) -> Term:
-        return self.formula.emit(f"fneg {self.kind} {self.operand}", self.kind)
+        return self.formula.emit(f"fneg {self.type} {self.operand}", self.kind)
 
     def __and__(self, other: Term | Number) -> Term:
         return self._binary("and", self, other)
@@ -121,6 +125,10 @@ class Term:
     def __rshift__(self, other: int) -> Term:
         """The bits moved down; zeros come in."""
         return self._binary("lshr", self, other)
+
+    def shifted_down(self, places: int) -> Term:
+        """The bits moved down; copies of the sign come in."""
+        return self._binary("ashr", self, places)
 
     def __lt__(self, other: Term | Number) -> Term:
         return self._compare("olt", other)
@@ -140,11 +148,16 @@ class Term:
 
     def negated(self) -> Term:
         """Whether a condition does not hold."""
-        return self.formula.emit(f"xor i1 {self.operand}, true", "i1")
+        return self ^ 1
 
     def named(self, name: str) -> Term:
         """The same value, under a name of its own in the text."""
         return self.formula.rename(self, name)
+
+    @property
+    def type(self) -> str:
+        """The IR type, a vector in a function of vectors."""
+        return self.formula.vector(self.kind)
 
     @property
     def is_float(self) -> bool:
@@ -155,20 +168,26 @@ class Term:
 
     def _binary(self, operation: str, left: Term | Number, right: Term | Number) -> Term:
         x, y = self.formula.operand(left, self.kind), self.formula.operand(right, self.kind)
-        return self.formula.emit(f"{operation} {self.kind} {x}, {y}", self.kind)
+        return self.formula.emit(f"{operation} {self.type} {x}, {y}", self.kind)
 
     def _compare(self, predicate: str, other: Term | Number) -> Term:
         y = self.formula.operand(other, self.kind)
-        return self.formula.emit(f"fcmp {predicate} {self.kind} {self.operand}, {y}", "i1")
+        return self.formula.emit(f"fcmp {predicate} {self.type} {self.operand}, {y}", "i1")
 
 
 class Formula:
-    """The function ``name`` of numbers of ``format``; ``fused`` says whether the target has fused multiply-adds."""
+    """The function ``name`` of numbers of the format ``form``, or of vectors of ``lanes`` such numbers.
 
-    def __init__(self, name: str, form: Format, fused: bool, parameters: Sequence[str]) -> None:
+    ``fused`` says whether the target has fused multiply-adds.
+    """
+
+    def __init__(
+        self, name: str, form: Format, fused: bool, parameters: Sequence[str] = ("x",), lanes: int = 1
+    ) -> None:
         self.name = name
         self.form = form
         self.fused = fused
+        self.lanes = lanes
         self._parameters = list(parameters)
         self._lines: list[str] = []
         self._declared: dict[str, None] = {}
@@ -188,10 +207,49 @@ class Formula:
 
     def text(self, result: Term) -> str:
         """The function that gives ``result``, with the declarations of what it calls."""
-        t = self.form.type
+        return self._definition(1, [f"  ret {result.type} {result.operand}"])
+
+    def text_apart(self, result: Term) -> str:
+        """The same, never inlined."""
+        return self._definition(2, [f"  ret {result.type} {result.operand}"])
+
+    def text_with_fallback(self, result: Term, holds: Term, fallback: str, form: Format) -> str:
+        """The same, where ``holds``; else ``fallback``, a function of numbers of ``form``, is called for each element.
+
+        It is a function of its own, for inlining it would keep a loop from being vectorised.
+        """
+        t, element = result.type, self.form.type
+        condition = holds.operand
+        if self.lanes > 1:
+            symbol = f"@llvm.vector.reduce.and.v{self.lanes}i1"
+            self._declared[f"declare i1 {symbol}({holds.type})"] = None
+            condition = self._result(f"call i1 {symbol}({holds.type} {condition})")
+        lines = [f"  br i1 {condition}, label %near, label %far", "near:", f"  ret {t} {result.operand}", "far:"]
+        self._lines += lines
+        total = "poison"
+        for lane in range(self.lanes):
+            x = f"%{self._parameters[0]}"
+            if self.lanes > 1:
+                x = self._result(f"extractelement {t} {x}, i64 {lane}")
+            if form is not self.form:
+                x = self._result(f"fpext {element} {x} to {form.type}")
+            value = self._result(f"call {form.type} @{fallback}({form.type} {x})")
+            if form is not self.form:
+                value = self._result(f"fptrunc {form.type} {value} to {element}")
+            total = (
+                self._result(f"insertelement {t} {total}, {element} {value}, i64 {lane}") if self.lanes > 1 else value
+            )
+        return self._definition(2, [f"  ret {t} {total}"])
+
+    def _definition(self, attributes: int, end: list[str]) -> str:
+        t = self.vector(self.form.type)
         parameters = ", ".join(f"{t} %{name}" for name in self._parameters)
-        lines = [f"define internal {t} @{self.name}({parameters}) #1 {{", *self._lines]
-        return "\n".join([*lines, f"  ret {t} {result.operand}", "}", *self._declared])
+        head = f"define internal {t} @{self.name}({parameters}) #{attributes} {{"
+        return "\n".join([head, ".entry:", *self._lines, *end, "}", *self._declared])
+
+    def vector(self, kind: str) -> str:
+        """The IR type of a value with elements of the type ``kind``."""
+        return kind if self.lanes == 1 else f"<{self.lanes} x {kind}>"
 
     def comment(self, text: str) -> None:
         """A line for the reader."""
@@ -199,9 +257,12 @@ class Formula:
 
     def emit(self, instruction: str, kind: str) -> Term:
         """An instruction and its result."""
-        term = Term(self, f"%.{next(self._numbers)}", kind)
-        self._lines.append(f"  {term.operand} = {instruction}")
-        return term
+        return Term(self, self._result(instruction), kind)
+
+    def _result(self, instruction: str) -> str:
+        name = f"%.{next(self._numbers)}"
+        self._lines.append(f"  {name} = {instruction}")
+        return name
 
     def rename(self, term: Term, name: str) -> Term:
         """Give the result of the last instruction a name, made unique; an older value keeps its own."""
@@ -220,8 +281,10 @@ class Formula:
             return value.operand
         if kind in ("float", "double"):
             form = F64 if kind == "double" else F32
-            return number(float(form.dtype.type(value)), form.dtype)
-        return str(int(value))
+            text = number(float(form.dtype.type(value)), form.dtype)
+        else:
+            text = str(int(value))
+        return text if self.lanes == 1 else f"splat ({kind} {text})"
 
     def number(self, value: float) -> Term:
         """A floating-point constant."""
@@ -229,10 +292,11 @@ class Formula:
 
     def call(self, name: str, *arguments: Term) -> Term:
         """An intrinsic that is an instruction everywhere."""
-        kind = arguments[0].kind
-        symbol = f"@llvm.{name}.{'f64' if kind == 'double' else 'f32'}"
-        self._declared[f"declare {kind} {symbol}({', '.join(a.kind for a in arguments)})"] = None
-        return self.emit(f"call {kind} {symbol}({', '.join(f'{a.kind} {a.operand}' for a in arguments)})", kind)
+        kind, t = arguments[0].kind, arguments[0].type
+        lanes = "" if self.lanes == 1 else f"v{self.lanes}"
+        symbol = f"@llvm.{name}.{lanes}{'f64' if kind == 'double' else 'f32'}"
+        self._declared[f"declare {t} {symbol}({', '.join([t] * len(arguments))})"] = None
+        return self.emit(f"call {t} {symbol}({', '.join(f'{t} {a.operand}' for a in arguments)})", kind)
 
     def fma(self, x: Term, y: Term | float, z: Term | float) -> Term:
         """``x * y + z``, rounded once where the target can; else twice."""
@@ -244,7 +308,11 @@ class Formula:
         """``x`` in another format."""
         if x.kind == form.type:
             return x
-        return self.emit(f"{'fpext' if form.bits == 64 else 'fptrunc'} {x.kind} {x.operand} to {form.type}", form.type)
+        return self.cast("fpext" if form.bits == 64 else "fptrunc", x, form.type)
+
+    def cast(self, instruction: str, x: Term, kind: str) -> Term:
+        """``x`` as another type."""
+        return self.emit(f"{instruction} {x.type} {x.operand} to {self.vector(kind)}", kind)
 
     def abs(self, x: Term) -> Term:
         return self.call("fabs", x)
@@ -256,10 +324,11 @@ class Formula:
         """``x`` where ``mask`` holds, else ``y``."""
         kind = x.kind if isinstance(x, Term) else y.kind if isinstance(y, Term) else self.form.type
         left, right = self.operand(x, kind), self.operand(y, kind)
-        return self.emit(f"select i1 {mask.operand}, {kind} {left}, {kind} {right}", kind)
+        t = self.vector(kind)
+        return self.emit(f"select {mask.type} {mask.operand}, {t} {left}, {t} {right}", kind)
 
     def is_nan(self, x: Term) -> Term:
-        return self.emit(f"fcmp uno {x.kind} {x.operand}, {x.operand}", "i1")
+        return self.emit(f"fcmp uno {x.type} {x.operand}, {x.operand}", "i1")
 
     def clamp(self, x: Term, low: float, high: float) -> Term:
         """``x`` moved into the bounds; NaN stays."""
@@ -268,13 +337,11 @@ class Formula:
 
     def bits(self, x: Term) -> Term:
         """The bit pattern of a number, as an integer."""
-        kind = "i64" if x.kind == "double" else "i32"
-        return self.emit(f"bitcast {x.kind} {x.operand} to {kind}", kind)
+        return self.cast("bitcast", x, "i64" if x.kind == "double" else "i32")
 
     def from_bits(self, x: Term) -> Term:
         """The number of a bit pattern."""
-        kind = "double" if x.kind == "i64" else "float"
-        return self.emit(f"bitcast {x.kind} {x.operand} to {kind}", kind)
+        return self.cast("bitcast", x, "double" if x.kind == "i64" else "float")
 
     def polynomial(self, coefficients: Sequence[float], x: Term) -> Term:
         """``c[0] + c[1] x + c[2] x**2 + ...``: Horner's rule in ``x**2`` for the even and the odd powers.

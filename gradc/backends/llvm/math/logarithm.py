@@ -42,9 +42,9 @@ def split(f: Formula, x: Term, subnormal: bool = True) -> tuple[Term, Term]:
     pattern = f.bits(x)
     root = form.bits_of(math.sqrt(0.5))
     above = pattern - root
-    exponent = f.emit(f"ashr {above.kind} {above.operand}, {form.mantissa}", above.kind).named("exponent")
+    exponent = above.shifted_down(form.mantissa).named("exponent")
     m = f.from_bits(pattern - (exponent << form.mantissa)).named("m")
-    k = f.emit(f"sitofp {exponent.kind} {exponent.operand} to {form.type}", form.type).named("k")
+    k = f.cast("sitofp", exponent, form.type).named("k")
     if subnormal:
         k = f.select(tiny, k - float(bits), k)
     return k, m - 1.0
