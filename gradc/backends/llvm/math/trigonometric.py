@@ -1,0 +1,149 @@
+"""``sin`` and ``cos`` for arguments of any size.
+
+``x = n pi / 2 + r + low`` with an integer n and ``abs(r) <= pi / 4``; the last two bits of n choose between the sine
+and the cosine of r and their signs. Below 2**20 a product of n with pi / 2 in parts gives r (W. J. Cody and
+W. Waite, Software Manual for the Elementary Functions, 1980). Beyond, x is multiplied by those bits of 2 / pi that
+matter: the higher ones give multiples of 4 (M. H. Payne and R. N. Hanek, SIGNUM Newsletter 18, 1983).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Final
+
+from gradc.backends.llvm.math import coefficients
+from gradc.backends.llvm.math.formula import F32, F64, Format, Formula, Term
+from gradc.backends.llvm.types import number
+
+NEAR: Final = 20
+"""The power of two below which n has bits to spare, so that its products with parts of pi / 2 are exact."""
+
+WINDOW: Final = 26
+"""How many binades of arguments share a row of the table of 2 / pi."""
+
+TABLE: Final = "gradc.two_over_pi"
+QUARTER: Final = {"sin": 0, "cos": 1}
+
+
+@cache
+def definitions(name: str, form: Format, fused: bool, lanes: tuple[int, ...]) -> list[str]:
+    """The function ``name`` and what it calls, and its forms for vectors of each number of ``lanes``."""
+    numbers = [f"double {number(value, F64.dtype)}" for value in coefficients.TWO_OVER_PI["f64"]]
+    rows = ",\n".join(f"  [4 x double] [{', '.join(numbers[k : k + 4])}]" for k in range(0, len(numbers), 4))
+    far = Formula(f"gradc.{name}.far", F64, fused)
+    found = [
+        f"@{TABLE} = private unnamed_addr constant [{len(numbers) // 4} x [4 x double]] [\n{rows}\n], align 64",
+        far.text_apart(_far(far, far.arguments[0], QUARTER[name])),
+        _near_text(name, F64, fused, 1, far.name, F64),
+    ]
+    own = f"gradc.{name}.{form.name}"
+    if form is F32:
+        found.append(_near_text(name, F32, fused, 1, f"gradc.{name}.f64", F64))
+    return found + [_near_text(name, form, fused, count, own, form) for count in lanes]
+
+
+def _near_text(name: str, form: Format, fused: bool, lanes: int, fallback: str, wide: Format) -> str:
+    symbol = f"gradc.{name}.{form.name}" + (f".x{lanes}" if lanes > 1 else "")
+    f = Formula(symbol, form, fused, lanes=lanes)
+    (x,) = f.arguments
+    holds = f.abs(x) < 2.0**NEAR
+    result = (_near_f32 if form is F32 else _near_f64)(f, x, QUARTER[name])
+    if name == "sin":
+        f.comment("Near 0 it is x itself, with its sign.")
+        result = f.select(f.abs(x) < form.epsilon / 2, x, result)
+    return f.text_with_fallback(result, holds, fallback, wide)
+
+
+def _near_f64(f: Formula, x: Term, quarter: int) -> Term:
+    first, second, third, fourth = coefficients.HALF_PI["f64"]
+    shifted, n = _nearest(f, x * (2 / math.pi))
+    f.comment("r + low = x - n pi / 2; the products with the first three parts are exact.")
+    r = f.fma(n, -first, x)
+    r, error = f.two_sum(r, n * -second)
+    r, more = f.two_sum(r, n * -third)
+    low = f.fma(n, -fourth, error + more)
+    return _of_rest(f, r, low, f.bits(shifted) + quarter)
+
+
+def _near_f32(f: Formula, x: Term, quarter: int) -> Term:
+    """In f64, where two parts of pi / 2 are enough."""
+    wide = f.within(F64)
+    first, *rest = coefficients.HALF_PI["f64"]
+    x = wide.convert(x, F64)
+    shifted, n = _nearest(wide, x * (2 / math.pi))
+    r = wide.fma(n, -math.fsum(rest), wide.fma(n, -first, x)).named("r")
+    square = r * r
+    sine = wide.fma(r * square, wide.polynomial(coefficients.SIN["f32"], square), r)
+    even = wide.fma(square, wide.polynomial(coefficients.COS["f32"], square), -0.5)
+    cosine = wide.fma(square, even, 1.0)
+    return f.convert(_signed(wide, sine, cosine, wide.bits(shifted) + quarter), F32)
+
+
+def _far(f: Formula, x: Term, quarter: int) -> Term:
+    """For f64 of at least 2**20, infinity and NaN."""
+    size = f.abs(x).named("size")
+    pattern = f.bits(size)
+    f.comment("the row of 2 / pi by the exponent, and the argument scaled as the row is")
+    row = (((pattern >> 52) - (1023 + NEAR)) // WINDOW).named("row")
+    scaled = f.from_bits(pattern - row * (WINDOW << 52)).named("scaled")
+    first = f.emit(f"getelementptr inbounds [4 x double], ptr @{TABLE}, i64 {row.operand}", "ptr")
+    parts = [_load(f, first, k) for k in range(4)]
+    f.comment("size * 2 / pi, without multiples of 4: eight numbers, each much smaller than those before it")
+    products = [f.product_with_error(scaled, part) for part in parts[:3]]
+    (top, top_low), (middle, middle_low), (bottom, bottom_low) = products
+    huge = f.abs(top) >= 2.0**55
+    top = f.select(huge, 0.0, _modulo_4(f, top))
+    total, error_1 = f.two_sum(top, _modulo_4(f, top_low))
+    total, error_2 = f.two_sum(total, _modulo_4(f, middle))
+    shifted, n = _nearest(f, total)
+    f.comment("the rest beside n, from its largest part; every error of a sum is kept, for the sums may cancel")
+    rest, error_3 = f.two_sum(total - n, middle_low)
+    rest, error_4 = f.two_sum(rest, bottom)
+    small, error_5 = f.two_sum(error_1, error_2)
+    rest, error_6 = f.two_sum(rest, small)
+    last = f.fma(scaled, parts[3], bottom_low)
+    rest, low = f.two_sum(rest, ((error_3 + error_4) + (error_5 + error_6)) + last)
+    f.comment("r + low = rest * pi / 2")
+    high, high_low = coefficients.HALF_PI_PAIR["f64"]
+    r, error = f.product_with_error(rest, f.number(high))
+    low = error + f.fma(rest, high_low, low * high)
+    result = _of_rest(f, r, low, f.bits(shifted) + quarter)
+    if quarter == 0:
+        result = f.from_bits(f.bits(result) ^ (f.bits(x) & (-1 << 63)))
+    return f.select(size < math.inf, result, x - x)
+
+
+def _nearest(f: Formula, x: Term) -> tuple[Term, Term]:
+    """The integer nearest to x: as the last bits of a number, and as a number."""
+    shifted = (x + f.form.rounder).named("shifted")
+    return shifted, (shifted - f.form.rounder).named("n")
+
+
+def _modulo_4(f: Formula, x: Term) -> Term:
+    """``x`` without multiples of 4, and at most 2 in size where it was below 2**53."""
+    rounder = f.form.rounder
+    return x - ((x * 0.25 + rounder) - rounder) * 4.0
+
+
+def _load(f: Formula, first: Term, index: int) -> Term:
+    place = f.emit(f"getelementptr inbounds double, ptr {first.operand}, i64 {index}", "ptr") if index else first
+    return f.emit(f"load double, ptr {place.operand}", "double")
+
+
+def _of_rest(f: Formula, r: Term, low: Term, quadrant: Term) -> Term:
+    """The sine of ``r + low`` plus ``quadrant`` right angles."""
+    f.comment("sin(r + low) and cos(r + low)")
+    square = r * r
+    sine = r + f.fma(r * square, f.polynomial(coefficients.SIN["f64"], square), low)
+    half = square * 0.5
+    one_less_half = 1.0 - half
+    error = (1.0 - one_less_half) - half
+    tail = f.fma(square * square, f.polynomial(coefficients.COS["f64"], square), error - r * low)
+    return _signed(f, sine, one_less_half + tail, quadrant)
+
+
+def _signed(f: Formula, sine: Term, cosine: Term, quadrant: Term) -> Term:
+    """By the last two bits of ``quadrant``: sine, cosine, -sine, -cosine."""
+    value = f.select(f.cast("trunc", quadrant, "i1"), cosine, sine)
+    return f.from_bits(f.bits(value) ^ ((quadrant & 2) << (f.form.bits - 2)))
