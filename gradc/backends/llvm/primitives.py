@@ -13,7 +13,6 @@ from typing import Final
 import numpy as np
 
 from gradc.backends.llvm import helpers
-from gradc.backends.llvm.math.library import emit_call
 from gradc.backends.llvm.types import scalar_type, suffix
 from gradc.backends.llvm.writer import Writer
 
@@ -54,7 +53,7 @@ def _math(name: str) -> Emitter:
 
     def emit(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
         scalar_type(dtype)
-        return writer.value(emit_call(writer.module, name, dtype, operands))
+        return writer.value(writer.module.math.call(name, dtype, operands, in_loop=writer.block != ".entry"))
 
     return emit
 

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from gradc.backends.llvm.math.library import Library
 from gradc.ir.target import Target
-
-INLINED: Final = 200
-"""Calls of math functions that LLVM is told to inline; more of them stay calls, for inlined code is slow to compile."""
 
 
 class Module:
     """The text of a module: constants, functions, carried helpers, declarations, attributes, metadata.
 
-    ``inlined`` counts the calls of math functions that are to be inlined.
+    ``math`` is what it has of the math functions.
     """
 
     def __init__(self, target: Target) -> None:
-        self.target = target
-        self.inlined = 0
+        self.math = Library(target)
         self.globals: list[str] = []
         self.functions: list[str] = []
         self._declared: dict[str, None] = {}
         self._carried: dict[str, None] = {}
-        self._kept: dict[str, None] = {}
         self._metadata: list[str] = []
         self._shared: dict[str, str] = {}
 
@@ -38,10 +32,6 @@ class Module:
             if line.startswith("declare "):
                 self.declare(line)
         self._carried["\n".join(line for line in lines if not line.startswith("declare "))] = None
-
-    def keep(self, symbol: str) -> None:
-        """Let LLVM keep a carried function that nothing calls yet: the form for vectors of one that is called."""
-        self._kept[symbol] = None
 
     def metadata(self, text: str) -> str:
         """A metadata node, ``!7``; ``{self}`` in the text is its own name. Equal ones are one, unless distinct."""
@@ -58,30 +48,18 @@ class Module:
 
     def text(self) -> str:
         """The whole module."""
+        for function in self.math.definitions():
+            self.carry(function)
         sections = [
             "\n".join(self.globals),
             *self.functions,
             *self._carried,
             "\n".join(self._declared),
             "attributes #0 = { nounwind willreturn memory(none) }",
-            *self._math(),
+            "\n".join(self.math.attributes()),
             "\n".join(self._metadata),
         ]
         return "\n\n".join(section for section in sections if section) + "\n"
-
-    def _math(self) -> list[str]:
-        """The attributes of math functions (a loop is vectorised where they are inlined), and which ones to keep."""
-        found = []
-        if self.inlined:
-            where = "alwaysinline" if self.inlined <= INLINED else "noinline"
-            found.append(f"attributes #1 = {{ {where} nounwind willreturn memory(none) }}")
-        if any(") #2 {" in text for text in self._carried):
-            found.append("attributes #2 = { noinline nounwind willreturn memory(none) }")
-        if self._kept:
-            pointers = ", ".join(f"ptr @{symbol}" for symbol in self._kept)
-            section = f'[{len(self._kept)} x ptr] [{pointers}], section "llvm.metadata"'
-            found.append(f"@llvm.compiler.used = appending global {section}")
-        return found
 
 
 class Writer:

@@ -15,8 +15,7 @@ import pytest
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import assembly, load, optimised_ir
 from gradc.backends.llvm.machine import host
-from gradc.backends.llvm.math.library import NAMES
-from gradc.backends.llvm.writer import INLINED
+from gradc.backends.llvm.math.library import INLINED, NAMES
 from gradc.ir.target import Target
 from gradc.loops.program import PRIMITIVES, Buffer, For, LoopProgram, Store, b, size, variable
 from gradc.loops.verify import verify
@@ -122,16 +121,39 @@ def test_a_plain_machine_needs_no_library(name: str, dtype: str) -> None:
     assert not foreign_calls(assembly(emit(program, plain), plain))
 
 
-def test_many_calls_are_not_inlined() -> None:
+def test_many_calls_use_the_forms_for_vectors() -> None:
     def chain(length: int) -> str:
-        value = b.load(x := Buffer("x", np.dtype(np.float64), (), "input"))
+        f64 = np.dtype(np.float64)
+        x, y, i = Buffer("x", f64, (64,), "input"), Buffer("y", f64, (64,), "output"), variable("i")
+        value = b.load(x, (i,))
         for _ in range(length):
             value = b.exp(value)
-        output = Buffer("y", np.dtype(np.float64), (), "output")
-        return emit(verify(LoopProgram("chain", (x, output), (Store("y", (), value),))), host())
+        body = For("i", size(0), size(64), (Store("y", (i,), value),), mode="vector")
+        return emit(verify(LoopProgram("chain", (x, y), (body,))), host())
 
-    assert "attributes #1 = { alwaysinline" in chain(INLINED)
-    assert "attributes #1 = { noinline" in chain(INLINED + 1)
+    few, many, vectors = chain(INLINED), chain(INLINED + 1), f"<{host().lanes(8)} x double> @gradc.exp.f64.x"
+    assert "attributes #1 = { alwaysinline" in few
+    assert vectors not in few
+    assert "attributes #1 = { noinline" in many
+    assert optimised_ir(many, host()).count(f"call {vectors}") == INLINED + 1
+
+
+def test_straight_line_code_has_no_forms_for_vectors() -> None:
+    x, y = Buffer("x", np.dtype(np.float64), (), "input"), Buffer("y", np.dtype(np.float64), (), "output")
+    ir = emit(verify(LoopProgram("one", (x, y), (Store("y", (), b.sin(b.load(x))),))), host())
+    assert "@gradc.sin.f64(" in ir
+    assert ".x" not in ir
+
+
+def test_a_loop_over_two_widths_vectorises_too() -> None:
+    x, y = Buffer("x", np.dtype(np.float32), (64,), "input"), Buffer("y", np.dtype(np.float64), (64,), "output")
+    i = variable("i")
+    value = b.convert(b.sin(b.load(x, (i,))), np.float64)
+    ir = emit(
+        verify(LoopProgram("mixed", (x, y), (For("i", size(0), size(64), (Store("y", (i,), value),), mode="vector"),))),
+        host(),
+    )
+    assert re.search(r"store <\d+ x double>", optimised_ir(ir, host()))
 
 
 def test_coefficients_are_those_that_the_tool_fits() -> None:

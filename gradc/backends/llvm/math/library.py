@@ -1,10 +1,15 @@
-"""The functions there are, as IR. A module carries those that it uses."""
+"""The functions there are, and what a module carries of them.
+
+A loop vectorises where the function in it is inlined, or where the function has forms for vectors, which LLVM's
+vectoriser finds by an attribute of the call (LLVM language reference, ``vector-function-abi-variant``). Short
+functions are inlined; where there are many calls, and for long functions, it is the forms, which are compiled once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -15,51 +20,97 @@ from gradc.backends.llvm.math.formula import Format, Formula, Term, format_of
 from gradc.backends.llvm.math.hyperbolic import tanh
 from gradc.backends.llvm.math.logarithm import log, log1p
 from gradc.backends.llvm.math.power import power
+from gradc.ir.target import Target
 
-if TYPE_CHECKING:
-    from gradc.backends.llvm.writer import Module
-
-FUNCTIONS: Final[dict[str, Callable[..., Term]]] = {
-    "exp": exp,
-    "expm1": expm1,
-    "log": log,
-    "log1p": log1p,
-    "tanh": tanh,
-    "pow": power,
-    "erf": erf,
-}
-
+SHORT: Final[dict[str, Callable[..., Term]]] = {"exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "tanh": tanh}
+LONG: Final[dict[str, Callable[..., Term]]] = {"erf": erf, "pow": power}
 TRIGONOMETRIC: Final = ("cos", "sin")
-"""Functions with a rare path: they are not inlined, and have forms for vectors."""
+NAMES: Final = frozenset((*SHORT, *LONG, *TRIGONOMETRIC))
 
-NAMES: Final = frozenset((*FUNCTIONS, *TRIGONOMETRIC))
+INLINED: Final = 24
+"""Calls of short functions that are inlined. Each one takes some milliseconds to compile."""
+
+GROUPS: Final = 3
+"""The first attribute group of calls; 1 and 2 are those of short and other functions."""
 
 
-def emit_call(module: Module, name: str, dtype: np.dtype, operands: Sequence[str]) -> str:
-    """The instruction that applies a function to numbers; the module carries the function."""
-    form, target = format_of(dtype), module.target
-    symbol = f"gradc.{name}.{form.name}"
-    arguments = ", ".join(f"{form.type} {operand}" for operand in operands)
-    call = f"call {form.type} @{symbol}({arguments})"
-    if name not in TRIGONOMETRIC:
-        module.carry(_definition(name, form, target.fma))
-        module.inlined += 1
-        return call
-    # A loop takes as many elements at once as vectors of its widest elements have.
-    lanes = tuple(sorted({target.lanes(size) for size in (dtype.itemsize, 8)} - {1}))
-    for text in trigonometric.definitions(name, form, target.fma, lanes):
-        module.carry(text)
-    vectors = {count: f"{symbol}.x{count}" for count in lanes}
-    if not vectors:
-        return call
-    for vector in vectors.values():
-        module.keep(vector)
-    variants = ",".join(f"_ZGV_LLVM_N{count}v_{symbol}({vector})" for count, vector in vectors.items())
-    return f'{call} "vector-function-abi-variant"="{variants}"'
+class Library:
+    """The math functions that a module for ``target`` calls."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._short_calls = 0
+        self._called: dict[tuple[str, Format], int] = {}
+        self._looped: set[tuple[str, Format]] = set()
+
+    def call(self, name: str, dtype: np.dtype, operands: Sequence[str], in_loop: bool) -> str:
+        """The instruction that applies a function to numbers."""
+        form = format_of(dtype)
+        arguments = ", ".join(f"{form.type} {operand}" for operand in operands)
+        group = self._called.setdefault((name, form), GROUPS + len(self._called))
+        self._short_calls += name in SHORT
+        if in_loop:
+            self._looped.add((name, form))
+        return f"call {form.type} @{symbol(name, form)}({arguments}){f' #{group}' if in_loop else ''}"
+
+    def definitions(self) -> list[str]:
+        """The functions, each with the declarations of what it calls."""
+        fused = self._target.fma
+        found: list[str] = []
+        for name, form in self._called:
+            if name in TRIGONOMETRIC:
+                found += trigonometric.definitions(name, form, fused)
+            else:
+                found.append(_definition(name, form, fused, 1))
+            for lanes in self._lanes(name, form):
+                if name in TRIGONOMETRIC:
+                    found.append(trigonometric.definition(name, form, fused, lanes))
+                else:
+                    found.append(_definition(name, form, fused, lanes))
+        return found
+
+    def attributes(self) -> list[str]:
+        """The attribute groups of the functions and their calls, and the forms for LLVM to keep until it needs them."""
+        plain = "nounwind willreturn memory(none)"
+        found: list[str] = []
+        if self._short_calls:
+            found.append(f"attributes #1 = {{ {'alwaysinline' if self._inlines else 'noinline'} {plain} }}")
+        if any(name not in SHORT for name, _ in self._called):
+            found.append(f"attributes #2 = {{ noinline {plain} }}")
+        kept: list[str] = []
+        for (name, form), group in self._called.items():
+            if (name, form) not in self._looped:
+                continue
+            own = symbol(name, form)
+            vectors = [(lanes, symbol(name, form, lanes)) for lanes in self._lanes(name, form)]
+            kept += [f"ptr @{vector}" for _, vector in vectors]
+            arguments = "vv" if name == "pow" else "v"
+            variants = ",".join(f"_ZGV_LLVM_N{lanes}{arguments}_{own}({vector})" for lanes, vector in vectors)
+            known = f'"vector-function-abi-variant"="{variants}"' if variants else "nounwind"
+            found.append(f"attributes #{group} = {{ {known} }}")
+        if kept:
+            listed = f'[{len(kept)} x ptr] [{", ".join(kept)}], section "llvm.metadata"'
+            found.append(f"@llvm.compiler.used = appending global {listed}")
+        return found
+
+    @property
+    def _inlines(self) -> bool:
+        return self._short_calls <= INLINED
+
+    def _lanes(self, name: str, form: Format) -> tuple[int, ...]:
+        """The vectors that a function has a form for: a loop takes as many elements as its widest type allows."""
+        if (name, form) not in self._looped or (name in SHORT and self._inlines):
+            return ()
+        return tuple(sorted({self._target.lanes(size) for size in (form.bits // 8, 8)} - {1}))
+
+
+def symbol(name: str, form: Format, lanes: int = 1) -> str:
+    """The global of a function, without ``@``."""
+    return f"gradc.{name}.{form.name}" + (f".x{lanes}" if lanes > 1 else "")
 
 
 @cache
-def _definition(name: str, form: Format, fused: bool) -> str:
-    """A function as IR, and the declarations of what it calls."""
-    formula = Formula(f"gradc.{name}.{form.name}", form, fused, ("x", "y") if name == "pow" else ("x",))
-    return formula.text(FUNCTIONS[name](formula, *formula.arguments))
+def _definition(name: str, form: Format, fused: bool, lanes: int) -> str:
+    formula = Formula(symbol(name, form, lanes), form, fused, ("x", "y") if name == "pow" else ("x",), lanes)
+    result = (SHORT | LONG)[name](formula, *formula.arguments)
+    return formula.text(result) if name in SHORT else formula.text_apart(result)

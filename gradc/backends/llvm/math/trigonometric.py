@@ -27,32 +27,33 @@ QUARTER: Final = {"sin": 0, "cos": 1}
 
 
 @cache
-def definitions(name: str, form: Format, fused: bool, lanes: tuple[int, ...]) -> list[str]:
-    """The function ``name`` and what it calls, and its forms for vectors of each number of ``lanes``."""
+def definitions(name: str, form: Format, fused: bool) -> list[str]:
+    """The function ``name`` of numbers, and what it calls."""
     numbers = [f"double {number(value, F64.dtype)}" for value in coefficients.TWO_OVER_PI["f64"]]
     rows = ",\n".join(f"  [4 x double] [{', '.join(numbers[k : k + 4])}]" for k in range(0, len(numbers), 4))
     far = Formula(f"gradc.{name}.far", F64, fused)
     found = [
         f"@{TABLE} = private unnamed_addr constant [{len(numbers) // 4} x [4 x double]] [\n{rows}\n], align 64",
         far.text_apart(_far(far, far.arguments[0], QUARTER[name])),
-        _near_text(name, F64, fused, 1, far.name, F64),
+        definition(name, F64, fused, 1),
     ]
+    return found if form is F64 else [*found, definition(name, F32, fused, 1)]
+
+
+@cache
+def definition(name: str, form: Format, fused: bool, lanes: int) -> str:
+    """The function ``name`` of numbers or of vectors. Where arguments are large, a more general one is called."""
     own = f"gradc.{name}.{form.name}"
-    if form is F32:
-        found.append(_near_text(name, F32, fused, 1, f"gradc.{name}.f64", F64))
-    return found + [_near_text(name, form, fused, count, own, form) for count in lanes]
-
-
-def _near_text(name: str, form: Format, fused: bool, lanes: int, fallback: str, wide: Format) -> str:
-    symbol = f"gradc.{name}.{form.name}" + (f".x{lanes}" if lanes > 1 else "")
-    f = Formula(symbol, form, fused, lanes=lanes)
+    f = Formula(own + (f".x{lanes}" if lanes > 1 else ""), form, fused, lanes=lanes)
     (x,) = f.arguments
-    holds = f.abs(x) < 2.0**NEAR
+    near = f.abs(x) < 2.0**NEAR
     result = (_near_f32 if form is F32 else _near_f64)(f, x, QUARTER[name])
     if name == "sin":
         f.comment("Near 0 it is x itself, with its sign.")
         result = f.select(f.abs(x) < form.epsilon / 2, x, result)
-    return f.text_with_fallback(result, holds, fallback, wide)
+    if lanes > 1:
+        return f.text_with_fallback(result, near, own, form)
+    return f.text_with_fallback(result, near, f"gradc.{name}.{'far' if form is F64 else 'f64'}", F64)
 
 
 def _near_f64(f: Formula, x: Term, quarter: int) -> Term:
