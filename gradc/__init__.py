@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = ["Aval", "Function", "Kernel", "aval", "errors", "grad", "jit", "value_and_grad", "vjp"]
+
+_IMPORTED = time.time_ns()
+"""When: a source that was changed after this may differ from the module that runs."""
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 if not os.path.isdir(os.path.join(_HERE, "templates")):

@@ -186,9 +186,9 @@ def _numpy_entry(compiled: Compiled) -> Entry:
 
 
 def _llvm_entry(compiled: Compiled) -> Entry:
-    from gradc.backends.llvm.jit import load
+    from gradc.backends.llvm.cache import load_cached
 
-    return load(compiled.llvm_ir, compiled.program)
+    return load_cached(compiled.final, repr(compiled.request), lambda: (compiled.llvm_ir, compiled.program))
 
 
 _ENTRIES: Final[dict[str, Callable[[Compiled], Entry]]] = {

@@ -78,3 +78,6 @@ verify: Final = Knob("GRADC_VERIFY", False, _switch)
 
 dump: Final = Knob("GRADC_DUMP", "", str)
 """A directory into which every stage of a compilation is written, or empty."""
+
+cache_dir: Final = Knob("GRADC_CACHE_DIR", "", str)
+"""A private directory in which machine code is kept between processes, or empty: none is kept."""

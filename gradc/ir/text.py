@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -31,24 +31,27 @@ _WORDS = frozenset({"at", "cotangent", "inf", "nan"})
 _MOST_ELEMENTS_SHOWN = 64
 
 
-def print_graph(graph: Graph) -> str:
-    """The text of a graph; two graphs are the same exactly where their texts are."""
+def print_graph(graph: Graph, arrays: Callable[[np.ndarray], str] | None = None) -> str:
+    """The text of a graph; two graphs are the same exactly where their texts are.
+
+    ``arrays`` writes the elements of constants otherwise than ``array_text``, which reads back.
+    """
     primals: dict[int, list[int]] = {}
     for primal, ct in graph.cotangents.items():
         primals.setdefault(ct, []).append(primal)
-    lines = (_line(graph, node, primals.get(node.id, [])) for node in graph.nodes)
+    lines = (_line(graph, node, primals.get(node.id, []), arrays or array_text) for node in graph.nodes)
     return "\n".join([HEADER, *lines, _returned(graph), ""])
 
 
 def print_node(graph: Graph, node: Node) -> str:
     """The line of one node, with the user's name and lines."""
-    return _line(graph, node, [primal for primal, ct in graph.cotangents.items() if ct == node.id])
+    return _line(graph, node, [primal for primal, ct in graph.cotangents.items() if ct == node.id], array_text)
 
 
-def _line(graph: Graph, node: Node, primals: list[int]) -> str:
+def _line(graph: Graph, node: Node, primals: list[int], arrays: Callable[[np.ndarray], str]) -> str:
     words = [f"%{node.id} = {node.op.name}", *(f"%{i}" for i in node.operands)]
     if node.op is CONSTANT:
-        words.append(array_text(node.params["value"]))
+        words.append(arrays(node.params["value"]))
     words += [f"{key}={_param_text(value)}" for key, value in node.params.items() if not _is_implied(node, key)]
     notes = " ".join(_notes(graph, node.id, primals))
     return f"{' '.join(words)} : {node.aval}" + (f"  # {notes}" if notes else "")

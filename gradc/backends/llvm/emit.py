@@ -10,21 +10,16 @@ parts stand in a frame.
 
 from __future__ import annotations
 
-from typing import Final
-
 from gradc.backends.llvm.function import FunctionEmitter, Functions
 from gradc.backends.llvm.matmul.functions import MatmulFunctions, kernel_of
 from gradc.backends.llvm.parts import Frame, split
-from gradc.backends.llvm.types import memory_type, number, symbol_name
-from gradc.backends.llvm.values import fixed
+from gradc.backends.llvm.symbols import EMBEDDED, constant_symbol, kernel_symbol
+from gradc.backends.llvm.types import fixed, memory_type, number, symbol_name
 from gradc.backends.llvm.writer import Module
 from gradc.ir.aval import size_of
 from gradc.ir.target import Target
 from gradc.loops.expand import expand
 from gradc.loops.program import ALIGNMENT, Buffer, Function, LoopProgram
-
-EMBEDDED: Final = 4096
-"""Constants of at most this many bytes stand in the module; larger ones are linked by address."""
 
 
 def emit(program: LoopProgram, target: Target) -> str:
@@ -40,21 +35,6 @@ def emit(program: LoopProgram, target: Target) -> str:
         _emit_function(module, program, function, functions, target)
     _emit_kernel(module, program, functions, target)
     return module.text()
-
-
-def constant_symbol(program: LoopProgram, buffer: Buffer) -> str:
-    """The global of a constant buffer, without ``@``."""
-    return f"{program.name}.constant.{buffer.name}"
-
-
-def kernel_symbol(program: LoopProgram) -> str:
-    """The global of the kernel, without ``@``."""
-    return f"{program.name}.kernel"
-
-
-def linked_constants(program: LoopProgram) -> list[Buffer]:
-    """The constants that the loader links by address."""
-    return [b for b in program.buffers if b.kind == "constant" and len(b.data) > EMBEDDED]
 
 
 def _emit_kernel(module: Module, program: LoopProgram, functions: Functions, target: Target) -> None:

@@ -9,8 +9,8 @@ from gradc.backends.llvm.matmul.functions import MatmulFunctions
 from gradc.backends.llvm.parts import Frame
 from gradc.backends.llvm.primitives import emit_primitive
 from gradc.backends.llvm.status import CODE_BITS, TOLD, status_of
-from gradc.backends.llvm.types import memory_type, scalar_type
-from gradc.backends.llvm.values import ValueEmitter, fixed, is_number
+from gradc.backends.llvm.types import fixed, memory_type, scalar_type
+from gradc.backends.llvm.values import ValueEmitter, is_number
 from gradc.backends.llvm.writer import Module
 from gradc.errors import CompileError
 from gradc.loops.program import (

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from gradc.backends.llvm.emit import constant_symbol, kernel_symbol, linked_constants
 from gradc.backends.llvm.machine import host, optimise, parse, target_machine
 from gradc.backends.llvm.status import message_of
-from gradc.backends.llvm.values import fixed
+from gradc.backends.llvm.symbols import constant_symbol, kernel_symbol, linked_constants
+from gradc.backends.llvm.types import fixed
 from gradc.errors import ArgumentError, IndexBoundsError
 from gradc.ir.aval import aval_of
 from gradc.ir.target import Target
@@ -70,10 +70,22 @@ class Entry:
 
 def load(ir: str, program: LoopProgram) -> Entry:
     """Compile IR that ``emit`` made from ``program`` into this process. The code lives as long as the entry."""
+    return load_object(object_code(ir), program)
+
+
+def object_code(ir: str) -> bytes:
+    """The object file of a module for this machine. It holds no address of this process."""
+    return bytes(target_machine(host()).emit_object(_finished(ir, host())))
+
+
+def load_object(code: bytes, program: LoopProgram) -> Entry:
+    """Link the object file of a program into this process. Raises RuntimeError where a symbol is missing.
+
+    Of the program, the buffers of inputs, outputs and constants count, the messages, and the size of the arena.
+    """
     import llvmlite.binding as binding
 
-    object_code = target_machine(host()).emit_object(_finished(ir, host()))
-    builder = binding.JITLibraryBuilder().add_object_img(object_code).add_current_process()
+    builder = binding.JITLibraryBuilder().add_object_img(code).add_current_process()
     constants = linked_constants(program)
     for buffer in constants:
         address = np.frombuffer(buffer.data, np.uint8).ctypes.data

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from gradc.backends.llvm.parts import Frame
 from gradc.backends.llvm.primitives import emit_primitive
-from gradc.backends.llvm.types import constant_operand, memory_type, scalar_type
+from gradc.backends.llvm.types import constant_operand, fixed, memory_type, scalar_type
 from gradc.backends.llvm.writer import Module, Writer
 from gradc.errors import CompileError
 from gradc.ir.aval import Dim
@@ -22,16 +22,6 @@ from gradc.loops.program import (
     contiguous_strides,
     walk,
 )
-
-
-def fixed(dim: Dim) -> int:
-    """A size as a number. Raises CompileError where it is symbolic."""
-    if not isinstance(dim, int):
-        raise CompileError(
-            f"the llvm backend needs fixed sizes, and {dim} is symbolic; "
-            'compile with numbers in the shapes, or with backend="numpy"'
-        )
-    return dim
 
 
 class ValueEmitter:
