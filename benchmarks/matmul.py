@@ -25,7 +25,9 @@ from rich.table import Table
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host, parse, target_machine
+from gradc.backends.llvm.matmul.functions import scratch_elements
 from gradc.loops.program import Buffer, Call, Contraction, For, LoopProgram, size, whole
+from gradc.loops.scratch import reserve
 
 CUBES = (16, 32, 64, 100, 128, 256, 512, 1024, 2048)
 SHAPES = [(s, s, s) for s in CUBES] + [
@@ -46,7 +48,8 @@ def kernel(form: str, sizes: dict[str, int], dtype: np.dtype, times: int) -> Loo
     ]
     contraction = Contraction(lhs, rhs, out, tuple((x, sizes[x]) for x in dict.fromkeys(lhs + rhs)), dtype)
     call = Call(contraction, tuple(whole(buffer) for buffer in buffers))
-    return LoopProgram("product", tuple(buffers), (For("turn", size(0), size(times), (call,)),))
+    program = LoopProgram("product", tuple(buffers), (For("turn", size(0), size(times), (call,)),))
+    return reserve(program, lambda contraction, strides: scratch_elements(contraction, strides, host()))
 
 
 def fastest(actions: list[Callable[[], object]], repeat: int) -> list[float]:

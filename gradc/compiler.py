@@ -86,15 +86,22 @@ class Compiled:
 
     @cached_property
     def program(self) -> LoopProgram:
-        """The loop program. Raises CompileError for a graph with symbolic sizes."""
+        """The loop program, its arena with what this machine's kernels of contractions want as scratch.
+
+        Raises CompileError for a graph with symbolic sizes.
+        """
+        from gradc.backends.llvm.machine import host
+        from gradc.backends.llvm.matmul.functions import scratch_elements
         from gradc.loops.lower import lower
+        from gradc.loops.scratch import reserve
 
         if self.final.symbols:
             raise CompileError(
                 f"the LLVM backend needs fixed sizes and {', '.join(self.final.symbols)} is symbolic; "
                 'compile with fixed sizes, or with backend="numpy"'
             )
-        return lower(self.final, name=self.request.name)
+        program = lower(self.final, name=self.request.name)
+        return reserve(program, lambda contraction, strides: scratch_elements(contraction, strides, host()))
 
     @cached_property
     def llvm_ir(self) -> str:

@@ -55,7 +55,7 @@ def expand(program: LoopProgram, target: Target, keeps: Keeps | None = None) -> 
     outer = set(program.buffer)
     return replace(
         program,
-        body=_LaneLoops(outer | _names(program.body)).block(body),
+        body=_LaneLoops(outer | declared_names(program.body)).block(body),
         functions=tuple(replace(f, body=_LaneLoops(outer | _names_of(f)).block(f.body)) for f in functions),
     )
 
@@ -79,17 +79,17 @@ class _Contractions:
             case If(then=then, otherwise=otherwise):
                 return replace(statement, then=self.block(then), otherwise=self.block(otherwise))
             case Call(callee=Contraction() as contraction, views=views):
-                strides = tuple(v.strides for v in views)
+                strides = tuple(v.strides for v in views[:3])
                 if self.keeps is not None and self.keeps(contraction, strides):
                     return statement
                 function = self._function(contraction, strides)
-                return Call(function.name, tuple(View(v.buffer, (1,), v.offset) for v in views))
+                return Call(function.name, tuple(View(v.buffer, (1,), v.offset) for v in views[:3]))
         return statement
 
     def _function(self, contraction: Contraction, strides: tuple[tuple[Dim, ...], ...]) -> Function:
         key = contraction, strides
         if key not in self.made:
-            name = _unused(f"contract_{contraction.lhs}_{contraction.rhs}_{contraction.out}", self.taken)
+            name = unused_name(f"contract_{contraction.lhs}_{contraction.rhs}_{contraction.out}", self.taken)
             self.made[key] = contraction_function(name, contraction, strides, self.target)
         return self.made[key]
 
@@ -124,7 +124,7 @@ class _LaneLoops:
         if not order.block or (isinstance(length, Constant) and int(length.value) <= order.block):
             return declared + self._chunk(loop, loop.lo, loop.hi, targets, partials, order)
         blocked = b.add(loop.lo, b.sub(length, b.mod(length, order.block)))
-        start = variable(_unused(f"{loop.var}_block", self.taken))
+        start = variable(unused_name(f"{loop.var}_block", self.taken))
         chunk = self._chunk(loop, start, start + order.block, targets, partials, order)
         statements = [*declared, For(str(start), loop.lo, blocked, tuple(chunk), order.block)]
         if blocked is not loop.hi:
@@ -136,7 +136,7 @@ class _LaneLoops:
     ) -> list[Statement]:
         """Partial results set, whole groups of lanes, the rest, the results combined."""
         lanes = order.lanes
-        lane = variable(_unused("lane", self.taken))
+        lane = variable(unused_name("lane", self.taken))
         zero, all_lanes = constant(0, I64), constant(lanes, I64)
         set_partials = tuple(
             Store(partial.name, (lane,), constant(neutral(target.op, partial.dtype), partial.dtype))
@@ -145,7 +145,7 @@ class _LaneLoops:
         statements: list[Statement] = [For(str(lane), zero, all_lanes, set_partials, mode="vector")]
         rest = b.mod(b.sub(hi, lo), lanes)
         whole = b.sub(hi, rest)
-        group = variable(_unused(f"{loop.var}_group", self.taken))
+        group = variable(unused_name(f"{loop.var}_group", self.taken))
         mode: Mode = "vector" if _only_accumulates(loop.body) else "seq"
         body = _in_lane(loop.body, loop.var, lane, targets, partials)
         if whole is not lo:
@@ -159,7 +159,7 @@ class _LaneLoops:
         return statements
 
     def _partial(self, target: Accumulate, lanes: int) -> Buffer:
-        name = _unused(f"{target.buffer}_partial", self.taken)
+        name = unused_name(f"{target.buffer}_partial", self.taken)
         return Buffer(name, target.value.dtype, (lanes,), "local")
 
 
@@ -232,10 +232,10 @@ def _pairwise(op: Reduction, values: list[Expression]) -> Expression:
 
 def _names_of(function: Function) -> set[str]:
     """The names that a function declares."""
-    return _names(function.body) | {p.name for p in function.parameters} | set(function.scalars)
+    return declared_names(function.body) | {p.name for p in function.parameters} | set(function.scalars)
 
 
-def _names(block: tuple[Statement, ...]) -> set[str]:
+def declared_names(block: tuple[Statement, ...]) -> set[str]:
     """The names that a block declares."""
     found: set[str] = set()
     for statement in statements_of(block):
@@ -251,7 +251,7 @@ def _names(block: tuple[Statement, ...]) -> set[str]:
     return found
 
 
-def _unused(name: str, taken: set[str]) -> str:
+def unused_name(name: str, taken: set[str]) -> str:
     """``name``, or with a number after it where it is taken; taken from now on."""
     chosen, count = name, 1
     while chosen in taken:

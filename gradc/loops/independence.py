@@ -146,7 +146,7 @@ class _Accesses:
                         yield from self.block(body, ranges.inside(var, interval), inner | {var})
                 case Call(callee=callee, views=views):
                     for position, view in enumerate(views):
-                        writes = position == 2 if isinstance(callee, Contraction) else True
+                        writes = position >= 2 if isinstance(callee, Contraction) else True
                         yield from self._view(callee, position, view, writes, ranges, inner)
 
     def _carry(self, carry: tuple[Carry, ...]) -> None:
@@ -171,7 +171,7 @@ class _Accesses:
             return
         buffer = self._buffers[view.buffer]
         reach: Dim = size_of(buffer.shape)
-        if isinstance(callee, Contraction):
+        if isinstance(callee, Contraction) and position < 3:
             sizes = dict(callee.sizes)
             word = (callee.lhs, callee.rhs, callee.out)[position]
             reach = 1

@@ -329,7 +329,8 @@ class _Parser(TermParser):
         line.expect(",")
         rhs = self._view(line)
         line.expect(")")
-        return Call(Contraction(left, right, result, tuple(sizes), dtype, accumulate), (lhs, rhs, out))
+        scratch = (self._view(line),) if line.accept("using") else ()
+        return Call(Contraction(left, right, result, tuple(sizes), dtype, accumulate), (lhs, rhs, out, *scratch))
 
     def _call(self, line: Lexer) -> Call:
         name = line.word()

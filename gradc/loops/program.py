@@ -235,6 +235,7 @@ class Contraction:
 class Call:
     """A contraction on the views (lhs, rhs, out), or the internal function of that name on one view a parameter.
 
+    A contraction may have a fourth view: all of an arena buffer of its dtype, as scratch (``gradc.loops.scratch``).
     A view given to a function is row-major and has the parameter's shape. ``scalars`` are the function's i64 arguments.
     """
 

@@ -199,6 +199,8 @@ def _call(call: Call) -> str:
         sizes = ", ".join(f"{letter}={length}" for letter, length in callee.sizes)
         assign = "+=" if callee.accumulate else "="
         formula = f"{callee.lhs},{callee.rhs}->{callee.out}"
-        return f"{views[2]} {assign} contract {formula} [{sizes}] {short_dtype(callee.dtype)} ({views[0]}, {views[1]})"
+        scratch = f" using {views[3]}" if len(views) > 3 else ""
+        kind = short_dtype(callee.dtype)
+        return f"{views[2]} {assign} contract {formula} [{sizes}] {kind} ({views[0]}, {views[1]}){scratch}"
     scalars = "; " + ", ".join(_text(s, 0) for s in call.scalars) if call.scalars else ""
     return f"call {callee}({', '.join(views)}{scalars})"

@@ -56,6 +56,7 @@ from gradc.loops.program import (
     View,
     contiguous_strides,
     walk,
+    whole,
 )
 from gradc.loops.ranges import Ranges, loop_interval
 from gradc.loops.reach import (
@@ -303,14 +304,20 @@ def _contraction(contraction: Contraction, call: Call, scope: Scope) -> None:
     sizes = dict(contraction.sizes)
     words = (contraction.lhs, contraction.rhs, contraction.out)
     order = tuple(dict.fromkeys(contraction.lhs + contraction.rhs))
-    if len(call.views) != 3 or tuple(sizes) != order or any(len(set(word)) != len(word) for word in words):
+    if len(call.views) not in (3, 4) or tuple(sizes) != order or any(len(set(word)) != len(word) for word in words):
         broken(10, "the letters do not fit", call)
     if any(sum(letter in word for word in words) < 2 for word in words for letter in word):
         broken(10, "a letter stands in one operand alone", call)
-    for view, word in zip(call.views, words, strict=True):
+    for view, word in zip(call.views[:3], words, strict=True):
         shape = tuple(sizes[letter] for letter in word)
         _view(view, shape, contraction.dtype, view is call.views[2], call, scope)
-    _apart(call, [False, False, True], scope)
+    for scratch in call.views[3:]:
+        buffer = buffer_in_reach(scratch.buffer, scope, call)
+        if buffer.kind != "arena" or buffer.dtype != contraction.dtype or scratch != whole(buffer):
+            broken(10, f"{scratch.buffer} cannot be scratch memory: it is no block of the arena", call)
+        if any(loop.mode != "seq" for loop in scope.loops):
+            broken(7, f"iterations of a loop share {scratch.buffer} as scratch memory", call)
+    _apart(call, [False, False, True, True][: len(call.views)], scope)
 
 
 def _view(view: View, shape: tuple[Dim, ...], dtype: np.dtype, written: bool, call: Call, scope: Scope) -> None:

@@ -164,7 +164,7 @@ class FunctionEmitter(ValueEmitter):
     def _call(self, call: Call) -> None:
         pointers = [self._view(view) for view in call.views]
         if not isinstance(call.callee, str):
-            strides = [view.strides for view in call.views]
+            strides = [view.strides for view in call.views[:3]]
             self.writer.line(self._functions.matmuls.call(call.callee, strides, pointers))
             return
         arguments = [f"ptr {pointer}" for pointer in pointers]

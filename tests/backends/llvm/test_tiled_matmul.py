@@ -13,11 +13,13 @@ import pytest
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import assembly, load
 from gradc.backends.llvm.machine import host
-from gradc.backends.llvm.matmul.functions import kernel_of
+from gradc.backends.llvm.matmul.functions import kernel_of, scratch_elements
 from gradc.backends.llvm.matmul.plan import DotPlan, TilePlan, parts
 from gradc.backends.llvm.matmul.product import product_of
 from gradc.ir.target import GENERIC, Target
+from gradc.loops.parse import parse_program
 from gradc.loops.program import Buffer, Call, Contraction, LoopProgram, View, contiguous_strides, whole
+from gradc.loops.scratch import reserve
 from gradc.loops.verify import verify
 
 Run = Callable[..., list[np.ndarray]]
@@ -91,6 +93,31 @@ def test_every_transposition(form: str, shape: tuple[int, int, int]) -> None:
 )
 def test_packed_and_blocked(form: str, dtype: str, shape: tuple[int, int, int]) -> None:
     check(form, dict(zip("ikj", shape, strict=True)), dtype)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("dtype", "shape"), [("f4", (170, 700, 530)), ("f8", (301, 330, 520)), ("f4", (600, 700, 1100))]
+)
+def test_packed_in_scratch_memory(form: str, dtype: str, shape: tuple[int, int, int]) -> None:
+    """Whole blocks of both operands are packed where the program has memory for them."""
+    program = program_of(form, dict(zip("ikj", shape, strict=True)), dtype)
+    reserved = verify(reserve(program, lambda contraction, strides: scratch_elements(contraction, strides, host())))
+    assert reserved.arena_bytes > 0
+    assert parse_program(str(reserved)) == reserved
+    arrays = arrays_of(program)
+    (result,) = load(emit(reserved, host()), reserved)(arrays)
+    assert_is_einsum(form, arrays, result, shape[2])
+
+
+def test_contractions_share_their_scratch_memory() -> None:
+    program = program_of("ij,jk->ik", {"i": 300, "j": 600, "k": 400}, "f8")
+    (call,) = program.body
+    twice = dataclasses.replace(program, body=(call, call))
+    needs = lambda contraction, strides: 1000  # noqa: E731
+    once, both = reserve(program, needs), reserve(twice, needs)
+    assert once.arena_bytes == both.arena_bytes == 8000
+    assert reserve(program, lambda contraction, strides: 0) is program
 
 
 @pytest.mark.parametrize("form", [

@@ -1,6 +1,6 @@
-"""Panels of the right operand in local memory: ``panel[k, n]``, rows of ``columns`` elements without gaps.
+"""Packed panels of an operand: ``panel[k, n]`` or ``panel[k, m]``, rows of ``columns`` elements without gaps.
 
-What a ragged panel lacks of a vector is 0, so that tiles load whole vectors.
+What a ragged panel of ``width`` columns lacks is 0, so that tiles load whole vectors of the right operand.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def copy_panel(code: Code, right: str, stride: int, panel: str, width: int, colu
         target = code.pointer(panel, code.scale(down.index, columns))
         for start in range(0, width, code.lanes):
             vector = code.load(code.pointer(source, start), width - start)
-            code.store(vector, code.pointer(target, start))
+            code.store(vector, code.pointer(target, start), columns - start)
 
 
 def transpose_panel(code: Code, right: str, stride: int, panel: str, width: int, columns: int, depth: int) -> None:
@@ -25,6 +25,7 @@ def transpose_panel(code: Code, right: str, stride: int, panel: str, width: int,
     code.writer.comment(f"transpose a panel of {width} by {depth}")
     lanes = code.lanes
     for part in parts(width, lanes):
+        room = columns - part.start
         with code.loop("group", part.start, part.stop, part.step) as across:
             rows = code.pointer(right, code.scale(across.index, stride))
             target = code.pointer(panel, across.index)
@@ -32,18 +33,18 @@ def transpose_panel(code: Code, right: str, stride: int, panel: str, width: int,
                 with code.loop("square", steps.start, steps.stop, steps.step) as down:
                     source = code.pointer(rows, down.index)
                     place = code.pointer(target, code.scale(down.index, columns))
-                    _square(code, source, stride, place, columns, part.step, steps.step)
+                    _square(code, source, stride, place, columns, (part.step, steps.step), room)
 
 
-def _square(code: Code, source: str, stride: int, target: str, columns: int, rows: int, steps: int) -> None:
-    """Transpose ``rows`` rows of ``steps`` elements, each at most a vector."""
-    lanes = code.lanes
+def _square(code: Code, source: str, stride: int, target: str, columns: int, shape: tuple[int, int], room: int) -> None:
+    """Transpose rows by steps elements, each at most a vector; at most ``room`` elements of a vector are written."""
+    lanes, (rows, steps) = code.lanes, shape
     vectors = [
         code.load(code.pointer(source, row * stride), steps) if row < rows else "zeroinitializer"
         for row in range(lanes)
     ]
     for step, vector in enumerate(transposed(code, vectors)[:steps]):
-        code.store(vector, code.pointer(target, step * columns))
+        code.store(vector, code.pointer(target, step * columns), room)
 
 
 def transposed(code: Code, rows: list[str]) -> list[str]:

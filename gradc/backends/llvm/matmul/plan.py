@@ -8,7 +8,7 @@ it is first transposed into local memory, or, with few rows, the sums run in the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from gradc.backends.llvm.matmul.product import Product
@@ -17,8 +17,15 @@ from gradc.ir.target import Target
 PANEL_BYTES: Final = 48 * 1024
 """A packed panel of the right operand: local memory that stays in the first or second cache."""
 
-BLOCK_BYTES: Final = 512 * 1024
-"""The part of the left operand that is used with one panel after the other: it stays in the second cache."""
+LARGE: Final = 128
+"""Rows and columns from which packing whole blocks pays."""
+
+BLOCK_DEPTH: Final = 2048
+LEFT_BYTES: Final = 512 * 1024
+RIGHT_BYTES: Final = 1088 * 1024
+BLOCK_ROWS: Final = 8
+"""Blocks that are packed whole: bytes along k, of the left operand (it stays in the second cache) and of the
+right; and the most rows of a tile on them."""
 
 UNPACKED_BYTES: Final = 512 * 1024
 """A right operand of at most this size is read where it stands."""
@@ -71,8 +78,10 @@ def parts(length: int, step: int) -> Iterator[Part]:
 class TilePlan:
     """Sums along k in registers, one element of the result in each lane.
 
-    depth    how much of k is done before the sums are added to the result
-    height   how many rows are done with one packed panel
+    depth          how much of k is done before the sums are added to the result
+    height, width  the block of rows, and of columns, that is done before the next
+    packing        how a panel of the right operand is made
+    packs_blocks   whether whole blocks of both operands are packed, into scratch memory
     """
 
     rows: int
@@ -80,11 +89,24 @@ class TilePlan:
     lanes: int
     depth: int
     height: int
-    packing: Packing
+    width: int
+    packing: Packing = "none"
+    packs_blocks: bool = False
 
     @property
     def columns(self) -> int:
         return self.vectors * self.lanes
+
+    @property
+    def left_scratch(self) -> int:
+        """Elements of a packed block of the left operand, whole cache lines."""
+        return -(-self.height * self.depth // 16) * 16
+
+    @property
+    def scratch(self) -> int:
+        """Elements of scratch memory that it needs."""
+        panels = -(-self.width // self.columns)
+        return self.left_scratch + panels * self.columns * self.depth if self.packs_blocks else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,21 +138,38 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
     size = product.dtype.itemsize
     lanes = _lanes(n, target.lanes(size))
     if packing == "none" and m <= STREAM_ROWS and k * n * size > STREAM_BYTES and n >= 4 * lanes:
-        return TilePlan(m, 2, lanes, _even(k, STREAM_DEPTH), m, packing)
-    rows, vectors = _tile_shape(m, -(-n // lanes), k, target.registers)
-    if packing == "none" and k * n * size > UNPACKED_BYTES and m >= 8 * rows:
+        return TilePlan(m, 2, lanes, _even(k, STREAM_DEPTH), m, n)
+    large = k * n * size > UNPACKED_BYTES
+    if packing == "none" and large and m >= 8 * MAX_ROWS:
         packing = "copy"
-    limit = DEPTH if packing == "none" else min(DEPTH, PANEL_BYTES // (vectors * lanes * size))
-    depth = _even(k, limit)
-    height = m if packing == "none" else min(m, _even(m, max(BLOCK_BYTES // (depth * size), rows), rows))
-    return TilePlan(rows, vectors, lanes, depth, height, packing)
+    blocks = packing != "none" and (large or m * k * size > UNPACKED_BYTES) and min(m, n) >= LARGE
+    most_rows = BLOCK_ROWS if blocks else MAX_ROWS
+    rows, vectors = _tile_shape(m, -(-n // lanes), k, target.registers, most_rows)
+    columns = vectors * lanes
+    if blocks:
+        depth = _even(k, BLOCK_DEPTH // size)
+        height = min(m, _even(m, LEFT_BYTES // (depth * size), rows))
+        width = min(n, _even(n, RIGHT_BYTES // (depth * size), columns))
+        return TilePlan(rows, vectors, lanes, depth, height, width, packing, packs_blocks=True)
+    return TilePlan(rows, vectors, lanes, _even(k, _panel_depth(packing, columns * size)), m, n, packing)
 
 
-def _tile_shape(m: int, vectors_in_all: int, depth: int, registers: int) -> tuple[int, int]:
+def without_blocks(plan: TilePlan, itemsize: int) -> TilePlan:
+    """The plan for a call that has no scratch memory: panels of the right operand alone are packed."""
+    depth = min(plan.depth, _panel_depth(plan.packing, plan.columns * itemsize))
+    return replace(plan, depth=depth, packs_blocks=False)
+
+
+def _panel_depth(packing: Packing, row: int) -> int:
+    """The depth of a panel with rows of so many bytes."""
+    return DEPTH if packing == "none" else min(DEPTH, PANEL_BYTES // row)
+
+
+def _tile_shape(m: int, vectors_in_all: int, depth: int, registers: int, most_rows: int) -> tuple[int, int]:
     """The tile that takes the fewest cycles; of equals, the one with the fewest distinct bodies."""
     best: tuple[float, int, int] | None = None
     for vectors in range(1, min(vectors_in_all, MAX_VECTORS) + 1):
-        for rows in range(1, min(m, MAX_ROWS) + 1):
+        for rows in range(1, min(m, most_rows) + 1):
             if rows * vectors + vectors + 1 > registers:
                 break
             row_parts, column_parts = list(parts(m, rows)), list(parts(vectors_in_all, vectors))
