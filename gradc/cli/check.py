@@ -13,8 +13,12 @@ import numpy as np
 from gradc.frontend.tree import flatten
 from gradc.ir.aval import Aval, aval_of, dim_value
 
-STEP = 2.0**-10
-"""Of the outermost difference, relative; two halvings follow, and extrapolation leaves an error of order step**6."""
+STEPS = (2.0**-10, 2.0**-16, 2.0**-22)
+"""Of the outermost difference, relative; two halvings follow, and extrapolation leaves an error of order step**6.
+The first is best where the function is smooth; where a kink is that near, a smaller step stays on one side of it."""
+
+SETTLED = 1e-12
+"""The relative error of the extrapolation below which a smaller step is not tried."""
 
 NEAREST = 2.0**-4
 """Steps do not get smaller than for an entry of this size: they would drown in rounding."""
@@ -118,27 +122,47 @@ def _row(
     size = gradient.size
     chosen = np.arange(size) if size <= ENTRIES else np.sort(rng.choice(size, ENTRIES, replace=False))
     point = np.asarray(leaf, np.longdouble)
-    references = np.array([_slope(at, point, int(k)) for k in chosen], np.longdouble)
+    slopes = [_slope(at, point, int(k), noise) for k in chosen]
+    references = np.array([slope for slope, _ in slopes], np.longdouble)
     found = gradient.ravel()[chosen].astype(np.longdouble)
     if not size:
         return Row(path, aval_of(leaf), 0, 0.0, 0.0, 0.0, 0.0)
     differences = np.abs(found - references)
     worst = int(np.argmax(np.where(np.isnan(differences), np.inf, differences)))
     scale = float(np.max(np.abs(references))) or 1.0
-    smallest_step = STEP / 4 * np.maximum(np.min(np.abs(point)), NEAREST)
-    error, rounding = float(differences[worst]) / scale, float(noise / smallest_step) / scale
+    error, rounding = float(differences[worst]) / scale, float(slopes[worst][1]) / scale
     return Row(path, aval_of(leaf), len(chosen), error, rounding, float(found[worst]), float(references[worst]))
 
 
-def _slope(at: Callable[[Any], np.longdouble], point: np.ndarray, entry: int) -> np.longdouble:
-    """Central differences at steps h, h/2, h/4, extrapolated to h = 0 (Richardson)."""
+def _slope(
+    at: Callable[[Any], np.longdouble], point: np.ndarray, entry: int, noise: np.longdouble
+) -> tuple[np.longdouble, np.longdouble]:
+    """The slope by the step whose extrapolation settles best, and what rounding may do to it."""
     scale = np.maximum(np.abs(point.ravel()[entry]), NEAREST)
+    best = None
+    for step in STEPS:
+        slope, unsettled = _extrapolated(at, point, entry, step * scale)
+        rounding = noise / (step / 4 * scale)
+        doubt = unsettled + rounding
+        if best is None or doubt < best[0]:
+            best = (doubt, slope, rounding)
+        if unsettled <= rounding + SETTLED * np.abs(slope):
+            break
+    assert best is not None
+    return best[1], best[2]
+
+
+def _extrapolated(
+    at: Callable[[Any], np.longdouble], point: np.ndarray, entry: int, step: np.longdouble
+) -> tuple[np.longdouble, np.longdouble]:
+    """Central differences at steps h, h/2, h/4, extrapolated to h = 0 (Richardson), and how far the last stage moved."""
     estimates = []
     for halvings in range(3):
-        h = STEP * scale / 2**halvings
+        h = step / 2**halvings
         estimates.append((at(_moved(point, entry, h)) - at(_moved(point, entry, -h))) / (2 * h))
     first = [(4 * b - a) / 3 for a, b in itertools.pairwise(estimates)]
-    return np.longdouble((16 * first[1] - first[0]) / 15)
+    last = np.longdouble((16 * first[1] - first[0]) / 15)
+    return last, np.abs(last - first[1])
 
 
 def _moved(point: np.ndarray, entry: int, by: np.longdouble) -> Any:

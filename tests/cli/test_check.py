@@ -112,3 +112,11 @@ def test_numbers_for_avals() -> None:
     assert np.all((drawn["x"] > 0.1) & (drawn["x"] < 0.9))
     assert drawn["k"].tolist() == [0, 0, 0]
     assert drawn["n"] == 5
+
+
+@pytest.mark.parametrize("distance", [1e-3, 1e-4, 1e-5, -1e-4])
+def test_a_kink_beside_the_point_is_stepped_around(distance: float) -> None:
+    kink = 0.5 + distance
+    (row,) = rows(lambda x: np.sum(np.exp(x) + np.maximum(x - kink, 0)), [0.5], [np.exp(0.5) + (kink < 0.5)])
+    assert row.error < 1e-9 + row.rounding
+    assert row.rounding < 1e-9
