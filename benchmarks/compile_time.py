@@ -12,6 +12,7 @@ import argparse
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -20,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 import gradc
+from gradc import config
 
 STEPS = 25_000
 IMPORT = "import time, numpy; start = time.process_time(); import {module}; print(time.process_time() - start)"
@@ -96,6 +98,9 @@ def main() -> None:
         plain = median(lambda f=function, a=arguments: f(*a), 50)  # type: ignore[misc]
         for backend in ("llvm", "numpy"):
             row(f"{label}, first call, {backend}", median(first_call(function, arguments, backend), repeat), plain)
+        with tempfile.TemporaryDirectory() as folder, config.cache_dir(folder):
+            cached = median(first_call(function, arguments, "llvm"), repeat)
+        row(f"{label}, first call, llvm, from the cache on disk", cached, plain)
     plain = median(lambda: recurrence(*long), 1)
     compiled = gradc.value_and_grad(recurrence, wrt=("w", "x")).compile(*long)
     row(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +47,13 @@ def test_a_value_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("GRADC_BACKEND", "cuda")
     with pytest.raises(ArgumentError, match="GRADC_BACKEND='cuda' is not valid: it is one of llvm, numpy, reference"):
         _ = config.backend.value
+
+
+def test_the_page_lists_every_knob_with_its_default() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(GRADC_\w+)` \| `config\.(\w+)` \| (?:none|`(\w+)`) \|", page, re.M)
+    knobs = {name: knob for name, knob in vars(config).items() if isinstance(knob, config.Knob)}
+    assert {name: (variable, default) for variable, name, default in listed} == {
+        name: (knob.variable, str(int(knob.default) if isinstance(knob.default, bool) else knob.default))
+        for name, knob in knobs.items()
+    }

@@ -78,7 +78,7 @@ class Store:
                 except FileNotFoundError:
                     return None
                 except _Damaged:
-                    os.unlink(name, dir_fd=directory)
+                    _remove(directory, name)
                     self._tell("an entry was damaged; it is removed and compiled anew")
         except OSError as error:
             self._tell(f"it cannot be used: {error.strerror or error}")
@@ -99,7 +99,7 @@ class Store:
     def discard(self, key: str) -> None:
         """Remove an entry that is of no use."""
         with contextlib.suppress(OSError), self._opened() as directory:
-            os.unlink(f"{key}.entry", dir_fd=directory)
+            _remove(directory, f"{key}.entry")
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[int]:
