@@ -136,8 +136,15 @@ class Function:
         if self._derivative == "vjp":
             call = call.with_last(self._ct)
         leaves, paths = list(call.leaves), call.paths
+        chosen = self._derivative != "vjp" or self._wrt is not None
         for target in self._targets(call):
-            for position in leaves_of(call, target)[0]:
+            positions = leaves_of(call, target)[0]
+            if chosen and positions and all(is_static(leaves[k]) for k in positions):
+                raise DerivativeError(
+                    f"{target[0]} holds no numbers but a {type(leaves[positions[0]]).__name__}, and there is no "
+                    f"derivative by it; name another argument with wrt"
+                )
+            for position in positions:
                 leaves[position] = _differentiable(leaves[position], paths[position])
         return Call(call.signature, call.trees, tuple(leaves))
 
