@@ -155,7 +155,7 @@ def _slope(
 def _extrapolated(
     at: Callable[[Any], np.longdouble], point: np.ndarray, entry: int, step: np.longdouble
 ) -> tuple[np.longdouble, np.longdouble]:
-    """Central differences at steps h, h/2, h/4, extrapolated to h = 0 (Richardson), and how far the last stage moved."""
+    """Central differences at steps h, h/2, h/4 extrapolated to h = 0 (Richardson), and how far the last stage moved."""
     estimates = []
     for halvings in range(3):
         h = step / 2**halvings
