@@ -21,6 +21,7 @@ from scipy.special import expit, logsumexp, softmax
 
 from gradc.errors import TraceError
 from gradc.frontend.intercept import INSTALLED
+from gradc.frontend.numpy_api import registry
 from gradc.frontend.tracing import trace
 from gradc.ir.aval import aval
 
@@ -155,6 +156,15 @@ def test_scipys_functions(same: Same) -> None:
     assert [n.op.name for n in traced.graph.nodes if n.op.name in ("softmax", "logsumexp", "logistic", "erf")] != []
     assert softmax is scipy.special.softmax
     np.testing.assert_allclose(softmax(X).sum(), 1.0)
+
+
+def test_a_ufunc_of_scipy_is_known_by_a_name_that_no_stand_in_reaches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(registry._BY_FUNCTION, scipy.special.erf, raising=False)
+    namespace = types.ModuleType("namespace")
+    namespace.__dict__["erf"] = scipy.special.erf
+
+    traced = trace(lambda x: namespace.erf(x), (X,))
+    assert [n.op.name for n in traced.graph.nodes if n.op.name == "erf"] == ["erf"]
 
 
 DRAWS: dict[str, Callable[[Any], Any]] = {

@@ -171,7 +171,8 @@ def lookup(function: Any) -> Implementation | None:
     if found is None:
         for place, record in _BY_PLACE.items():
             module, _, attribute = place.partition(":")
-            if module in sys.modules and getattr(sys.modules[module], attribute, None) is function:
+            held = getattr(sys.modules.get(module), attribute, None)
+            if function is held or function is getattr(held, "__wrapped__", held):  # a trace has its stand-in there
                 _BY_FUNCTION[function] = found = record
     return found
 
