@@ -46,9 +46,18 @@ def run(arguments: Sequence[str] | None) -> int:
     except click.Abort:
         return 130
     except BrokenPipeError:
-        # The reader of our output has enough, and so it has when Python flushes once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has enough.
+        _forget_stdout()
         return 1
+    except OSError as error:
+        _forget_stdout()
+        sys.stderr.write(f"gradc: {error.strerror or error}\n")
+        return 2
+
+
+def _forget_stdout() -> None:
+    """Let what is left in the buffer go nowhere: Python flushes it once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -99,6 +108,8 @@ def compile_(
 ) -> None:  # fmt: skip
     """Write the derivative of FILE:FUNC as a file that does not need gradc."""
     asked = request(target, specs, wrt, derivative)
+    if output.resolve() == asked.target.path:
+        raise Failure(f"-o {output} is the file of {asked.target.name} itself; write to another")
     kernel = asked.compile(backend="numpy", stabilize=stabilize, name=name)
     try:
         kernel.save(output)
@@ -180,6 +191,8 @@ def check_(
 
     The exit code is 1 where they differ.
     """
+    if tolerance is not None and not tolerance >= 0:
+        raise Failure(f"--tolerance {tolerance}: give a number from 0")
     asked = request(target, specs, wrt, "grad", every=True)
     rng = np.random.default_rng(seed)
     values = {name: concrete(value, rng) for name, value in asked.arguments.values.items()}

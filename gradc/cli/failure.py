@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import traceback
 from pathlib import Path
 from types import TracebackType
@@ -20,18 +22,21 @@ class Failure(ClickException):
 class UserCode:
     """While the user's code runs, what it raises becomes a Failure with the line of ``file`` that raised it.
 
+    What it prints goes to stderr: stdout is for what the command was asked for.
     gradc's own errors pass, since they say it better, and so does an error that never went through ``file``.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self.prints = contextlib.redirect_stdout(sys.stderr)
 
     def __enter__(self) -> None:
-        return None
+        self.prints.__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.prints.__exit__(kind, error, trace)
         if not isinstance(error, (Exception, SystemExit)) or isinstance(error, (GradcError, ClickException)):
             return
         lines = [frame for frame in traceback.extract_tb(trace) if Path(frame.filename) == self.file]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,6 +51,15 @@ CASES = {
     "no example": (["explain", "net.py:kinked", "--at", "example"], "net.py has no example_args that fits kinked"),
     "at something else": (["explain", "net.py:loss", "--at", "1,2"], "--at 1,2: write --at example"),
     "name that is no identifier": (["compile", "net.py:loss", "-o", "x.py", "--name", "a b"], "is not an identifier"),
+    "output over the file itself": (
+        ["compile", "net.py:loss", "-o", "../{folder}/net.py"],
+        "is the file of loss itself",
+    ),
+    "a tolerance below zero": (["check", "net.py:loss", "--tolerance", "-1"], "--tolerance -1.0: give a number from 0"),
+    "a tolerance that is none": (
+        ["check", "net.py:loss", "--tolerance", "nan"],
+        "--tolerance nan: give a number from 0",
+    ),
     "after without a graph": (
         ["show", "net.py:loss", "--emit", "numpy", "--after", "trace"],
         "--after chooses among graphs",
@@ -58,8 +68,8 @@ CASES = {
 
 
 @pytest.mark.parametrize(("arguments", "message"), CASES.values(), ids=CASES.keys())
-def test_the_message(gradc: Gradc, arguments: list[str], message: str) -> None:
-    outcome = gradc(*arguments)
+def test_the_message(gradc: Gradc, net: Path, arguments: list[str], message: str) -> None:
+    outcome = gradc(*(argument.replace("{folder}", net.name) for argument in arguments))
     assert outcome.code == 2
     assert outcome.out == ""
     *notes, last = outcome.err.splitlines()
@@ -83,6 +93,25 @@ def test_a_file_that_raises_on_import(gradc: Gradc, net: Path) -> None:
 def test_a_file_that_is_not_python(gradc: Gradc, net: Path) -> None:
     (net / "net.py").write_bytes(b"\x00\xff\xfe")
     assert gradc("show", "net.py:loss").code == 2
+
+
+def test_what_the_file_prints_goes_to_stderr(gradc: Gradc, net: Path) -> None:
+    text = "print('loading')\n\ndef square(x):\n    print('in', x)\n    return x * x\n"
+    (net / "net.py").write_text(text, encoding="utf-8")
+    outcome = gradc("explain", "net.py:square", "--format", "json")
+    assert json.loads(outcome.out)[0]["name"] == "dL/dx"
+    assert "loading\n" in outcome.err
+    assert "in <traced f64[]>" in outcome.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_full_disk(net: Path) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "gradc", "show", "net.py:loss"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "gradc: No space left on device"
+    assert "Traceback" not in done.stderr
 
 
 PATHS = {
