@@ -126,7 +126,10 @@ class Store:
         return content
 
     def _bound(self, directory: int, written: int) -> None:
-        """Count what was written, from what is there at first; where it is too much, remove the oldest."""
+        """Remove the oldest where there is too much: of what was there at the first look, and what is written since.
+
+        What other processes write meanwhile is seen at the next look, so the bound is one of order.
+        """
         with self._lock:
             self._bytes = None if self._bytes is None else self._bytes + written
             if self._bytes is None or self._bytes > MOST_BYTES:
@@ -180,9 +183,10 @@ def _require_private(found: os.stat_result, kind: str, path: str, mode: int) -> 
             "set GRADC_CACHE_DIR to a directory of your own that is closed to others (chmod 700)"
         )
     if found.st_mode & _OTHERS_WRITE:
+        close = f"close it with `chmod {mode:o} {path}`, or " if not found.st_mode & stat.S_ISVTX else ""
         raise CompileError(
             f"the cache {kind} {path} can be written by other users (mode {stat.S_IMODE(found.st_mode):o}), and code "
-            f"in it is run; close it with `chmod {mode:o} {path}`, or set GRADC_CACHE_DIR to another directory"
+            f"in it is run; {close}set GRADC_CACHE_DIR to a directory of your own (chmod 700)"
         )
 
 
