@@ -275,7 +275,7 @@ class Differentiation:
         """The cotangents as the op's record gives them."""
         op = REGISTRY[expression.function]
         if op.name not in _SILENT:
-            self.note(_STRUCTURE.get(op.name) or Reason(f"vjp-of-{op.name}", f"the rule of {op.name}"))
+            self.note(_STRUCTURE.get(op.name) or _own_rule(op.name))
         builder = Builder()
         kinds = [
             np.dtype(np.int64) if _is_index(op.name, k) else np.dtype(np.float64) for k in range(len(expression.args))
@@ -293,6 +293,12 @@ class Differentiation:
         given[seed.id] = spread(ct, expression.shape)
         given[result.id] = self.names.get(expression, expression)
         return [None if v is None else _as_expression(builder, v, given, self.sizes) for v in values]
+
+
+def _own_rule(op: str) -> Reason:
+    """The rule of an op by the name that NumPy has for it."""
+    told = f"the rule of {op.removeprefix('reduce_')}"
+    return Reason(f"vjp-of-{op}", told, latex=told.replace("_", r"\_"))
 
 
 def _wins(larger: Expr, smaller: Expr) -> Expr:

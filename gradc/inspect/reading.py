@@ -279,14 +279,17 @@ def _sum(node: Node, part: Expr, nodes: Sequence[Node], sizes: Sizes) -> Expr:
 
 
 def _mean(made: Expr, node: Node, nodes: Sequence[Node], sizes: Sizes) -> Expr:
-    """A sum divided by the number of its terms, with a letter for that number: ``1/n * sum``."""
+    """A sum divided by the number of its terms, with a letter for that number: ``1/n * sum``.
+
+    1/2 stays 1/2: it is more often a factor of its own than the mean of two terms.
+    """
     coefficient, rest = coefficient_of(made)
     sums = [f for f in factors_of(rest) if isinstance(f, Apply) and f.function == "reduce_sum"]
     if len(sums) != 1 or coefficient.numerator not in (1, -1):
         return made
     inside = sums[0].args[0].shape
     count = size_of(tuple(inside[a] for a in sums[0].param("axes")))
-    if isinstance(count, int) and count > 1 and coefficient.denominator == count:
+    if isinstance(count, int) and count > 2 and coefficient.denominator == count:
         sign = MINUS_ONE if coefficient < 0 else ONE
         return mul(sign, power(sizes.symbol(count), MINUS_ONE), rest)
     return made

@@ -126,3 +126,20 @@ def test_symbolic_sizes_become_numbers_where_values_are_given() -> None:
     derivation = kernel.explain(at=(np.array([0.5, -1.0, 2.0]),))
     assert {symbol.name: count for symbol, count in derivation.sizes.items()} == {"n": 3}
     assert derivation.json()[-1]["value"] is not None
+
+
+def test_a_half_of_a_sum_of_two_is_no_mean(tell: Tell) -> None:
+    def half(x):
+        return 0.5 * np.sum(x**2)
+
+    assert "L = 1/2 Σ x²" in tell(half, np.array([1.0, 2.0])).text()
+
+
+def test_the_rule_of_an_op_is_told_by_numpys_name(tell: Tell) -> None:
+    def peak(x):
+        return np.max(x) * np.prod(x)
+
+    derivation = tell(peak, np.array([1.0, 2.0, 3.0]))
+    assert "the rule of max; the rule of prod" in derivation.text()
+    assert "reduce_" not in derivation.latex()
+    assert r"\text{the rule of max; the rule of prod}" in derivation.latex()

@@ -64,4 +64,4 @@ def test_the_maximum_counts_as_a_constant_only_where_it_changes_nothing(
 ) -> None:
     told = laws(tell(function, Z))
     assert ("does not change with max" in told) == harmless
-    assert ("the rule of reduce_max" in told) == felt
+    assert ("the rule of max" in told) == felt
