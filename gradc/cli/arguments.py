@@ -138,7 +138,7 @@ def _is_number(leaf: Any) -> bool:
 
 
 def _annotation(parameter: inspect.Parameter) -> Aval | None:
-    """The aval that an annotation states: a string such as "f64[2,3]", or float."""
+    """The aval that an annotation is or states: gradc.aval(...), a string such as "f64[2,3]", or float."""
     annotation = parameter.annotation
     if isinstance(annotation, str):
         # Under ``from __future__ import annotations`` a string stands in quotes of its own.
@@ -149,6 +149,8 @@ def _annotation(parameter: inspect.Parameter) -> Aval | None:
             return aval(text)
         except ParseError:
             return None
+    if isinstance(annotation, Aval):
+        return annotation
     return SCALAR if annotation is float else None
 
 

@@ -59,6 +59,12 @@ def test_annotations(arguments: Callable[..., Arguments], future: str) -> None:
     assert found.guessed == ("other",)
 
 
+@pytest.mark.parametrize("text", ["gradc.aval('f64[2,batch]')", "'f64[2,batch]'"])
+def test_an_aval_as_an_annotation(arguments: Callable[..., Arguments], text: str) -> None:
+    found = arguments(f"import gradc\ndef f(x: {text}): ...")
+    assert (found.values, found.sources) == ({"x": aval("f64[2,batch]")}, {"x": "annotation"})
+
+
 def test_the_order_of_what_is_believed(arguments: Callable[..., Arguments]) -> None:
     source = "def f(a: float, b: float, c: float = 1.0, d=2.0, e=None): ...\ndef example_args(): return (5.0, 6.0)\n"
     found = arguments(source, "a=f64[2]")
