@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Collection, Sequence
 
@@ -47,7 +48,7 @@ class Comments:
         origins = self._graph.origins.get(node.id, ())
         if not origins:
             return ""
-        place, text = str(origins[0]), origins[0].text.partition("=")[2].strip()
+        place, text = str(origins[0]), _formula(origins[0].text)
         if node.id in self._written_out and 0 < len(text) <= LONGEST - len(place):
             return f"{place}: {text}"
         return place
@@ -88,6 +89,17 @@ def loss_name(graph: Graph) -> str:
     first = graph.nodes[graph.outputs[0]]
     default = "L" if first.aval.is_float and not first.aval.shape else "result"
     return identifier(graph.names.get(first.id, default))
+
+
+def _formula(line: str) -> str:
+    """What a line of the user's assigns or returns; nothing where it is a part of a statement or another kind of one."""
+    try:
+        (statement,) = ast.parse(line.strip()).body
+    except (SyntaxError, ValueError):
+        return ""
+    if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.Return) or statement.value is None:
+        return ""
+    return ast.get_source_segment(line.strip(), statement.value) or ""
 
 
 def printable(text: str) -> str:
