@@ -51,7 +51,7 @@ def fits() -> dict[str, Fit]:
         return lambda z: (function(mp.sqrt(z)) / mp.sqrt(z) - 1) / z
 
     return {
-        "EXP": Fit("(exp(r) - 1 - r) / r**2", lambda r: (mp.expm1(r) - r) / r**2, -half, half, {"f64": 10, "f32": 4}),
+        "EXP": Fit("(exp(r) - 1 - r) / r**2", lambda r: (mp.expm1(r) - r) / r**2, -half, half, {"f64": 9, "f32": 4}),
         "LOG": Fit(
             "(log(1 + f) - f + f**2 / 2) / f**3",
             lambda f: (mp.log1p(f) - f + f * f / 2) / f**3,
@@ -73,7 +73,15 @@ def fits() -> dict[str, Fit]:
             ratio,
             {"f64": 7},
         ),
-        "TANH": Fit("(tanh(x) - x) / x**3 in x**2", odd(mp.tanh), mpf(0), mpf("0.36"), {"f64": 11, "f32": 5}),
+        "EXP2_SHORT": Fit("2**r, for results in f32", lambda r: mpf(2) ** r, -mpf(1) / 2, mpf(1) / 2, {"f64": 7}),
+        "LOG2_SHORT": Fit(
+            "log((1 + s) / (1 - s)) / (s log(2)) in s**2, for results in f32",
+            lambda z: 2 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z) / mp.log(2),
+            mpf(0),
+            ratio,
+            {"f64": 4},
+        ),
+        "TANH": Fit("(tanh(x) - x) / x**3 in x**2", odd(mp.tanh), mpf(0), mpf("0.36"), {"f64": 10, "f32": 4}),
         "SIN": Fit("(sin(r) - r) / r**3 in r**2", odd(mp.sin), mpf(0), eighth, {"f64": 5, "f32": 3}),
         "COS": Fit(
             "(cos(r) - 1 + r**2 / 2) / r**4 in r**2",

@@ -15,9 +15,14 @@ from gradc.backends.llvm.math.formula import Formula, Term
 
 @dataclass(frozen=True, slots=True)
 class Reduced:
-    """``x = n log(2) + r + error``; n stands in the last bits of ``shifted``."""
+    """``x = n log(2) + r + error``.
+
+    n stands in the last bits of ``shifted`` too; ``exact`` is r before the small part of log(2) is subtracted.
+    """
 
     shifted: Term
+    n: Term
+    exact: Term
     r: Term
     error: Term | None
 
@@ -39,7 +44,9 @@ def expm1(f: Formula, x: Term) -> Term:
     f.comment("Half of everything, for 2**n may be out of range where the result is not.")
     half = power_of_two(f, reduced, -1)
     r = reduced.r
-    tail = r * r * f.polynomial(coefficients.EXP[f.form.name], r)
+    f.comment("What rounding took from r counts, for the sum may cancel.")
+    lost = f.fma(reduced.n, -coefficients.LN2[f.form.name][1], reduced.exact - r)
+    tail = f.fma(r * r, f.polynomial(coefficients.EXP[f.form.name], r), lost)
     ones = half - 0.5
     product = half * r
     total, error = f.two_sum(ones, product)
@@ -54,8 +61,9 @@ def reduce(f: Formula, x: Term, error: Term | None = None) -> Reduced:
     f.comment("x = n log(2) + r, abs(r) <= log(2) / 2; n stands in the last bits of %shifted")
     shifted = f.fma(x, 1 / math.log(2), f.form.rounder).named("shifted")
     n = (shifted - f.form.rounder).named("n")
-    r = f.fma(n, -low, f.fma(n, -high, x)).named("r")
-    return Reduced(shifted, r, error)
+    exact = f.fma(n, -high, x)
+    r = f.fma(n, -low, exact).named("r")
+    return Reduced(shifted, n, exact, r, error)
 
 
 def exp_reduced(f: Formula, reduced: Reduced) -> Term:

@@ -16,7 +16,8 @@ import numpy as np
 from gradc.backends.llvm.math import trigonometric
 from gradc.backends.llvm.math.error import erf
 from gradc.backends.llvm.math.exponential import exp, expm1
-from gradc.backends.llvm.math.formula import Format, Formula, Term, format_of
+from gradc.backends.llvm.math.formats import Format, format_of
+from gradc.backends.llvm.math.formula import Formula, Term
 from gradc.backends.llvm.math.hyperbolic import tanh
 from gradc.backends.llvm.math.logarithm import log, log1p
 from gradc.backends.llvm.math.power import power

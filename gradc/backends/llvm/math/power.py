@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 
 from gradc.backends.llvm.math import coefficients
-from gradc.backends.llvm.math.exponential import exp_reduced, power_of_two, reduce, scaled
-from gradc.backends.llvm.math.formula import F32, F64, Formula, Term
-from gradc.backends.llvm.math.logarithm import log_split, split
+from gradc.backends.llvm.math.exponential import exp_reduced, reduce, scaled
+from gradc.backends.llvm.math.formats import F32, F64
+from gradc.backends.llvm.math.formula import Formula, Term
+from gradc.backends.llvm.math.logarithm import split
 
 LARGEST = 2.0**64
 """An exponent beyond it makes every x but 1 overflow or vanish."""
@@ -50,12 +51,18 @@ def _power_f64(f: Formula, size: Term, y: Term) -> Term:
 
 
 def _power_f32(f: Formula, size: Term, y: Term) -> Term:
+    """``2**(y log2(x))`` in f64, by polynomials that are exact enough for f32."""
     wide = f.within(F64)
-    logarithm = log_split(wide, *split(wide, wide.convert(size, F64), subnormal=False))
+    k, fraction = split(wide, wide.convert(size, F64), subnormal=False)
+    s = (fraction / (fraction + 2.0)).named("s")
+    logarithm = wide.fma(s, wide.polynomial(coefficients.LOG2_SHORT["f64"], s * s), k)
     f.comment("Beyond these bounds the result is 0 or infinity in f32, and within range in f64.")
-    product = wide.clamp(logarithm * wide.convert(y, F64), -150.0, 150.0)
-    reduced = reduce(wide, product)
-    return wide.convert(exp_reduced(wide, reduced) * power_of_two(wide, reduced), F32)
+    product = wide.clamp(logarithm * wide.convert(y, F64), -200.0, 200.0)
+    f.comment("2**(n + r)")
+    shifted = (product + F64.rounder).named("shifted")
+    r = product - (shifted - F64.rounder)
+    power_of_two = wide.from_bits((wide.bits(shifted) + F64.bias) << F64.mantissa)
+    return wide.convert(wide.polynomial(coefficients.EXP2_SHORT["f64"], r) * power_of_two, F32)
 
 
 def _log_with_error(f: Formula, x: Term) -> tuple[Term, Term]:

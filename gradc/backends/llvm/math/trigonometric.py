@@ -13,7 +13,8 @@ from functools import cache
 from typing import Final
 
 from gradc.backends.llvm.math import coefficients
-from gradc.backends.llvm.math.formula import F32, F64, Format, Formula, Term
+from gradc.backends.llvm.math.formats import F32, F64, Format
+from gradc.backends.llvm.math.formula import Formula, Term
 from gradc.backends.llvm.types import number
 
 NEAR: Final = 20
