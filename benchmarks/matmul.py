@@ -3,8 +3,9 @@
     python benchmarks/matmul.py [--dtype f32] [--repeat 7] [--only 64]
 
 A shape is m, n, k; a form says which operands are transposed in memory. gradc's kernel repeats in a loop of its own;
-NumPy is called (``np.matmul(a, b, out=c)``), which costs it about half a microsecond. The two take turns, and the
-fastest turn of each counts. The peak is that of independent vector multiply-adds, measured in between.
+NumPy is called (``np.matmul(a, b, out=c)``), which costs it about half a microsecond. The two take turns: the
+ratio is the median over pairs of turns, the share that of gradc's fastest. The peak is that of independent vector
+multiply-adds, measured in between.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported
 
 import argparse
 import ctypes
+import statistics
 import time
 from collections.abc import Callable
 
@@ -52,15 +54,18 @@ def kernel(form: str, sizes: dict[str, int], dtype: np.dtype, times: int) -> Loo
     return reserve(program, lambda contraction, strides: scratch_elements(contraction, strides, host()))
 
 
-def fastest(actions: list[Callable[[], object]], repeat: int) -> list[float]:
-    """The least seconds of each action; they take turns."""
-    best = [float("inf")] * len(actions)
-    for _ in range(repeat):
-        for position, action in enumerate(actions):
+def turns(actions: list[Callable[[], object]], repeat: int) -> list[list[float]]:
+    """The seconds of each action in each round; they take turns, forwards and backwards."""
+    seconds: list[list[float]] = [[] for _ in actions]
+    for action in actions:
+        action()
+    for number in range(repeat):
+        order = range(len(actions)) if number % 2 else reversed(range(len(actions)))
+        for position in order:
             start = time.perf_counter()
-            action()
-            best[position] = min(best[position], time.perf_counter() - start)
-    return best
+            actions[position]()
+            seconds[position].append(time.perf_counter() - start)
+    return seconds
 
 
 def peak(dtype: np.dtype) -> Callable[[], float]:
@@ -96,8 +101,9 @@ def peak(dtype: np.dtype) -> Callable[[], float]:
     function = ctypes.CFUNCTYPE(kind, kind)(library["peak"])
 
     def rate() -> float:
-        (seconds,) = fastest([lambda: function(0.5)], 5)
-        return chains * steps * lanes / seconds + 0 * bool(library)
+        assert library, "the code lives as long as its library"
+        (seconds,) = turns([lambda: function(0.5)], 5)
+        return chains * steps * lanes / min(seconds)
 
     return rate
 
@@ -133,8 +139,10 @@ def main() -> None:
                 for _ in range(times):
                     np.matmul(left, right, out=c)
 
-            ours, theirs = fastest([lambda e=entry, a=a, b=b: e([a, b]), numpy], options.repeat)
-            row = f"{ours / times * 1e6:.2f}", f"{seconds_at_peak / (ours / times):.0%}", f"{theirs / ours:.2f}"
+            ours, theirs = turns([lambda e=entry, a=a, b=b: e([a, b]), numpy], options.repeat)
+            ratio = statistics.median(y / x for x, y in zip(ours, theirs, strict=True))
+            least = min(ours) / times
+            row = f"{least * 1e6:.2f}", f"{seconds_at_peak / least:.0%}", f"{ratio:.2f}"
             table.add_row(f"{m} {n} {k}", label, *row)
     Console(width=100).print(table)
 

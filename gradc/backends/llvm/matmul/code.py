@@ -1,14 +1,14 @@
-"""Instructions on vectors of one dtype, and loops that carry values in registers."""
+"""Instructions on vectors of one dtype, loops that carry values in registers, and the functions they stand in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from gradc.backends.llvm.types import scalar_type, suffix
+from gradc.backends.llvm.types import scalar_type, suffix, symbol_name
 from gradc.backends.llvm.writer import Module, Writer
 from gradc.ir.target import Target
 
@@ -28,18 +28,58 @@ class Loop:
     following: list[str] = field(default_factory=list)
 
 
+class Library:
+    """Internal functions of a module, each defined when it is first asked for."""
+
+    def __init__(self, module: Module, prefix: str, target: Target) -> None:
+        self.module = module
+        self.target = target
+        self._prefix = prefix
+        self._symbols: dict[Hashable, str] = {}
+
+    def function(
+        self,
+        key: Hashable,
+        dtype: np.dtype,
+        lanes: int,
+        parameters: Sequence[str],
+        body: Callable[[Code], str],
+    ) -> str:
+        """The symbol of the function of this key. ``body`` emits its instructions and gives a line about it."""
+        key = key, dtype, lanes
+        if key not in self._symbols:
+            symbol = self._symbols[key] = symbol_name(f"{self._prefix}.matmul.{len(self._symbols) + 1}")
+            code = Code(self, dtype, lanes)
+            for parameter in parameters:
+                code.writer.name(parameter.rpartition("%")[2])
+            remark = body(code)
+            attributes = f'noinline nounwind "prefer-vector-width"="{self.target.vector_bits}"'
+            head = f"define internal void {symbol}({', '.join(parameters)}) {attributes} {{"
+            lines = [f"; {remark}", head, ".entry:", *code.writer.entry, *code.writer.lines, "  ret void", "}"]
+            self.module.functions.append("\n".join(lines))
+        return self._symbols[key]
+
+
 class Code:
     """The body of one function. ``lanes`` elements make a vector; ``count`` of a vector are real where it is ragged."""
 
-    def __init__(self, module: Module, dtype: np.dtype, lanes: int, target: Target) -> None:
-        self.writer = Writer(module)
+    def __init__(self, library: Library, dtype: np.dtype, lanes: int) -> None:
+        self.library = library
+        self.dtype = dtype
+        self.writer = Writer(library.module)
         self.lanes = lanes
-        self.fused = target.fma
+        self.fused = library.target.fma
         self.bytes = dtype.itemsize
         self.element = scalar_type(dtype)
         self.vector = f"<{lanes} x {self.element}>"
         self._suffix = f"v{lanes}{suffix(dtype)}"
         self._scalar_suffix = suffix(dtype)
+
+    def call(self, key: Hashable, arguments: dict[str, str], body: Callable[[Code], str]) -> None:
+        """Call the library's function of this key; ``arguments`` are by parameter (``ptr noalias %left``)."""
+        symbol = self.library.function(key, self.dtype, self.lanes, list(arguments), body)
+        typed = [f"{parameter.split()[0]} {value}" for parameter, value in arguments.items()]
+        self.writer.line(f"call void {symbol}({', '.join(typed)})")
 
     # Addresses
 
@@ -170,13 +210,3 @@ class Code:
         for (kind, value), now, following in zip(carried, values, loop.following, strict=True):
             phis.append(f"  {now} = phi {kind} [ {value}, %{before} ], [ {following}, %{last} ]")
         writer.lines[head:head] = phis
-
-    @contextmanager
-    def when(self, condition: str, hint: str) -> Iterator[None]:
-        """Instructions that run only where ``condition`` holds."""
-        inside, after = self.writer.name(hint), self.writer.name(f"{hint}.end")
-        self.writer.line(f"br i1 {condition}, label %{inside}, label %{after}")
-        self.writer.label(inside)
-        yield
-        self.writer.line(f"br label %{after}")
-        self.writer.label(after)

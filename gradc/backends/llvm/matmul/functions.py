@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from gradc.backends.llvm.matmul.code import Code
+from gradc.backends.llvm.matmul.code import Code, Library
 from gradc.backends.llvm.matmul.dots import emit_dots
 from gradc.backends.llvm.matmul.plan import DotPlan, TilePlan, plan, without_blocks
 from gradc.backends.llvm.matmul.product import Product, product_of
-from gradc.backends.llvm.matmul.tile import Matrices, emit_tiles
-from gradc.backends.llvm.types import symbol_name
+from gradc.backends.llvm.matmul.tile import SCRATCH, Matrices, emit_tiles
 from gradc.backends.llvm.writer import Module
 from gradc.ir.aval import Dim, short_dtype
 from gradc.ir.target import Target
@@ -40,58 +39,49 @@ class MatmulFunctions:
     """Defines functions of a module, and finds those that are there."""
 
     def __init__(self, module: Module, prefix: str, target: Target) -> None:
-        self._module = module
-        self._prefix = prefix
-        self._target = target
-        self._made: dict[Kernel, str] = {}
+        self._library = Library(module, prefix, target)
 
     def call(self, contraction: Contraction, strides: Sequence[Sequence[Dim]], pointers: Sequence[str]) -> str:
         """The instruction for a contraction on views that begin at these pointers (lhs, rhs, out, perhaps scratch)."""
-        kernel = kernel_of(contraction, strides, self._target)
+        kernel = kernel_of(contraction, strides, self._library.target)
         assert kernel is not None, "a contraction without a kernel is expanded into loops"
         product, chosen = kernel
-        lhs, rhs, *others = pointers
-        if isinstance(chosen, TilePlan) and chosen.packs_blocks and len(others) == 1:
+        lhs, rhs, out, *scratch = pointers
+        if isinstance(chosen, TilePlan) and chosen.packs_blocks and not scratch:
             chosen = without_blocks(chosen, product.dtype.itemsize)
-        kernel = product, chosen
-        if kernel not in self._made:
-            self._made[kernel] = symbol_name(f"{self._prefix}.matmul.{len(self._made) + 1}")
-            self._module.functions.append(self._definition(self._made[kernel], product, chosen))
-        arguments = [*((rhs, lhs) if product.swapped else (lhs, rhs)), others[0]]
+        arguments = [*((rhs, lhs) if product.swapped else (lhs, rhs)), out]
+        parameters = ["ptr noalias readonly %left", "ptr noalias readonly %right", "ptr noalias %out"]
         if isinstance(chosen, TilePlan) and chosen.packs_blocks:
-            arguments.append(others[1])
-        return f"call void {self._made[kernel]}({', '.join(f'ptr {argument}' for argument in arguments)})"
+            arguments += scratch
+            parameters.append(f"ptr noalias {SCRATCH}")
 
-    def _definition(self, symbol: str, product: Product, chosen: TilePlan | DotPlan) -> str:
-        code = Code(self._module, product.dtype, chosen.lanes, self._target)
-        with ExitStack() as loops:
-            matrices = _outer_loops(code, product, loops)
-            if isinstance(chosen, TilePlan):
-                emit_tiles(code, product, chosen, matrices)
-            else:
-                emit_dots(code, product, chosen, matrices)
-        writer = code.writer
-        element = short_dtype(product.dtype)
-        scratch = chosen.scratch if isinstance(chosen, TilePlan) else 0
-        times = "".join(f"{axis.length} times " for axis in product.outer)
-        comma = "," if scratch else ""
-        head = [
-            f"; {times}{element}[{product.m.length},{product.k.length}] by [{product.k.length},{product.n.length}]",
-            f"define internal void {symbol}(",
-            f"    ptr noalias readonly %left,  ; row stride {product.m.left}, column stride {product.k.left}",
-            f"    ptr noalias readonly %right,  ; row stride {product.k.right}, column stride {product.n.right}",
-            f"    ptr noalias %out{comma}  ; row stride {product.m.out}, column stride {product.n.out}",
-            *([f"    ptr noalias %scratch  ; {scratch} elements"] if scratch else []),
-            f') noinline nounwind "prefer-vector-width"="{self._target.vector_bits}" {{',
-        ]
-        return "\n".join([*head, ".entry:", *writer.entry, *writer.lines, "  ret void", "}"])
+        def body(code: Code) -> str:
+            with ExitStack() as loops:
+                matrices = _outer_loops(code, product, loops)
+                if isinstance(chosen, TilePlan):
+                    emit_tiles(code, product, chosen, matrices)
+                else:
+                    emit_dots(code, product, chosen, matrices)
+            return _described(product)
+
+        symbol = self._library.function((product, chosen), product.dtype, chosen.lanes, parameters, body)
+        return f"call void {symbol}({', '.join(f'ptr {argument}' for argument in arguments)})"
+
+
+def _described(product: Product) -> str:
+    """A line about a product: shapes, and the strides of rows and columns."""
+    m, n, k = product.m, product.n, product.k
+    element = short_dtype(product.dtype)
+    times = "".join(f"{axis.length} times " for axis in product.outer)
+    return (
+        f"{times}{element}[{m.length},{k.length}] by [{k.length},{n.length}], "
+        f"strides {m.left},{k.left} by {k.right},{n.right} to {m.out},{n.out}"
+    )
 
 
 def _outer_loops(code: Code, product: Product, loops: ExitStack) -> Matrices:
     """Opens the loops around a product; where its matrices begin inside them."""
     places = Matrices("%left", "%right", "%out")
-    for name in ("left", "right", "out", "scratch"):
-        code.writer.name(name)
     for axis in product.outer:
         loop = loops.enter_context(code.loop("outer", 0, axis.length))
         places = Matrices(

@@ -5,6 +5,8 @@ What a ragged panel of ``width`` columns lacks is 0, so that tiles load whole ve
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from gradc.backends.llvm.matmul.code import Code
 from gradc.backends.llvm.matmul.plan import parts
 
@@ -25,7 +27,6 @@ def transpose_panel(code: Code, right: str, stride: int, panel: str, width: int,
     code.writer.comment(f"transpose a panel of {width} by {depth}")
     lanes = code.lanes
     for part in parts(width, lanes):
-        room = columns - part.start
         with code.loop("group", part.start, part.stop, part.step) as across:
             rows = code.pointer(right, code.scale(across.index, stride))
             target = code.pointer(panel, across.index)
@@ -33,18 +34,33 @@ def transpose_panel(code: Code, right: str, stride: int, panel: str, width: int,
                 with code.loop("square", steps.start, steps.stop, steps.step) as down:
                     source = code.pointer(rows, down.index)
                     place = code.pointer(target, code.scale(down.index, columns))
-                    _square(code, source, stride, place, columns, (part.step, steps.step), room)
+                    shape = Square(part.step, steps.step, stride, columns, columns - part.start)
+                    arguments = {"ptr noalias readonly %source": source, "ptr noalias %target": place}
+                    code.call(shape, arguments, shape.emit)
 
 
-def _square(code: Code, source: str, stride: int, target: str, columns: int, shape: tuple[int, int], room: int) -> None:
-    """Transpose rows by steps elements, each at most a vector; at most ``room`` elements of a vector are written."""
-    lanes, (rows, steps) = code.lanes, shape
-    vectors = [
-        code.load(code.pointer(source, row * stride), steps) if row < rows else "zeroinitializer"
-        for row in range(lanes)
-    ]
-    for step, vector in enumerate(transposed(code, vectors)[:steps]):
-        code.store(vector, code.pointer(target, step * columns), room)
+@dataclass(frozen=True, slots=True)
+class Square:
+    """``rows`` by ``steps`` elements, each at most a vector, whose rows lie ``stride`` apart.
+
+    Written with columns as rows, ``columns`` apart, of which at most ``room`` elements.
+    """
+
+    rows: int
+    steps: int
+    stride: int
+    columns: int
+    room: int
+
+    def emit(self, code: Code) -> str:
+        """The function that transposes it, from ``%source`` to ``%target``."""
+        vectors = [
+            code.load(code.pointer("%source", row * self.stride), self.steps) if row < self.rows else "zeroinitializer"
+            for row in range(code.lanes)
+        ]
+        for step, vector in enumerate(transposed(code, vectors)[: self.steps]):
+            code.store(vector, code.pointer("%target", step * self.columns), self.room)
+        return f"transpose {self.rows} by {self.steps} elements"
 
 
 def transposed(code: Code, rows: list[str]) -> list[str]:

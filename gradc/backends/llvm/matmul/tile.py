@@ -130,73 +130,114 @@ class _Tiles:
                 self._tile(place, rows, width, depth, k_start)
 
     def _tile(self, place: Matrices, rows: Part, width: int, depth: int, k_start: Index) -> None:
-        """``rows`` by ``width`` elements of the result, their sums in registers."""
-        code, m, k, lanes = self.code, self.product.m, self.product.k, self.plan.lanes
-        counts = [min(lanes, width - column) for column in range(0, width, lanes)]
-        height = rows.step
-        code.writer.comment(f"a tile of {height} rows by {width} columns, {depth} products each")
-        packed = bool(self.panel)
-        step = self.plan.columns if packed else k.right
-        left_row, left_step = (1, height) if self.plan.packs_blocks else (m.left, k.left)
-        if self.plan.packs_blocks:
-            self._prefetch(place.out, height, len(counts))
-
-        def products(left: str, right: str, sums: list[str]) -> list[str]:
-            """One step along k: the products of a column of ``left`` and a row of ``right``, added to ``sums``."""
-            vectors = [
-                code.load(code.pointer(right, vector * lanes), None if packed else count)
-                for vector, count in enumerate(counts)
-            ]
-            added: list[str] = []
-            for row in range(height):
-                factor = code.spread(code.pointer(left, row * left_row))
-                for position, vector in enumerate(vectors, row * len(vectors)):
-                    added.append(
-                        code.multiply_add(factor, vector, sums[position]) if sums else code.multiply(factor, vector)
-                    )
-            return added
-
-        left, right = place.left, place.right
-        if depth * height * len(counts) <= UNROLLED:
-            sums: list[str] = []
-            for step_of_k in range(depth):
-                sums = products(code.pointer(left, step_of_k * left_step), code.pointer(right, step_of_k * step), sums)
+        """One tile: in place, or, among packed blocks, by a call of a function that all blocks share."""
+        code, product, plan = self.code, self.product, self.plan
+        adds: bool | str
+        if product.accumulate or isinstance(k_start, int):
+            adds = product.accumulate or k_start != 0
         else:
-            zeros = [(code.vector, "zeroinitializer")] * (height * len(counts))
+            adds = code.writer.value(f"icmp ne i64 {k_start}, 0")
+        left = (1, rows.step) if plan.packs_blocks else (product.m.left, product.k.left)
+        tile = Tile(rows.step, width, left, plan.columns if self.panel else product.k.right, product.m.out)
+        if not plan.packs_blocks:
+            tile.emit(code, place, depth, adds, padded=bool(self.panel))
+            return
+        arguments = {
+            "ptr noalias readonly %left": place.left,
+            "ptr noalias readonly %right": place.right,
+            "ptr noalias %out": place.out,
+            "i64 %depth": str(depth),
+            "i1 %adds": str(adds).lower(),
+        }
+
+        def body(inner: Code) -> str:
+            tile.prefetch(inner, "%out")
+            tile.emit(inner, Matrices("%left", "%right", "%out"), "%depth", "%adds", padded=True)
+            return f"a tile of {tile.rows} rows by {tile.width} columns of packed operands"
+
+        code.call(tile, arguments, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """``rows`` by ``width`` elements of the result, their sums in registers.
+
+    left   the steps, in elements, from row to row and from element to element of k in the left operand
+    right  the step along k in the right operand, where columns are neighbours
+    out    the step from row to row in the result
+    """
+
+    rows: int
+    width: int
+    left: tuple[int, int]
+    right: int
+    out: int
+
+    def emit(self, code: Code, place: Matrices, depth: Index, adds: bool | str, *, padded: bool) -> None:
+        """The sums of ``depth`` products; where ``adds`` holds, added to what the result has.
+
+        ``padded`` says that the right operand's last vector may be read in full.
+        """
+        code.writer.comment(f"a tile of {self.rows} rows by {self.width} columns, {depth} products each")
+        counts = self._counts(code)
+        left, right = place.left, place.right
+        if isinstance(depth, int) and depth * self.rows * len(counts) <= UNROLLED:
+            sums: list[str] = []
+            for step in range(depth):
+                place_of_step = code.pointer(left, step * self.left[1]), code.pointer(right, step * self.right)
+                sums = self._step(code, *place_of_step, sums, padded)
+        else:
+            zeros = [(code.vector, "zeroinitializer")] * (self.rows * len(counts))
             with code.loop("step", 0, depth, carried=[("ptr", left), ("ptr", right), *zeros]) as loop:
                 left, right, *sums = loop.values
-                sums = products(left, right, sums)
-                loop.following = [code.pointer(left, left_step), code.pointer(right, step), *sums]
+                sums = self._step(code, left, right, sums, padded)
+                loop.following = [code.pointer(left, self.left[1]), code.pointer(right, self.right), *sums]
             sums = loop.following[2:]
-        self._finish(place.out, sums, counts, k_start)
+        self._finish(code, place.out, sums, adds)
 
-    def _prefetch(self, out: str, height: int, vectors: int) -> None:
-        for row in range(height):
-            for vector in range(vectors):
-                self.code.prefetch(self.code.pointer(out, row * self.product.m.out + vector * self.plan.lanes))
+    def prefetch(self, code: Code, out: str) -> None:
+        """Ask for the result's cache lines before the sums are there."""
+        for row in range(self.rows):
+            for column in range(0, self.width, code.lanes):
+                code.prefetch(code.pointer(out, row * self.out + column))
 
-    def _finish(self, out: str, sums: list[str], counts: list[int], k_start: Index) -> None:
-        """Store a tile's sums; later blocks of k are added to what the earlier ones left."""
-        if self.product.accumulate or (isinstance(k_start, int) and k_start > 0):
-            self._store(out, sums, counts, adds=True)
-        elif isinstance(k_start, int):
-            self._store(out, sums, counts, adds=False)
-        else:
-            writer = self.code.writer
-            first, later, after = (writer.name(label) for label in ("first", "later", "stored"))
-            is_first = writer.value(f"icmp eq i64 {k_start}, 0")
-            writer.line(f"br i1 {is_first}, label %{first}, label %{later}")
-            for label, adds in ((first, False), (later, True)):
-                writer.label(label)
-                self._store(out, sums, counts, adds=adds)
-                writer.line(f"br label %{after}")
-            writer.label(after)
+    def _counts(self, code: Code) -> list[int]:
+        """How many elements of each vector of a row are real."""
+        return [min(code.lanes, self.width - column) for column in range(0, self.width, code.lanes)]
 
-    def _store(self, out: str, sums: list[str], counts: list[int], *, adds: bool) -> None:
-        code = self.code
+    def _step(self, code: Code, left: str, right: str, sums: list[str], padded: bool) -> list[str]:
+        """The products of a column of ``left`` and a row of ``right``, added to ``sums``."""
+        vectors = [
+            code.load(code.pointer(right, vector * code.lanes), None if padded else count)
+            for vector, count in enumerate(self._counts(code))
+        ]
+        added: list[str] = []
+        for row in range(self.rows):
+            factor = code.spread(code.pointer(left, row * self.left[0]))
+            for position, vector in enumerate(vectors, row * len(vectors)):
+                product = code.multiply_add(factor, vector, sums[position]) if sums else code.multiply(factor, vector)
+                added.append(product)
+        return added
+
+    def _finish(self, code: Code, out: str, sums: list[str], adds: bool | str) -> None:
+        """Store the sums, or add them to what earlier blocks of k left."""
+        if isinstance(adds, bool):
+            self._store(code, out, sums, adds=adds)
+            return
+        writer = code.writer
+        labels = [writer.name(label) for label in ("later", "first", "stored")]
+        writer.line(f"br i1 {adds}, label %{labels[0]}, label %{labels[1]}")
+        for label, later in zip(labels, (True, False), strict=False):
+            writer.label(label)
+            self._store(code, out, sums, adds=later)
+            writer.line(f"br label %{labels[2]}")
+        writer.label(labels[2])
+
+    def _store(self, code: Code, out: str, sums: list[str], *, adds: bool) -> None:
+        counts = self._counts(code)
         for position, total in enumerate(sums):
             row, vector = divmod(position, len(counts))
-            place = code.pointer(out, row * self.product.m.out + vector * self.plan.lanes)
+            place = code.pointer(out, row * self.out + vector * code.lanes)
             if adds:
                 total = code.sum(code.load(place, counts[vector]), total)
             code.store(total, place, counts[vector])
