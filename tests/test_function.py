@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.errors import ArgumentError, DerivativeError, DtypeError, ShapeError
+from gradc.errors import ArgumentError, DerivativeError, DtypeError, ShapeError, TraceError
 
 BACKENDS = ("llvm", "numpy", "reference")
 
@@ -223,6 +223,14 @@ def test_an_index_outside_raises_and_the_next_call_works(backend: str) -> None:
         with pytest.raises(IndexError, match=r"out of bounds for axis 0 with size 4"):
             take(x, np.array(wrong))
     np.testing.assert_array_equal(take(x, np.array([1, 2])), [2.0, 4.0])
+
+
+def test_a_table_from_outside_is_read_at_indices_that_are_data(backend: str) -> None:
+    table = np.arange(10.0).reshape(5, 2) * 2
+    look_up = gradc.jit(lambda k: np.take(table, k, axis=0), backend=backend)
+    np.testing.assert_array_equal(look_up(np.array([3, 0])), table[[3, 0]])
+    with pytest.raises(TraceError, match=r"write np.take\(table, index, axis=0\)"):
+        gradc.jit(lambda k: table[k], backend=backend)(np.array([3, 0]))
 
 
 def test_constant_results_and_unused_arguments(backend: str) -> None:

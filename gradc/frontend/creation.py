@@ -184,5 +184,6 @@ CREATION: Final[dict[Original, Handler]] = {
     np.empty_like: lambda original, args, kwargs: _like(_ZEROS_LIKE, args, kwargs),
     np.full_like: _like,
     np.copy: _like,
+    np.take: _like,  # dispatches on its table alone, not on the index
 }
 """What stands for each of these functions while its caller is traced."""
