@@ -9,7 +9,7 @@ from typing import Final
 
 from gradc.inspect.expression import AXES, ONE, ZERO, Apply, Expr, Number, Symbol, narrow
 from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, SUM, Notation, Printed
-from gradc.inspect.places import subscript, written_place
+from gradc.inspect.places import new_axes, picked, subscript, written_place
 from gradc.inspect.text import filled, matrix_product, own_template
 from gradc.ir.op import REGISTRY
 
@@ -25,7 +25,6 @@ _OWN: Final = {
     "winner": r"\left[{0} > {1}\right]",
     "indicator": r"\left[{0}\right]",
     "broadcast_to": "{0}",
-    "reshape": "{0}",
 }
 
 
@@ -101,6 +100,14 @@ class Latex(Notation):
     def _exp(self, expression: Apply) -> Printed:
         return f"e^{{{self(expression.args[0])}}}", POWER
 
+    def _reshape(self, expression: Apply) -> Printed:
+        (x,) = expression.args
+        if isinstance(x, Apply) and (index := picked(expression)):
+            return f"{{{self.at(x.args[0], ATOM)}}}_{{[{index}]}}", ATOM
+        if place := new_axes(expression).replace("None", r"\text{None}"):
+            return f"{{{self.at(x, ATOM)}}}_{{[{place}]}}", ATOM
+        return self.printed(x)
+
     def _part(self, expression: Apply) -> Printed:
         base = expression.args[0]
         place = subscript(expression, self)
@@ -122,6 +129,7 @@ _SPECIAL: Final[dict[str, Callable[[Latex, Apply], Printed]]] = {
     "reduce_sum": Latex._reduce_sum,
     "exp": Latex._exp,
     "item": Latex._part,
+    "reshape": Latex._reshape,
     "slice": Latex._part,
     "gather": Latex._part,
     "scatter": Latex._write,

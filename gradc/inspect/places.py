@@ -37,6 +37,41 @@ def written_place(expression: Apply, printed: Printer) -> str:
     return ", ".join(parts)
 
 
+def new_axes(expression: Apply) -> str:
+    """``:, None`` for a reshape that puts axes of size 1 behind or between others, else empty."""
+    old, new = expression.args[0].shape, expression.shape
+    if not old or len(new) <= len(old):
+        return ""
+    parts: list[str] = []
+    rest = list(old)
+    for size in new:
+        if rest and size == rest[0]:
+            rest.pop(0)
+            parts.append(":")
+        elif size == 1:
+            parts.append("None")
+        else:
+            return ""
+    while parts and parts[0] == "None":
+        parts.pop(0)
+    return ", ".join(parts) if "None" in parts and not rest else ""
+
+
+def picked(expression: Apply) -> str:
+    """``:, 0`` for a reshape that takes the axes of size 1 out of a slice: an index stands for each; else empty."""
+    part = expression.args[0]
+    if not isinstance(part, Apply) or part.function != "slice":
+        return ""
+    shape = part.args[0].shape
+    axes = list(zip(part.param("starts"), part.shape, part.param("steps"), shape, strict=True))
+    if expression.shape != tuple(size for _, size, _, length in axes if size != 1 or length == 1):
+        return ""
+    parts = [_axis(*axis) for axis in axes]
+    while len(parts) > 1 and parts[-1] == ":":
+        parts.pop()
+    return ", ".join(parts)
+
+
 def _axis(start: Dim, size: Dim, step: int, length: Dim) -> str:
     return str(start) if size == 1 and length != 1 else slice_text((start,), (size,), (step,), (length,))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradc.inspect.expression import AXES, ONE, TWO, ZERO, Apply, Expr, Number, Power, Symbol, narrow
 from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, RELATION, SUM, Notation, Printed, printable
-from gradc.inspect.places import subscript, written_place
+from gradc.inspect.places import new_axes, picked, subscript, written_place
 from gradc.ir.aval import Aval
 from gradc.ir.op import REGISTRY
 
@@ -74,7 +74,12 @@ class Text(Notation):
         return f"Σ{over} {self.at(expression.args[0], PRODUCT)}", SUM
 
     def _reshape(self, expression: Apply) -> Printed:
-        return self.printed(expression.args[0])
+        (x,) = expression.args
+        if isinstance(x, Apply) and (index := picked(expression)):
+            return f"{self.at(x.args[0], ATOM)}[{index}]", ATOM
+        if place := new_axes(expression):
+            return f"{self.at(x, ATOM)}[{place}]", ATOM
+        return self.printed(x)
 
     def _part(self, expression: Apply) -> Printed:
         return f"{self.at(expression.args[0], ATOM)}[{subscript(expression, self)}]", ATOM

@@ -143,3 +143,14 @@ def test_the_rule_of_an_op_is_told_by_numpys_name(tell: Tell) -> None:
     assert "the rule of max; the rule of prod" in derivation.text()
     assert "reduce_" not in derivation.latex()
     assert r"\text{the rule of max; the rule of prod}" in derivation.latex()
+
+
+def test_axes_that_come_and_go_are_told(tell: Tell) -> None:
+    def distances(a):
+        first = a[:, 0]
+        return np.sum(np.exp(first[:, None] - first[None, :]))
+
+    derivation = tell(distances, np.arange(6.0).reshape(3, 2))
+    assert "first = a[:, 0]" in derivation.text()
+    assert "Σ exp(first[:, None] - first)" in derivation.text()
+    assert r"{\mathrm{first}}_{[:, \text{None}]} - \mathrm{first}" in derivation.latex()
