@@ -14,8 +14,10 @@ import numpy as np
 from gradc.errors import TraceError
 from gradc.frontend import arrayfunctions
 from gradc.frontend.arrayfunctions import shape_of
+from gradc.frontend.lines import refuse
 from gradc.frontend.numpy_api import promote
 from gradc.frontend.session import Session, holds_traced, is_traced
+from gradc.frontend.sizes import Size
 from gradc.frontend.tracer import Tracer, perform
 from gradc.ir.aval import Dim, is_supported
 from gradc.ir.graph import Value
@@ -145,6 +147,12 @@ def _contiguous(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any
 
 def _plain(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A function whose arguments are known: NumPy's own result, as an array that can be written with traced values."""
+    for x in (*args, *kwargs.values()):
+        if type(x) is Size:
+            raise refuse(
+                f"np.{original.__name__} counts up to a number and the size {x} is symbolic; compile with a fixed size "
+                "(the elements of rows at integer labels are also np.sum(np.eye(classes)[labels] * rows, axis=1))"
+            )
     made = original(*[_known(x) for x in args], **{name: _known(x) for name, x in kwargs.items() if name != "like"})
     if type(made) is not np.ndarray or not is_supported(made.dtype):
         return made

@@ -84,6 +84,14 @@ def test_what_the_size_decides_is_refused(name: str) -> None:
         trace(function, (X,))
 
 
+@pytest.mark.parametrize("make", [np.arange, np.eye, np.identity])
+def test_counting_needs_a_fixed_size(make: Callable[[Any], Any]) -> None:
+    with pytest.raises(
+        TraceError, match=rf"^np\.{make.__name__} counts up to a number and the size batch is symbolic; "
+    ):
+        trace(lambda x: make(x.shape[0]), (X,))
+
+
 def test_len_and_iteration_need_a_fixed_size() -> None:
     for function in (lambda x: len(x) * x, list):
         with pytest.raises(
