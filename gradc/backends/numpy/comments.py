@@ -92,7 +92,7 @@ def loss_name(graph: Graph) -> str:
 
 
 def _formula(line: str) -> str:
-    """What a line of the user's assigns or returns; nothing where it is a part of a statement or another kind of one."""
+    """What a line of the user's assigns or returns; nothing where it does neither, or is a part of that."""
     try:
         (statement,) = ast.parse(line.strip()).body
     except (SyntaxError, ValueError):

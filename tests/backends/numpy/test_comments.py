@@ -31,5 +31,7 @@ def test_the_users_formula_is_told_whole_or_not_at_all(text: str, comment: str) 
     x = b.input("x", aval("f64[3]"))
     b.origin = (Origin("n.py", 3, text),)
     graph = b.freeze([REGISTRY["softmax"](x, axes=(0,))])
-    line = next(t for t in render(graph, flat_signature(graph, ("x",)), name="f").splitlines() if "weights / total" in t)
+    line = next(
+        t for t in render(graph, flat_signature(graph, ("x",)), name="f").splitlines() if "weights / total" in t
+    )
     assert line.partition("# ")[2] == comment
