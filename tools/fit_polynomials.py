@@ -82,13 +82,13 @@ def fits() -> dict[str, Fit]:
             {"f64": 4},
         ),
         "TANH": Fit("(tanh(x) - x) / x**3 in x**2", odd(mp.tanh), mpf(0), mpf("0.36"), {"f64": 10, "f32": 4}),
-        "SIN": Fit("(sin(r) - r) / r**3 in r**2", odd(mp.sin), mpf(0), eighth, {"f64": 5, "f32": 3}),
+        "SIN": Fit("(sin(r) - r) / r**3 in r**2", odd(mp.sin), mpf(0), eighth, {"f64": 5, "f32": 2}),
         "COS": Fit(
             "(cos(r) - 1 + r**2 / 2) / r**4 in r**2",
             lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2,
             mpf(0),
             eighth,
-            {"f64": 5, "f32": 3},
+            {"f64": 5, "f32": 2},
         ),
         "ERF_NEAR": Fit(
             "erf(x) / x - 1 in x**2",

@@ -111,6 +111,22 @@ def test_division_by_a_constant_rounds_to_minus_infinity(dtype: str, divisor: in
     np.testing.assert_array_equal(apply(lambda x: b.mod(x, divisor), values), expected[1])
 
 
+@pytest.mark.parametrize("exponent", [2.0, 3.0, -1.0, -2.0])
+@pytest.mark.parametrize("dtype", DTYPES["f"])
+def test_powers_by_products_are_within_two_units(dtype: str, exponent: float, apply: Apply) -> None:
+    limits = np.finfo(dtype)
+    random = np.random.default_rng(0)
+    spread = np.ldexp(random.uniform(-2, 2, 2000), random.integers(limits.minexp, limits.maxexp, 2000))
+    values = np.concatenate(
+        [samples(np.dtype(dtype)), spread.astype(dtype), np.array([limits.max, limits.tiny], dtype)]
+    )
+    result = apply(lambda x: b.pow(x, exponent), values)
+    with np.errstate(all="ignore"):
+        expected = np.power(values.astype(np.longdouble), np.longdouble(exponent)).astype(dtype)
+    np.testing.assert_array_max_ulp(result, expected, maxulp=2)
+    np.testing.assert_array_equal(np.signbit(result), np.signbit(expected))
+
+
 @pytest.mark.parametrize("new", EVERY)
 @pytest.mark.parametrize("old", EVERY)
 def test_convert_is_numpys_cast(old: str, new: str, apply: Apply) -> None:
