@@ -70,6 +70,8 @@ def test_wrt_is_a_name_a_position_or_a_tuple(backend: str) -> None:
         gradc.grad(loss, wrt="x", argnums=1)
     with pytest.raises(DerivativeError, match=r"wrt='q' is not an argument of loss\(w, x, y\); choose among w, x, y"):
         gradc.grad(loss, wrt="q")(w, x, y)
+    with pytest.raises(DerivativeError, match=r"wrt=1\.5 is neither the name nor the position"):
+        gradc.grad(loss, wrt=1.5)(*network())
     with pytest.raises(DerivativeError, match="wrt=3 is out of range for the 3 arguments"):
         gradc.grad(loss, wrt=3)(w, x, y)
 

@@ -6,7 +6,7 @@ import ast
 import inspect
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +126,8 @@ def select_parameters(
             entries.extend((name, k) for k in range(len(tree.children)))
         else:
             entries.append((name, None))
-    chosen = (0,) if wrt is None else (wrt,) if isinstance(wrt, (str, int)) else tuple(wrt)
+    several = isinstance(wrt, Iterable) and not isinstance(wrt, str)
+    chosen: tuple[Any, ...] = (0,) if wrt is None else tuple(wrt) if several else (wrt,)  # type: ignore[arg-type]
     names = [name for name, _ in entries]
     if not chosen or not entries:
         raise DerivativeError(f"wrt={wrt!r} names no argument of {label}{call.signature}")
