@@ -55,16 +55,16 @@ def kernel(form: str, sizes: dict[str, int], dtype: np.dtype, times: int) -> Loo
 
 
 def turns(actions: list[Callable[[], object]], repeat: int) -> list[list[float]]:
-    """The seconds of each action in each round; they take turns, forwards and backwards."""
+    """The seconds of processor time of each action in each round; they take turns, forwards and backwards."""
     seconds: list[list[float]] = [[] for _ in actions]
     for action in actions:
         action()
     for number in range(repeat):
         order = range(len(actions)) if number % 2 else reversed(range(len(actions)))
         for position in order:
-            start = time.perf_counter()
+            start = time.process_time()
             actions[position]()
-            seconds[position].append(time.perf_counter() - start)
+            seconds[position].append(time.process_time() - start)
     return seconds
 
 

@@ -1,5 +1,7 @@
 """A contraction as an internal function of loops, blocked for the cache and shaped so that its inner loop vectorises.
 
+The general case: every dtype, all strides. A backend may have kernels of its own for the common ones.
+
 With ``n`` the letter along which ``out`` is dense, and the operand that has it called the right one, the sum is done
 in rows: ``out[m, n] += left[m, k] * right[k, n]``, the inner loop over n, ``ROWS`` values of m and ``STEPS`` of k at a
 time, so that each element of the right operand and of the result is loaded once for several products. A right operand

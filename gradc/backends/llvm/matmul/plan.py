@@ -18,7 +18,7 @@ PANEL_BYTES: Final = 48 * 1024
 """A packed panel of the right operand: local memory that stays in the first or second cache."""
 
 LARGE: Final = 128
-"""Rows and columns from which packing whole blocks pays."""
+"""Rows from which packing a right operand that is dense along n pays, and rows and columns for whole blocks."""
 
 BLOCK_DEPTH: Final = 2048
 LEFT_BYTES: Final = 512 * 1024
@@ -27,8 +27,11 @@ BLOCK_ROWS: Final = 8
 """Blocks that are packed whole: bytes along k, of the left operand (it stays in the second cache) and of the
 right; and the most rows of a tile on them."""
 
-UNPACKED_BYTES: Final = 512 * 1024
+UNPACKED_BYTES: Final = 128 * 1024
 """A right operand of at most this size is read where it stands."""
+
+BLOCKED_BYTES: Final = 512 * 1024
+"""With an operand that is larger than this, whole blocks are packed, where there is memory for them."""
 
 DEPTH: Final = 1024
 """The longest sum in one register: longer ones are sums of such blocks, which loses fewer digits."""
@@ -51,7 +54,7 @@ TILE_CYCLES: Final = 20
 """What a tile takes beside its sums and stores: filling and emptying the pipeline, a mispredicted end."""
 
 MAX_VECTORS: Final = 8
-MAX_ROWS: Final = 14
+MAX_ROWS: Final = 24
 
 Packing = Literal["none", "copy", "transpose"]
 
@@ -139,10 +142,9 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
     lanes = _lanes(n, target.lanes(size))
     if packing == "none" and m <= STREAM_ROWS and k * n * size > STREAM_BYTES and n >= 4 * lanes:
         return TilePlan(m, 2, lanes, _even(k, STREAM_DEPTH), m, n)
-    large = k * n * size > UNPACKED_BYTES
-    if packing == "none" and large and m >= 8 * MAX_ROWS:
+    if packing == "none" and k * n * size > UNPACKED_BYTES and m >= LARGE:
         packing = "copy"
-    blocks = packing != "none" and (large or m * k * size > UNPACKED_BYTES) and min(m, n) >= LARGE
+    blocks = packing != "none" and k * max(m, n) * size > BLOCKED_BYTES and min(m, n) >= LARGE
     most_rows = BLOCK_ROWS if blocks else MAX_ROWS
     rows, vectors = _tile_shape(m, -(-n // lanes), k, target.registers, most_rows)
     columns = vectors * lanes
