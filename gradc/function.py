@@ -387,7 +387,9 @@ def _tuple_of(*trees: TreeDef) -> TreeDef:
 def _symbol(name: str | None, label: str, derivative: Derivative) -> str:
     """The name of the generated function. Raises ArgumentError for one that Python could not define."""
     if name is not None:
-        if not name.isidentifier() or not name.isascii() or keyword.iskeyword(name):
+        if keyword.iskeyword(name):
+            raise ArgumentError(f"name={name!r} is a keyword of Python; choose another name")
+        if not name.isidentifier() or not name.isascii():
             raise ArgumentError(f"name={name!r} is not an identifier; choose letters, digits and underscores")
         return name
     own = label if label.isidentifier() and label.isascii() and not keyword.iskeyword(label) else "kernel"

@@ -55,7 +55,9 @@ def flat_entry(graph: Graph, *, name: str) -> Callable[[Sequence[np.ndarray]], l
 
 def _render(graph: Graph, signature: Signature, name: str, *, checked: bool) -> str:
     if identifier(name.lstrip("_")) != name.lstrip("_") or name in OWN_NAMES or name in _helper_texts():
-        raise CompileError(f"{name!r} cannot be the name of a generated function; give an identifier as name=")
+        raise CompileError(
+            f"{name!r} cannot be the name of a generated function; choose an identifier that its code does not use"
+        )
     names = Names()
     names.take(name)
     classes = new_classes(signature)

@@ -98,7 +98,7 @@ def test_a_default_or_a_static_value_has_to_be_a_literal(text: str) -> None:
 @pytest.mark.parametrize("name", ["a b", "class", "_array", "_erf", "print", "", "__"])
 def test_the_kernel_needs_an_identifier(name: str) -> None:
     graph = hostile_graph("x")
-    with pytest.raises(CompileError, match="cannot be the name of a generated function"):
+    with pytest.raises(CompileError, match="cannot be the name of a generated function; choose an identifier that"):
         render(graph, flat_signature(graph), name=name)
 
 
