@@ -1,8 +1,8 @@
 """The one table from scalar primitives to IR.
 
 An entry is an instruction template or a function of the writer. ``{t}`` is the operands' type, ``{s}`` its suffix,
-``{0}`` and ``{1}`` are operands. A better way to compute a function (a vector polynomial in place of libm) is a new
-entry here and nothing else.
+``{0}`` and ``{1}`` are operands. Another way to compute a function is a new entry here and nothing else; exp and its
+like are in ``gradc.backends.llvm.math``.
 """
 
 from __future__ import annotations

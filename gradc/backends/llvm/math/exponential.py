@@ -70,7 +70,7 @@ def exp_reduced(f: Formula, reduced: Reduced) -> Term:
     """``exp(r)``: the rounding error of ``1 + r`` is put back."""
     f.comment("exp(r) = 1 + r + r**2 P(r)")
     r = reduced.r
-    square = r * r
+    square = (r * r).named("square")
     total, error = f.sum_with_error(1.0, r)
     tail = f.fma(square, f.polynomial(coefficients.EXP[f.form.name], r), error)
     return total + (tail if reduced.error is None else f.fma(total + tail, reduced.error, tail))
@@ -87,7 +87,7 @@ def scaled(f: Formula, x: Term, reduced: Reduced) -> Term:
     """``x * 2**n``, rounded once: two factors, each within range."""
     form = f.form
     f.comment("times 2**n in two steps, for 2**n may be out of range where the result is not")
-    biased = f.bits(reduced.shifted) + (2 * form.bias - form.bits_of(form.rounder))
-    first = biased >> 1
-    second = biased - first
+    biased = (f.bits(reduced.shifted) + (2 * form.bias - form.bits_of(form.rounder))).named("biased")
+    first = (biased >> 1).named("first")
+    second = (biased - first).named("second")
     return x * f.from_bits(first << form.mantissa) * f.from_bits(second << form.mantissa)
