@@ -88,8 +88,8 @@ class Latex(Notation):
         return rf"{self._turned(left, left_turned)} \, {self._turned(right, right_turned)}", PRODUCT
 
     def _turned(self, expression: Expr, turned: bool) -> str:
-        if isinstance(expression, Apply) and isinstance(narrow(expression), Number):
-            return r"\mathbf{1}" if narrow(expression) == ONE else rf"{self(expression)} \mathbf{{1}}"
+        if isinstance(expression, Apply) and isinstance(filling := narrow(expression), Number):
+            return {ZERO: r"\mathbf{0}", ONE: r"\mathbf{1}"}.get(filling) or rf"{self(expression)} \mathbf{{1}}"
         return rf"{{{self.at(expression, ATOM)}}}^{{\mathsf T}}" if turned else self.at(expression, PREFIX)
 
     def _reduce_sum(self, expression: Apply) -> Printed:

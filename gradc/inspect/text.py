@@ -61,8 +61,8 @@ class Text(Notation):
         return f"{self._turned(left, left_turned)} @ {self._turned(right, right_turned)}", PRODUCT
 
     def _turned(self, expression: Expr, turned: bool) -> str:
-        if isinstance(expression, Apply) and isinstance(narrow(expression), Number):
-            return "ones" if narrow(expression) == ONE else f"{self(expression)}·ones"
+        if isinstance(expression, Apply) and isinstance(filling := narrow(expression), Number):
+            return {ZERO: "0", ONE: "ones"}.get(filling) or f"{self(expression)}·ones"
         return f"{self.at(expression, ATOM)}ᵀ" if turned else self.at(expression, PREFIX)
 
     def _transpose(self, expression: Apply) -> Printed:

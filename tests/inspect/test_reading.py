@@ -154,3 +154,16 @@ def test_axes_that_come_and_go_are_told(tell: Tell) -> None:
     assert "first = a[:, 0]" in derivation.text()
     assert "Σ exp(first[:, None] - first)" in derivation.text()
     assert r"{\mathrm{first}}_{[:, \text{None}]} - \mathrm{first}" in derivation.latex()
+
+
+def test_a_state_that_starts_at_zero_is_told_as_zero(tell: Tell) -> None:
+    def step(w, x):
+        h = np.zeros(2)
+        h = np.tanh(w @ h + x)
+        return np.sum(h)
+
+    derivation = tell(step, np.eye(2) + 1, np.ones(2))
+    assert "h = tanh(w @ 0 + x)" in derivation.text()
+    assert "ones" not in derivation.text()
+    assert r"\mathbf{0}" in derivation.latex()
+    assert r"0 \mathbf{1}" not in derivation.latex()
