@@ -3,11 +3,12 @@
 Every access is a linear form of its address in bytes, ``constant + sum of coefficient * term``, where a term is a
 variable or an expression that is not linear. Two accesses of different iterations cannot meet if the loop's variable
 has the same coefficient in both and everything else moves the addresses by less than one iteration does, or by more
-than all of them together.
+than all of them together: by its range, or because it moves them by whole rows.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -83,7 +84,7 @@ def _apart(left: Access, right: Access, var: Expression, step: int, span: int) -
     if pace == 0 or right.form.get(var, 0) != pace:
         return False
     lo = left.form.get(None, 0) - right.form.get(None, 0)
-    hi = lo
+    hi = row = lo
     for term in (left.form.keys() | right.form.keys()) - {var, None}:
         if term is None:
             continue
@@ -97,9 +98,12 @@ def _apart(left: Access, right: Access, var: Expression, step: int, span: int) -
         for coefficient, low, high in ends:
             lo += min(coefficient * low, coefficient * high)
             hi += max(coefficient * low, coefficient * high)
+            row = math.gcd(row, coefficient)
     # The accesses are extents of bytes: they meet where the difference of their starts is within these.
+    pace, extent = abs(pace), max(left.extent, right.extent)
+    if row >= pace * span + extent and pace * step >= extent:
+        return True
     lo, hi = lo - (right.extent - 1), hi + (left.extent - 1)
-    pace = abs(pace)
     return max(abs(lo), abs(hi)) < pace * step or lo > pace * span or hi < -pace * span
 
 

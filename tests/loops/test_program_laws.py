@@ -62,6 +62,14 @@ BROKEN = [
     ("for i in 0 to 3 parallel:\n  y[i] = 1.0\n  y[i + 1] = 2.0", "law 7: two iterations may meet in y"),
     ("for i in 0 to 4 vector:\n  t[i] = t[3 - i]", "law 7: two iterations may meet in the arena"),
     ("for i in 0 to 4 vector:\n  y[i // 2] = 1.0", "law 7: two iterations may meet in y"),
+    (
+        "for i in 0 to 4:\n  for k in 0 to i:\n    for j in 0 to 4 vector:\n      w[i, j] = w[k, j + 1]",
+        "law 7: two iterations may meet in w",
+    ),
+    (
+        "for i in 0 to 4:\n  for k in 0 to i:\n    for j in 0 to 5 vector:\n      w[i * 4 + j] = w[k * 4 + j]",
+        "law 7: two iterations may meet in w",
+    ),
     ("for i in 0 to 4 vector carry n, m = t, u:\n  m[i] = n[i]", "law 7: a loop that carries state runs in sequence"),
     ("for i in 0 to 4:\n  y[0] += x[i, 0] in 8 lanes of k", "law 8: k is no enclosing loop"),
     ("for i in 0 to 4:\n  y[0] += x[i, 0] in 6 lanes of i", "law 8: 6 lanes in blocks of 0"),
@@ -116,6 +124,7 @@ KEPT = [
     "for i in 0 to 4 vector:\n  local s: f64[2]\n  s[0] = x[i, 0]\n  y[i] = s[0]",
     "for i in 0 to 4:\n  let p = minimum(maximum(place[i], 0), 3)\n  y[p] += 1.0 in sequence",
     "for i in 4 to 4:\n  y[i] = 1.0",
+    "for i in 0 to 4:\n  for k in 0 to i:\n    for j in 0 to 5 vector:\n      w[i, j] = w[k, j]",
     "call f(x{5; 1}, y{0; 1}; 3)",
     "for i in 0 to 4:\n  y[i] = 0.0\nfor i in 0 to 4:\n  let t1 = x[i, 0]\n  y[i] = t1",
 ]
