@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numpy.linalg import LinAlgError
+
 
 class GradcError(Exception):
     """Base of all errors of gradc.
@@ -36,6 +38,10 @@ class ArgumentError(GradcError, TypeError):
 
 class IndexBoundsError(GradcError, IndexError):
     """An index that is data lies outside its axis."""
+
+
+class MatrixError(GradcError, LinAlgError):
+    """A matrix is not what its decomposition needs: not positive definite."""
 
 
 class CompileError(GradcError, RuntimeError):

@@ -2,6 +2,7 @@
 
 softmax and logsumexp become maxima, exponentials and sums; a contraction that is a mere product, a dot product, tiny,
 masked or of integers becomes products and a sum, which fuse with what surrounds them. The others stay calls.
+Factors of large matrices become those of their blocks.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from gradc.ir.aval import Aval
 from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import REGISTRY, Op
 from gradc.loops.plan import fixed_shape
+from gradc.loops.triangular import halve_cholesky, halve_solve
 from gradc.ops.elementwise import exp, isfinite, log, select
 from gradc.ops.reduce import reduce_max, reduce_sum
-from gradc.ops.shape import broadcast, reshaped, slice_, transpose
+from gradc.ops.shape import broadcast, iota, reshaped, slice_, transpose
 
 SMALL_CONTRACTION: Final = 64
 """Contractions of at most this many products are written out as loops among the others."""
@@ -37,7 +39,7 @@ _Rule = Callable[[tuple[Value, ...], dict[str, Any], Aval], Value | None]
 
 def decompose(graph: Graph) -> Graph:
     """The same function without the ops of this module; the graph itself where it has none."""
-    return rebuild(graph, _rewrite) if any(node.op.name in _RULES for node in graph.nodes) else graph
+    return rebuild(graph, _rewrite) if any(node.op.name in _RULES or node.op is iota for node in graph.nodes) else graph
 
 
 def neutral(reduction: str, dtype: np.dtype) -> bool | int | float:
@@ -55,6 +57,8 @@ def neutral(reduction: str, dtype: np.dtype) -> bool | int | float:
 
 
 def _rewrite(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
+    if op is iota:
+        return builder.constant(op.evaluate(**params))
     rule = _RULES.get(op.name)
     if rule is None:
         return None
@@ -181,5 +185,7 @@ _RULES: Final[dict[str, _Rule]] = {
     "logsumexp": _logsumexp,
     "contract": _contract,
     "masked_contract": _masked_contract,
+    "cholesky": halve_cholesky,
+    "triangular_solve": halve_solve,
 }
 assert set(_RULES) <= set(REGISTRY)

@@ -109,13 +109,18 @@ class Elements:
         return b.convert(self.element(stage, (atom.node, atom.at)), I64)
 
     def _check(self, condition: Expression, stage: Stage, message: str, value: Expression) -> None:
-        text = message + self.names.line_of(self.plan.origin(stage.node).id)
-        if text not in self.messages:
-            self.messages.append(text)
+        code = self.code_of(message, stage)
         depth = max(self.scopes.depth_of(condition), self.scopes.depth_of(value))
         block = self.scopes.blocks[depth]
         block.runs_in_order = True
-        block.statements.append(Check(condition, self.messages.index(text) + 1, value))
+        block.statements.append(Check(condition, code, value))
+
+    def code_of(self, message: str, stage: Stage) -> int:
+        """The code of a check that the present stage makes, under which the message is told with the user's line."""
+        text = message + self.names.line_of(self.plan.origin(stage.node).id)
+        if text not in self.messages:
+            self.messages.append(text)
+        return self.messages.index(text) + 1
 
     def key(self, stage: Stage, element: Element) -> tuple[object, ...]:
         """Under which an element is remembered in the open blocks."""

@@ -16,7 +16,7 @@ from gradc.loops.elements import Elements
 from gradc.loops.fuse import Block, Loop, Nest, fuse
 from gradc.loops.memory import Memory
 from gradc.loops.names import Names
-from gradc.loops.plan import Member, Plan, Stage
+from gradc.loops.plan import Member, Plan, Stage, fixed_shape
 from gradc.loops.program import (
     SEQUENTIAL,
     Accumulate,
@@ -42,6 +42,7 @@ from gradc.loops.scopes import Scopes
 from gradc.loops.stages import plan
 from gradc.loops.storage import Storages, assign, has_partial_array, partial_dtype
 from gradc.loops.tidy import spell, tidy
+from gradc.loops.triangular import NOT_POSITIVE_DEFINITE, Read, cholesky_loops, solve_loops
 
 LANES: Final = 8
 """Long sums run in this many partial sums."""
@@ -140,8 +141,7 @@ class _Writer:
     def _stage(self, stage: Stage) -> None:
         self.elements.begin()
         if stage.kind == "call":
-            call = contraction_call(self.nodes[stage.node], self.plan.graph, stage.views, self.memory.buffer_of)
-            self.scopes.emit(call)
+            self.scopes.emit(self._whole(stage))
             return
         for member in stage.members:
             self._compute(stage, member)
@@ -153,6 +153,35 @@ class _Writer:
             self._write(stage, value)
         else:
             self._keep(stage, value)
+
+    def _whole(self, stage: Stage) -> Statement:
+        """What computes a value from whole arrays."""
+        node = self.nodes[stage.node]
+        if node.op.name == "contract":
+            return contraction_call(node, self.plan.graph, stage.views, self.memory.buffer_of)
+        out = self.memory.buffer_of(node.id)
+        assert out is not None, "what is computed from whole arrays has one"
+        names = (self.names.loop(0), self.names.loop(1), self.names.loop(2))
+        if node.op.name == "cholesky":
+            total = Buffer(self.names.partial(stage), node.aval.dtype, (), "local")
+            return cholesky_loops(
+                self._reader(stage, 0), out, total, names, self.elements.code_of(NOT_POSITIVE_DEFINITE, stage)
+            )
+        factor, sides = self._reader(stage, 0), self._reader(stage, 1)
+        return solve_loops(factor, sides, out, names, transposed=node.params["transposed"])
+
+    def _reader(self, stage: Stage, operand: int) -> Read:
+        """The elements of an operand that is used as a whole, by their index."""
+        node, index = stage.views[operand]
+        shape = fixed_shape(self.nodes[self.nodes[stage.node].operands[operand]])
+        buffer = self.memory.buffer_of(node)
+        assert buffer is not None, "an operand that is used as a whole has an array"
+
+        def read(row: Expression, column: Expression) -> Expression:
+            long = [i for i, length in zip((row, column), shape, strict=True) if length != 1]
+            return b.load(buffer, self.elements.where(stage, node, index, dict(enumerate(long))))
+
+        return read
 
     def _compute(self, stage: Stage, member: Member) -> None:
         """Compute a node at an index, unless the block has it already."""

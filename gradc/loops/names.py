@@ -74,7 +74,8 @@ class Names:
 
     def partial(self, stage: Stage) -> str:
         """The raw name of the scalar in which a reduction accumulates."""
-        return self._raw(f"{self.of(stage.node)}_{_PARTIALS[stage.combine]}".lstrip("_"))
+        word = _PARTIALS[stage.combine or "add"]
+        return self._raw(f"{self.of(stage.node)}_{word}".lstrip("_"))
 
     def comment(self, stages: Iterable[Stage]) -> str:
         """What some stages compute: names and the user's lines; empty where there is nothing new to say."""

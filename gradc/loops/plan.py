@@ -29,14 +29,15 @@ class Stage:
 
     order     its rank: the node, and the number of the part
     kind      ``map`` stores an element for each iteration, ``reduce`` combines terms, ``write`` puts a part into place
-              (of ``update_slice``, ``scatter``, ``concatenate``), ``call`` is a contraction
+              (of ``update_slice``, ``scatter``, ``concatenate``), ``call`` works on whole arrays: a contraction, or
+              loops of its own (``gradc.loops.triangular``)
     extents   the lengths of its loops, in order; axes of one element have no loop
     source    the element that an iteration stores or combines
     place     where in the array of ``node`` it goes
     reduced   reduce: the axes that are combined
     combine   reduce, write: the primitive that combines; empty to overwrite
     members   what an iteration computes, in order
-    views     call: the arrays of the two operands, as elements over the operands' own axes
+    views     call: the arrays of the operands, as elements over the operands' own axes
     reads     elements of other stages' nodes that an iteration needs; None stands for the whole array
     """
 

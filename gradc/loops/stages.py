@@ -44,7 +44,7 @@ class _Planner:
         self.cheap = cheap_nodes(graph)
         self.rules: dict[str, Callable[[Node], None]] = {
             **dict.fromkeys(REDUCTIONS, self._reduce),
-            "contract": self._call,
+            **dict.fromkeys(("contract", "cholesky", "triangular_solve"), self._call),
             "update_slice": self._update,
             "scatter": self._update,
             "concatenate": self._concatenate,

@@ -92,6 +92,27 @@ def written(base: Any, value: Any, region: Any, add: bool) -> Any:
     return result
 
 
+def exact_cholesky(a: Any) -> Any:
+    """The factor by its defining equations, from the lower triangle."""
+    n = len(a)
+    factor = 0 * a
+    for i in range(n):
+        for j in range(i + 1):
+            rest = a[i, j] - np.sum(factor[i, :j] * factor[j, :j])
+            factor[i, j] = mp.sqrt(rest) if i == j else rest / factor[j, j]
+    return factor
+
+
+def exact_solve(factor: Any, b: Any, transposed: bool) -> Any:
+    n = len(factor)
+    lower = [[factor[i, j] if j <= i else mp.mpf(0) for j in range(n)] for i in range(n)]
+    matrix = np.array(lower, object).T if transposed else np.array(lower, object)
+    x = 0 * b
+    for i in reversed(range(n)) if transposed else range(n):
+        x[i] = (b[i] - np.sum(matrix[i][:, None] * x, axis=0)) / matrix[i, i]
+    return x
+
+
 ROWS_OF, COLUMNS_OF = np.array([[2, 0], [1, -1]]), np.array([[1, 1], [0, 2]])
 REPEATED = np.array([2, 0, 2])
 
@@ -226,6 +247,22 @@ ROWS = [
         note="add",
     ),
     Row("concatenate", (X, Y, X[:, :1]), lambda *xs: np.concatenate(xs, 1), {"axis": 1}),
+    Row("cholesky", (numbers(4, 4) @ numbers(4, 4).T + 4 * np.eye(4),), exact_cholesky),
+    Row("cholesky", (np.array([[2.0]]),), exact_cholesky, note="one"),
+    Row(
+        "triangular_solve",
+        (numbers(4, 4) + 4 * np.eye(4), numbers(4, 3)),
+        lambda x, b: exact_solve(x, b, False),
+        {"transposed": False},
+    ),
+    Row(
+        "triangular_solve",
+        (numbers(4, 4) + 4 * np.eye(4), numbers(4, 1)),
+        lambda x, b: exact_solve(x, b, True),
+        {"transposed": True},
+        note="transposed",
+    ),
+    Row("iota", (), lambda: np.array([mp.mpf(k) for k in range(4)], object), {"dim": 4, "dtype": F64}, smooth=False),
     Row("dim_value", (), lambda: mp.mpf(3), {"dim": 3, "dtype": F64}, smooth=False),
 ]
 

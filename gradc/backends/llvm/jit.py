@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from gradc.backends.llvm.machine import host, optimise, parse, target_machine
-from gradc.backends.llvm.status import message_of
+from gradc.backends.llvm.status import failure
 from gradc.backends.llvm.symbols import constant_symbol, kernel_symbol, linked_constants
 from gradc.backends.llvm.types import fixed
-from gradc.errors import ArgumentError, IndexBoundsError
+from gradc.errors import ArgumentError
 from gradc.ir.aval import aval_of
 from gradc.ir.target import Target
 from gradc.loops.program import ALIGNMENT, LoopProgram
@@ -25,7 +25,8 @@ _COUNT = itertools.count()
 class Entry:
     """A loaded kernel: C-contiguous aligned arrays in, new arrays out. Calls may run side by side.
 
-    Raises ArgumentError for arrays that do not fit the program's inputs, IndexBoundsError where a check on data fails.
+    Raises ArgumentError for arrays that do not fit the program's inputs, IndexBoundsError or MatrixError where a check
+    on data fails.
     """
 
     def __init__(self, program: LoopProgram, library: Any, constants: Sequence[bytes]) -> None:
@@ -59,7 +60,7 @@ class Entry:
         finally:
             self._arenas.append(arena)
         if status:
-            raise IndexBoundsError(message_of(status, self._program.messages))
+            raise failure(status, self._program.messages)
         return outputs
 
     def _new_arena(self) -> tuple[np.ndarray, int]:

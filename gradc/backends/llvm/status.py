@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from gradc.errors import GradcError, IndexBoundsError, MatrixError
+
 CODE_BITS: Final = 16
 """The low bits hold the code, the others the value."""
 
@@ -21,3 +23,9 @@ def message_of(status: int, messages: tuple[str, ...]) -> str:
     code, value = status & (2**CODE_BITS - 1), status >> CODE_BITS
     told = str(value) if abs(value) < TOLD else f"beyond {value}"
     return messages[code - 1].replace("{}", told)
+
+
+def failure(status: int, messages: tuple[str, ...]) -> GradcError:
+    """The exception for a failed check: about the matrix of a decomposition, or else about an index."""
+    message = message_of(status, messages)
+    return MatrixError(message) if message.startswith("cholesky: ") else IndexBoundsError(message)

@@ -1,4 +1,4 @@
-"""Functions of ``numpy.linalg`` over Values: norms of vectors, and those of matrices that need no decomposition."""
+"""Functions of ``numpy.linalg`` over Values: norms that need no decomposition, Cholesky factors and their systems."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from gradc.frontend.numpy_api.promote import astype
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
 from gradc.ops import elementwise as ops
+from gradc.ops import linalg as factors
 from gradc.ops import reduce as reductions
-from gradc.ops.shape import reshaped
+from gradc.ops.shape import reshaped, transpose
 
 
 @implements(np.linalg.norm, arrays=("x",))
@@ -68,3 +69,48 @@ def _of_matrices(x: Value, ord: Any, axes: Axes, keepdims: Any) -> Value:
     extremum = reductions.reduce_max if ord > 0 else reductions.reduce_min
     result = extremum(sums, axes=(compared,), keepdims=True)
     return result if keepdims else reshaped(result, tuple(d for k, d in enumerate(x.aval.shape) if k not in axes))
+
+
+@implements(np.linalg.cholesky, arrays=("a",))
+def cholesky(a: Value, *, upper: Any = False) -> Value:
+    """The triangular factor of one positive definite matrix. Raises TraceError for a stack of them."""
+    a = _one_matrix("np.linalg.cholesky", a)
+    if not upper:
+        return factors.cholesky(a)
+    return transpose(factors.cholesky(transpose(a, axes=(1, 0))), axes=(1, 0))
+
+
+@implements(np.linalg.solve, arrays=("a", "b"))
+def solve(a: Value, b: Value) -> Value:
+    """The solution of ``a @ x = b`` where ``a`` is a factor of np.linalg.cholesky, or the transpose of one.
+
+    Raises TraceError for other matrices, ShapeError for sizes that do not fit.
+    """
+    factor, transposed = _triangular(a)
+    if factor is None:
+        raise TraceError(
+            f"np.linalg.solve: {a.aval} is no factor of np.linalg.cholesky, and no other matrix is supported on "
+            "traced arrays; where it is positive definite, take L = np.linalg.cholesky(a) and "
+            "np.linalg.solve(L.T, np.linalg.solve(L, b))"
+        )
+    if b.aval.ndim not in (1, 2) or b.aval.shape[0] != a.aval.shape[0]:
+        raise ShapeError(f"np.linalg.solve: {b.aval} does not fit {a.aval}")
+    dtype = np.result_type(a.aval.dtype, b.aval.dtype, np.float32)
+    sides = astype(b, dtype)
+    columns = sides if b.aval.ndim == 2 else reshaped(sides, (b.aval.shape[0], 1))
+    x = factors.triangular_solve(astype(factor, dtype), columns, transposed=transposed)
+    return x if b.aval.ndim == 2 else reshaped(x, b.aval.shape)
+
+
+def _one_matrix(name: str, a: Value) -> Value:
+    if a.aval.ndim != 2:
+        raise TraceError(f"{name}: {a.aval} is not one matrix; only single matrices are supported on traced arrays")
+    return a if a.aval.dtype.kind == "f" else astype(a, np.float64)
+
+
+def _triangular(a: Value) -> tuple[Value | None, bool]:
+    """The lower triangular matrix that ``a`` is, or is the transpose of."""
+    node, transposed = a.node, False
+    if node.op is transpose and a.aval.ndim == 2 and node.params["axes"] == (1, 0):
+        node, transposed = a.builder.nodes[node.operands[0]], True
+    return (a.builder.value(node.id), transposed) if node.op is factors.cholesky else (None, False)
