@@ -85,6 +85,26 @@ def test_golden_text(
     golden(f"inspect/{name}.txt", tell(function, *args, wrt=wrt).text())
 
 
+@pytest.mark.parametrize(
+    ("function", "args"),
+    [
+        (networks.loss, SCALARS),
+        (networks.matrix_loss, (HIDDEN, X, np.array([[1.0, 0, 1, 1, 0]]))),
+        (networks.labelled, (LAYERS, X.T, np.array([0, 1, 1, 0, 1]))),
+        (programs.attention, (programs.M, programs.M + 0.1, programs.M)),
+        (networks.recurrence, (0.9, 0.1, 0.5)),
+    ],
+)
+def test_records_have_every_field_and_sympy_reads_them(
+    tell: Tell, function: Callable[..., object], args: tuple[object, ...]
+) -> None:
+    records = json.loads(json.dumps(tell(function, *args).json()))
+    assert records
+    for record in records:
+        assert {"name", "of", "wrt", "chain", "steps", "result", "law", "line", "sympy"} <= record.keys()
+        assert isinstance(sympy.sympify(record["sympy"]), sympy.Expr)
+
+
 def test_golden_latex_and_json(tell: Tell, golden: Callable[[str, str], None]) -> None:
     derivation = tell(networks.loss, *SCALARS, wrt=WEIGHTS)
     names = {f"w{k}": rf"w_{{{k}}}^{{(1)}}" for k in (11, 12, 21, 22)}
