@@ -52,7 +52,8 @@ def _evaluate_triangular_solve(factor: np.ndarray, b: np.ndarray, *, transposed:
 
 def _lower_part(x: Value, diagonal: int = 0) -> Value:
     """The elements on and below a diagonal, 0 above."""
-    mask = np.tri(*(int(d) for d in x.aval.shape), diagonal, dtype=bool)
+    rows, columns = (int(d) for d in x.aval.shape)
+    mask = np.tri(rows, columns, diagonal, dtype=bool)
     return select(x.builder.constant(mask), x, x.builder.full(0.0, x.aval))
 
 
