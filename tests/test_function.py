@@ -317,6 +317,24 @@ def test_symbolic_sizes() -> None:
             kernel(w, x, y[:4])
 
 
+def test_integer_labels_of_a_symbolic_batch() -> None:
+    def cross_entropy(z, labels):
+        logp = z - np.log(np.sum(np.exp(z), axis=1, keepdims=True))
+        return -np.mean(logp[np.arange(z.shape[0]), labels])
+
+    step = gradc.value_and_grad(cross_entropy)
+    avals = gradc.aval("f64[batch,3]"), gradc.aval("i64[batch]")
+    rng = np.random.default_rng(0)
+    for backend in ("numpy", "reference"):
+        kernel = step.compile(*avals, backend=backend)
+        for batch in (1, 4, 7):
+            z, labels = 300 * rng.normal(size=(batch, 3)), rng.integers(0, 3, batch)
+            value, gradient = kernel(z, labels)
+            expected, slope = step(z, labels)
+            assert value == pytest.approx(expected, rel=1e-14)
+            np.testing.assert_allclose(gradient, slope, rtol=1e-13, atol=1e-16)
+
+
 def test_names_of_generated_functions() -> None:
     step = gradc.value_and_grad(loss)
     w, x, y = network()

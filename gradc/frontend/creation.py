@@ -21,7 +21,7 @@ from gradc.frontend.sizes import Size
 from gradc.frontend.tracer import Tracer, perform
 from gradc.ir.aval import Dim, is_supported
 from gradc.ir.graph import Value
-from gradc.ops.shape import broadcast, reshaped
+from gradc.ops.shape import broadcast, iota, reshaped
 
 Original = Callable[..., Any]
 Handler = Callable[[Original, tuple[Any, ...], dict[str, Any]], Any]
@@ -150,8 +150,8 @@ def _plain(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     for x in (*args, *kwargs.values()):
         if type(x) is Size:
             raise refuse(
-                f"np.{original.__name__} counts up to a number and the size {x} is symbolic; compile with a fixed size "
-                "(the elements of rows at integer labels are also np.sum(np.eye(classes)[labels] * rows, axis=1))"
+                f"np.{original.__name__} counts up to a number and the size {x} is symbolic; compile with a fixed size, "
+                f"or begin at 0 and go in steps of 1: np.arange({x})"
             )
     made = original(*[_known(x) for x in args], **{name: _known(x) for name, x in kwargs.items() if name != "like"})
     if type(made) is not np.ndarray or not is_supported(made.dtype):
@@ -159,6 +159,14 @@ def _plain(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     traced = _fresh(lambda session: session.lift(made))
     traced.storage.contiguous = bool(made.flags.c_contiguous)
     return traced
+
+
+def _arange(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``np.arange(n)``, whose end may be a symbolic size."""
+    if len(args) == 1 and type(args[0]) is Size and not set(kwargs) - {"dtype"}:
+        dim, dtype = args[0].dim, np.dtype(kwargs.get("dtype") or np.int64)
+        return _fresh(lambda session: session.builder.apply(iota, dim=dim, dtype=dtype))
+    return _plain(original, args, kwargs)
 
 
 def _known(x: Any) -> Any:
@@ -182,7 +190,7 @@ CREATION: Final[dict[Original, Handler]] = {
     np.asarray: _as_array,
     np.asanyarray: _as_array,
     np.ascontiguousarray: _contiguous,
-    np.arange: _plain,
+    np.arange: _arange,
     np.eye: _plain,
     np.identity: _plain,
     np.tri: _plain,

@@ -17,7 +17,7 @@ from gradc.frontend.numpy_api import promote
 from gradc.frontend.sizes import Size
 from gradc.ir.aval import Aval, aval_of
 from gradc.ir.graph import INPUT, Builder, Value
-from gradc.ops.shape import concatenate, dim_value, reshaped
+from gradc.ops.shape import concatenate, dim_value, iota, reshaped
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -207,7 +207,7 @@ class Session:
                 if index not in self.known and not self._knows_source(index):
                     return None
                 used.append(index)
-            elif node.op is dim_value:
+            elif node.op is dim_value or node.op is iota:
                 return None
             pending += node.operands
         for index in used:

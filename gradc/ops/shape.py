@@ -307,3 +307,24 @@ def _evaluate_dim_value(*, dim: Dim, dtype: np.dtype, weak: bool = False) -> Any
 
 
 dim_value = register(Op("dim_value", _infer_dim_value, _evaluate_dim_value, lambda params, result: f"{params['dim']}"))
+
+
+# iota
+
+
+def _infer_iota(*, dim: Dim, dtype: np.dtype) -> Aval:
+    return Aval((dim,), dtype)
+
+
+def _evaluate_iota(*, dim: Dim, dtype: np.dtype) -> Any:
+    if isinstance(dim, SymbolicDim):
+        raise ShapeError(f"iota: the size {dim} has no number yet")
+    return np.arange(dim, dtype=dtype)
+
+
+def _numpy_iota(params: dict[str, Any], result: Aval) -> str:
+    dtype = "" if params["dtype"] == np.int64 else f", dtype=np.{params['dtype'].name}"
+    return f"np.arange({params['dim']}{dtype})"
+
+
+iota = register(Op("iota", _infer_iota, _evaluate_iota, _numpy_iota, text="arange"))

@@ -84,10 +84,10 @@ def test_what_the_size_decides_is_refused(name: str) -> None:
         trace(function, (X,))
 
 
-@pytest.mark.parametrize("make", [np.arange, np.eye, np.identity])
+@pytest.mark.parametrize("make", [np.eye, np.identity, lambda n: np.arange(1, n)])
 def test_counting_needs_a_fixed_size(make: Callable[[Any], Any]) -> None:
     with pytest.raises(
-        TraceError, match=rf"^np\.{make.__name__} counts up to a number and the size batch is symbolic; "
+        TraceError, match=r"^np\.(eye|identity|arange) counts up to a number and the size batch is symbolic; "
     ):
         trace(lambda x: make(x.shape[0]), (X,))
 
