@@ -89,7 +89,14 @@ def test_every_transposition(form: str, shape: tuple[int, int, int]) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
-    ("dtype", "shape"), [("f4", (170, 700, 530)), ("f8", (301, 330, 520)), ("f4", (2100, 50, 270))]
+    ("dtype", "shape"),
+    [
+        ("f4", (170, 700, 530)),
+        ("f8", (301, 330, 520)),
+        ("f4", (2100, 50, 270)),
+        ("f4", (3, 700, 530)),
+        ("f8", (1, 530, 700)),
+    ],
 )
 def test_packed_and_blocked(form: str, dtype: str, shape: tuple[int, int, int]) -> None:
     check(form, dict(zip("ikj", shape, strict=True)), dtype)
@@ -238,7 +245,9 @@ def _runs_here(target: Target) -> bool:
 
 def test_tiles_fit_the_registers() -> None:
     for target, shape, dtype in itertools.product(
-        (AVX512, AVX2, PLAIN, NEON), [(1, 1000), (2, 9), (7, 40), (100, 100), (64, 10), (300, 301)], ("f4", "f8")
+        (AVX512, AVX2, PLAIN, NEON),
+        [(1, 1000), (4, 9000), (2, 9), (7, 40), (100, 100), (64, 10), (300, 301)],
+        ("f4", "f8"),
     ):
         plan = chosen("ij,jk->ik", {"i": shape[0], "k": shape[1], "j": 30}, dtype, target)
         assert isinstance(plan, TilePlan)

@@ -40,9 +40,10 @@ DOT_DEPTH: Final = 16 * 1024
 """The same for sums in lanes."""
 
 STREAM_ROWS: Final = 4
-STREAM_BYTES: Final = 1024 * 1024
-STREAM_DEPTH: Final = 8
-"""With few rows, a right operand that is larger than the caches is read row by row, some side by side, once."""
+STREAM_BYTES: Final = 512 * 1024
+STREAM_DEPTH: Final = 16
+STREAM_VECTORS: Final = 4
+"""With few rows, a right operand that is larger than this is read along its rows, ``STREAM_DEPTH`` side by side."""
 
 DOT_ROWS: Final = 3
 """With at most so many rows, transposing the right operand costs more than it saves."""
@@ -141,7 +142,8 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
     size = product.dtype.itemsize
     lanes = _lanes(n, target.lanes(size))
     if packing == "none" and m <= STREAM_ROWS and k * n * size > STREAM_BYTES and n >= 4 * lanes:
-        return TilePlan(m, 2, lanes, _even(k, STREAM_DEPTH), m, n)
+        vectors = min(STREAM_VECTORS, (target.registers - 1) // (m + 1))
+        return TilePlan(m, vectors, lanes, _even(k, STREAM_DEPTH), m, n)
     if packing == "none" and k * n * size > UNPACKED_BYTES and m >= LARGE:
         packing = "copy"
     blocks = packing != "none" and k * max(m, n) * size > BLOCKED_BYTES and min(m, n) >= LARGE
@@ -205,7 +207,7 @@ def _dots(product: Product, target: Target) -> DotPlan:
     lanes = _lanes(k, target.lanes(product.dtype.itemsize))
     rows = min(m, 4 if target.registers >= 32 else 2)
     columns = min(n, 8 // rows)
-    unroll = max(1, min(8 // (rows * columns), k // lanes))
+    unroll = max(1, min(target.registers // 2 // (rows * columns), k // lanes))
     step = lanes * unroll
     return DotPlan(rows, columns, lanes, unroll, min(k, _even(k, DOT_DEPTH, step)))
 
