@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
+import llvmlite.binding as binding
 import numpy as np
 import pytest
 
@@ -45,8 +47,8 @@ def evaluate(name: str, arguments: tuple[np.ndarray, ...], target: Target) -> np
 
 
 def foreign_calls(text: str) -> list[str]:
-    """What x86 machine code calls that is not ours."""
-    called = re.findall(r"^\s+(?:callq?|jmpq?)\s+([A-Za-z_]\S*)", text, re.MULTILINE)
+    """What machine code calls that is not ours."""
+    called = re.findall(r"^\s+(?:call[ql]?|jmp[ql]?|blx?|b|tail)\s+([A-Za-z_]\S*)", text, re.MULTILINE)
     return [name for name in called if not name.startswith("gradc.")]
 
 
@@ -113,12 +115,31 @@ def test_loops_vectorise_and_nothing_is_called(name: str, dtype: str) -> None:
     assert not re.search(r"declare (?!.*@llvm\.)", ir)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", sorted(NAMES))
-def test_a_plain_machine_needs_no_library(name: str, dtype: str) -> None:
-    plain = Target("x86_64-unknown-linux-gnu", "x86-64")
-    program = program_of(name, NUMPY_DTYPES[dtype], 1000)
-    assert not foreign_calls(assembly(emit(program, plain), plain))
+OTHERS = [
+    Target("x86_64-unknown-linux-gnu", "x86-64"),
+    Target("i686-unknown-linux-gnu", "pentium4"),
+    Target("aarch64-unknown-linux-gnu", "generic", "+neon", fma=True),
+    Target("armv7-unknown-linux-gnueabihf", "cortex-a9", "+neon"),
+    Target("riscv64-unknown-linux-gnu", "generic-rv64", "+m,+a,+f,+d"),
+    Target("wasm32-unknown-unknown", "generic", "+simd128"),
+]
+
+
+@pytest.mark.parametrize("target", OTHERS, ids=lambda target: target.triple.partition("-")[0])
+def test_other_machines_need_no_library_either(target: Target) -> None:
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    i, statements, buffers = variable("i"), [], []
+    for name, dtype in itertools.product(sorted(NAMES), NUMPY_DTYPES.values()):
+        x, y = (Buffer(f"{side}_{name}_{dtype.name}", dtype, (64,), side) for side in ("input", "output"))
+        value = getattr(b, name)(*[b.load(x, (i,))] * PRIMITIVES[name].arity)
+        statements.append(For("i", size(0), size(64), (Store(y.name, (i,), value),), mode="vector"))
+        buffers += [x, y]
+    ordered = tuple(sorted(buffers, key=lambda buffer: buffer.kind))
+    ir = emit(verify(LoopProgram("every", ordered, tuple(statements))), target)
+    text = assembly(ir, target)
+    assert "gradc.sin.f64" in text
+    assert not foreign_calls(text)
 
 
 def test_many_calls_use_the_forms_for_vectors() -> None:

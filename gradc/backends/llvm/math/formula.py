@@ -73,10 +73,6 @@ class Term:
         """The bits moved down; zeros come in."""
         return self._binary("lshr", self, other)
 
-    def shifted_down(self, places: int) -> Term:
-        """The bits moved down; copies of the sign come in."""
-        return self._binary("ashr", self, places)
-
     def __lt__(self, other: Term | Number) -> Term:
         return self._compare("olt", other)
 

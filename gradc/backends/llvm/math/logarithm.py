@@ -39,12 +39,13 @@ def split(f: Formula, x: Term, subnormal: bool = True) -> tuple[Term, Term]:
     if subnormal:
         tiny = x < form.smallest_normal
         x = f.select(tiny, x * 2.0**bits, x)
-    pattern = f.bits(x)
     root = form.bits_of(math.sqrt(0.5))
-    above = pattern - root
-    exponent = above.shifted_down(form.mantissa).named("exponent")
-    m = f.from_bits(pattern - (exponent << form.mantissa)).named("m")
-    k = f.cast("sitofp", exponent, form.type).named("k")
+    biased = f.bits(x) + ((form.bias << form.mantissa) - root)
+    m = f.from_bits((biased & ((1 << form.mantissa) - 1)) + root).named("m")
+    f.comment("k becomes a number as the last bits of one: few machines convert integers of 64 bits.")
+    whole = 2.0**form.mantissa
+    exponent = ((biased >> form.mantissa) | form.bits_of(whole)).named("exponent")
+    k = (f.from_bits(exponent) - (whole + form.bias)).named("k")
     if subnormal:
         k = f.select(tiny, k - float(bits), k)
     return k, m - 1.0

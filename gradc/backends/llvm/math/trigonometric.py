@@ -87,7 +87,8 @@ def _far(f: Formula, x: Term, quarter: int) -> Term:
     size = f.abs(x).named("size")
     pattern = f.bits(size)
     f.comment("the row of 2 / pi by the exponent, and the argument scaled as the row is")
-    row = (((pattern >> 52) - (1023 + NEAR)) // WINDOW).named("row")
+    exponent = f.cast("trunc", pattern >> 52, "i32")
+    row = f.cast("zext", (exponent - (F64.bias + NEAR)) // WINDOW, "i64").named("row")
     scaled = f.from_bits(pattern - row * (WINDOW << 52)).named("scaled")
     first = f.emit(f"getelementptr inbounds [4 x double], ptr @{TABLE}, i64 {row.operand}", "ptr")
     parts = [_load(f, first, k) for k in range(4)]
