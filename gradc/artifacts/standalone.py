@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -17,12 +18,17 @@ def save_module(source: str, path: str | os.PathLike[str]) -> None:
     of ``source`` in UTF-8 with ``\\n`` at the ends of lines, on every system. Raises ArgumentError for a name that does
     not end in ``.py`` and OSError where the directory cannot be written.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentError(f"a module is saved to a path, not to {path!r}")
     target = os.path.abspath(os.fspath(path))
     if not target.endswith(".py"):
         raise ArgumentError(f"a standalone module needs a name that ends in .py: {os.fspath(path)!r}")
     if os.path.isdir(target):
         raise ArgumentError(f"{os.fspath(path)!r} is a directory")
-    temporary = os.path.join(os.path.dirname(target), f".{os.path.basename(target)}.{secrets.token_hex(8)}.tmp")
+    folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
+    temporary = os.path.join(folder, f".{os.path.basename(target)}.{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:

@@ -150,8 +150,8 @@ def _plain(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     for x in (*args, *kwargs.values()):
         if type(x) is Size:
             raise refuse(
-                f"np.{original.__name__} counts up to a number and the size {x} is symbolic; compile with a fixed size, "
-                f"or begin at 0 and go in steps of 1: np.arange({x})"
+                f"np.{original.__name__} counts up to a number and the size {x} is symbolic; compile with a fixed size "
+                f"(np.arange({x}) alone works: from 0 in steps of 1)"
             )
     made = original(*[_known(x) for x in args], **{name: _known(x) for name, x in kwargs.items() if name != "like"})
     if type(made) is not np.ndarray or not is_supported(made.dtype):

@@ -311,7 +311,7 @@ def aval(text: str) -> Aval:
 
     A size is a non-negative integer or a name, which makes it symbolic. Raises ParseError otherwise.
     """
-    match = _AVAL.match(text.strip().replace(" ", ""))
+    match = _AVAL.match(str(text).replace(" ", ""))
     if not match or match[2] not in _SHORT:
         raise ParseError(
             f"{text!r} is not an abstract value; write dtype[sizes], for example f64[2,3] or f32[batch,784], "

@@ -160,3 +160,11 @@ def test_save_refuses_what_is_not_a_module(tmp_path: Path) -> None:
     (tmp_path / "folder.py").mkdir()
     with pytest.raises(ArgumentError, match="is a directory"):
         save_module("", tmp_path / "folder.py")
+
+
+def test_what_is_no_path_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="saved to a path, not to None"):
+        save_module("", None)
+    with pytest.raises(FileNotFoundError) as missing:
+        save_module("", tmp_path / "nowhere" / "x.py")
+    assert missing.value.filename == str(tmp_path / "nowhere")

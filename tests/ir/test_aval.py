@@ -143,3 +143,9 @@ def test_sizes_of_shapes() -> None:
     assert size_of(()) == 1
     assert size_of((2, symbol("n"), 3)) == symbol("n") * 6
     assert Aval((0, 5), np.dtype("f8")).size == 0
+
+
+@pytest.mark.parametrize("text", [None, 3, np.zeros(2), "f64", "f64[-1]", "float[2]"])
+def test_what_is_no_abstract_value_is_refused(text: object) -> None:
+    with pytest.raises(ParseError, match=r"is not an abstract value|is neither a non-negative integer nor a name"):
+        aval(text)
