@@ -117,6 +117,20 @@ def test_packed_in_scratch_memory(form: str, dtype: str, shape: tuple[int, int, 
     assert_is_einsum(form, arrays, result, shape[2])
 
 
+def test_a_left_operand_with_gaps_in_both_directions_is_read_where_it_stands() -> None:
+    """Every second element of every second row."""
+    kind = np.dtype("f4")
+    a, b = Buffer("a", kind, (400, 1200), "input"), Buffer("b", kind, (600, 500), "input")
+    c = Buffer("c", kind, (200, 500), "output")
+    form = Contraction("ij", "jk", "ik", (("i", 200), ("j", 600), ("k", 500)), kind)
+    call = Call(form, (View("a", (2400, 2)), whole(b), whole(c)))
+    program = LoopProgram("gaps", (a, b, c), (call,))
+    reserved = verify(reserve(program, lambda contraction, strides: scratch_elements(contraction, strides, host())))
+    x, y = arrays_of(program)
+    (result,) = load(emit(reserved, host()), reserved)([x, y])
+    assert_is_einsum("ij,jk->ik", [x[::2, ::2], y], result, 600)
+
+
 def test_contractions_share_their_scratch_memory() -> None:
     program = program_of("ij,jk->ik", {"i": 300, "j": 600, "k": 400}, "f8")
     (call,) = program.body

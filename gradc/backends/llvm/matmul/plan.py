@@ -146,7 +146,8 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
         return TilePlan(m, vectors, lanes, _even(k, STREAM_DEPTH), m, n)
     if packing == "none" and k * n * size > UNPACKED_BYTES and m >= LARGE:
         packing = "copy"
-    blocks = packing != "none" and k * max(m, n) * size > BLOCKED_BYTES and min(m, n) >= LARGE
+    large = k * max(m, n) * size > BLOCKED_BYTES and min(m, n) >= LARGE
+    blocks = packing != "none" and large and 1 in (product.m.left, product.k.left)
     most_rows = BLOCK_ROWS if blocks else MAX_ROWS
     rows, vectors = _tile_shape(m, -(-n // lanes), k, target.registers, most_rows)
     columns = vectors * lanes
