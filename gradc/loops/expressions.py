@@ -204,8 +204,12 @@ def walk(*roots: Expression) -> Iterator[Expression]:
             yield expression
         elif expression not in seen:
             seen.add(expression)
+            operands = expression.operands
+            if not operands:
+                yield expression
+                continue
             stack.append((expression, True))
-            stack.extend((operand, False) for operand in reversed(expression.operands))
+            stack += [(operand, False) for operand in reversed(operands)]
 
 
 def rewrite(
@@ -217,10 +221,10 @@ def rewrite(
         if part in replace:
             continue
         operands = tuple([replace[o] for o in part.operands])
-        if isinstance(part, Apply):
-            replace[part] = apply(part.primitive, operands, part.dtype)
-        elif isinstance(part, Load):
+        if isinstance(part, Load):
             replace[part] = load_from(renamed.get(part.buffer, part.buffer), part.dtype, operands)
+        elif operands != part.operands and isinstance(part, Apply):
+            replace[part] = apply(part.primitive, operands, part.dtype)
         else:
             replace[part] = part
     return replace[root]
