@@ -73,7 +73,6 @@ class Code:
         self.element = scalar_type(dtype)
         self.vector = f"<{lanes} x {self.element}>"
         self._suffix = f"v{lanes}{suffix(dtype)}"
-        self._scalar_suffix = suffix(dtype)
 
     def call(self, key: Hashable, arguments: dict[str, str], body: Callable[[Code], str]) -> None:
         """Call the library's function of this key; ``arguments`` are by parameter (``ptr noalias %left``)."""

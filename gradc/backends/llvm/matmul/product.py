@@ -64,11 +64,6 @@ class Product:
         m, n, k = self.n.swapped, self.m.swapped, self.k.swapped
         return replace(self, outer=outer, m=m, n=n, k=k, swapped=not self.swapped)
 
-    @property
-    def multiplications(self) -> int:
-        """How many there are in one matrix product."""
-        return self.m.length * self.n.length * self.k.length
-
 
 def product_of(contraction: Contraction, strides: Sequence[Sequence[Dim]]) -> Product | None:
     """The normal form of a contraction on views of these strides (lhs, rhs, out).
