@@ -219,15 +219,19 @@ _ignoring_nan(np.fmin, ops.minimum)
 
 @implements(np.logaddexp, arrays=("x1", "x2"))
 def logaddexp(x1: Value, x2: Value) -> Value:
-    """``log(exp(x1) + exp(x2))``, as the larger plus a softplus of a number that is not positive.
+    """``log(exp(x1) + exp(x2))``, as the larger plus a softplus of a number that is not positive; with 0, a softplus.
 
     The larger is selected, not taken by ``maximum``: its rule for ties would give the slope 0 at a tie with a constant.
     """
     dtype = operand_dtype(np.logaddexp, marker(x1), marker(x2))
     a, b = broadcasted("np.logaddexp", converted(x1, dtype), converted(x2, dtype))
+    for one, other in ((a, b), (b, a)):
+        if one.builder.scalar(one) == 0:
+            return ops.softplus(other)
     first = ops.greater(a, b)
     high, low = ops.select(first, a, b), ops.select(first, b, a)
-    gap = ops.select(ops.isfinite(high), low - high, high.builder.full(0.0, high.aval))
+    apart = ops.logical_or(ops.isfinite(high), ops.not_equal(a, b))
+    gap = ops.select(apart, low - high, high.builder.full(0.0, high.aval))
     return high + ops.softplus(gap)
 
 

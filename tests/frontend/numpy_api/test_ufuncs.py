@@ -197,6 +197,20 @@ def test_logaddexp_does_not_overflow(agrees):
     agrees(np.logaddexp, x.astype("f4"), y.astype("f4"), ulp=2)
 
 
+def test_logaddexp_beside_infinities(agrees):
+    special = np.array([np.inf, -np.inf, np.nan, 0.0, -3.0])
+    x, y = (side.reshape(-1).copy() for side in np.meshgrid(special, special))
+    agrees(np.logaddexp, x, y, ulp=1)
+    agrees(np.logaddexp, special, 0.0, ulp=1)
+    agrees(np.logaddexp, -0.0, special, ulp=1)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_logaddexp_with_zero_is_a_softplus(order, bench):
+    result = bench.call(np.logaddexp, *(np.array([-1.0, 2.0]), 0.0)[::order])
+    assert [node.op.name for node in bench.builder.freeze([result]).nodes] == ["input", "softplus"]
+
+
 def test_logaddexp_has_half_slopes_at_a_tie(bench):
     from gradc.transforms.adjoint import adjoint
 
