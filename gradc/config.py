@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from gradc.errors import ArgumentError
 
@@ -27,6 +27,7 @@ class Knob(Generic[T]):
         self.default = default
         self._read = read
         self._chosen: ContextVar[T] = ContextVar(variable)
+        self._key = os.environ.encodekey(variable)
 
     @property
     def value(self) -> T:
@@ -42,6 +43,11 @@ class Knob(Generic[T]):
         except ValueError as error:
             raise ArgumentError(f"the environment variable {self.variable}={text!r} is not valid: {error}") from error
 
+    def source(self) -> tuple[ContextVar[T], T | None, Any, Any]:
+        """What decides the value, to compare by identity: the context variable and what it holds, then the key of the
+        environment and what it holds there. None where it holds nothing."""
+        return self._chosen, self._chosen.get(None), self._key, environment().get(self._key)
+
     @contextmanager
     def __call__(self, value: T) -> Iterator[None]:
         """Let ``value`` hold inside a ``with`` block."""
@@ -50,6 +56,11 @@ class Knob(Generic[T]):
             yield
         finally:
             self._chosen.reset(token)
+
+
+def environment() -> dict[Any, Any]:
+    """The variables of the environment as ``os.environ`` keeps them, encoded."""
+    return os.environ._data  # type: ignore[attr-defined, no-any-return]
 
 
 def _choice(*choices: str) -> Callable[[str], str]:

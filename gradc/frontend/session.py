@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextvars import ContextVar
+import threading
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from types import FrameType
 
 CURRENT: Final[ContextVar[Session | None]] = ContextVar("gradc_trace", default=None)
+
+RUNNING: Final = np.zeros(1, np.int64)
+"""How many traces are in progress in all threads. Machine code reads it: calls inside a trace belong to its graph."""
+
+_COUNTING: Final = threading.Lock()
 
 ESCAPED: Final = (
     "a value of a trace that has ended is used; traced values live only while their function is traced, "
@@ -246,6 +252,20 @@ class Session:
 def current_session() -> Session | None:
     """The trace that this thread is in."""
     return CURRENT.get()
+
+
+def enter(session: Session) -> Token[Session | None]:
+    """Make a trace the one that this thread is in, until ``leave``."""
+    with _COUNTING:
+        RUNNING[0] += 1
+    return CURRENT.set(session)
+
+
+def leave(token: Token[Session | None]) -> None:
+    """Make the trace around the present one, if any, the present one again."""
+    CURRENT.reset(token)
+    with _COUNTING:
+        RUNNING[0] -= 1
 
 
 def require_session() -> Session:

@@ -21,7 +21,7 @@ from gradc.frontend.intercept import intercepted
 from gradc.frontend.lines import raised_at
 from gradc.frontend.methods import NO_ATTRIBUTE
 from gradc.frontend.names import Call
-from gradc.frontend.session import CURRENT, Session, Traced, current_session, is_traced
+from gradc.frontend.session import Session, Traced, current_session, enter, is_traced, leave
 from gradc.frontend.storage import Storage
 from gradc.frontend.tracer import Tracer, perform
 from gradc.frontend.tree import TreeDef, flatten
@@ -199,7 +199,7 @@ def _run(session: Session, function: Callable[..., Any], args: Any, kwargs: Any)
     """The function's result. Whatever happens, the thread is as before."""
     recorder = session.recorder
     recorder.root = sys._getframe()
-    token = CURRENT.set(session)
+    token = enter(session)
     try:
         with intercepted(function, (args, kwargs)):
             returned = function(*args, **kwargs)
@@ -218,7 +218,7 @@ def _run(session: Session, function: Callable[..., Any], args: Any, kwargs: Any)
     finally:
         recorder.abandon()
         recorder.root = None
-        CURRENT.reset(token)
+        leave(token)
 
 
 def _finished(session: Session, returned: Any, in_tree: TreeDef, input_paths: tuple[str, ...]) -> Trace:
