@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Sequence
+import weakref
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -31,15 +32,20 @@ class Entry:
 
     def __init__(self, program: LoopProgram, library: Any, constants: Sequence[bytes]) -> None:
         self._program = program
-        self._library = library
-        self._constants = constants
+        # The code goes with an array, which the collector does not track: what it tracks is finalized while others of a
+        # dying cycle may still call.
+        self._token = np.empty(0)
+        weakref.finalize(self._token, list.clear, [library, constants]).atexit = False
         self._inputs = [(b.name, tuple(fixed(d) for d in b.shape), b.dtype) for b in program.inputs]
         self._outputs = [(tuple(fixed(d) for d in b.shape), b.dtype) for b in program.outputs]
-        self._arena_bytes = fixed(program.arena_bytes)
+        self.arena_bytes = fixed(program.arena_bytes)
+        """The scratch memory that a call needs."""
         self._arenas: list[tuple[np.ndarray, int]] = []
         count = len(self._inputs) + len(self._outputs) + 1
+        self.address: int = library[kernel_symbol(program)]
+        """Where the kernel's machine code stands."""
         signature = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * count)
-        self._call = signature(library[kernel_symbol(program)])
+        self._call = signature(self.address)
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run the kernel; the results are new arrays."""
@@ -65,7 +71,7 @@ class Entry:
 
     def _new_arena(self) -> tuple[np.ndarray, int]:
         """A block of scratch memory, and the aligned address in it. A call has one to itself while it runs."""
-        block = np.empty(self._arena_bytes + ALIGNMENT, np.uint8)
+        block = np.empty(self.arena_bytes + ALIGNMENT, np.uint8)
         return block, -(-block.ctypes.data // ALIGNMENT) * ALIGNMENT
 
 
@@ -74,9 +80,13 @@ def load(ir: str, program: LoopProgram) -> Entry:
     return load_object(object_code(ir), program)
 
 
-def object_code(ir: str) -> bytes:
-    """The object file of a module for this machine. It holds no address of this process."""
-    return bytes(target_machine(host()).emit_object(_finished(ir, host())))
+def object_code(ir: str, *, passes: bool = True) -> bytes:
+    """The object file of a module for this machine. It holds no address of this process.
+
+    ``passes`` is whether LLVM's run first.
+    """
+    module = _finished(ir, host()) if passes else parse(ir, host())
+    return bytes(target_machine(host()).emit_object(module))
 
 
 def load_object(code: bytes, program: LoopProgram) -> Entry:
@@ -84,16 +94,25 @@ def load_object(code: bytes, program: LoopProgram) -> Entry:
 
     Of the program, the buffers of inputs, outputs and constants count, the messages, and the size of the arena.
     """
+    constants = linked_constants(program)
+    addresses = {constant_symbol(program, b): np.frombuffer(b.data, np.uint8).ctypes.data for b in constants}
+    library = link(code, addresses, [kernel_symbol(program)], program.name)
+    return Entry(program, library, [buffer.data for buffer in constants])
+
+
+def link(code: bytes, addresses: Mapping[str, int], exports: Sequence[str], label: str) -> Any:
+    """Link an object file into this process; ``addresses`` are of its external symbols.
+
+    Gives the library: exported symbols to addresses, and the code for as long as the library lives.
+    """
     import llvmlite.binding as binding
 
     builder = binding.JITLibraryBuilder().add_object_img(code).add_current_process()
-    constants = linked_constants(program)
-    for buffer in constants:
-        address = np.frombuffer(buffer.data, np.uint8).ctypes.data
-        builder.import_symbol(constant_symbol(program, buffer), address)
-    builder.export_symbol(kernel_symbol(program))
-    library = builder.link(_lljit(), f"gradc.{next(_COUNT)}.{program.name}")
-    return Entry(program, library, [buffer.data for buffer in constants])
+    for symbol, address in addresses.items():
+        builder.import_symbol(symbol, address)
+    for symbol in exports:
+        builder.export_symbol(symbol)
+    return builder.link(_lljit(), f"gradc.{next(_COUNT)}.{label}")
 
 
 def optimised_ir(ir: str, target: Target) -> str:
