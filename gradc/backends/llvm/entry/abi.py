@@ -1,0 +1,159 @@
+"""The layout of CPython's and NumPy's objects, as far as entries read it.
+
+Every offset is tried on live objects before it is trusted. On interpreters that were not tested (free-threaded builds,
+other implementations, versions to come) ``abi()`` is None, and calls take the way through Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any, Final
+
+import numpy as np
+
+HEAD: Final = 16
+"""The bytes of a PyObject: reference count and type. What an object holds begins here: numbers, sizes, the data of an
+array, the number of entries of a dict."""
+
+TYPE: Final = 8
+LIST_ITEMS: Final = 24
+TUPLE_ITEMS: Final = 24
+TYPE_FLAGS: Final = 168
+
+ARRAY_DATA: Final = HEAD
+ARRAY_NDIM: Final = HEAD + 8
+ARRAY_SHAPE: Final = HEAD + 16
+ARRAY_DTYPE: Final = HEAD + 40
+ARRAY_FLAGS: Final = HEAD + 48
+C_CONTIGUOUS_AND_ALIGNED: Final = 0x101
+
+DTYPE_KIND: Final = HEAD + 8
+DTYPE_BYTE_ORDER: Final = HEAD + 10
+DTYPE_NUMBER: Final = HEAD + 12
+DTYPE_SIZE: Final = HEAD + 24
+BUILTIN_DTYPES: Final = 24
+"""Numbers below belong to NumPy's own dtypes; others may call themselves floats and be stored in another way."""
+
+_TESTED: Final = ((3, 11), (3, 12), (3, 13))
+_NUMPY_ABI: Final = 0x2000000
+_NUMPY_TABLE: Final = {"PyArray_Scalar": 60, "PyArray_New": 93}
+_PYTHON: Final = (
+    "PyContextVar_Get", "PyDict_GetItem", "PyDict_New", "PyDict_Next", "PyDict_SetItem", "PyErr_Clear",
+    "PyErr_NoMemory", "PyEval_RestoreThread", "PyEval_SaveThread", "PyList_New", "PyLong_AsLongLongAndOverflow",
+    "PyMem_Free", "PyMem_Malloc", "PyMem_RawFree", "PyMem_RawMalloc", "PyObject_Vectorcall", "PyTuple_New",
+    "PyUnicode_Compare", "Py_DecRef", "Py_IncRef",
+)  # fmt: skip
+_OBJECTS: Final = {
+    "Py_None": None, "PyDict_Type": dict, "PyFloat_Type": float, "PyList_Type": list, "PyLong_Type": int,
+    "PyTuple_Type": tuple, "PyUnicode_Type": str, "PyArray_Type": np.ndarray,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Abi:
+    """Where entries find the functions and objects of CPython and NumPy: addresses by name."""
+
+    addresses: dict[str, int]
+
+
+@cache
+def abi() -> Abi | None:
+    """The addresses, or None where the layout of objects is not the one that this module states."""
+    if not tested_interpreter() or not _layout_holds():
+        return None
+    table = _numpy_table()
+    if table is None:
+        return None
+    addresses = {name: function_address(name) for name in _PYTHON}
+    addresses |= {name: id(value) for name, value in _OBJECTS.items()}
+    addresses |= {name: int(table[slot]) for name, slot in _NUMPY_TABLE.items()}
+    return Abi(addresses)
+
+
+@cache
+def tested_interpreter() -> bool:
+    """Whether this is a CPython whose layout was tested: with a GIL, on a 64-bit machine."""
+    return (
+        sys.implementation.name == "cpython"
+        and sys.version_info[:2] in _TESTED
+        and object.__basicsize__ == HEAD
+        and ctypes.sizeof(ctypes.c_void_p) == 8
+    )
+
+
+def function_address(name: str) -> int:
+    """The address of a function of CPython's API."""
+    address = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
+    assert address is not None
+    return address
+
+
+def _numpy_table() -> ctypes.Array[ctypes.c_size_t] | None:
+    """NumPy's table of C functions, None where its ABI is another."""
+    get_pointer = ctypes.pythonapi["PyCapsule_GetPointer"]
+    get_pointer.restype = ctypes.c_void_p
+    get_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    try:
+        capsule = import_module("numpy._core._multiarray_umath")._ARRAY_API
+    except (ImportError, AttributeError):
+        return None
+    table = (ctypes.c_size_t * (1 + max(_NUMPY_TABLE.values()))).from_address(get_pointer(capsule, None))
+    if table[2] != id(np.ndarray) or table[3] != id(np.dtype):
+        return None
+    version = ctypes.PYFUNCTYPE(ctypes.c_uint)(int(table[0]))()
+    return table if version == _NUMPY_ABI else None
+
+
+def _layout_holds() -> bool:
+    """Try each offset on objects whose contents are known."""
+    array = np.arange(6.0).reshape(2, 3)
+    shape = _word(array, ARRAY_SHAPE)
+    dtypes = [np.dtype(code) for code in ("?", "i1", "u2", "i4", "u8", "f4", "f8", ">f8")]
+    numbers = [(1.5, "d"), (np.float64(1.5), "d"), (np.float32(1.5), "f"), (np.int64(-3), "q"), (np.int8(-3), "b")]
+    pair, items = (array, shape), [array, shape]
+    return (
+        all(_word(value, TYPE) == id(type(value)) for value in (array, pair, items, 1.5, dtypes[0]))
+        and _word(array, ARRAY_DATA) == array.ctypes.data
+        and _read(array, ARRAY_NDIM, "i") == 2
+        and list((ctypes.c_int64 * 2).from_address(shape)) == [2, 3]
+        and _word(array, ARRAY_DTYPE) == id(array.dtype)
+        and all(_layout_flags(x) == (x.flags.c_contiguous, x.flags.aligned) for x in (array, array.T, array[:, 1:]))
+        and all(_describes(dtype) for dtype in dtypes)
+        and all(_read(value, HEAD, code) == value for value, code in numbers)
+        and _word(pair, HEAD) == _word(items, HEAD) == _word({1: 2, 3: 4}, HEAD) == 2
+        and _word(pair, TUPLE_ITEMS) == id(array)
+        and ctypes.c_size_t.from_address(_word(items, LIST_ITEMS)).value == id(array)
+        and _read(np.ndarray, TYPE_FLAGS, "L") == np.ndarray.__flags__
+    )
+
+
+def _layout_flags(array: np.ndarray) -> tuple[bool, bool]:
+    flags = _read(array, ARRAY_FLAGS, "i")
+    return bool(flags & 0x1), bool(flags & 0x100)
+
+
+def _describes(dtype: np.dtype) -> bool:
+    return (
+        chr(_read(dtype, DTYPE_KIND, "B")) == dtype.kind
+        and chr(_read(dtype, DTYPE_BYTE_ORDER, "B")) == dtype.byteorder
+        and _read(dtype, DTYPE_NUMBER, "i") == dtype.num < BUILTIN_DTYPES
+        and _word(dtype, DTYPE_SIZE) == dtype.itemsize
+    )
+
+
+_CTYPES: Final[dict[str, Any]] = {
+    "b": ctypes.c_int8, "B": ctypes.c_uint8, "i": ctypes.c_int32, "q": ctypes.c_int64, "L": ctypes.c_ulong,
+    "f": ctypes.c_float, "d": ctypes.c_double,
+}  # fmt: skip
+
+
+def _read(value: object, offset: int, code: str) -> Any:
+    return _CTYPES[code].from_address(id(value) + offset).value
+
+
+def _word(value: object, offset: int) -> int:
+    return ctypes.c_size_t.from_address(id(value) + offset).value

@@ -1,0 +1,246 @@
+"""An entry as the text of an LLVM module.
+
+The entry walks the arguments without running any Python code, so nothing that it looks at can change on the way: types
+are compared by identity, dicts are iterated instead of looked up, strings compared only where they are plain. It makes
+the result arrays, which runs none either (arrays are not tracked by the collector), and calls the kernel. Containers,
+whose making may run the collector, and with it any code, come after the arguments were last used. What the kernel reads
+is held while other threads may run, and only then: the caller holds the arguments themselves.
+
+Arenas up to ``STACK_ARENA`` bytes stand on the stack; others are taken from a list of the entry's and put back, both
+with the GIL held, so there are as many as calls ever ran at once, and a call finds one that is warm.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from gradc.backends.llvm.entry import abi
+from gradc.backends.llvm.entry.helpers import ARENA_HEAD, DECLARATIONS, POSITIONAL_MASK, SHARED
+from gradc.backends.llvm.entry.plan import REQUIRED, Data, Fixed, Place, Plan
+from gradc.backends.llvm.entry.result import ResultWriter
+from gradc.backends.llvm.entry.runtime import MISS, RECORD_ARENAS
+from gradc.backends.llvm.entry.text import EntryText
+from gradc.frontend.tree import TreeDef
+from gradc.ir.aval import Aval
+from gradc.loops.program import ALIGNMENT
+
+STACK_ARENA: Final = 16384
+
+PARAMETERS: Final = "gradc.parameters"
+KERNEL: Final = "gradc.kernel"
+
+
+def emit_entry(plan: Plan) -> tuple[str, str, dict[str, object]]:
+    """The module, the name of the entry in it, and the Python objects that it names."""
+    return _EntryWriter(plan).module()
+
+
+class _EntryWriter:
+    """Writes one entry, in the order in which it runs."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.text = EntryText()
+        self.inputs: dict[int, str] = {}
+        self.nested: list[str] = []
+
+    def module(self) -> tuple[str, str, dict[str, object]]:
+        symbol = f"{self.plan.name}.entry"
+        text = self.text
+        slots = self._bind()
+        for position, place in enumerate(self.plan.places):
+            value = text.load("ptr", text.at(slots, 8 * position))
+            self._walk(place.tree, value, iter(place.leaves), direct=True)
+        results = ResultWriter(text, self.plan.outputs, self.plan.results)
+        pointers = results.allocate()
+        status = self._run(pointers)
+        good = text.value(f"icmp eq i64 {status}, 0")
+        text.branch(good, "finished")
+        text.line("finished:", indent=False)
+        results.build()
+        text.line("missed:", indent=False)
+        results.drop()
+        text.line(f"ret ptr {MISS}")
+        text.line("failed:", indent=False)
+        results.drop()
+        text.line("ret ptr null")
+        text.line("miss:", indent=False)
+        text.line(f"ret ptr {MISS}")
+        kernel = f"declare i64 @{KERNEL}({', '.join(['ptr'] * (self.plan.inputs + len(self.plan.results) + 1))})"
+        head = f"define ptr @{symbol}(ptr %record, ptr %args, i64 %nargsf, ptr %kwnames) {{"
+        module = [DECLARATIONS, SHARED, kernel, *text.globals, head, "begin:", *text.entry, *text.lines, "}"]
+        return "\n".join(module), symbol, text.objects
+
+    def _bind(self) -> str:
+        """Where the arguments stand by place."""
+        text, total = self.text, len(self.plan.places)
+        text.globals.append(f"@{PARAMETERS} = external constant i8")
+        own = text.alloca(f"[{max(total, 1)} x ptr]")
+        nargs = text.value(f"and i64 %nargsf, {POSITIONAL_MASK}")
+        if self.plan.positional == total:
+            all_there = text.value(f"icmp eq i64 {nargs}, {total}")
+            plain = text.value("icmp eq ptr %kwnames, null")
+            direct = text.value(f"and i1 {all_there}, {plain}")
+            text.line(f"br i1 {direct}, label %bound, label %bind")
+        else:
+            text.line("br label %bind")
+        text.line("bind:", indent=False)
+        fits = text.value(f"call i1 @gradc.bind(ptr @{PARAMETERS}, ptr %args, i64 {nargs}, ptr %kwnames, ptr {own})")
+        text.line(f"br i1 {fits}, label %bound, label %miss")
+        text.line("bound:", indent=False)
+        if self.plan.positional == total:
+            return text.value(f"phi ptr [ %args, %begin ], [ {own}, %bind ]")
+        return own
+
+    def _walk(self, tree: TreeDef, value: str, leaves: object, *, direct: bool) -> None:
+        """Check one argument and collect what the kernel reads of it."""
+        text = self.text
+        if tree.is_leaf:
+            leaf = next(leaves)  # type: ignore[call-overload]
+            if isinstance(leaf, Fixed):
+                self._fixed(leaf, value)
+                return
+            self.inputs[leaf.index] = self._data(leaf, value)
+            if not direct:
+                self.nested.append(value)
+        elif tree.kind is None:
+            text.guard(text.value(f"icmp eq ptr {value}, @Py_None"))
+        else:
+            for child, item in zip(tree.children, self._items(tree, value), strict=True):
+                self._walk(child, item, leaves, direct=False)
+
+    def _items(self, tree: TreeDef, value: str) -> list[str]:
+        text, count = self.text, len(tree.children)
+        names = {dict: "PyDict_Type", list: "PyList_Type", tuple: "PyTuple_Type"}
+        text.guard_type(value, f"@{names[tree.kind]}")  # type: ignore[index]
+        size = text.load("i64", text.at(value, abi.HEAD))
+        text.guard(text.value(f"icmp eq i64 {size}, {count}"))
+        if tree.kind is tuple:
+            return [text.load("ptr", text.at(value, abi.TUPLE_ITEMS + 8 * k)) for k in range(count)]
+        if tree.kind is list:
+            items = text.load("ptr", text.at(value, abi.LIST_ITEMS)) if count else ""
+            return [text.load("ptr", text.at(items, 8 * k)) for k in range(count)]
+        position, key, item = text.alloca("i64"), text.alloca("ptr"), text.alloca("ptr")
+        text.line(f"store i64 0, ptr {position}")
+        found = []
+        for own in tree.keys:
+            more = text.value(f"call i32 @PyDict_Next(ptr {value}, ptr {position}, ptr {key}, ptr {item})")
+            text.guard(text.value(f"icmp ne i32 {more}, 0"))
+            text.guard_same(text.object("key", own), text.load("ptr", key))
+            found.append(text.load("ptr", item))
+        return found
+
+    def _fixed(self, leaf: Fixed, value: str) -> None:
+        text = self.text
+        if type(leaf.value) is int:
+            number = self._integer(value)
+            text.guard(text.value(f"icmp eq i64 {number}, {leaf.value}"))
+        else:
+            text.guard_same(text.object("fixed", leaf.value), value)
+
+    def _integer(self, value: str) -> str:
+        """A Python integer as a number; larger ones are a miss."""
+        text = self.text
+        text.guard_type(value, "@PyLong_Type")
+        overflow = text.alloca("i32")
+        number = text.value(f"call i64 @PyLong_AsLongLongAndOverflow(ptr {value}, ptr {overflow})")
+        text.guard(text.value(f"icmp eq i32 {text.load('i32', overflow)}, 0"))
+        return number
+
+    def _data(self, leaf: Data, value: str) -> str:
+        """The address of the elements."""
+        text, aval = self.text, leaf.aval
+        if not aval.weak:
+            return self._array(aval, value)
+        if aval.dtype == np.float64:
+            text.guard_type(value, "@PyFloat_Type")
+            return text.at(value, abi.HEAD)
+        place = text.alloca("i64")
+        text.line(f"store i64 {self._integer(value)}, ptr {place}")
+        return place
+
+    def _array(self, aval: Aval, value: str) -> str:
+        text, dtype = self.text, aval.dtype
+        kind = text.load("ptr", text.at(value, abi.TYPE))
+        is_array = text.value(f"icmp eq ptr {kind}, @PyArray_Type")
+        if aval.shape:
+            text.guard(is_array)
+            return self._elements(aval, value)
+        array, scalar, done = text.label("array"), text.label("scalar"), text.label("number")
+        text.line(f"br i1 {is_array}, label %{array}, label %{scalar}")
+        text.line(f"{scalar}:", indent=False)
+        text.guard(text.value(f"icmp eq ptr {kind}, {text.object('scalar', dtype.type)}"))
+        of_scalar = text.at(value, abi.HEAD)
+        text.line(f"br label %{done}")
+        scalar_end = text.block
+        text.line(f"{array}:", indent=False)
+        of_array = self._elements(aval, value)
+        text.line(f"br label %{done}")
+        array_end = text.block
+        text.line(f"{done}:", indent=False)
+        return text.value(f"phi ptr [ {of_scalar}, %{scalar_end} ], [ {of_array}, %{array_end} ]")
+
+    def _elements(self, aval: Aval, value: str) -> str:
+        """The elements of an ndarray of the right dtype, shape and layout."""
+        text = self.text
+        dtype = text.load("ptr", text.at(value, abi.ARRAY_DTYPE))
+        text.guard_same(text.object("dtype", aval.dtype), dtype, compare="gradc.dtype")
+        ndim = text.load("i32", text.at(value, abi.ARRAY_NDIM))
+        text.guard(text.value(f"icmp eq i32 {ndim}, {len(aval.shape)}"))
+        flags = text.load("i32", text.at(value, abi.ARRAY_FLAGS))
+        layout = text.value(f"and i32 {flags}, {abi.C_CONTIGUOUS_AND_ALIGNED}")
+        holds = text.value(f"icmp eq i32 {layout}, {abi.C_CONTIGUOUS_AND_ALIGNED}")
+        if aval.shape:
+            sizes = text.load("ptr", text.at(value, abi.ARRAY_SHAPE))
+            for axis, size in enumerate(aval.shape):
+                own = text.load("i64", text.at(sizes, 8 * axis))
+                fits = text.value(f"icmp eq i64 {own}, {size}")
+                holds = text.value(f"and i1 {holds}, {fits}")
+        text.guard(holds)
+        return text.load("ptr", text.at(value, abi.ARRAY_DATA))
+
+    def _run(self, results: list[str]) -> str:
+        """Call the kernel. Gives its status."""
+        text, plan = self.text, self.plan
+        arenas, arena, block = text.at("%record", RECORD_ARENAS), "null", ""
+        if 0 < plan.arena <= STACK_ARENA:
+            arena = text.alloca(f"[{plan.arena} x i8], align {ALIGNMENT}")
+        elif plan.arena:
+            block = text.value(f"call ptr @gradc.arena.take(ptr {arenas}, i64 {plan.arena})")
+            text.unless_null(block)
+            behind = text.value(f"ptrtoint ptr {text.at(block, ARENA_HEAD + ALIGNMENT - 1)} to i64")
+            aligned = text.value(f"and i64 {behind}, {-ALIGNMENT}")
+            arena = text.value(f"inttoptr i64 {aligned} to ptr")
+        pointers = [*[self.inputs[k] for k in range(plan.inputs)], *results, arena]
+        call = f"call i64 @{KERNEL}({', '.join(f'ptr {p}' for p in pointers)})"
+        if not plan.releases:
+            status = text.value(call)
+        else:
+            for value in self.nested:
+                text.line(f"call void @Py_IncRef(ptr {value})")
+            thread = text.value("call ptr @PyEval_SaveThread()")
+            status = text.value(call)
+            text.line(f"call void @PyEval_RestoreThread(ptr {thread})")
+        if block:
+            text.line(f"store ptr {text.load('ptr', arenas)}, ptr {block}")
+            text.line(f"store ptr {block}, ptr {arenas}")
+        if plan.releases:
+            for value in self.nested:
+                text.line(f"call void @Py_DecRef(ptr {value})")
+        return status
+
+
+def parameter_table(plan: Plan) -> tuple[list[int], list[object]]:
+    """The words of the table that ``gradc.bind`` reads, and the objects whose addresses stand in it."""
+    words = [plan.positional, plan.named, len(plan.places)]
+    kept: list[object] = []
+    for place in plan.places:
+        words += [id(place.name), _default(place)]
+        kept += [place.name, place.default]
+    return words, kept
+
+
+def _default(place: Place) -> int:
+    return 0 if place.default is REQUIRED else id(place.default)

@@ -1,0 +1,123 @@
+"""The results of an entry: arrays made in front of the kernel's call, then scalars and containers around them."""
+
+from __future__ import annotations
+
+from gradc.backends.llvm.entry import abi
+from gradc.backends.llvm.entry.text import EntryText
+from gradc.frontend.tree import TreeDef
+from gradc.ir.aval import Aval
+
+
+class ResultWriter:
+    """Writes the making of results. Whatever is made and not handed on stands in a row of owned objects."""
+
+    def __init__(self, text: EntryText, tree: TreeDef, avals: tuple[Aval, ...]) -> None:
+        self.text = text
+        self.tree = tree
+        self.avals = avals
+        self.count = len(avals) + _containers(tree)
+        self.row = f"[{max(self.count, 1)} x ptr]"
+        self.owned = text.alloca(self.row)
+        self._pointers: list[str] = []
+        self._leaf = 0
+        self._container = len(avals)
+
+    def allocate(self) -> list[str]:
+        """Make the arrays; scalars get room on the stack. Gives where the kernel writes each."""
+        text = self.text
+        text.line(f"store {self.row} zeroinitializer, ptr {self.owned}")
+        for position, aval in enumerate(self.avals):
+            if not aval.shape:
+                self._pointers.append(text.alloca("i64"))
+                continue
+            ndim = len(aval.shape)
+            shape = f"@gradc.shape.{position}"
+            text.globals.append(
+                f"{shape} = private constant [{ndim} x i64] [{', '.join(f'i64 {size}' for size in aval.shape)}]"
+            )
+            array = text.value(
+                f"call ptr @PyArray_New(ptr @PyArray_Type, i32 {ndim}, ptr {shape}, i32 {aval.dtype.num}, "
+                "ptr null, ptr null, i32 0, i32 0, ptr null)"
+            )
+            self._own(position, array)
+            self._pointers.append(text.load("ptr", text.at(array, abi.ARRAY_DATA)))
+        return self._pointers
+
+    def build(self) -> None:
+        """Put the results together and return them."""
+        place = self._built(self.tree)
+        self.text.line(f"ret ptr {self._handed_on(place)}")
+
+    def drop(self) -> None:
+        """Let go of everything that is owned."""
+        for place in range(self.count):
+            self.text.line(f"call void @Py_DecRef(ptr {self.text.load('ptr', self._at(place))})")
+
+    def _built(self, tree: TreeDef) -> int | None:
+        """The place of the finished object, None for None."""
+        text = self.text
+        if tree.is_leaf:
+            place, self._leaf = self._leaf, self._leaf + 1
+            if not self.avals[place].shape:
+                dtype = text.object("dtype", self.avals[place].dtype)
+                scalar = f"call ptr @PyArray_Scalar(ptr {self._pointers[place]}, ptr {dtype}, ptr null)"
+                self._own(place, text.value(scalar))
+            return place
+        if tree.kind is None:
+            return None
+        children = [self._built(child) for child in tree.children]
+        place, self._container = self._container, self._container + 1
+        if tree.kind is dict:
+            self._dict(place, tree, children)
+        else:
+            self._sequence(place, tree, children)
+        return place
+
+    def _sequence(self, place: int, tree: TreeDef, children: list[int | None]) -> None:
+        text = self.text
+        name = "PyTuple_New" if tree.kind is tuple else "PyList_New"
+        made = text.value(f"call ptr @{name}(i64 {len(children)})")
+        self._own(place, made)
+        if not children:
+            return
+        items = text.at(made, abi.TUPLE_ITEMS)
+        if tree.kind is list:
+            items = text.load("ptr", text.at(made, abi.LIST_ITEMS))
+        for position, child in enumerate(children):
+            text.line(f"store ptr {self._handed_on(child)}, ptr {text.at(items, 8 * position)}")
+
+    def _dict(self, place: int, tree: TreeDef, children: list[int | None]) -> None:
+        text = self.text
+        made = text.value("call ptr @PyDict_New()")
+        self._own(place, made)
+        for key, child in zip(tree.keys, children, strict=True):
+            value = "@Py_None" if child is None else text.load("ptr", self._at(child))
+            failed = text.value(f"call i32 @PyDict_SetItem(ptr {made}, ptr {text.object('key', key)}, ptr {value})")
+            good = text.label("set")
+            text.branch(text.value(f"icmp eq i32 {failed}, 0"), good, "failed")
+            text.line(f"{good}:", indent=False)
+            if child is not None:
+                text.line(f"call void @Py_DecRef(ptr {self._handed_on(child)})")
+
+    def _own(self, place: int, value: str) -> None:
+        self.text.unless_null(value)
+        self.text.line(f"store ptr {value}, ptr {self._at(place)}")
+
+    def _handed_on(self, place: int | None) -> str:
+        """The object, no longer owned here."""
+        text = self.text
+        if place is None:
+            text.line("call void @Py_IncRef(ptr @Py_None)")
+            return "@Py_None"
+        value = text.load("ptr", self._at(place))
+        text.line(f"store ptr null, ptr {self._at(place)}")
+        return value
+
+    def _at(self, place: int) -> str:
+        return self.text.at(self.owned, 8 * place)
+
+
+def _containers(tree: TreeDef) -> int:
+    if tree.is_leaf or tree.kind is None:
+        return 0
+    return 1 + sum(map(_containers, tree.children))
