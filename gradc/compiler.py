@@ -128,6 +128,11 @@ class Compiled:
     @cached_property
     def cost(self) -> Cost:
         """Flops and traffic counted on the graph; the arena is known where the graph can be lowered."""
+        return Cost(*self.work, None if self.final.symbols else self.program.arena_bytes)
+
+    @cached_property
+    def work(self) -> tuple[Dim, Dim]:
+        """Flops, and bytes of arguments and results, counted on the graph."""
         flops: Dim = 0
         for node in self.final.nodes:
             if node.op not in (INPUT, CONSTANT):
@@ -136,7 +141,7 @@ class Compiled:
         traffic: Dim = 0
         for aval in (*self.final.input_avals, *self.final.output_avals):
             traffic = traffic + aval.size * aval.dtype.itemsize
-        return Cost(flops, traffic, None if self.final.symbols else self.program.arena_bytes)
+        return flops, traffic
 
 
 def compile_trace(trace: Graph, signature_of: Callable[[Graph], Signature], request: Request) -> Compiled:

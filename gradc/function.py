@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from gradc import config
+from gradc.backends.llvm.entry.callee import Callee
 from gradc.compiler import Backend, Request, Stabilize, compile_trace, derive
 from gradc.errors import ArgumentError, DerivativeError
 from gradc.frontend.layout import (
@@ -51,7 +52,7 @@ _SUMMARIES: Final[dict[Derivative, str]] = {
 }
 
 
-class Function:
+class Function(Callee, native=True):
     """A NumPy function, or a derivative of one, that compiles on the first call for each signature.
 
     A signature is the nesting of the arguments, dtype and shape of the arrays, and the values of bools, strings and
@@ -83,8 +84,8 @@ class Function:
         self.__signature__ = with_cotangent(own, self._ct) if derivative == "vjp" else own
         self._derivative = derivative
         self._name = _symbol(name, self._label, derivative)
-        self._backend = backend
-        self._stabilize = stabilize
+        self._backend, self._stabilize = backend, stabilize
+        self._open = [knob for own, knob in ((backend, config.backend), (stabilize, config.stabilize)) if not own]
         self._request()
         self._kernels: OrderedDict[Any, list[tuple[dict[int, Any], Kernel]]] = OrderedDict()
         self._lock = threading.Lock()
@@ -93,8 +94,8 @@ class Function:
         call = self._bind(args, kwargs)
         if current_trace() is not None:
             return self._inline(call)
-        kernel = self._kernel(call)
-        return kernel.run(kernel.inputs(call))
+        sources = [knob.source() for knob in self._open]
+        return self._kernel(call).answer(call, self, sources)
 
     def trace(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph of the function as written, for arguments or abstract values."""

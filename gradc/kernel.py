@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from gradc.backends.llvm.entry.callee import Callee, Source
 from gradc.compiler import Compiled, Cost
 from gradc.errors import ArgumentError
 from gradc.frontend.layout import Call, as_input, bind
 from gradc.frontend.tracing import Trace
 from gradc.frontend.tree import TreeDef
+from gradc.ir.aval import dim_value
 from gradc.ir.graph import Graph
 from gradc.ir.signature import Leaf, Signature, Static
 
 if TYPE_CHECKING:
+    from gradc.backends.llvm.entry.load import NativeEntry
     from gradc.inspect.derivation import Derivation
 
+_LONG: Final = 30_000
+"""Operations and bytes of a call (some 10 microseconds) from which on other threads run beside it."""
 
-class Kernel:
+
+class Kernel(Callee, native=True):
     """A function compiled for one signature; callable, with everything to inspect it.
 
     Arguments have the dtypes and shapes it was compiled for; ``ArgumentError`` names the one that has not.
@@ -34,6 +41,7 @@ class Kernel:
         self._source = source
         self.__name__ = compiled.request.name
         self.__signature__ = call.signature
+        self._runs = 0
 
     @property
     def name(self) -> str:
@@ -125,7 +133,27 @@ class Kernel:
         call = bind(self._call.signature, self.name, args, kwargs)
         if call.trees != self._call.trees:
             raise ArgumentError(f"{self.name}: the arguments are nested otherwise than those it was compiled for")
-        return self.run(self.inputs(call))
+        return self.answer(call, self)
+
+    def answer(self, call: Call, callee: Callee, sources: Sequence[Source] = ()) -> Any:
+        """The result of a call of ``callee``, whose next calls the kernel's entry answers while ``sources`` hold."""
+        results = self.run(self.inputs(call))
+        callee.add_entry(self.entry, sources)
+        return results
+
+    @property
+    def entry(self) -> NativeEntry | None:
+        """The machine code that answers calls without Python in between, made when the kernel runs a second time.
+
+        None before, and where there is none: other backends, other interpreters, containers of the user's own types.
+        """
+        return self._entry if self._runs > 1 else None
+
+    @cached_property
+    def _entry(self) -> NativeEntry | None:
+        if self._compiled.request.backend != "llvm":
+            return None
+        return make_entry(self._compiled, self._call, self._slots, self._outputs)
 
     def inputs(self, call: Call) -> list[np.ndarray]:
         """The arrays for the entry, every argument checked."""
@@ -142,8 +170,26 @@ class Kernel:
     def run(self, inputs: Sequence[np.ndarray]) -> Any:
         """Call the entry with checked inputs and put the results together."""
         results = self._compiled.entry(inputs)
+        self._runs += 1
         return self._outputs.unflatten([r if r.ndim else r[()] for r in results])
 
     def __repr__(self) -> str:
         avals = ", ".join(map(str, self.graph.input_avals))
         return f"<gradc.Kernel {self.name}({avals}) on {self._compiled.request.backend}>"
+
+
+def make_entry(compiled: Compiled, call: Call, slots: Sequence[Leaf | Static], outputs: TreeDef) -> NativeEntry | None:
+    """The native entry of a kernel of the LLVM backend, None where there is none for calls of this kind."""
+    from gradc.backends.llvm.entry.load import native_entry
+    from gradc.backends.llvm.entry.plan import plan_call
+    from gradc.backends.llvm.jit import Entry
+
+    final, entry = compiled.final, compiled.entry
+    if not isinstance(entry, Entry):
+        return None
+    work = sum(dim_value(amount, {}) for amount in compiled.work)
+    plan = plan_call(
+        call, slots, final.input_avals, outputs, final.output_avals,
+        name=compiled.request.name, arena=entry.arena_bytes, releases=work >= _LONG,
+    )  # fmt: skip
+    return None if plan is None else native_entry(entry, plan)
