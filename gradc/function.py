@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import functools
-import inspect
 import keyword
 import threading
 import warnings
@@ -23,6 +22,7 @@ from gradc.frontend.layout import (
     call_key,
     describe_call,
     describe_tree,
+    has_values_for_defaults,
     leaf_aval,
     leaves_of,
     origin_of,
@@ -76,8 +76,7 @@ class Function(Callee, native=True):
         own = signature_of(function)
         self._function = function
         self._label = getattr(function, "__name__", type(function).__name__)
-        # NumPy's own functions have defaults that mean "not given" and are no values.
-        self._fills_defaults = hasattr(inspect.unwrap(function), "__code__")
+        self._fills_defaults = has_values_for_defaults(function)
         self._wrt = wrt
         self._has_aux = has_aux
         self._ct = "cotangent" if "ct" in own.parameters else "ct"
@@ -219,7 +218,7 @@ class Function(Callee, native=True):
 
         graph = specialize(source.graph, source.guards)
         compiled = compile_trace(graph, describe, full)
-        return guards, Kernel(compiled, call, slots, outputs, source)
+        return guards, Kernel(compiled, call, slots, outputs, source, fills_defaults=self._fills_defaults)
 
     def _inline(self, call: Call) -> Any:
         """The derivative as part of the graph that is being traced."""

@@ -33,12 +33,22 @@ class Kernel(Callee, native=True):
     Arguments have the dtypes and shapes it was compiled for; ``ArgumentError`` names the one that has not.
     """
 
-    def __init__(self, compiled: Compiled, call: Call, slots: Sequence[Leaf | Static], outputs: TreeDef, source: Trace):
+    def __init__(
+        self,
+        compiled: Compiled,
+        call: Call,
+        slots: Sequence[Leaf | Static],
+        outputs: TreeDef,
+        source: Trace,
+        *,
+        fills_defaults: bool = True,
+    ) -> None:
         self._compiled = compiled
         self._call = call
         self._slots = tuple(slots)
         self._outputs = outputs
         self._source = source
+        self._fills_defaults = fills_defaults
         self.__name__ = compiled.request.name
         self.__signature__ = call.signature
         self._runs = 0
@@ -103,8 +113,9 @@ class Kernel(Callee, native=True):
         written = self._source.graph
         values: dict[str, Any] | None = None
         if at is not None:
-            args, kwargs = ((), dict(at)) if isinstance(at, Mapping) else (tuple(at), {})
-            call = bind(self._call.signature, self.name, args, kwargs)
+            if not isinstance(at, (Mapping, Sequence)):
+                raise ArgumentError(f"at={at!r} is neither the arguments in order nor a dict of them by name")
+            call = self._bind((), dict(at)) if isinstance(at, Mapping) else self._bind(tuple(at), {})
             values = dict(zip(self.graph.input_names, self.inputs(call), strict=True))
             values |= {written.input_names[position]: number for position, number in self._source.guards.items()}
         wrt = [self.trace.input_names[i] for i in self._compiled.request.wrt]
@@ -130,10 +141,13 @@ class Kernel(Callee, native=True):
         save_module(self.numpy_source, path)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        call = bind(self._call.signature, self.name, args, kwargs)
+        call = self._bind(args, kwargs)
         if call.trees != self._call.trees:
             raise ArgumentError(f"{self.name}: the arguments are nested otherwise than those it was compiled for")
         return self.answer(call, self)
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        return bind(self._call.signature, self.name, args, kwargs, defaults=self._fills_defaults)
 
     def answer(self, call: Call, callee: Callee, sources: Sequence[Source] = ()) -> Any:
         """The result of a call of ``callee``, whose next calls the kernel's entry answers while ``sources`` hold."""

@@ -355,6 +355,14 @@ def test_a_function_called_like_a_builtin(backend: str) -> None:
     assert gradc.jit(abs).compile(-2.0).name == "abs_"
 
 
+def test_a_function_of_numpy_itself(backend: str) -> None:
+    x = np.array([1.0, 2.0])
+    kernel = gradc.jit(np.sum).compile(x, backend=backend)
+    assert [kernel(x), kernel(2 * x), kernel(3 * x)] == [3.0, 6.0, 9.0]
+    with pytest.raises(ArgumentError, match="at=3 is neither the arguments in order nor a dict"):
+        kernel.explain(at=3)
+
+
 class Params(NamedTuple):
     scale: float
     rest: tuple

@@ -19,6 +19,8 @@ from gradc.frontend.tree import LEAF, NONE, TreeDef, flatten
 from gradc.ir.aval import Aval, SymbolicDim, aval_of, dim_value
 from gradc.ir.signature import Argument, Branch, Leaf, Signature, Static, Tree
 
+_OF_NUMPY = (np.ufunc, type(np.sum))
+
 
 @dataclass(frozen=True)
 class Call:
@@ -69,6 +71,12 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
             pass
     count = getattr(function, "nin", 1)
     return inspect.Signature([inspect.Parameter(f"x{k}", inspect.Parameter.POSITIONAL_ONLY) for k in range(count)])
+
+
+def has_values_for_defaults(function: Callable[..., Any]) -> bool:
+    """Whether the defaults of a function are values. Those of NumPy's own functions may mean "not given"."""
+    innermost = inspect.unwrap(function, stop=lambda f: isinstance(f, _OF_NUMPY))
+    return not isinstance(innermost, _OF_NUMPY) and hasattr(innermost, "__code__")
 
 
 def bind(
