@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -61,8 +62,9 @@ class Callee(Native):
             point(self, dispatcher(), ways.fallback, [e.address for e in ways.entries], words)
             self._ways = ways
 
+    @abstractmethod
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError
+        """The whole way of a call, in Python."""
 
     def __getstate__(self) -> dict[str, Any]:
         return dict(self.__dict__)
