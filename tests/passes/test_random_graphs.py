@@ -111,7 +111,7 @@ def test_stable_laws_are_no_further_from_the_real_value(real: Any, seed: int, le
         return
     for written, stable, exact in zip(evaluate(graph, PLAIN), evaluate(now, PLAIN), real(graph, PLAIN), strict=True):
         for w, s, e in zip(*map(np.ravel, (written, stable, exact)), strict=True):
-            assert abs(float(s) - e) <= 1000 * abs(float(w) - e) + 1e-12 * (1 + abs(e))
+            assert abs(float(s) - e) <= 10 * abs(float(w) - e) + 1e-12 * (1 + abs(e))
 
 
 def gradient(graph: Graph, rewrite: Any) -> Graph:
@@ -125,13 +125,16 @@ def gradient(graph: Graph, rewrite: Any) -> Graph:
 @pytest.mark.parametrize("level", ["off", "safe"])
 @given(seed=st.integers(0, 10**9), length=st.integers(1, 10))
 @settings(max_examples=150)
-def test_laws_keep_the_gradient(level: str, seed: int, length: int) -> None:
+def test_laws_keep_the_gradient(real: Any, level: str, seed: int, length: int) -> None:
+    """Within 1e-12 of the real value, or not ten times further from it than the graph as written."""
     graph = random_graph(seed, length, ["neg", "exp", "tanh", "logistic", "softplus", "log1p"])
-    (written, now) = (evaluate(gradient(graph, rules), SMALL) for rules in (None, builder_rewrite(level)))
+    plain = gradient(graph, None)
+    written, now = evaluate(plain, SMALL), evaluate(gradient(graph, builder_rewrite(level)), SMALL)
     if not (finite_everywhere(graph, SMALL, 1e6) and all((np.abs(w) < 1e6).all() for w in written)):
         return
-    for w, n in zip(written, now, strict=True):
-        np.testing.assert_allclose(n, w, rtol=1e-6, atol=1e-6)
+    for found, before, exact in zip(now, written, real(plain, SMALL), strict=True):
+        for n, w, e in zip(*map(np.ravel, (found, before, exact)), strict=True):
+            assert abs(float(n) - e) <= 10 * abs(float(w) - e) + 1e-12 * (1 + abs(e))
 
 
 @given(seed=st.integers(0, 10**9), length=st.integers(1, 25))
