@@ -110,22 +110,10 @@ define internal {t} @gradc.mod.u{s}({t} %a, {t} %b) #0 {{
 }}
 """
 
-SIGNED_POW: Final = """
-define internal {t} @gradc.pow.s{s}({t} %base, {t} %exponent) #0 {{
-entry:
-  %negative = icmp slt {t} %exponent, 0
-  %is_one = icmp eq {t} %base, 1
-  %is_minus_one = icmp eq {t} %base, -1
-  %is_unit = or i1 %is_one, %is_minus_one
-  %start = select i1 %is_unit, {t} 1, {t} 0
-  %first = select i1 %negative, {t} %start, {t} 1
-  %flipped = sub {t} 0, %exponent
-  %magnitude = select i1 %negative, {t} %flipped, {t} %exponent
-  br label %loop
-loop:
-  %result = phi {t} [ %first, %entry ], [ %product, %step ]
+_SQUARING: Final = """loop:
+  %result = phi {t} [ FIRST, %entry ], [ %product, %step ]
   %square = phi {t} [ %base, %entry ], [ %squared, %step ]
-  %left = phi {t} [ %magnitude, %entry ], [ %half, %step ]
+  %left = phi {t} [ MAGNITUDE, %entry ], [ %half, %step ]
   %more = icmp ne {t} %left, 0
   br i1 %more, label %step, label %exit
 step:
@@ -141,25 +129,28 @@ exit:
 }}
 """
 
+
+def _by_squaring(first: str, magnitude: str) -> str:
+    """The rest of an integer power: multiplies ``first`` by the squares of the base that ``magnitude`` asks for."""
+    return _SQUARING.replace("FIRST", first).replace("MAGNITUDE", magnitude)
+
+
+SIGNED_POW: Final = """
+define internal {t} @gradc.pow.s{s}({t} %base, {t} %exponent) #0 {{
+entry:
+  %negative = icmp slt {t} %exponent, 0
+  %is_one = icmp eq {t} %base, 1
+  %is_minus_one = icmp eq {t} %base, -1
+  %is_unit = or i1 %is_one, %is_minus_one
+  %start = select i1 %is_unit, {t} 1, {t} 0
+  %first = select i1 %negative, {t} %start, {t} 1
+  %flipped = sub {t} 0, %exponent
+  %magnitude = select i1 %negative, {t} %flipped, {t} %exponent
+  br label %loop
+""" + _by_squaring("%first", "%magnitude")
+
 UNSIGNED_POW: Final = """
 define internal {t} @gradc.pow.u{s}({t} %base, {t} %exponent) #0 {{
 entry:
   br label %loop
-loop:
-  %result = phi {t} [ 1, %entry ], [ %product, %step ]
-  %square = phi {t} [ %base, %entry ], [ %squared, %step ]
-  %left = phi {t} [ %exponent, %entry ], [ %half, %step ]
-  %more = icmp ne {t} %left, 0
-  br i1 %more, label %step, label %exit
-step:
-  %bit = and {t} %left, 1
-  %odd = icmp ne {t} %bit, 0
-  %factor = select i1 %odd, {t} %square, {t} 1
-  %product = mul {t} %result, %factor
-  %squared = mul {t} %square, %square
-  %half = lshr {t} %left, 1
-  br label %loop
-exit:
-  ret {t} %result
-}}
-"""
+""" + _by_squaring("1", "%exponent")
