@@ -1,0 +1,1 @@
+"""gradc beside other tools and hand-written code on the same gradients."""
