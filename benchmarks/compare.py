@@ -7,8 +7,9 @@
 
 Every tool runs in a process of its own, on the same processors, and the processes take turns, so that a slow moment of
 the machine falls on all of them. With one thread, times are processor time, so that other load does not count; with
-more they are the wall's. Results are held against a reference in double precision: beyond 1e-4 (single) or 1e-8
-(double) a cell reads WRONG. A tool in another environment is named with ``--python``.
+more they are the wall's. First calls and their memory are those of a process that has compiled something small before:
+libraries are loaded, nothing of the workload is. Results are held against a reference in double precision: beyond 1e-4
+(single) or 1e-8 (double) a cell reads WRONG. A tool in another environment is named with ``--python``.
 """
 
 from __future__ import annotations

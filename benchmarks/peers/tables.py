@@ -38,7 +38,7 @@ def tables(report: Report) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     """Title, head and rows of each table."""
     yield _verdict(report)
     yield _each(report, "time of a call", "seconds")
-    yield _each(report, "time of the first call: trace, compile, run; nothing cached", "first")
+    yield _each(report, "time of the first call: trace, compile, run", "first")
     yield _each(report, "peak memory of the first call over what was there before it, in MiB", "peak")
 
 

@@ -24,6 +24,9 @@ import numpy as np
 from peers.adapters import UnavailableError, load
 from peers.workloads import WORKLOADS, Workload
 
+WARM = Workload("warm", "a sum of squares", np.dtype(np.float64), tuple, lambda xp, p: xp.sum(p["x"] * p["x"]))
+"""What every tool compiles first."""
+
 CLOCK_TICK = 1e-4
 """Seconds that a sample lasts at least, so that the clocks resolve it."""
 
@@ -78,7 +81,8 @@ class Worker:
         self.batch = 1
 
     def build(self, reference: str) -> dict[str, Any]:
-        """The first call, timed from the tool's first sight of the function; then some more, to be warm."""
+        """The first call, from the first sight of the function, in a process that has compiled before; and more."""
+        self._warm()
         forget_peak()
         before, wall, used = memory("VmRSS"), time.perf_counter(), used_seconds()
         call, extract = self.peer.adapt(self.workload, self.arguments, self.threads)
@@ -99,6 +103,12 @@ class Worker:
             "status": "ok" if error < bound else "wrong", "why": f"off by {error:.1e}", "error": error,
             "first_wall": first, "first_cpu": first_used, "peak": peak,
         }  # fmt: skip
+
+    def _warm(self) -> None:
+        """Let the tool compile something small: its libraries are loaded then, and what is timed is the compilation."""
+        with contextlib.suppress(UnavailableError):
+            call, _ = self.peer.adapt(WARM, ({"x": np.ones(3, self.workload.dtype)},), self.threads)
+            call()
 
     def time(self, seconds: float) -> dict[str, Any]:
         """Seconds a call, by the wall's clock and in processor time: the medians over samples."""

@@ -230,7 +230,7 @@ def test_llvm_gives_the_same_bits_in_every_process_and_at_every_alignment():
             capture_output=True,
             text=True,
             check=True,
-        ).stdout  # fmt: skip
+        ).stdout
         for seed, shift in (("0", "0"), ("1", "1"), ("random", "3"))
     ]
     assert len(runs[0].splitlines()) == 2 * len(NETWORKS)
