@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import numpy as np
 
 from gradc import config
-from gradc.errors import ArgumentError, CompileError
+from gradc.errors import ArgumentError
 from gradc.ir.aval import Dim
 from gradc.ir.graph import CONSTANT, INPUT, Graph
 from gradc.ir.signature import Signature
@@ -86,20 +86,12 @@ class Compiled:
 
     @cached_property
     def program(self) -> LoopProgram:
-        """The loop program, its arena with what this machine's kernels of contractions want as scratch.
-
-        Raises CompileError for a graph with symbolic sizes.
-        """
+        """The loop program, its arena with what this machine's kernels of contractions want as scratch."""
         from gradc.backends.llvm.machine import host
         from gradc.backends.llvm.matmul.functions import scratch_elements
         from gradc.loops.lower import lower
         from gradc.loops.scratch import reserve
 
-        if self.final.symbols:
-            raise CompileError(
-                f"the LLVM backend needs fixed sizes and {', '.join(self.final.symbols)} is symbolic; "
-                'compile with fixed sizes, or with backend="numpy"'
-            )
         program = lower(self.final, name=self.request.name)
         return reserve(program, lambda contraction, strides: scratch_elements(contraction, strides, host()))
 
@@ -127,8 +119,8 @@ class Compiled:
 
     @cached_property
     def cost(self) -> Cost:
-        """Flops and traffic counted on the graph; the arena is known where the graph can be lowered."""
-        return Cost(*self.work, None if self.final.symbols else self.program.arena_bytes)
+        """Flops and traffic counted on the graph, and the arena of the loop program; formulas of symbolic sizes."""
+        return Cost(*self.work, self.program.arena_bytes)
 
     @cached_property
     def work(self) -> tuple[Dim, Dim]:

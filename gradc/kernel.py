@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,16 +15,12 @@ from gradc.errors import ArgumentError
 from gradc.frontend.layout import Call, as_input, bind
 from gradc.frontend.tracing import Trace
 from gradc.frontend.tree import TreeDef
-from gradc.ir.aval import dim_value
 from gradc.ir.graph import Graph
 from gradc.ir.signature import Leaf, Signature, Static
 
 if TYPE_CHECKING:
     from gradc.backends.llvm.entry.load import NativeEntry
     from gradc.inspect.derivation import Derivation
-
-_LONG: Final = 30_000
-"""Operations and bytes of a call (some 10 microseconds) from which on other threads run beside it."""
 
 
 class Kernel(Callee, native=True):
@@ -90,17 +86,17 @@ class Kernel(Callee, native=True):
 
     @property
     def loops(self) -> str:
-        """The loop program as text. Raises CompileError for symbolic sizes."""
+        """The loop program as text."""
         return str(self._compiled.program)
 
     @property
     def llvm_ir(self) -> str:
-        """The LLVM IR as emitted. Raises CompileError for symbolic sizes."""
+        """The LLVM IR as emitted."""
         return self._compiled.llvm_ir
 
     @property
     def assembly(self) -> str:
-        """The assembly of this machine. Raises CompileError for symbolic sizes."""
+        """The assembly of this machine."""
         return self._compiled.assembly
 
     def explain(self, *, at: Sequence[Any] | Mapping[str, Any] | None = None) -> Derivation:
@@ -201,9 +197,9 @@ def make_entry(compiled: Compiled, call: Call, slots: Sequence[Leaf | Static], o
     final, entry = compiled.final, compiled.entry
     if not isinstance(entry, Entry):
         return None
-    work = sum(dim_value(amount, {}) for amount in compiled.work)
+    flops, traffic = compiled.work
     plan = plan_call(
         call, slots, final.input_avals, outputs, final.output_avals,
-        name=compiled.request.name, arena=entry.arena_bytes, releases=work >= _LONG,
+        name=compiled.request.name, arena=entry.arena_bytes, work=flops + traffic,
     )  # fmt: skip
     return None if plan is None else native_entry(entry, plan)

@@ -305,7 +305,7 @@ def test_a_python_int_that_does_not_fit(backend: str) -> None:
 def test_symbolic_sizes() -> None:
     w, x, y = network()
     avals = {key: gradc.aval(f"f64[{','.join(map(str, value.shape))}]") for key, value in w.items()}
-    for backend in ("numpy", "reference"):
+    for backend in ("llvm", "numpy", "reference"):
         kernel = gradc.value_and_grad(loss).compile(
             avals, gradc.aval("f64[batch,3]"), gradc.aval("f64[batch]"), backend=backend
         )
@@ -325,7 +325,7 @@ def test_integer_labels_of_a_symbolic_batch() -> None:
     step = gradc.value_and_grad(cross_entropy)
     avals = gradc.aval("f64[batch,3]"), gradc.aval("i64[batch]")
     rng = np.random.default_rng(0)
-    for backend in ("numpy", "reference"):
+    for backend in ("llvm", "numpy", "reference"):
         kernel = step.compile(*avals, backend=backend)
         for batch in (1, 4, 7):
             z, labels = 300 * rng.normal(size=(batch, 3)), rng.integers(0, 3, batch)

@@ -18,19 +18,27 @@ def bind_sizes(graph: Graph, shapes: Sequence[tuple[int, ...]]) -> dict[str, int
     """
     if len(shapes) != len(graph.inputs):
         raise ArgumentError(f"the graph takes {len(graph.inputs)} inputs and was given {len(shapes)}")
+    return read_sizes(graph.input_names, graph.input_avals, shapes)
+
+
+def read_sizes(names: Sequence[str], avals: Sequence[Aval], shapes: Sequence[tuple[int, ...]]) -> dict[str, int]:
+    """The same for inputs of these names and avals."""
     sizes: dict[str, int] = {}
-    for name, aval, shape in zip(graph.input_names, graph.input_avals, shapes, strict=True):
+    symbols: set[str] = set()
+    for name, aval, shape in zip(names, avals, shapes, strict=True):
         if len(shape) != len(aval.shape):
             raise ArgumentError(f"{name} has shape {shape_text(tuple(shape))}, expected {shape_text(aval.shape)}")
         for dim, number in zip(aval.shape, shape, strict=True):
-            if isinstance(dim, SymbolicDim) and dim.terms == (((str(dim),), 1),):
-                sizes.setdefault(str(dim), number)
-    for name in graph.symbols:
+            if isinstance(dim, SymbolicDim):
+                symbols |= dim.symbols
+                if dim.symbols == {str(dim)}:
+                    sizes.setdefault(str(dim), number)
+    for name in sorted(symbols):
         if name not in sizes:
             raise ArgumentError(
                 f"the size {name} cannot be read off the shapes: no input has an axis of exactly that size"
             )
-    for name, aval, shape in zip(graph.input_names, graph.input_avals, shapes, strict=True):
+    for name, aval, shape in zip(names, avals, shapes, strict=True):
         _check_shape(name, aval, shape, sizes)
     return sizes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import reduce
+from math import gcd
 from typing import Final
 
 import numpy as np
@@ -103,7 +104,7 @@ class SymbolicDim:
     def __rmod__(self, other: Dim) -> Dim:
         if not _is_dim(other):
             return NotImplemented
-        return _call("%", other, self)
+        return 0 if other == 0 else _call("%", other, self)
 
     def __index__(self) -> int:
         raise TraceError(
@@ -123,6 +124,11 @@ class SymbolicDim:
         return f"SymbolicDim({self})"
 
     @property
+    def parts(self) -> tuple[Dim, ...]:
+        """The terms of the sum that the size is."""
+        return tuple(_folded({monomial: coefficient}) for monomial, coefficient in self.terms)
+
+    @property
     def symbols(self) -> frozenset[str]:
         """The names that the size depends on."""
         found: set[str] = set()
@@ -133,6 +139,11 @@ class SymbolicDim:
                 elif isinstance(atom, tuple):
                     found.update(*(d.symbols for d in atom[1:] if isinstance(d, SymbolicDim)))
         return frozenset(found)
+
+    @property
+    def content(self) -> int:
+        """The largest number that divides the size whatever its symbols are."""
+        return gcd(*[c for _, c in self.terms])
 
     def evaluate(self, sizes: dict[str, int]) -> int:
         """The size as a number, for given numbers of all its symbols."""
@@ -155,6 +166,13 @@ def minimum_dim(left: Dim, right: Dim) -> Dim:
 def maximum_dim(left: Dim, right: Dim) -> Dim:
     """The larger of two sizes."""
     return _extremum("max", left, right)
+
+
+def is_nonnegative(dim: Dim) -> bool:
+    """Whether a size is at least 0 by its form, whatever its symbols are. False says nothing."""
+    if isinstance(dim, int):
+        return dim >= 0
+    return all(c > 0 and all(map(_is_nonnegative_atom, monomial)) for monomial, c in dim.terms)
 
 
 def ceildiv(left: Dim, right: Dim) -> Dim:
@@ -181,9 +199,9 @@ def _is_dim(value: object) -> bool:
 
 
 def _extremum(which: str, left: Dim, right: Dim) -> Dim:
-    difference = left - right
-    if isinstance(difference, int):
-        return (right if difference > 0 else left) if which == "min" else (left if difference > 0 else right)
+    for smaller, larger in ((left, right), (right, left)):
+        if is_nonnegative(larger - smaller):
+            return smaller if which == "min" else larger
     return _call(which, left, right)
 
 
@@ -219,6 +237,14 @@ def _folded(terms: dict[tuple[object, ...], int]) -> Dim:
     if not left:
         return 0
     return left[()] if set(left) == {()} else SymbolicDim(left)
+
+
+def _is_nonnegative_atom(atom: object) -> bool:
+    if not isinstance(atom, tuple):
+        return True
+    operation, left, right = atom
+    found = [is_nonnegative(left), is_nonnegative(right)]
+    return {"//": all(found), "%": found[1], "min": all(found), "max": any(found)}[operation]
 
 
 def _atom_key(atom: object) -> tuple[int, str]:

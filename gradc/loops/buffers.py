@@ -2,49 +2,89 @@
 
 Arrays are placed in order of birth, each in the smallest gap that holds it (best fit). Gaps that touch are one. An
 array may take over the place of one that dies at its birth, where the caller knows that to be safe.
+
+Arrays whose bytes are a number times one size that is known when the kernel is called (rows of a batch) are laid out
+among themselves, in bytes for each row, and stand behind the others; their places are formulas. The size counts rounded
+up, so that each place is aligned.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from gradc.ir.aval import Dim
 from gradc.loops.program import ALIGNMENT
 
 
 class Lifetime(NamedTuple):
     """An array of ``bytes`` that holds something from position ``first`` of a kernel through ``last``."""
 
-    bytes: int
+    bytes: Dim
     first: int
     last: int
 
     @property
+    def rows(self) -> Dim:
+        """The size that its bytes are a number times of; 1 where they are known."""
+        return 1 if isinstance(self.bytes, int) else self.bytes // self.bytes.content
+
+    @property
     def slot(self) -> int:
-        """The bytes that it takes: a positive multiple of ALIGNMENT."""
-        return max(-(-self.bytes // ALIGNMENT), 1) * ALIGNMENT
+        """The bytes that it takes, a positive multiple of ALIGNMENT; with symbolic rows, for each of them."""
+        if isinstance(self.bytes, int):
+            return max(-(-self.bytes // ALIGNMENT), 1) * ALIGNMENT
+        return self.bytes.content
 
 
 class Arena(NamedTuple):
     """The place of each array in bytes, and the size of the whole."""
 
-    offsets: list[int]
-    bytes: int
+    offsets: list[Dim]
+    bytes: Dim
 
 
-def lay_out(lifetimes: Sequence[Lifetime], may_take: Callable[[int, int], bool] = lambda dying, born: False) -> Arena:
+MayTake = Callable[[int, int], bool]
+
+
+def lay_out(lifetimes: Sequence[Lifetime], may_take: MayTake = lambda dying, born: False) -> Arena:
     """Place arrays so that no two that live at the same time overlap.
 
     ``may_take(dying, born)`` says whether array ``born`` may stand where ``dying`` stands although both live at the
     position where the one is born and the other dies. It is asked for arrays with slots of one size.
     """
-    offsets = [0] * len(lifetimes)
+    alike: dict[Dim, list[int]] = {1: []}
+    for k, life in enumerate(lifetimes):
+        alike.setdefault(life.rows, []).append(k)
+    offsets: list[Dim] = [0] * len(lifetimes)
+    start: Dim = 0
+    for rows, chosen in alike.items():
+        places, end = _laid_out(chosen, lifetimes, may_take)
+        count = _whole_lines(rows, [lifetimes[k].slot for k in chosen])
+        for k in chosen:
+            offsets[k] = start + places[k] * count
+        start = start + end * count
+    return Arena(offsets, start)
+
+
+def _whole_lines(rows: Dim, slots: Sequence[int]) -> Dim:
+    """``rows``, where they are symbolic rounded up so that each slot times them is a multiple of ALIGNMENT."""
+    if isinstance(rows, int):
+        return rows
+    multiple = ALIGNMENT // math.gcd(ALIGNMENT, *slots)
+    return (rows + multiple - 1) // multiple * multiple
+
+
+def _laid_out(chosen: Sequence[int], lifetimes: Sequence[Lifetime], may_take: MayTake) -> tuple[dict[int, int], int]:
+    """The places of arrays with slots in one unit, and the end of them all."""
+    offsets: dict[int, int] = {}
     gaps = _Gaps()
     dying: dict[int, list[int]] = defaultdict(list)
-    order = sorted(range(len(lifetimes)), key=lambda k: (lifetimes[k].first, -lifetimes[k].slot, k))
-    ends = sorted({life.last for life in lifetimes}, reverse=True)
+    order = sorted(chosen, key=lambda k: (lifetimes[k].first, -lifetimes[k].slot, k))
+    ends = sorted({lifetimes[k].last for k in chosen}, reverse=True)
     for born in order:
         life = lifetimes[born]
         while ends and ends[-1] < life.first:
@@ -59,11 +99,14 @@ def lay_out(lifetimes: Sequence[Lifetime], may_take: Callable[[int, int], bool] 
             candidates.remove(taken)
             offsets[born] = offsets[taken]
         dying[life.last].append(born)
-    return Arena(offsets, gaps.end)
+    return offsets, gaps.end
 
 
 def largest_live(lifetimes: Sequence[Lifetime]) -> int:
-    """The largest number of bytes that live at one position. No plan needs less, unless arrays take others' places."""
+    """The largest number of bytes that live at one position, of arrays in one unit.
+
+    No plan needs less, unless arrays take others' places.
+    """
     change: dict[int, int] = defaultdict(int)
     for life in lifetimes:
         change[life.first] += life.slot

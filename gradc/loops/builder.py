@@ -187,15 +187,15 @@ class ExpressionBuilder:
             return constant(x.value, dtype)
         return apply("convert", (x,), dtype)
 
-    def clamp(self, index: Expression, length: int) -> Expression:
+    def clamp(self, index: Expression, length: Scalar) -> Expression:
         """``index`` moved to the nearest of ``0 .. length-1``: what an index that is data needs to stay in bounds."""
-        return self.minimum(self.maximum(index, 0), length - 1)
+        return self.minimum(self.maximum(index, 0), self.sub(length, 1))
 
     def in_range(self, index: Expression, lo: Scalar, hi: Scalar) -> Expression:
         """Whether ``lo <= index < hi``."""
         return self.logical_and(self.ge(index, lo), self.lt(index, hi))
 
-    def from_end(self, index: Expression, length: int) -> Expression:
+    def from_end(self, index: Expression, length: Scalar) -> Expression:
         """NumPy's index: a negative one counts from the end. Not clamped."""
         return self.select(self.lt(index, 0), self.add(index, length), index)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gradc.errors import CompileError
+from gradc.ir.aval import Dim
 from gradc.ir.graph import Graph, Node
 from gradc.loops.indexing import flat_index, strides_of
 from gradc.loops.plan import Element, identity
-from gradc.loops.program import Buffer, Call, Contraction, View, b, whole
+from gradc.loops.program import Buffer, Call, Contraction, View, size, whole
 
 
 def contraction_call(
@@ -16,22 +17,18 @@ def contraction_call(
 ) -> Call:
     """The call that computes a ``contract`` node into its buffer; ``views`` tell where its operands are found."""
     lhs, rhs, out = node.params["lhs"], node.params["rhs"], node.params["out"]
-    shapes = [tuple(int(d) for d in graph.nodes[operand].aval.shape) for operand in node.operands]
+    shapes = [graph.nodes[operand].aval.shape for operand in node.operands]
     sizes = dict(zip(lhs + rhs, shapes[0] + shapes[1], strict=True))
     left, right = (
-        _view(element, shape, _shape_of(graph, element), buffer_of)
+        _view(element, shape, graph.nodes[element[0]].aval.shape, buffer_of)
         for element, shape in zip(views, shapes, strict=True)
     )
     contraction = Contraction(lhs, rhs, out, tuple(sizes.items()), node.aval.dtype)
     return Call(contraction, (left, right, whole(_present(buffer_of(node.id)))))
 
 
-def _shape_of(graph: Graph, element: Element) -> tuple[int, ...]:
-    return tuple(int(d) for d in graph.nodes[element[0]].aval.shape)
-
-
 def _view(
-    element: Element, shape: tuple[int, ...], source: tuple[int, ...], buffer_of: Callable[[int], Buffer | None]
+    element: Element, shape: tuple[Dim, ...], source: tuple[Dim, ...], buffer_of: Callable[[int], Buffer | None]
 ) -> View:
     """The operand of ``shape`` as a view of the buffer in which it is found."""
     node, index = element
@@ -39,8 +36,8 @@ def _view(
     affine = strides_of(flat_index(index, source), len(extents))
     assert affine is not None, "the plan gives an array to an operand that strides cannot express"
     by_axis = iter(affine[0])
-    strides = tuple(0 if length == 1 else next(by_axis) for length in shape)
-    return View(_present(buffer_of(node)).name, strides, b.constant(affine[1]))
+    strides: tuple[Dim, ...] = tuple(0 if length == 1 else next(by_axis) for length in shape)
+    return View(_present(buffer_of(node)).name, strides, size(affine[1]))
 
 
 def _present(buffer: Buffer | None) -> Buffer:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
+from gradc.ir.aval import Dim, size_of
 from gradc.ir.graph import CONSTANT, Graph, Node
 from gradc.loops.indexing import Indices, axes_of, strides_of
 from gradc.loops.plan import Stage, is_move
@@ -44,15 +44,15 @@ def cheap_nodes(graph: Graph) -> list[bool]:
     return cheap
 
 
-def repeats(stage: Stage, index: Indices) -> int:
+def repeats(stage: Stage, index: Indices) -> Dim:
     """How often a stage would compute one and the same element, if it does so in the outermost loop that it can."""
     used = axes_of(index)
     deepest = max(used, default=-1)
-    return math.prod(stage.extents[a] for a in range(deepest) if a not in used)
+    return size_of(tuple(stage.extents[a] for a in range(deepest) if a not in used))
 
 
 def is_onto(stage: Stage, index: Indices, node: Node) -> bool:
     """Whether the stage runs through every element of the node."""
     if any(strides_of(i, len(stage.extents)) is None for i in index):
         return False
-    return math.prod(stage.extents[a] for a in axes_of(index)) == node.aval.size
+    return size_of(tuple(stage.extents[a] for a in axes_of(index))) == node.aval.size

@@ -13,12 +13,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from gradc.ir.aval import Aval
+from gradc.ir.aval import Aval, Dim, size_of
 from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import REGISTRY, Op
-from gradc.loops.plan import fixed_shape
 from gradc.loops.triangular import halve_cholesky, halve_solve
-from gradc.ops.elementwise import exp, isfinite, log, select
+from gradc.ops.elementwise import convert, exp, isfinite, log, select
 from gradc.ops.reduce import reduce_max, reduce_sum
 from gradc.ops.shape import broadcast, iota, reshaped, slice_, transpose
 
@@ -58,7 +57,7 @@ def neutral(reduction: str, dtype: np.dtype) -> bool | int | float:
 
 def _rewrite(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
     if op is iota:
-        return builder.constant(op.evaluate(**params))
+        return _counted(builder, params["dim"], params["dtype"])
     rule = _RULES.get(op.name)
     if rule is None:
         return None
@@ -66,10 +65,17 @@ def _rewrite(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, A
     return rule(tuple(builder.value(i) for i in ids), {**params, "op": op}, result)
 
 
+def _counted(builder: Builder, dim: Dim, dtype: np.dtype) -> Value | None:
+    """Numbers up to a size: a constant; up to a symbolic one, the loop's variable as an i64."""
+    if isinstance(dim, int):
+        return builder.constant(iota.evaluate(dim=dim, dtype=dtype))
+    return None if dtype == np.int64 else convert(builder.apply(iota, dim=dim, dtype=np.dtype(np.int64)), dtype=dtype)
+
+
 def _reduction(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) -> Value | None:
     """Reductions of nothing are their neutral element; of single elements, those."""
     (x,) = operands
-    count = math.prod(int(x.aval.shape[a]) for a in params["axes"])
+    count = size_of(tuple(x.aval.shape[a] for a in params["axes"]))
     if count == 1:
         return reshaped(x, result.shape)
     if count == 0:
@@ -81,19 +87,21 @@ def _reduction(operands: tuple[Value, ...], params: dict[str, Any], result: Aval
 
 def _in_blocks(x: Value, axes: tuple[int, ...], result: Aval) -> Value | None:
     """A sum along a long axis with a kept one inside runs row by row, without lanes: cut it into blocks."""
-    shape = fixed_shape(x.node)
-    kept = [a for a, length in enumerate(shape) if a not in axes and length > 1]
-    along = max((a for a in axes if kept and a < kept[-1]), key=lambda a: shape[a], default=-1)
-    if along < 0 or shape[along] <= 4 * BLOCK:
+    shape = x.aval.shape
+    kept = [a for a, length in enumerate(shape) if a not in axes and length != 1]
+    numbers = {a: length for a, length in enumerate(shape) if a in axes and isinstance(length, int)}
+    along = max((a for a in numbers if kept and a < kept[-1]), key=lambda a: numbers[a], default=-1)
+    if along < 0 or numbers[along] <= 4 * BLOCK:
         return None
-    whole = shape[along] // BLOCK * BLOCK
+    length = numbers[along]
+    whole = length // BLOCK * BLOCK
     split = (*shape[:along], whole // BLOCK, BLOCK, *shape[along + 1 :])
     inner = tuple(a for a in axes if a < along) + tuple(a + 1 for a in axes if a >= along)
     blocks = reduce_sum(reshaped(_part(x, along, 0, whole), split), axes=inner, keepdims=False)
     place = along - sum(a < along for a in axes)
     total = reduce_sum(blocks, axes=(place,), keepdims=False)
-    if whole < shape[along]:
-        total = total + reduce_sum(_part(x, along, whole, shape[along]), axes=axes, keepdims=False)
+    if whole < length:
+        total = total + reduce_sum(_part(x, along, whole, length), axes=axes, keepdims=False)
     return reshaped(total, result.shape)
 
 
@@ -138,8 +146,9 @@ def _contract(operands: tuple[Value, ...], params: dict[str, Any], result: Aval)
     a, b = operands
     letters = _Letters(a, b, params)
     alone = [c for c in letters.out if c not in letters.lhs or c not in letters.rhs]
-    work = math.prod(letters.sizes.values())
-    if letters.summed and alone and work > SMALL_CONTRACTION and result.dtype.kind == "f":
+    work = size_of(tuple(letters.sizes.values()))
+    is_large = not isinstance(work, int) or work > SMALL_CONTRACTION
+    if letters.summed and alone and is_large and result.dtype.kind == "f":
         return None
     return letters.total(letters.spread(a, letters.lhs) * letters.spread(b, letters.rhs))
 
@@ -160,7 +169,7 @@ class _Letters:
 
     def __init__(self, a: Value, b: Value, params: dict[str, Any]) -> None:
         self.lhs, self.rhs, self.out = params["lhs"], params["rhs"], params["out"]
-        self.sizes = dict(zip(self.lhs + self.rhs, map(int, a.aval.shape + b.aval.shape), strict=True))
+        self.sizes: dict[str, Dim] = dict(zip(self.lhs + self.rhs, a.aval.shape + b.aval.shape, strict=True))
         self.summed = [letter for letter in self.sizes if letter not in self.out]
         kept_inside = int(bool(self.out) and self.out[-1:] in (self.lhs[-1:], self.rhs[-1:]))
         outer = len(self.out) - kept_inside

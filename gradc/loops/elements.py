@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from gradc.ir.aval import Dim
 from gradc.loops.fuse import Nest, common_depth
 from gradc.loops.indexing import AnyIndex, Axis, Datum, Index, Indices, express, flat_index, is_split
 from gradc.loops.memory import Memory
 from gradc.loops.names import Names
-from gradc.loops.plan import Element, Plan, Stage, fixed_shape
-from gradc.loops.program import I64, Check, Expression, Load, b, variable
+from gradc.loops.plan import Element, Plan, Stage
+from gradc.loops.program import I64, Check, Expression, Load, b, size, variable
 from gradc.loops.scopes import Scopes
+from gradc.ops.shape import iota
 
 
 class Elements:
@@ -35,6 +37,8 @@ class Elements:
         literal = self.memory.literal(node)
         if literal is not None:
             return literal
+        if self.plan.origin(node).op is iota:
+            return self._number(stage, index[0])
         key = self.key(stage, element)
         known = self.scopes.known(key)
         if known is not None:
@@ -52,7 +56,7 @@ class Elements:
     def _load(self, stage: Stage, node: int, index: Indices) -> Expression:
         buffer = self.memory.buffer_of(node)
         assert buffer is not None, "what is read outside of its iteration has an array"
-        flat = flat_index(index, fixed_shape(self.plan.origin(node)))
+        flat = flat_index(index, self.plan.origin(node).aval.shape)
         if is_split(index) and not is_split((flat,)) and len(buffer.shape) == len(index):
             return b.load(buffer, [self._number(stage, flat)])
         return b.load(buffer, self.where(stage, node, index))
@@ -71,8 +75,8 @@ class Elements:
         return tuple(self._number(stage, index[a], inner) for a in axes)
 
     def _number(self, stage: Stage, index: AnyIndex, inner: dict[int, Expression] | None = None) -> Expression:
-        if isinstance(index, int):
-            return b.constant(index)
+        if not isinstance(index, Index):
+            return size(index)
         if inner is not None:
             return express(index, lambda atom: self._atom(stage, atom, inner))
         if index not in self.numbers:
@@ -96,12 +100,13 @@ class Elements:
         if known is not None:
             return known
         number = self.scopes.bind(number, atom.node)
-        low, high = self.memory.bounds(atom.node) or (-atom.extent - 1, atom.extent)
-        if low < -atom.extent or high >= atom.extent:
-            inside = b.in_range(number, -atom.extent, atom.extent)
+        length = size(atom.extent)
+        low, high = self.memory.bounds(atom.node) or (-(2**63), 2**63 - 1)
+        if not _is_inside(low, high, atom.extent):
+            inside = b.in_range(number, b.sub(0, length), length)
             self._check(inside, stage, _outside(atom), number)
-        from_start = number if low >= 0 else b.from_end(number, atom.extent)
-        place = self.scopes.bind(b.clamp(from_start, atom.extent), atom.node)
+        from_start = number if low >= 0 else b.from_end(number, length)
+        place = self.scopes.bind(b.clamp(from_start, length), atom.node)
         self.scopes.remember(key, place)
         return place
 
@@ -117,7 +122,11 @@ class Elements:
 
     def code_of(self, message: str, stage: Stage) -> int:
         """The code of a check that the present stage makes, under which the message is told with the user's line."""
-        text = message + self.names.line_of(self.plan.origin(stage.node).id)
+        return self.code(message, self.plan.origin(stage.node).id)
+
+    def code(self, message: str, node: int) -> int:
+        """The code of a check, under which the message is told with the user's line of a node."""
+        text = message + self.names.line_of(node)
         if text not in self.messages:
             self.messages.append(text)
         return self.messages.index(text) + 1
@@ -134,11 +143,16 @@ class Elements:
             for i in place
             if isinstance(i, Index)
             for atom in i.atoms
-            if isinstance(atom, Datum) and not atom.extent
+            if isinstance(atom, Datum) and atom.extent == 0
         ]
         for atom in empty:
             self._check(b.constant(False, bool), stage, _outside(atom), self._datum_number(stage, atom))
         return bool(empty)
+
+
+def _is_inside(low: int, high: int, extent: Dim) -> bool:
+    """Whether all numbers from ``low`` to ``high`` are indices of an axis, negative ones from its end."""
+    return isinstance(extent, int) and -extent <= low and high < extent
 
 
 def _outside(atom: Datum) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from gradc.ir.aval import Dim
 from gradc.loops.indexing import Indices, axis
 from gradc.loops.plan import Plan, Stage
 
@@ -22,7 +23,7 @@ _MOST_IN_LOOP: Final = 400
 class Loop:
     """A loop shared by stages. ``before`` are the reductions that start before it and end after it."""
 
-    extent: int
+    extent: Dim
     position: int
     body: Block
     before: list[Stage] = field(default_factory=list)
@@ -40,7 +41,7 @@ class Block:
     depth: int
     items: list[Loop | Stage] = field(default_factory=list)
     follow: dict[int, list[Stage]] = field(default_factory=dict)
-    latest: dict[tuple[int, ...], Loop] = field(default_factory=dict)
+    latest: dict[tuple[Dim, ...], Loop] = field(default_factory=dict)
 
 
 @dataclass(eq=False, slots=True)
@@ -142,7 +143,7 @@ class _Fuser:
         block.follow.setdefault(position, []).append(stage)
         return position
 
-    def _opened(self, block: Block, extent: int) -> Loop:
+    def _opened(self, block: Block, extent: Dim) -> Loop:
         loop = Loop(extent, len(block.items), Block(block.depth + 1))
         block.items.append(loop)
         return loop
@@ -157,7 +158,7 @@ class _Fuser:
             self.read[home] = max(self.read.get(home, -1), position)
 
 
-def is_ready(source: Stage, index: Indices, level: int, extent: int) -> bool:
+def is_ready(source: Stage, index: Indices, level: int, extent: Dim) -> bool:
     """Whether the element that is read belongs to the iteration of the loop at ``level`` and is complete in it."""
     if level >= len(source.extents) or level in source.reduced:
         return False

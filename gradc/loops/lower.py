@@ -1,4 +1,4 @@
-"""From a graph of fixed shapes to a loop program.
+"""From a graph to a loop program. Sizes may be symbolic.
 
 The steps, each a module: ``decompose`` tells composite ops in simpler ones, ``stages`` decides what is computed where,
 ``fuse`` which loops are shared, ``storage`` and ``buffers`` where values live; this one writes the statements.
@@ -6,9 +6,11 @@ The steps, each a module: ``decompose`` tells composite ops in simpler ones, ``s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from gradc.errors import CompileError, IndexBoundsError
+from gradc.ir.aval import Dim
 from gradc.ir.graph import Graph, Node
 from gradc.loops.contraction import contraction_call
 from gradc.loops.decompose import BLOCK, decompose, neutral
@@ -16,12 +18,13 @@ from gradc.loops.elements import Elements
 from gradc.loops.fuse import Block, Loop, Nest, fuse
 from gradc.loops.memory import Memory
 from gradc.loops.names import Names
-from gradc.loops.plan import Member, Plan, Stage, fixed_shape
+from gradc.loops.plan import Member, Plan, Stage
 from gradc.loops.program import (
     SEQUENTIAL,
     Accumulate,
     Apply,
     Buffer,
+    Check,
     Comment,
     Expression,
     For,
@@ -35,9 +38,11 @@ from gradc.loops.program import (
     Store,
     b,
     rewrite,
+    size,
     variable,
     walk,
 )
+from gradc.loops.requirements import Requirement, requirements
 from gradc.loops.scopes import Scopes
 from gradc.loops.stages import plan
 from gradc.loops.storage import Storages, assign, has_partial_array, partial_dtype
@@ -54,21 +59,20 @@ DEAR: Final = frozenset({"exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "
 def lower(graph: Graph, *, name: str = "kernel") -> LoopProgram:
     """The loop program of a graph: its inputs and outputs are the first buffers, in order.
 
-    Raises CompileError for symbolic sizes and for dtypes that loops do not compute in (complex and half precision),
-    IndexBoundsError for a write at indices into an array without elements.
+    Raises CompileError for dtypes that loops do not compute in (complex and half precision), IndexBoundsError for a
+    write at indices into an array without elements.
     """
     _check(graph)
+    required = requirements(graph)
     graph = decompose(graph)
     stages = plan(graph)
     nest = fuse(stages)
-    return _Writer(stages, nest, assign(stages, nest)).program(name)
+    return _Writer(stages, nest, assign(stages, nest)).program(name, required)
 
 
 def _check(graph: Graph) -> None:
     for node in graph.nodes:
         dtype = node.aval.dtype
-        if node.aval.is_symbolic:
-            raise CompileError(f"{node.op.name}: {node.aval} has a symbolic size, and loops need fixed ones")
         if dtype.kind not in "fiub" or (dtype.kind == "f" and dtype.itemsize not in (4, 8)):
             raise CompileError(
                 f"{node.op.name}: loops do not compute in {dtype}; convert {node.aval} to f32 or f64 first"
@@ -91,7 +95,10 @@ class _Writer:
         self.elements = Elements(stages, nest, self.memory, self.names, self.scopes)
         self.sums: dict[Stage, Buffer] = {}
 
-    def program(self, name: str) -> LoopProgram:
+    def program(self, name: str, required: Sequence[Requirement]) -> LoopProgram:
+        for requirement in required:
+            code = self.elements.code(requirement.message, requirement.node)
+            self.scopes.emit(Check(requirement.condition, code, stops=True))
         self._block(self.nest.root)
         body = spell(tidy(tuple(self.scopes.blocks[0].statements), self.names.spoken), self.names)
         return LoopProgram(
@@ -173,7 +180,7 @@ class _Writer:
     def _reader(self, stage: Stage, operand: int) -> Read:
         """The elements of an operand that is used as a whole, by their index."""
         node, index = stage.views[operand]
-        shape = fixed_shape(self.nodes[self.nodes[stage.node].operands[operand]])
+        shape = self.nodes[self.nodes[stage.node].operands[operand]].aval.shape
         buffer = self.memory.buffer_of(node)
         assert buffer is not None, "an operand that is used as a whole has an array"
 
@@ -274,11 +281,11 @@ class _Writer:
 
     def _order(self, stage: Stage) -> Order:
         """The innermost long loop runs in lanes; with an array of partial results, the kept loop inside does."""
-        long = [level for level in stage.reduced if stage.extents[level] >= 2 * LANES]
+        long = [level for level in stage.reduced if _may_exceed(stage.extents[level], 2 * LANES - 1)]
         if has_partial_array(stage) or not long:
             return SEQUENTIAL
         level = max(long)
-        return Lanes(self.scopes.blocks[level + 1].var, LANES, BLOCK if stage.extents[level] > BLOCK else 0)
+        return Lanes(self.scopes.blocks[level + 1].var, LANES, BLOCK if _may_exceed(stage.extents[level], BLOCK) else 0)
 
     def _finish(self, stage: Stage) -> None:
         """After the loop: the result gets its name, or its array."""
@@ -316,8 +323,13 @@ class _Writer:
             statement = Store(result.name, self.elements.where(stage, stage.node, stage.place, inner), total)
         for level, name in zip(reversed(levels), reversed(names), strict=True):
             mode: Mode = "vector" if level == levels[-1] else "seq"
-            statement = For(name, b.constant(0), b.constant(stage.extents[level]), (statement,), mode=mode)
+            statement = For(name, size(0), size(stage.extents[level]), (statement,), mode=mode)
         self.scopes.emit(statement)
+
+
+def _may_exceed(length: Dim, limit: int) -> bool:
+    """Whether a length is larger than a number, or may be when the kernel is called."""
+    return not isinstance(length, int) or length > limit
 
 
 def _inner_kept(stage: Stage) -> list[int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradc.ir.graph import CONSTANT, INPUT
+from gradc.ir.graph import CONSTANT
 from gradc.loops.names import Names
 from gradc.loops.plan import Plan, Stage
-from gradc.loops.program import Buffer, Expression, b
+from gradc.loops.program import Buffer, Expression, b, size
 from gradc.loops.storage import Storage, Storages
+from gradc.ops.shape import dim_value
 
 
 class Memory:
@@ -54,7 +55,7 @@ class Memory:
         if storage is not None:
             return self._array(storage)
         origin = self.plan.origin(node)
-        if origin.op is CONSTANT or origin.op.name == "dim_value":
+        if origin.op is CONSTANT:
             return self._constant(node)
         return None
 
@@ -110,7 +111,9 @@ class Memory:
 
     def _uniform(self, node: int) -> Expression | None:
         described = self.plan.graph.nodes[node]
-        if described.op is INPUT or (described.op is not CONSTANT and described.op.name != "dim_value"):
+        if described.op is dim_value:
+            return b.convert(size(described.params["dim"]), described.aval.dtype)
+        if described.op is not CONSTANT:
             return None
         value = self._value(node)
         if value.size == 0 or value.tobytes() != value.reshape(-1)[:1].tobytes() * value.size:

@@ -17,6 +17,7 @@ from gradc.loops.expressions import (
 from gradc.loops.lexer import Lexer
 from gradc.loops.program import (
     SEQUENTIAL,
+    ZERO,
     Accumulate,
     Buffer,
     Call,
@@ -211,17 +212,18 @@ class _Parser(TermParser):
         return statement
 
     def _simple(self, line: Lexer) -> Statement:
+        if line.peek in ("check", "require"):
+            stops = line.take() == "require"
+            condition = self._expression(line)
+            line.expect("else")
+            code = line.integer()
+            return Check(condition, code, self._expression(line) if line.accept("of") else ZERO, stops)
         if line.second == "[":
             return self._assignment(line)
         if line.second == "{":
             return self._contraction(line)
         if line.accept("call"):
             return self._call(line)
-        if line.accept("check"):
-            condition = self._expression(line)
-            line.expect("else")
-            code = line.integer()
-            return Check(condition, code, self._expression(line)) if line.accept("of") else Check(condition, code)
         line.expect("let")
         name = line.word()
         line.expect("=")

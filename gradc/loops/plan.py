@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gradc.ir.aval import Dim
 from gradc.ir.graph import Graph, Node
 from gradc.ir.op import Op
 from gradc.loops.indexing import AnyIndex, Indices, axis
@@ -44,7 +45,7 @@ class Stage:
     node: int
     order: tuple[int, int]
     kind: StageKind
-    extents: tuple[int, ...] = ()
+    extents: tuple[Dim, ...] = ()
     source: Element | None = None
     place: Indices = ()
     reduced: frozenset[int] = frozenset()
@@ -79,10 +80,10 @@ class Plan:
         return nodes[node] if node < len(nodes) else nodes[self.graph.outputs[node - len(nodes)]]
 
 
-def identity(shape: tuple[int, ...]) -> tuple[Indices, tuple[int, ...]]:
+def identity(shape: tuple[Dim, ...]) -> tuple[Indices, tuple[Dim, ...]]:
     """The index of an array's own elements, and the lengths of the loops over them."""
     indices: list[AnyIndex] = []
-    extents: list[int] = []
+    extents: list[Dim] = []
     for length in shape:
         indices.append(axis(len(extents), length))
         if length != 1:
@@ -93,8 +94,3 @@ def identity(shape: tuple[int, ...]) -> tuple[Indices, tuple[int, ...]]:
 def is_move(op: Op) -> bool:
     """Whether an op only moves elements: its element rule maps an index of the result to one of the operand."""
     return op.loops is not None and not op.elementwise
-
-
-def fixed_shape(node: Node) -> tuple[int, ...]:
-    """The shape of a node whose sizes are numbers."""
-    return tuple(int(d) for d in node.aval.shape)

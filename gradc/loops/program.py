@@ -24,7 +24,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from gradc.ir.aval import Aval, Dim, size_of
+from gradc.ir.aval import Aval, Dim, SymbolicDim, size_of
 from gradc.loops.builder import ExpressionBuilder, b
 from gradc.loops.expressions import (
     BOOL,
@@ -250,12 +250,13 @@ class Check:
 
     The kernel runs on to its end: accesses that depend on the condition are clamped by the program. If several checks
     fail, one of them is told. ``code`` counts from 1 in ``LoopProgram.messages``; ``{}`` in the message stands for
-    ``value``, an i64.
+    ``value``, an i64. One that ``stops`` is about sizes, comes before everything else, and nothing runs after it fails.
     """
 
     condition: Expression
     code: int
     value: Expression = ZERO
+    stops: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +299,12 @@ class LoopProgram:
     def buffer(self) -> dict[str, Buffer]:
         """The program's buffers by name."""
         return {buffer.name: buffer for buffer in self.buffers}
+
+    @cached_property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbolic sizes of the inputs, sorted."""
+        dims = [dim for b in self.inputs for dim in b.shape if isinstance(dim, SymbolicDim)]
+        return tuple(sorted(frozenset().union(*[dim.symbols for dim in dims])))
 
     @property
     def inputs(self) -> tuple[Buffer, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gradc.loops.fuse import Loop
 from gradc.loops.names import Names
-from gradc.loops.program import Constant, Expression, For, Let, Load, Mode, Statement, Variable, b, walk
+from gradc.loops.program import Constant, Expression, For, Let, Load, Mode, Statement, Variable, b, size, walk
 
 
 class OpenBlock:
@@ -38,7 +38,7 @@ class Scopes:
         assert block.loop is not None, "the kernel's own block stays open"
         inner = any(isinstance(s, For) for s in block.statements)
         mode: Mode = "seq" if inner or block.runs_in_order else "vector"
-        self.emit(For(block.var, b.constant(0), b.constant(block.loop.extent), tuple(block.statements), mode=mode))
+        self.emit(For(block.var, b.constant(0), size(block.loop.extent), tuple(block.statements), mode=mode))
 
     def known(self, key: object) -> Expression | None:
         """The scalar remembered under a key in an open block."""

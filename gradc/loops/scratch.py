@@ -20,9 +20,9 @@ def reserve(program: LoopProgram, needs: Needs) -> LoopProgram:
     side by side get none. The program is returned as it is where nothing is needed.
     """
     wanted: dict[str, Buffer] = {}
-    if not isinstance(program.arena_bytes, int):
-        return program
-    start = -(-program.arena_bytes // ALIGNMENT) * ALIGNMENT
+    start = program.arena_bytes
+    if isinstance(start, int):
+        start = -(-start // ALIGNMENT) * ALIGNMENT
     names = set(program.buffer) | declared_names(program.body)
 
     def scratch(call: Call) -> Statement:
@@ -55,5 +55,5 @@ def reserve(program: LoopProgram, needs: Needs) -> LoopProgram:
     body = block(program.body)
     if not wanted:
         return program
-    end = max(start + int(buffer.bytes) for buffer in wanted.values())
+    end = start + max(int(buffer.bytes) for buffer in wanted.values())
     return replace(program, body=body, buffers=(*program.buffers, *wanted.values()), arena_bytes=end)

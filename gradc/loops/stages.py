@@ -14,12 +14,14 @@ from typing import Final
 import numpy as np
 
 from gradc.errors import CompileError
+from gradc.ir.aval import Dim, is_nonnegative
 from gradc.ir.graph import CONSTANT, Graph, Node
 from gradc.loops.costs import cheap_nodes, is_onto, repeats
 from gradc.loops.decompose import REDUCTIONS
 from gradc.loops.indexing import AnyIndex, Indices, axes_of, datum, flat_index, is_data, strides_of
-from gradc.loops.plan import Element, Member, Plan, Stage, fixed_shape, identity, is_move
+from gradc.loops.plan import Element, Member, Plan, Stage, identity, is_move
 from gradc.ops.index import index_position
+from gradc.ops.shape import iota
 
 _MOST_COPIES: Final = 4
 """A cheap value that is demanded in more places than this is stored."""
@@ -122,14 +124,16 @@ class _Planner:
         by_axis = dict(zip(axes, numbers, strict=True))
         place = tuple(
             self._number(by_axis[a], length, a) if a in by_axis else next(rest)
-            for a, length in enumerate(fixed_shape(array))
+            for a, length in enumerate(array.aval.shape)
         )
         return numbers, place
 
-    def _number(self, element: Element, length: int, into: int) -> AnyIndex:
-        """An element of an index array as an index; a constant that counts in equal steps becomes arithmetic."""
+    def _number(self, element: Element, length: Dim, into: int) -> AnyIndex:
+        """An element of an index array as an index; one that counts in equal steps becomes arithmetic."""
         node, at = element
-        if self.nodes[node].op is CONSTANT and len(at) <= 1:
+        if self.nodes[node].op is iota and self.nodes[node].params["dim"] == length:
+            return at[0]
+        if self.nodes[node].op is CONSTANT and len(at) <= 1 and isinstance(length, int):
             steps = equal_steps(self.nodes[node].params["value"], length)
             if steps is not None:
                 return steps[0] + (at[0] * steps[1] if at else 0)
@@ -167,7 +171,7 @@ class _Planner:
             self.forced.add(node.id)
 
     def _copy(self, target: int, node: int) -> None:
-        place, extents = identity(fixed_shape(self.nodes[node]))
+        place, extents = identity(self.nodes[node].aval.shape)
         stage = self._begin(Stage(target, (target, 0), "map", extents, place=place))
         stage.source = self._demand(stage, node, place)
 
@@ -186,7 +190,7 @@ class _Planner:
 
     def _make(self, node: Node) -> None:
         self._announce(node.id)
-        place, extents = identity(fixed_shape(node))
+        place, extents = identity(node.aval.shape)
         stage = self._begin(Stage(node.id, (node.id, 0), "map", extents, (node.id, place), place))
         self._compute(stage, node, place)
 
@@ -206,7 +210,7 @@ class _Planner:
     def _reduce(self, node: Node) -> None:
         self._announce(node.id)
         (operand,) = node.operands
-        index, extents = identity(fixed_shape(self.nodes[operand]))
+        index, extents = identity(self.nodes[operand].aval.shape)
         gone = node.params["axes"]
         kept = tuple(i for a, i in enumerate(index) if a not in gone)
         place = tuple(0 if a in gone else i for a, i in enumerate(index)) if node.params["keepdims"] else kept
@@ -221,10 +225,10 @@ class _Planner:
         self._announce(node.id)
         stage = self._begin(Stage(node.id, (node.id, 0), "call"))
         for operand in node.operands:
-            index, extents = identity(fixed_shape(self.nodes[operand]))
+            index, extents = identity(self.nodes[operand].aval.shape)
             source, at = self._resolve(operand, index)
-            affine = strides_of(flat_index(at, fixed_shape(self.nodes[source])), len(extents))
-            if affine is None or min(affine[0], default=0) < 0:
+            affine = strides_of(flat_index(at, self.nodes[source].aval.shape), len(extents))
+            if affine is None or not all(map(is_nonnegative, affine[0])):
                 source, at = operand, index
             if self.nodes[source].operands:
                 self.forced.add(source)
@@ -234,12 +238,12 @@ class _Planner:
     def _update(self, node: Node) -> None:
         self._announce(node.id)
         base, value = node.operands[:2]
-        place, extents = identity(fixed_shape(self.nodes[base]))
+        place, extents = identity(self.nodes[base].aval.shape)
         start = self._begin(Stage(node.id, (node.id, 0), "map", extents, place=place))
         start.source = self._demand(start, base, place)
         if 0 in self.nodes[value].aval.shape:
             return
-        index, extents = identity(fixed_shape(self.nodes[value]))
+        index, extents = identity(self.nodes[value].aval.shape)
         write = self._begin(Stage(node.id, (node.id, 1), "write", extents))
         if node.params["mode"] == "add":
             write.combine = "add"
@@ -252,15 +256,16 @@ class _Planner:
 
     def _concatenate(self, node: Node) -> None:
         self._announce(node.id)
-        along, offset = node.params["axis"], 0
+        along = node.params["axis"]
+        offset: Dim = 0
         for part, operand in enumerate(node.operands):
-            shape = fixed_shape(self.nodes[operand])
+            shape = self.nodes[operand].aval.shape
             if 0 not in shape:
                 index, extents = identity(shape)
                 place = tuple(i + offset if a == along else i for a, i in enumerate(index))
                 stage = self._begin(Stage(node.id, (node.id, part), "write", extents, place=place))
                 stage.source = self._demand(stage, operand, index)
-            offset += shape[along]
+            offset = offset + shape[along]
 
     # Writing in place.
 
@@ -296,7 +301,7 @@ class _Planner:
 
 
 def plan(graph: Graph) -> Plan:
-    """The stages of a graph of fixed shapes whose ops have loops (see ``gradc.loops.decompose``)."""
+    """The stages of a graph whose ops have loops (see ``gradc.loops.decompose``)."""
     return _Planner(graph).run()
 
 

@@ -8,12 +8,12 @@ before it is written, hands over its place.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from gradc.ir.aval import Dim, size_of
 from gradc.loops.buffers import Lifetime, lay_out
 from gradc.loops.fuse import Nest, common_depth, in_scope, is_ready
 from gradc.loops.indexing import Indices, axis, flat_index
@@ -33,17 +33,17 @@ class Storage:
 
     node: int
     dtype: np.dtype
-    shape: tuple[int, ...]
+    shape: tuple[Dim, ...]
     axes: tuple[int, ...]
     output: int | None = None
     is_partial: bool = False
     first: int = 0
     last: int = 0
-    offset: int = 0
+    offset: Dim = 0
 
     @property
     def lifetime(self) -> Lifetime:
-        return Lifetime(math.prod(self.shape) * self.dtype.itemsize, self.first, self.last)
+        return Lifetime(size_of(self.shape) * self.dtype.itemsize, self.first, self.last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Storages:
 
     of: dict[int, Storage]
     partial: dict[Stage, Storage]
-    arena_bytes: int
+    arena_bytes: Dim
 
 
 @dataclass(slots=True)
@@ -121,7 +121,7 @@ def _is_known(plan: Plan, nest: Nest, stage: Stage, node: int, index: Indices | 
 
 def _storage(plan: Plan, nest: Nest, home: int, uses: _Uses) -> Storage:
     node = plan.origin(home)
-    shape = tuple(int(d) for d in node.aval.shape)
+    shape = node.aval.shape
     dropped = _dropped(plan, nest, home, uses)
     axes = tuple(a for a in range(len(shape)) if a not in dropped)
     positions = [nest.places[s].positions[0] for s in (*uses.writers, *(r[0] for r in uses.readers))]

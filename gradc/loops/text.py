@@ -174,9 +174,9 @@ def _statement(statement: Statement, depth: int) -> list[str]:
             return [f"{pad}local {local.name}: {local.aval}{_remark(local)}"]
         case Call():
             return [f"{pad}{_call(statement)}"]
-        case Check(condition=condition, code=code, value=value):
+        case Check(condition=condition, code=code, value=value, stops=stops):
             told = "" if value is ZERO else f" of {_text(value, 0)}"
-            return [f"{pad}check {_text(condition, 0)} else {code}{told}"]
+            return [f"{pad}{'require' if stops else 'check'} {_text(condition, 0)} else {code}{told}"]
         case Comment(text=text):
             return [f"{pad}# {text}"]
 

@@ -14,13 +14,14 @@
               fixed size and at most 128 kB a function
 10  calls     a function is defined before it is called, once, and gets views of its parameters' shapes and dtypes;
               contraction letters are sound; strides are not negative; what is written is no operand
-11  checks    a check's code has a message
+11  checks    a check's code has a message; one that stops the kernel comes before all else
 12  carry     carried state is two buffers of one shape that the loop's body does not name
 13  text      comments and messages are one line
 """
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Final, get_args
 
 import numpy as np
@@ -94,9 +95,23 @@ def verify(program: LoopProgram) -> LoopProgram:
         _block(function.body, scope)
         _local_memory(function.body)
         defined[function.name] = function
-    _block(program.body, Scope(program, dict(program.buffer), {}, Ranges(), defined))
+    _block(program.body, Scope(program, dict(program.buffer), {}, _required(program), defined))
     _local_memory(program.body)
     return program
+
+
+def _required(program: LoopProgram) -> Ranges:
+    """What the checks that stop the kernel leave of sizes; the law about them."""
+    ranges = Ranges()
+    leading = list(takewhile(lambda s: isinstance(s, Check) and s.stops, program.body))
+    for block in (program.body[len(leading) :], *(function.body for function in program.functions)):
+        for statement in statements_of(block):
+            if isinstance(statement, Check) and statement.stops:
+                broken(11, "a check that stops the kernel comes after other statements", statement)
+    for check in leading:
+        assert isinstance(check, Check), "what was taken are checks"
+        ranges = ranges.where(check.condition)
+    return ranges
 
 
 def _declarations(program: LoopProgram) -> None:

@@ -411,13 +411,6 @@ def test_names_are_plain_words_whatever_the_user_wrote(check: Checker) -> None:
 # What is refused.
 
 
-def test_symbolic_sizes_are_refused() -> None:
-    builder = Builder()
-    x = builder.input("x", aval("f64[batch]"))
-    with pytest.raises(CompileError, match=r"exp: f64\[batch\] has a symbolic size|input: f64\[batch\] has"):
-        lower(builder.freeze([exp(x)]))
-
-
 @pytest.mark.parametrize("dtype", ["c128", "f16"])
 def test_dtypes_without_loops_are_refused(dtype: str) -> None:
     builder = Builder()

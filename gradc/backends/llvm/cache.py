@@ -25,10 +25,11 @@ from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.stamp import stamp
 from gradc.backends.llvm.store import store
 from gradc.backends.llvm.symbols import EMBEDDED, linked_constants
-from gradc.backends.llvm.types import fixed
 from gradc.errors import CompileError
+from gradc.ir.aval import Dim
 from gradc.ir.graph import CONSTANT, Graph
 from gradc.ir.text import array_text, print_graph
+from gradc.loops.lexer import Lexer
 from gradc.loops.program import Buffer, Kind, LoopProgram
 
 _HEAD: Final = struct.Struct("<Q")
@@ -85,7 +86,7 @@ def packed(program: LoopProgram, code: bytes, graph: Graph) -> bytes | None:
         "outputs": [_described(buffer) for buffer in program.outputs],
         "constants": constants,
         "messages": program.messages,
-        "arena_bytes": fixed(program.arena_bytes),
+        "arena_bytes": str(program.arena_bytes),
     }
     text = json.dumps(head).encode()
     return _HEAD.pack(len(text)) + text + code
@@ -100,17 +101,21 @@ def unpacked(content: bytes, graph: Graph) -> tuple[LoopProgram, bytes]:
         data = graph.nodes[node].params["value"].tobytes()
         buffers.append(_buffer("constant", name, dtype, shape, data))
     program = LoopProgram(
-        head["name"], tuple(buffers), (), messages=tuple(head["messages"]), arena_bytes=head["arena_bytes"]
+        head["name"], tuple(buffers), (), messages=tuple(head["messages"]), arena_bytes=_dim(head["arena_bytes"])
     )
     return program, content[start:]
 
 
 def _described(buffer: Buffer) -> list[Any]:
-    return [buffer.name, buffer.dtype.str, [fixed(length) for length in buffer.shape]]
+    return [buffer.name, buffer.dtype.str, [str(length) for length in buffer.shape]]
 
 
-def _buffer(kind: Kind, name: str, dtype: str, shape: list[int], data: bytes = b"") -> Buffer:
-    return Buffer(name, np.dtype(dtype), tuple(shape), kind, data=data)
+def _buffer(kind: Kind, name: str, dtype: str, shape: list[str], data: bytes = b"") -> Buffer:
+    return Buffer(name, np.dtype(dtype), tuple([_dim(length) for length in shape]), kind, data=data)
+
+
+def _dim(text: str) -> Dim:
+    return Lexer(text, "a size on disk").dim()
 
 
 def _large_constants(graph: Graph) -> dict[int, np.ndarray]:

@@ -1,7 +1,8 @@
 """A loop program as the text of an LLVM module.
 
-The kernel is ``i64 @NAME.kernel(ptr inputs..., ptr outputs..., ptr arena)``; it gives 0, or which check failed
-(``gradc.backends.llvm.status``). The names of a module have a dot in them, so they never meet a C function's.
+The kernel is ``i64 @NAME.kernel(ptr inputs..., ptr outputs..., ptr arena, i64 symbolic sizes...)``; it gives 0, or
+which check failed (``gradc.backends.llvm.status``). The names of a module have a dot in them, so they never meet a C
+function's.
 
 LLVM's passes take time that grows with the square of a function's size, so a long kernel is cut into parts of at most
 ``NESTS`` loop nests, internal functions that run one after the other; scalars and small buffers that live across
@@ -10,27 +11,27 @@ parts stand in a frame.
 
 from __future__ import annotations
 
+from gradc.backends.llvm.dims import size_arguments, size_parameters
 from gradc.backends.llvm.function import FunctionEmitter, Functions
 from gradc.backends.llvm.matmul.functions import MatmulFunctions, kernel_of
 from gradc.backends.llvm.parts import Frame, split
 from gradc.backends.llvm.symbols import EMBEDDED, constant_symbol, kernel_symbol
-from gradc.backends.llvm.types import fixed, memory_type, number, symbol_name
+from gradc.backends.llvm.types import memory_type, number, symbol_name
 from gradc.backends.llvm.writer import Module
-from gradc.ir.aval import size_of
 from gradc.ir.target import Target
 from gradc.loops.expand import expand
-from gradc.loops.program import ALIGNMENT, Buffer, Function, LoopProgram
+from gradc.loops.program import ALIGNMENT, Buffer, Check, Function, LoopProgram
 
 
 def emit(program: LoopProgram, target: Target) -> str:
-    """The module of a verified program. Raises CompileError for sizes or dtypes that the backend lacks."""
+    """The module of a verified program. Raises CompileError for dtypes that the backend lacks."""
     program = expand(program, target, lambda contraction, strides: kernel_of(contraction, strides, target) is not None)
     module = Module(target)
     for buffer in program.buffers:
         if buffer.kind == "constant":
             module.globals.append(_constant(program, buffer))
     symbols = {f.name: symbol_name(f"{program.name}.function.{f.name}") for f in program.functions}
-    functions = Functions(symbols, MatmulFunctions(module, program.name, target))
+    functions = Functions(symbols, MatmulFunctions(module, program.name, target), program.symbols)
     for function in program.functions:
         _emit_function(module, program, function, functions, target)
     _emit_kernel(module, program, functions, target)
@@ -40,22 +41,25 @@ def emit(program: LoopProgram, target: Target) -> str:
 def _emit_kernel(module: Module, program: LoopProgram, functions: Functions, target: Target) -> None:
     parameters = [_pointer(b) for b in (*program.inputs, *program.outputs)]
     parameters.append((f"ptr noalias align {ALIGNMENT} %.arena", f"scratch memory: {program.arena_bytes} bytes"))
+    sizes = size_parameters(program.symbols)
     symbol = symbol_name(kernel_symbol(program))
     pieces, frame = split(program)
     if len(pieces) == 1:
         lines = _kernel_emitter(module, program, functions, None).body(pieces[0])
-        module.functions.append(_definition(f"i64 {symbol}", parameters, target, lines))
+        module.functions.append(_definition(f"i64 {symbol}", [*parameters, *sizes], target, lines))
         return
     main = _kernel_emitter(module, program, functions, None)
     main.writer.entry.append(f"  %.frame = alloca [{max(frame.bytes, 1)} x i8], align {ALIGNMENT}")
     parameters_of_parts = [*parameters, (f"ptr noalias align {ALIGNMENT} %.frame", "what lives across parts")]
-    arguments = ", ".join(f"ptr {parameter.rsplit(' ', 1)[1]}" for parameter, _ in parameters_of_parts)
+    pointers = [f"ptr {parameter.rsplit(' ', 1)[1]}" for parameter, _ in parameters_of_parts]
+    arguments = ", ".join([*pointers, *size_arguments(program.symbols)])
+    stops = any(isinstance(statement, Check) and statement.stops for statement in program.body)
     for position, piece in enumerate(pieces, 1):
         part = symbol_name(f"{program.name}.part.{position}")
         lines = _kernel_emitter(module, program, functions, frame).body(piece)
-        module.functions.append(_definition(f"internal i64 {part}", parameters_of_parts, target, lines))
-        main.call_part(part, arguments)
-    module.functions.append(_definition(f"i64 {symbol}", parameters, target, main.body(())))
+        module.functions.append(_definition(f"internal i64 {part}", [*parameters_of_parts, *sizes], target, lines))
+        main.call_part(part, arguments, stops=stops and position == 1)
+    module.functions.append(_definition(f"i64 {symbol}", [*parameters, *sizes], target, main.body(())))
 
 
 def _definition(head: str, parameters: list[tuple[str, str]], target: Target, lines: list[str]) -> str:
@@ -87,15 +91,16 @@ def _emit_function(
     scalars = {s: f"%{s}" for s in function.scalars}
     emitter = FunctionEmitter(module, buffers, pointers, scalars, read_only, functions)
     parameters = [_pointer(b) for b in function.parameters] + [(f"i64 %{s}", "") for s in function.scalars]
+    parameters += size_parameters(program.symbols)
     head = f"internal i64 {functions.symbols[function.name]}"
     module.functions.append(_definition(head, parameters, target, emitter.body(function.body)))
 
 
 def _pointer(buffer: Buffer) -> tuple[str, str]:
     """A pointer parameter with what is known of it, and a remark for the reader."""
-    length = fixed(buffer.bytes)
+    length = buffer.bytes
     access = "" if buffer.is_writable else " readonly"
-    known = f" dereferenceable({length})" if length else ""
+    known = f" dereferenceable({length})" if isinstance(length, int) and length else ""
     remark = f"{buffer.aval}  {buffer.comment}".rstrip()
     return f"ptr noalias{access}{known} align {buffer.dtype.itemsize} %{buffer.name}", remark
 
@@ -103,7 +108,7 @@ def _pointer(buffer: Buffer) -> tuple[str, str]:
 def _constant(program: LoopProgram, buffer: Buffer) -> str:
     symbol = symbol_name(constant_symbol(program, buffer))
     element = memory_type(buffer.dtype)
-    kind = f"[{fixed(size_of(buffer.shape))} x {element}]"
+    kind = f"[{len(buffer.data) // buffer.dtype.itemsize} x {element}]"
     if len(buffer.data) > EMBEDDED:
         return f"{symbol} = external constant {kind}, align {buffer.dtype.itemsize}"
     values = ", ".join(

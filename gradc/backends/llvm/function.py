@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gradc.backends.llvm.dims import size_arguments
 from gradc.backends.llvm.matmul.functions import MatmulFunctions
 from gradc.backends.llvm.parts import Frame
 from gradc.backends.llvm.primitives import emit_primitive
 from gradc.backends.llvm.status import CODE_BITS, TOLD, status_of
-from gradc.backends.llvm.types import fixed, memory_type, scalar_type
+from gradc.backends.llvm.types import memory_type, scalar_type
 from gradc.backends.llvm.values import ValueEmitter, is_number
 from gradc.backends.llvm.writer import Module
 from gradc.errors import CompileError
@@ -34,10 +35,14 @@ from gradc.loops.program import (
 
 @dataclass(frozen=True, slots=True)
 class Functions:
-    """What a function may call: the program's internal functions by name, and kernels of contractions."""
+    """What a function may call: the program's internal functions by name, and kernels of contractions.
+
+    ``sizes`` are the symbolic sizes that every function has as parameters.
+    """
 
     symbols: Mapping[str, str]
     matmuls: MatmulFunctions
+    sizes: tuple[str, ...] = ()
 
 
 class FunctionEmitter(ValueEmitter):
@@ -147,12 +152,24 @@ class FunctionEmitter(ValueEmitter):
                 told = writer.value(f"call i64 @llvm.{which}.i64(i64 {told}, i64 {bound})")
             shifted = writer.value(f"shl i64 {told}, {CODE_BITS}")
             status = writer.value(f"or i64 {shifted}, {check.code}")
-        self._raise_status(writer.value(f"select i1 {holds}, i64 0, i64 {status}"))
+        if check.stops:
+            self._stop_unless(holds, status)
+        else:
+            self._raise_status(writer.value(f"select i1 {holds}, i64 0, i64 {status}"))
+
+    def _stop_unless(self, condition: str, status: str) -> None:
+        """Return a status unless a condition holds."""
+        writer = self.writer
+        go_on, stop = (writer.name(label) for label in ("holds", "stop"))
+        writer.line(f"br i1 {condition}, label %{go_on}, label %{stop}")
+        writer.label(stop)
+        writer.line(f"ret i64 {status}")
+        writer.label(go_on)
 
     def _local(self, local: Buffer) -> None:
         if local.name in self._frame.locals:
             return
-        count = fixed(local.bytes) // local.dtype.itemsize
+        count = int(local.bytes) // local.dtype.itemsize
         name = self.writer.name(local.name)
         element = memory_type(local.dtype)
         self.writer.entry.append(f"  %{name} = alloca [{max(count, 1)} x {element}], align 64")
@@ -169,12 +186,16 @@ class FunctionEmitter(ValueEmitter):
             return
         arguments = [f"ptr {pointer}" for pointer in pointers]
         arguments += [f"i64 {s}" for s in self._expressions(*call.scalars)]
+        arguments += size_arguments(self._functions.sizes)
         symbol = self._functions.symbols[call.callee]
         self._raise_status(self.writer.value(f"call i64 {symbol}({', '.join(arguments)})"))
 
-    def call_part(self, symbol: str, arguments: str) -> None:
-        """Call a part of the kernel and keep its status."""
-        self._raise_status(self.writer.value(f"call i64 {symbol}({arguments})"))
+    def call_part(self, symbol: str, arguments: str, *, stops: bool) -> None:
+        """Call a part of the kernel and keep its status; with ``stops`` return it where it is not 0."""
+        status = self.writer.value(f"call i64 {symbol}({arguments})")
+        if stops:
+            self._stop_unless(self.writer.value(f"icmp eq i64 {status}, 0"), status)
+        self._raise_status(status)
 
     def _raise_status(self, status: str) -> None:
         """The function's status becomes the larger of what it is and ``status``."""

@@ -6,6 +6,7 @@ import ctypes
 import itertools
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -14,9 +15,9 @@ import numpy as np
 from gradc.backends.llvm.machine import host, optimise, parse, target_machine
 from gradc.backends.llvm.status import failure
 from gradc.backends.llvm.symbols import constant_symbol, kernel_symbol, linked_constants
-from gradc.backends.llvm.types import fixed
+from gradc.backends.sizes import read_sizes
 from gradc.errors import ArgumentError
-from gradc.ir.aval import aval_of
+from gradc.ir.aval import aval_of, dim_value
 from gradc.ir.target import Target
 from gradc.loops.program import ALIGNMENT, LoopProgram
 
@@ -36,42 +37,55 @@ class Entry:
         # dying cycle may still call.
         self._token = np.empty(0)
         weakref.finalize(self._token, list.clear, [library, constants]).atexit = False
-        self._inputs = [(b.name, tuple(fixed(d) for d in b.shape), b.dtype) for b in program.inputs]
-        self._outputs = [(tuple(fixed(d) for d in b.shape), b.dtype) for b in program.outputs]
-        self.arena_bytes = fixed(program.arena_bytes)
+        self._inputs = [(b.name, b.aval) for b in program.inputs]
+        self._outputs = [(b.shape, b.dtype) for b in program.outputs]
+        self._symbols = program.symbols
+        self.arena_bytes = program.arena_bytes
         """The scratch memory that a call needs."""
         self._arenas: list[tuple[np.ndarray, int]] = []
-        count = len(self._inputs) + len(self._outputs) + 1
+        pointers = len(self._inputs) + len(self._outputs) + 1
         self.address: int = library[kernel_symbol(program)]
         """Where the kernel's machine code stands."""
-        signature = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * count)
+        sizes = [ctypes.c_int64] * len(self._symbols)
+        signature = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * pointers, *sizes)
         self._call = signature(self.address)
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run the kernel; the results are new arrays."""
         if len(inputs) != len(self._inputs):
             raise ArgumentError(f"{self._program.name} takes {len(self._inputs)} arrays, got {len(inputs)}")
-        for array, (name, shape, dtype) in zip(inputs, self._inputs, strict=True):
+        for array, (name, aval) in zip(inputs, self._inputs, strict=True):
             flags = array.flags
-            if array.shape != shape or array.dtype != dtype or not (flags.c_contiguous and flags.aligned):
+            fits = array.shape == aval.shape or aval.is_symbolic
+            if not fits or array.dtype != aval.dtype or not (flags.c_contiguous and flags.aligned):
                 layout = "" if flags.c_contiguous and flags.aligned else ", not contiguous and aligned"
-                raise ArgumentError(f"{name}: expected {self._program.buffer[name].aval}, got {aval_of(array)}{layout}")
-        outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
+                raise ArgumentError(f"{name}: expected {aval}, got {aval_of(array)}{layout}")
+        sizes = self._sizes(inputs)
+        outputs = [np.empty([dim_value(dim, sizes) for dim in shape], dtype) for shape, dtype in self._outputs]
+        arena = self._arena(dim_value(self.arena_bytes, sizes))
+        pointers = [*[a.ctypes.data for a in inputs], *[a.ctypes.data for a in outputs], arena[1]]
         try:
-            arena = self._arenas.pop()
-        except IndexError:
-            arena = self._new_arena()
-        try:
-            status = self._call(*[a.ctypes.data for a in inputs], *[a.ctypes.data for a in outputs], arena[1])
+            status = self._call(*pointers, *[sizes[symbol] for symbol in self._symbols])
         finally:
             self._arenas.append(arena)
         if status:
             raise failure(status, self._program.messages)
         return outputs
 
-    def _new_arena(self) -> tuple[np.ndarray, int]:
+    def _sizes(self, inputs: Sequence[np.ndarray]) -> dict[str, int]:
+        """The symbolic sizes, read off the inputs."""
+        if not self._symbols:
+            return {}
+        names, avals = zip(*self._inputs, strict=True)
+        return read_sizes(names, avals, [array.shape for array in inputs])
+
+    def _arena(self, size: int) -> tuple[np.ndarray, int]:
         """A block of scratch memory, and the aligned address in it. A call has one to itself while it runs."""
-        block = np.empty(self.arena_bytes + ALIGNMENT, np.uint8)
+        with suppress(IndexError):
+            idle = self._arenas.pop()
+            if idle[0].size >= size + ALIGNMENT:
+                return idle
+        block = np.empty(size + ALIGNMENT, np.uint8)
         return block, -(-block.ctypes.data // ALIGNMENT) * ALIGNMENT
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import gradc
 
-SOURCES: Final = ("errors.py", "config.py", "compiler.py", "ir", "ops", "loops", "backends/llvm")
+SOURCES: Final = ("errors.py", "config.py", "compiler.py", "ir", "ops", "loops", "backends/sizes.py", "backends/llvm")
 """All that runs between a finished graph and its object file, in the package."""
 
 CLOCK: Final = 50_000_000

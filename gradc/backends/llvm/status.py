@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gradc.errors import GradcError, IndexBoundsError, MatrixError
+from gradc.errors import GradcError, IndexBoundsError, MatrixError, ShapeError
 
 CODE_BITS: Final = 16
 """The low bits hold the code, the others the value."""
@@ -26,6 +26,8 @@ def message_of(status: int, messages: tuple[str, ...]) -> str:
 
 
 def failure(status: int, messages: tuple[str, ...]) -> GradcError:
-    """The exception for a failed check: about the matrix of a decomposition, or else about an index."""
+    """The exception for a failed check: about the matrix of a decomposition, an empty axis, or else an index."""
     message = message_of(status, messages)
+    if message.startswith(("reduce_max: ", "reduce_min: ")):
+        return ShapeError(message)
     return MatrixError(message) if message.startswith("cholesky: ") else IndexBoundsError(message)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from gradc.errors import CompileError
-from gradc.ir.aval import Dim, short_dtype
+from gradc.ir.aval import short_dtype
 from gradc.loops.program import Constant
 
 _SCALAR: Final = {
@@ -53,16 +53,6 @@ def number(value: bool | float, dtype: np.dtype) -> str:
 def constant_operand(constant: Constant) -> str:
     """A constant expression as an IR operand."""
     return number(constant.value, constant.dtype)
-
-
-def fixed(dim: Dim) -> int:
-    """A size as a number. Raises CompileError where it is symbolic."""
-    if not isinstance(dim, int):
-        raise CompileError(
-            f"the llvm backend needs fixed sizes, and {dim} is symbolic; "
-            'compile with numbers in the shapes, or with backend="numpy"'
-        )
-    return dim
 
 
 def symbol_name(name: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gradc.backends.llvm.dims import Dims
 from gradc.backends.llvm.parts import Frame
 from gradc.backends.llvm.primitives import emit_primitive
-from gradc.backends.llvm.types import constant_operand, fixed, memory_type, scalar_type
+from gradc.backends.llvm.types import constant_operand, memory_type, scalar_type
 from gradc.backends.llvm.writer import Module, Writer
 from gradc.errors import CompileError
 from gradc.ir.aval import Dim
@@ -41,6 +42,7 @@ class ValueEmitter:
         frame: Frame | None = None,
     ) -> None:
         self.writer = Writer(module)
+        self._dims = Dims(self.writer.entry_value)
         self._buffers = dict(buffers)
         self._pointers = pointers
         self._scalars = scalars
@@ -88,7 +90,7 @@ class ValueEmitter:
             case Load(buffer=name):
                 return self._load(name, self._address(name, operands))
             case Size(dim=dim):
-                return str(fixed(dim))
+                return self._dims.operand(dim)
             case Apply(primitive=primitive, arguments=arguments):
                 return emit_primitive(self.writer, primitive, arguments[-1].dtype, part.dtype, operands)
         raise CompileError(f"{type(part).__name__} is not an expression that the llvm backend knows")
@@ -118,7 +120,7 @@ class ValueEmitter:
                 base, place = (
                     ("%.frame", frame.locals[name][0])
                     if name in frame.locals
-                    else ("%.arena", fixed(self._buffers[name].offset))
+                    else ("%.arena", self._dims.operand(self._buffers[name].offset))
                 )
                 entry.append(f"  {local} = getelementptr inbounds i8, ptr {base}, i64 {place}")
             self._pointers[name] = local
@@ -166,11 +168,13 @@ class ValueEmitter:
         writer = self.writer
         total, fixed_part = ("", int(offset)) if is_number(offset) else (offset, 0)
         for index, stride in terms:
-            step = fixed(stride)
-            if is_number(index):
-                fixed_part += int(index) * step
+            if is_number(index) and isinstance(stride, int):
+                fixed_part += int(index) * stride
                 continue
-            scaled = index if step == 1 else writer.value(f"mul nsw i64 {index}, {step}")
+            if index == "0":
+                continue
+            step = self._dims.operand(stride)
+            scaled = index if step == "1" else writer.value(f"mul nsw i64 {index}, {step}")
             total = writer.value(f"add nsw i64 {total}, {scaled}") if total else scaled
         if total and fixed_part:
             total = writer.value(f"add nsw i64 {total}, {fixed_part}")

@@ -86,6 +86,13 @@ class Writer:
         self.lines.append(f"  {name} = {instruction}")
         return name
 
+    def entry_value(self, instruction: str) -> str:
+        """The same at the end of the entry block: for all that comes after."""
+        self._temporaries += 1
+        name = f"%.{self._temporaries}"
+        self.entry.append(f"  {name} = {instruction}")
+        return name
+
     def rename(self, result: str, hint: str) -> str:
         """Call the result of the last instruction as the user does; its name, unchanged where it is an older value."""
         head = f"  {result} = "

@@ -131,12 +131,6 @@ def test_no_directory_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_symbolic_sizes_are_refused_with_a_cache_too(folder: Path) -> None:
-    kernel = gradc.grad(loss).compile(W, gradc.aval("f64[batch,3]"))
-    with pytest.raises(CompileError, match="batch is symbolic"):
-        _ = kernel._compiled.entry
-
-
 # Keys.
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,11 +12,11 @@ import pytest
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import Entry, assembly, load, optimised_ir
 from gradc.backends.llvm.machine import host
-from gradc.errors import ArgumentError, CompileError
-from gradc.ir.aval import symbol
+from gradc.errors import ArgumentError
+from gradc.ir.aval import dim_value, maximum_dim, minimum_dim, symbol
 from gradc.ir.target import GENERIC
 from gradc.loops.parse import parse_program
-from gradc.loops.program import Buffer, LoopProgram, Store, b
+from gradc.loops.program import Buffer, LoopProgram, Store, b, size
 
 SQUARES = """program squares
 input x: f64[1000]
@@ -147,9 +148,21 @@ begin
     assert "llvm.fma" not in emit(parse_program(text), GENERIC)
 
 
-def test_symbolic_sizes_are_refused() -> None:
+def test_sizes_are_numbers_of_the_call(run: Callable[..., list[np.ndarray]]) -> None:
+    batch, width = symbol("batch"), symbol("width")
+    f8, i8 = np.dtype("f8"), np.dtype("i8")
+    dims = [batch * width * 2 - 3, (batch - 9) // width, (batch - 9) % 4, batch // 8, minimum_dim(batch, width)]
+    dims += [maximum_dim(batch, width), (width - width) // batch, batch * batch % (width - 9), (batch + 1) % width]
+    x, y = Buffer("x", f8, (width, batch), "input"), Buffer("y", i8, (len(dims),), "output")
+    program = LoopProgram("sizes", (x, y), tuple(Store("y", (size(k),), size(d)) for k, d in enumerate(dims)))
+    for sizes in ({"batch": 7, "width": 3}, {"batch": 2, "width": 5}, {"batch": 40, "width": 8}):
+        (got,) = run(program, np.zeros((sizes["width"], sizes["batch"])))
+        assert got.tolist() == [dim_value(dim, sizes) for dim in dims]
+
+
+def test_a_division_by_a_size_of_0(run: Callable[..., list[np.ndarray]]) -> None:
     batch = symbol("batch")
-    x, y = Buffer("x", np.dtype("f8"), (batch,), "input"), Buffer("y", np.dtype("f8"), (), "output")
-    program = LoopProgram("sizes", (x, y), (Store("y", (), b.constant(0.0, "f8")),))
-    with pytest.raises(CompileError, match="the llvm backend needs fixed sizes, and 8\\*batch is symbolic"):
-        emit(program, host())
+    x, y = Buffer("x", np.dtype("f8"), (batch,), "input"), Buffer("y", np.dtype("i8"), (2,), "output")
+    stores = (Store("y", (size(0),), size(5 // batch)), Store("y", (size(1),), size(5 % batch)))
+    (got,) = run(LoopProgram("division", (x, y), stores), np.zeros(0))
+    assert got.tolist() == [0, 5]

@@ -16,14 +16,15 @@ from typing import Final
 
 import numpy as np
 
+from gradc.backends.llvm.dims import Dims
 from gradc.backends.llvm.entry import abi
 from gradc.backends.llvm.entry.helpers import ARENA_HEAD, DECLARATIONS, POSITIONAL_MASK, SHARED
-from gradc.backends.llvm.entry.plan import REQUIRED, Data, Fixed, Place, Plan
+from gradc.backends.llvm.entry.plan import LONG, REQUIRED, Data, Fixed, Place, Plan
 from gradc.backends.llvm.entry.result import ResultWriter
 from gradc.backends.llvm.entry.runtime import MISS, RECORD_ARENAS
 from gradc.backends.llvm.entry.text import EntryText
 from gradc.frontend.tree import TreeDef
-from gradc.ir.aval import Aval
+from gradc.ir.aval import Aval, Dim, SymbolicDim
 from gradc.loops.program import ALIGNMENT
 
 STACK_ARENA: Final = 16384
@@ -44,6 +45,9 @@ class _EntryWriter:
         self.plan = plan
         self.text = EntryText()
         self.inputs: dict[int, str] = {}
+        self.symbols: dict[str, str] = {}
+        self.derived: list[tuple[SymbolicDim, str]] = []
+        self.dims = Dims(self.text.value, self.symbols)
         self.nested: list[str] = []
 
     def module(self) -> tuple[str, str, dict[str, object]]:
@@ -53,7 +57,9 @@ class _EntryWriter:
         for position, place in enumerate(self.plan.places):
             value = text.load("ptr", text.at(slots, 8 * position))
             self._walk(place.tree, value, iter(place.leaves), direct=True)
-        results = ResultWriter(text, self.plan.outputs, self.plan.results)
+        for dim, own in self.derived:
+            text.guard(text.value(f"icmp eq i64 {own}, {self.dims.operand(dim)}"))
+        results = ResultWriter(text, self.plan.outputs, self.plan.results, self.dims)
         pointers = results.allocate()
         status = self._run(pointers)
         good = text.value(f"icmp eq i64 {status}, 0")
@@ -68,7 +74,8 @@ class _EntryWriter:
         text.line("ret ptr null")
         text.line("miss:", indent=False)
         text.line(f"ret ptr {MISS}")
-        kernel = f"declare i64 @{KERNEL}({', '.join(['ptr'] * (self.plan.inputs + len(self.plan.results) + 1))})"
+        kinds = ["ptr"] * (self.plan.inputs + len(self.plan.results) + 1) + ["i64"] * len(self.plan.symbols)
+        kernel = f"declare i64 @{KERNEL}({', '.join(kinds)})"
         head = f"define ptr @{symbol}(ptr %record, ptr %args, i64 %nargsf, ptr %kwnames) {{"
         module = [DECLARATIONS, SHARED, kernel, *text.globals, head, "begin:", *text.entry, *text.lines, "}"]
         return "\n".join(module), symbol, text.objects
@@ -196,39 +203,69 @@ class _EntryWriter:
             sizes = text.load("ptr", text.at(value, abi.ARRAY_SHAPE))
             for axis, size in enumerate(aval.shape):
                 own = text.load("i64", text.at(sizes, 8 * axis))
-                fits = text.value(f"icmp eq i64 {own}, {size}")
-                holds = text.value(f"and i1 {holds}, {fits}")
+                expected = self._expected(size, own)
+                if expected != own:
+                    fits = text.value(f"icmp eq i64 {own}, {expected}")
+                    holds = text.value(f"and i1 {holds}, {fits}")
         text.guard(holds)
         return text.load("ptr", text.at(value, abi.ARRAY_DATA))
+
+    def _expected(self, size: Dim, own: str) -> str:
+        """What an axis of an argument has to measure; its own number where it tells a symbolic size."""
+        if not isinstance(size, SymbolicDim):
+            return str(size)
+        if size.symbols == {str(size)}:
+            return self.symbols.setdefault(str(size), own)
+        self.derived.append((size, own))
+        return own
 
     def _run(self, results: list[str]) -> str:
         """Call the kernel. Gives its status."""
         text, plan = self.text, self.plan
         arenas, arena, block = text.at("%record", RECORD_ARENAS), "null", ""
-        if 0 < plan.arena <= STACK_ARENA:
+        if isinstance(plan.arena, int) and 0 < plan.arena <= STACK_ARENA:
             arena = text.alloca(f"[{plan.arena} x i8], align {ALIGNMENT}")
-        elif plan.arena:
-            block = text.value(f"call ptr @gradc.arena.take(ptr {arenas}, i64 {plan.arena})")
+        elif plan.arena != 0:
+            block = text.value(f"call ptr @gradc.arena.take(ptr {arenas}, i64 {self.dims.operand(plan.arena)})")
             text.unless_null(block)
             behind = text.value(f"ptrtoint ptr {text.at(block, ARENA_HEAD + ALIGNMENT - 1)} to i64")
             aligned = text.value(f"and i64 {behind}, {-ALIGNMENT}")
             arena = text.value(f"inttoptr i64 {aligned} to ptr")
         pointers = [*[self.inputs[k] for k in range(plan.inputs)], *results, arena]
-        call = f"call i64 @{KERNEL}({', '.join(f'ptr {p}' for p in pointers)})"
-        if not plan.releases:
-            status = text.value(call)
-        else:
-            for value in self.nested:
-                text.line(f"call void @Py_IncRef(ptr {value})")
-            thread = text.value("call ptr @PyEval_SaveThread()")
-            status = text.value(call)
-            text.line(f"call void @PyEval_RestoreThread(ptr {thread})")
+        arguments = [*[f"ptr {p}" for p in pointers], *[f"i64 {self.symbols[symbol]}" for symbol in plan.symbols]]
+        status = self._called(f"call i64 @{KERNEL}({', '.join(arguments)})")
         if block:
             text.line(f"store ptr {text.load('ptr', arenas)}, ptr {block}")
             text.line(f"store ptr {block}, ptr {arenas}")
-        if plan.releases:
-            for value in self.nested:
-                text.line(f"call void @Py_DecRef(ptr {value})")
+        return status
+
+    def _called(self, call: str) -> str:
+        """The status of a call, while other threads run if it takes long."""
+        text, work = self.text, self.plan.work
+        if isinstance(work, int):
+            return self._beside_others(call) if work >= LONG else text.value(call)
+        long, short, done = text.label("long"), text.label("short"), text.label("done")
+        is_long = text.value(f"icmp sge i64 {self.dims.operand(work)}, {LONG}")
+        text.branch(is_long, long, short)
+        ends = []
+        for label in (long, short):
+            text.line(f"{label}:", indent=False)
+            status = self._beside_others(call) if label == long else text.value(call)
+            ends.append(f"[ {status}, %{text.block} ]")
+            text.line(f"br label %{done}")
+        text.line(f"{done}:", indent=False)
+        return text.value(f"phi i64 {', '.join(ends)}")
+
+    def _beside_others(self, call: str) -> str:
+        """The status of a call while other threads run: what it reads is held."""
+        text = self.text
+        for value in self.nested:
+            text.line(f"call void @Py_IncRef(ptr {value})")
+        thread = text.value("call ptr @PyEval_SaveThread()")
+        status = text.value(call)
+        text.line(f"call void @PyEval_RestoreThread(ptr {thread})")
+        for value in self.nested:
+            text.line(f"call void @Py_DecRef(ptr {value})")
         return status
 
 

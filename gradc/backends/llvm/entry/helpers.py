@@ -10,7 +10,10 @@ ON_STACK: Final = 16
 """Arguments of a call that goes to Python for which no memory is asked for."""
 
 ARENA_HEAD: Final = 64
-"""The bytes in front of an arena: the link to the next idle one, and room to align."""
+"""The bytes in front of an arena: the link to the next idle one, its size, and room to align."""
+
+ARENA_ROOM: Final = 8
+"""Where the size stands."""
 
 POSITIONAL_MASK: Final = 2**63 - 1
 """``nargsf`` without the bit that lets the callee write in front of the arguments."""
@@ -268,7 +271,8 @@ no:
 """
 
 ARENAS: Final = f"""\
-; An idle arena of the list, or a new one. Null with an exception set where there is no memory.
+; The first idle arena of the list if it is large enough, else a new one. Null with an exception set where there is no
+; memory.
 define ptr @gradc.arena.take(ptr %list, i64 %bytes) {{
   %idle = load ptr, ptr %list
   %none = icmp eq ptr %idle, null
@@ -276,7 +280,15 @@ define ptr @gradc.arena.take(ptr %list, i64 %bytes) {{
 pop:
   %next = load ptr, ptr %idle
   store ptr %next, ptr %list
+  %room.at = getelementptr i8, ptr %idle, i64 {ARENA_ROOM}
+  %room = load i64, ptr %room.at
+  %fits = icmp uge i64 %room, %bytes
+  br i1 %fits, label %take, label %small
+take:
   ret ptr %idle
+small:
+  call void @PyMem_RawFree(ptr %idle)
+  br label %new
 new:
   %size = add i64 %bytes, {2 * ARENA_HEAD}
   %made = call ptr @PyMem_RawMalloc(i64 %size)
@@ -286,6 +298,8 @@ memory:
   %error = call ptr @PyErr_NoMemory()
   ret ptr null
 done:
+  %made.room = getelementptr i8, ptr %made, i64 {ARENA_ROOM}
+  store i64 %bytes, ptr %made.room
   ret ptr %made
 }}
 

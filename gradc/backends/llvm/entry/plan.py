@@ -11,10 +11,14 @@ import numpy as np
 
 from gradc.frontend.layout import Call
 from gradc.frontend.tree import LEAF, TreeDef
-from gradc.ir.aval import Aval
+from gradc.ir.aval import Aval, Dim, SymbolicDim, symbol
 from gradc.ir.signature import Leaf, Static
 
 REQUIRED: Final = inspect.Parameter.empty
+
+LONG: Final = 30_000
+"""Operations and bytes of a call (some 10 microseconds) from which on other threads run beside it."""
+
 _LONGEST: Final = 2**63
 
 
@@ -47,8 +51,8 @@ class Place:
 class Plan:
     """A call: ``positional`` of the places may come by position, those from ``named`` on by name.
 
-    ``outputs`` is the structure of the result and ``results`` the avals of its leaves. With ``releases`` other threads
-    run while the kernel does.
+    ``outputs`` is the structure of the result and ``results`` the avals of its leaves. ``arena`` are bytes,
+    and ``work`` operations and bytes: with ``LONG`` of them other threads run while the kernel does.
     """
 
     name: str
@@ -58,8 +62,15 @@ class Plan:
     inputs: int
     outputs: TreeDef
     results: tuple[Aval, ...]
-    arena: int
-    releases: bool
+    arena: Dim
+    work: Dim
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbolic sizes that the kernel takes, sorted."""
+        shapes = [leaf.aval.shape for place in self.places for leaf in place.leaves if isinstance(leaf, Data)]
+        dims = [dim for shape in shapes for dim in shape if isinstance(dim, SymbolicDim)]
+        return tuple(sorted(frozenset().union(*[dim.symbols for dim in dims])))
 
 
 def plan_call(
@@ -70,8 +81,8 @@ def plan_call(
     results: Sequence[Aval],
     *,
     name: str,
-    arena: int,
-    releases: bool,
+    arena: Dim,
+    work: Dim,
 ) -> Plan | None:
     """The plan of a kernel, None where an entry cannot tell whether a call is the kernel's.
 
@@ -80,6 +91,8 @@ def plan_call(
     """
     told = _leaves(call.leaves, slots, inputs)
     if told is None or not all(map(_is_plain, [outputs, *[tree for _, tree in call.trees]])):
+        return None
+    if not _can_read_sizes(inputs):
         return None
     own = {}
     start = 0
@@ -90,7 +103,13 @@ def plan_call(
     if placed is None:
         return None
     places, positional, named = placed
-    return Plan(name, places, positional, named, len(inputs), outputs, tuple(results), arena, releases)
+    return Plan(name, places, positional, named, len(inputs), outputs, tuple(results), arena, work)
+
+
+def _can_read_sizes(avals: Sequence[Aval]) -> bool:
+    """Whether each symbolic size is that of an axis."""
+    dims = {dim for aval in avals for dim in aval.shape if isinstance(dim, SymbolicDim)}
+    return all(symbol(name) in dims for dim in dims for name in dim.symbols)
 
 
 def _leaves(

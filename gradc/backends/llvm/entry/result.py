@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gradc.backends.llvm.dims import Dims
 from gradc.backends.llvm.entry import abi
 from gradc.backends.llvm.entry.text import EntryText
 from gradc.frontend.tree import TreeDef
@@ -11,10 +12,11 @@ from gradc.ir.aval import Aval
 class ResultWriter:
     """Writes the making of results. Whatever is made and not handed on stands in a row of owned objects."""
 
-    def __init__(self, text: EntryText, tree: TreeDef, avals: tuple[Aval, ...]) -> None:
+    def __init__(self, text: EntryText, tree: TreeDef, avals: tuple[Aval, ...], dims: Dims) -> None:
         self.text = text
         self.tree = tree
         self.avals = avals
+        self.dims = dims
         self.count = len(avals) + _containers(tree)
         self.row = f"[{max(self.count, 1)} x ptr]"
         self.owned = text.alloca(self.row)
@@ -30,18 +32,28 @@ class ResultWriter:
             if not aval.shape:
                 self._pointers.append(text.alloca("i64"))
                 continue
-            ndim = len(aval.shape)
-            shape = f"@gradc.shape.{position}"
-            text.globals.append(
-                f"{shape} = private constant [{ndim} x i64] [{', '.join(f'i64 {size}' for size in aval.shape)}]"
-            )
+            shape = self._shape(position, aval)
             array = text.value(
-                f"call ptr @PyArray_New(ptr @PyArray_Type, i32 {ndim}, ptr {shape}, i32 {aval.dtype.num}, "
+                f"call ptr @PyArray_New(ptr @PyArray_Type, i32 {aval.ndim}, ptr {shape}, i32 {aval.dtype.num}, "
                 "ptr null, ptr null, i32 0, i32 0, ptr null)"
             )
             self._own(position, array)
             self._pointers.append(text.load("ptr", text.at(array, abi.ARRAY_DATA)))
         return self._pointers
+
+    def _shape(self, position: int, aval: Aval) -> str:
+        """Where the shape of a result stands."""
+        text = self.text
+        row = f"[{aval.ndim} x i64]"
+        if not aval.is_symbolic:
+            text.globals.append(
+                f"@gradc.shape.{position} = private constant {row} [{', '.join(f'i64 {size}' for size in aval.shape)}]"
+            )
+            return f"@gradc.shape.{position}"
+        shape = text.alloca(row)
+        for axis, size in enumerate(aval.shape):
+            text.line(f"store i64 {self.dims.operand(size)}, ptr {text.at(shape, 8 * axis)}")
+        return shape
 
     def build(self) -> None:
         """Put the results together and return them."""
