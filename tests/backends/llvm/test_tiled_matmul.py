@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import itertools
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -249,6 +250,48 @@ def test_other_targets(target: Target, dtype: str) -> None:
             arrays = arrays_of(program)
             (result,) = load(ir, program)(arrays)
             assert_is_einsum(form, arrays, result, shape[2])
+
+
+@pytest.mark.parametrize("target", [AVX512, AVX2, PLAIN, NEON], ids=["avx512", "avx2", "plain", "neon"])
+@pytest.mark.parametrize("form", FORMS)
+def test_the_inner_loop_of_a_square_product_keeps_its_sums_in_registers(target: Target, form: str) -> None:
+    """Nothing in the loop over k is at a fixed place of the stack; a transposed panel is there, and is indexed."""
+    import llvmlite.binding as binding
+
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    for dtype in ("f4", "f8"):
+        code = assembly(emit(program_of(form, {"i": 192, "j": 192, "k": 192}, dtype), target), target)
+        loop = max(_loops(code), key=lambda lines: sum(bool(_PRODUCT.search(line)) for line in lines))
+        tile = chosen(form, {"i": 192, "j": 192, "k": 192}, dtype, target)
+        assert isinstance(tile, TilePlan)
+        assert sum(bool(_PRODUCT.search(line)) for line in loop) >= tile.rows * tile.vectors
+        assert [line for line in loop if _FIXED_PLACE.search(line)] == []
+
+
+_PRODUCT = re.compile(r"\t(vfmadd|fmla|mulp)")
+_FIXED_PLACE = re.compile(r"\(%r[sb]p\)|\[sp")
+
+
+def _loops(code: str) -> list[list[str]]:
+    """The innermost loops of x86 or ARM assembly: from a label to the next jump, which leads back to it."""
+    found, label, lines = [], "", list[str]()
+    for line in code.splitlines():
+        if re.match(r"[.\w]+:", line):
+            label, lines = line.partition(":")[0], []
+        elif line.startswith("\t") and not line.startswith("\t."):
+            lines.append(line)
+            if line.endswith(f"\t{label}"):
+                found.append(lines.copy())
+    return found
+
+
+@pytest.mark.parametrize(("columns", "vectors"), [(20, (16, 4)), (24, (16, 8)), (18, (16, 2)), (17, (16, 1))])
+def test_the_last_vector_of_a_row_is_as_narrow_as_what_is_left(columns: int, vectors: tuple[int, ...]) -> None:
+    ir = emit(program_of("ij,jk->ik", {"i": 8, "j": 30, "k": columns}, "f4"), AVX512)
+    for lanes in vectors:
+        assert f"@llvm.fma.v{lanes}f32" in ir
+    assert "masked" not in ir
 
 
 def _runs_here(target: Target) -> bool:

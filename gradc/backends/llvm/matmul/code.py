@@ -63,16 +63,23 @@ class Library:
 class Code:
     """The body of one function. ``lanes`` elements make a vector; ``count`` of a vector are real where it is ragged."""
 
-    def __init__(self, library: Library, dtype: np.dtype, lanes: int) -> None:
+    def __init__(self, library: Library, dtype: np.dtype, lanes: int, writer: Writer | None = None) -> None:
         self.library = library
         self.dtype = dtype
-        self.writer = Writer(library.module)
+        self.writer = writer or Writer(library.module)
         self.lanes = lanes
         self.fused = library.target.fma
         self.bytes = dtype.itemsize
         self.element = scalar_type(dtype)
         self.vector = f"<{lanes} x {self.element}>"
         self._suffix = f"v{lanes}{suffix(dtype)}"
+
+    def narrowed(self, count: int) -> Code:
+        """The same function, in the narrowest vectors that hold ``count`` elements."""
+        lanes = self.lanes
+        while lanes >= 2 * count:
+            lanes //= 2
+        return self if lanes == self.lanes else Code(self.library, self.dtype, lanes, self.writer)
 
     def call(self, key: Hashable, arguments: dict[str, str], body: Callable[[Code], str]) -> None:
         """Call the library's function of this key; ``arguments`` are by parameter (``ptr noalias %left``)."""

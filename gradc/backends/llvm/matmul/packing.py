@@ -11,15 +11,22 @@ from gradc.backends.llvm.matmul.code import Code
 from gradc.backends.llvm.matmul.plan import parts
 
 
-def copy_panel(code: Code, right: str, stride: int, panel: str, width: int, columns: int, depth: int) -> None:
-    """Copy ``depth`` rows of ``width`` elements, ``stride`` apart."""
-    code.writer.comment(f"copy a panel of {depth} by {width}")
+def copy_panels(code: Code, source: str, stride: int, panels: str, width: int, columns: int, depth: int) -> None:
+    """Copy ``depth`` rows of ``width`` elements, ``stride`` apart, to one panel after the other.
+
+    Row by row, so that memory is read as it lies.
+    """
+    code.writer.comment(f"copy {depth} rows of {width} to panels of {columns}")
     with code.loop("copied", 0, depth) as down:
-        source = code.pointer(right, code.scale(down.index, stride))
-        target = code.pointer(panel, code.scale(down.index, columns))
-        for start in range(0, width, code.lanes):
-            vector = code.load(code.pointer(source, start), width - start)
-            code.store(vector, code.pointer(target, start), columns - start)
+        row = code.pointer(source, code.scale(down.index, stride))
+        place = code.pointer(panels, code.scale(down.index, columns))
+        for part in parts(width, columns):
+            with code.loop("panel", part.start, part.stop, part.step) as across:
+                begin = code.pointer(row, across.index)
+                target = code.pointer(place, code.scale(across.index, depth))
+                for start in range(0, part.step, code.lanes):
+                    vector = code.load(code.pointer(begin, start), part.step - start)
+                    code.store(vector, code.pointer(target, start), columns - start)
 
 
 def transpose_panel(code: Code, right: str, stride: int, panel: str, width: int, columns: int, depth: int) -> None:

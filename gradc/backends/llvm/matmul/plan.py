@@ -21,13 +21,13 @@ LARGE: Final = 128
 """Rows from which packing a right operand that is dense along n pays, and rows and columns for whole blocks."""
 
 BLOCK_DEPTH: Final = 2048
-LEFT_BYTES: Final = 512 * 1024
-RIGHT_BYTES: Final = 1088 * 1024
+LEFT_BYTES: Final = 384 * 1024
+RIGHT_BYTES: Final = 2176 * 1024
 BLOCK_ROWS: Final = 8
 """Blocks that are packed whole: bytes along k, of the left operand (it stays in the second cache) and of the
 right; and the most rows of a tile on them."""
 
-UNPACKED_BYTES: Final = 128 * 1024
+UNPACKED_BYTES: Final = 1024 * 1024
 """A right operand of at most this size is read where it stands."""
 
 BLOCKED_BYTES: Final = 512 * 1024
@@ -41,9 +41,10 @@ DOT_DEPTH: Final = 16 * 1024
 
 STREAM_ROWS: Final = 4
 STREAM_BYTES: Final = 512 * 1024
-STREAM_DEPTH: Final = 16
+STREAM_DEPTH: Final = {4: 8, 8: 6}
 STREAM_VECTORS: Final = 4
-"""With few rows, a right operand that is larger than this is read along its rows, ``STREAM_DEPTH`` side by side."""
+"""With few rows, a right operand that is larger than this is read along its rows, so many side by side by the size of
+an element: fewer than a cache has ways, as rows may lie a power of two apart."""
 
 DOT_ROWS: Final = 3
 """With at most so many rows, transposing the right operand costs more than it saves."""
@@ -103,8 +104,9 @@ class TilePlan:
 
     @property
     def left_scratch(self) -> int:
-        """Elements of a packed block of the left operand, whole cache lines."""
-        return -(-self.height * self.depth // 16) * 16
+        """Elements of a packed block of the left operand, whole panels and cache lines."""
+        panels = -(-self.height // self.rows)
+        return -(-panels * self.rows * self.depth // 16) * 16
 
     @property
     def scratch(self) -> int:
@@ -143,7 +145,7 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
     lanes = _lanes(n, target.lanes(size))
     if packing == "none" and m <= STREAM_ROWS and k * n * size > STREAM_BYTES and n >= 4 * lanes:
         vectors = min(STREAM_VECTORS, (target.registers - 1) // (m + 1))
-        return TilePlan(m, vectors, lanes, _even(k, STREAM_DEPTH), m, n)
+        return TilePlan(m, vectors, lanes, _even(k, STREAM_DEPTH[size]), m, n)
     if packing == "none" and k * n * size > UNPACKED_BYTES and m >= LARGE:
         packing = "copy"
     large = k * max(m, n) * size > BLOCKED_BYTES and min(m, n) >= LARGE

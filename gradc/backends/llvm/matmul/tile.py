@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gradc.backends.llvm.matmul.code import Code, Index
-from gradc.backends.llvm.matmul.packing import copy_panel, transpose_panel
+from gradc.backends.llvm.matmul.packing import copy_panels, transpose_panel
 from gradc.backends.llvm.matmul.plan import Part, TilePlan, parts
 from gradc.backends.llvm.matmul.product import Product
 
@@ -76,30 +76,27 @@ class _Tiles:
 
     def _pack_left(self, left: str, height: int, depth: int) -> None:
         """Copy the left operand's block to scratch memory: panel after panel of a tile's rows."""
-        code, m, k = self.code, self.product.m, self.product.k
-        for rows in parts(height, self.plan.rows):
-            with code.loop("packed", rows.start, rows.stop, rows.step) as down:
+        code, m, k, rows = self.code, self.product.m, self.product.k, self.plan.rows
+        if m.left == 1:
+            copy_panels(code, left, k.left, SCRATCH, height, rows, depth)
+            return
+        for part in parts(height, rows):
+            with code.loop("packed", part.start, part.stop, part.step) as down:
                 source = code.pointer(left, code.scale(down.index, m.left))
                 panel = code.pointer(SCRATCH, code.scale(down.index, depth))
-                if m.left == 1:
-                    copy_panel(code, source, k.left, panel, rows.step, rows.step, depth)
-                else:
-                    transpose_panel(code, source, m.left, panel, rows.step, rows.step, depth)
+                transpose_panel(code, source, m.left, panel, part.step, rows, depth)
 
     def _pack_right(self, right: str, width: int, depth: int) -> None:
         """Copy the right operand's block to scratch memory: panel after panel of a tile's columns."""
-        code, n = self.code, self.product.n
-        for columns in parts(width, self.plan.columns):
-            with code.loop("packed", columns.start, columns.stop, columns.step) as across:
-                source = code.pointer(right, code.scale(across.index, n.right))
-                self._pack_panel(source, code.pointer(self.panel, code.scale(across.index, depth)), columns.step, depth)
-
-    def _pack_panel(self, source: str, panel: str, width: int, depth: int) -> None:
-        product, columns = self.product, self.plan.columns
+        code, n, k, columns = self.code, self.product.n, self.product.k, self.plan.columns
         if self.plan.packing == "copy":
-            copy_panel(self.code, source, product.k.right, panel, width, columns, depth)
-        else:
-            transpose_panel(self.code, source, product.n.right, panel, width, columns, depth)
+            copy_panels(code, right, k.right, self.panel, width, columns, depth)
+            return
+        for part in parts(width, columns):
+            with code.loop("packed", part.start, part.stop, part.step) as across:
+                source = code.pointer(right, code.scale(across.index, n.right))
+                panel = code.pointer(self.panel, code.scale(across.index, depth))
+                transpose_panel(code, source, n.right, panel, part.step, columns, depth)
 
     def _block(self, matrices: Matrices, shape: tuple[int, int], depth: int, k_start: Index) -> None:
         """The products of ``depth`` elements of k for some rows and columns, panel by panel of columns."""
@@ -112,7 +109,7 @@ class _Tiles:
                     panel = code.pointer(self.panel, code.scale(across.index, depth))
                     place = Matrices(SCRATCH, panel, place.out)
                 elif self.panel:
-                    self._pack_panel(place.right, self.panel, columns.step, depth)
+                    self._pack_right(place.right, columns.step, depth)
                     place = Matrices(place.left, self.panel, place.out)
                 self._panel(place, height, columns.step, depth, k_start)
 
@@ -137,7 +134,7 @@ class _Tiles:
             adds = product.accumulate or k_start != 0
         else:
             adds = code.writer.value(f"icmp ne i64 {k_start}, 0")
-        left = (1, rows.step) if plan.packs_blocks else (product.m.left, product.k.left)
+        left = (1, plan.rows) if plan.packs_blocks else (product.m.left, product.k.left)
         tile = Tile(rows.step, width, left, plan.columns if self.panel else product.k.right, product.m.out)
         if not plan.packs_blocks:
             tile.emit(code, place, depth, adds, padded=bool(self.panel))
@@ -179,18 +176,18 @@ class Tile:
         ``padded`` says that the right operand's last vector may be read in full.
         """
         code.writer.comment(f"a tile of {self.rows} rows by {self.width} columns, {depth} products each")
-        counts = self._counts(code)
+        row = self._row(code)
         left, right = place.left, place.right
-        if isinstance(depth, int) and depth * self.rows * len(counts) <= UNROLLED:
+        if isinstance(depth, int) and depth * self.rows * len(row) <= UNROLLED:
             sums: list[str] = []
             for step in range(depth):
                 place_of_step = code.pointer(left, step * self.left[1]), code.pointer(right, step * self.right)
-                sums = self._step(code, *place_of_step, sums, padded)
+                sums = self._step(row, *place_of_step, sums, padded)
         else:
-            zeros = [(code.vector, "zeroinitializer")] * (self.rows * len(counts))
+            zeros = [(vector.code.vector, "zeroinitializer") for _ in range(self.rows) for vector in row]
             with code.loop("step", 0, depth, carried=[("ptr", left), ("ptr", right), *zeros]) as loop:
                 left, right, *sums = loop.values
-                sums = self._step(code, left, right, sums, padded)
+                sums = self._step(row, left, right, sums, padded)
                 loop.following = [code.pointer(left, self.left[1]), code.pointer(right, self.right), *sums]
             sums = loop.following[2:]
         self._finish(code, place.out, sums, adds)
@@ -201,22 +198,30 @@ class Tile:
             for column in range(0, self.width, code.lanes):
                 code.prefetch(code.pointer(out, row * self.out + column))
 
-    def _counts(self, code: Code) -> list[int]:
-        """How many elements of each vector of a row are real."""
-        return [min(code.lanes, self.width - column) for column in range(0, self.width, code.lanes)]
+    def _row(self, code: Code) -> list[_Vector]:
+        """The vectors of a row of the result; the last is as narrow as what is left allows."""
+        found = []
+        for start in range(0, self.width, code.lanes):
+            count = min(code.lanes, self.width - start)
+            found.append(_Vector(code.narrowed(count), start, count))
+        return found
 
-    def _step(self, code: Code, left: str, right: str, sums: list[str], padded: bool) -> list[str]:
+    def _step(self, row: list[_Vector], left: str, right: str, sums: list[str], padded: bool) -> list[str]:
         """The products of a column of ``left`` and a row of ``right``, added to ``sums``."""
-        vectors = [
-            code.load(code.pointer(right, vector * code.lanes), None if padded else count)
-            for vector, count in enumerate(self._counts(code))
-        ]
+        loaded = [v.code.load(v.code.pointer(right, v.start), None if padded else v.count) for v in row]
         added: list[str] = []
-        for row in range(self.rows):
-            factor = code.spread(code.pointer(left, row * self.left[0]))
-            for position, vector in enumerate(vectors, row * len(vectors)):
-                product = code.multiply_add(factor, vector, sums[position]) if sums else code.multiply(factor, vector)
-                added.append(product)
+        for number in range(self.rows):
+            place = row[0].code.pointer(left, number * self.left[0])
+            factors: dict[int, str] = {}
+            for position, (vector, other) in enumerate(zip(row, loaded, strict=True), number * len(row)):
+                code = vector.code
+                if code.lanes not in factors:
+                    factors[code.lanes] = code.spread(place)
+                factor = factors[code.lanes]
+                if sums:
+                    added.append(code.multiply_add(factor, other, sums[position]))
+                else:
+                    added.append(code.multiply(factor, other))
         return added
 
     def _finish(self, code: Code, out: str, sums: list[str], adds: bool | str) -> None:
@@ -234,10 +239,20 @@ class Tile:
         writer.label(labels[2])
 
     def _store(self, code: Code, out: str, sums: list[str], *, adds: bool) -> None:
-        counts = self._counts(code)
+        row = self._row(code)
         for position, total in enumerate(sums):
-            row, vector = divmod(position, len(counts))
-            place = code.pointer(out, row * self.out + vector * code.lanes)
+            number, vector = divmod(position, len(row))
+            part = row[vector]
+            place = code.pointer(out, number * self.out + part.start)
             if adds:
-                total = code.sum(code.load(place, counts[vector]), total)
-            code.store(total, place, counts[vector])
+                total = part.code.sum(part.code.load(place, part.count), total)
+            part.code.store(total, place, part.count)
+
+
+@dataclass(frozen=True, slots=True)
+class _Vector:
+    """Some columns of a tile: from ``start`` on, ``count`` of them real, in vectors of ``code``."""
+
+    code: Code
+    start: int
+    count: int
