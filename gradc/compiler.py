@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import numpy as np
 
 from gradc import config
-from gradc.errors import ArgumentError
+from gradc.errors import ArgumentError, DerivativeError
 from gradc.ir.aval import Dim
 from gradc.ir.graph import CONSTANT, INPUT, Graph
 from gradc.ir.signature import Signature
 from gradc.passes.pipeline import builder_rewrite, simplify
+from gradc.passes.roll import Step, is_rolled, roll
 from gradc.transforms.derivative import Derivative, differentiate
+from gradc.transforms.recurrence import with_pullback
 
 if TYPE_CHECKING:
     from gradc.loops.program import LoopProgram
@@ -64,13 +66,20 @@ class Cost:
 class Compiled:
     """Everything known of one compilation. The graphs are made at once, text and machine code when asked for.
 
-    ``trace`` is the function as written, ``final`` the simplified derivative that runs.
+    ``trace`` is the function as written, ``runs`` the graph of the simplified derivative that the backend is given:
+    ``final``, or for the LLVM backend one in which unrolled recurrences are loops again (``gradc.passes.roll``).
     """
 
     trace: Graph
-    final: Graph
+    runs: Graph
     signature: Signature
     request: Request
+
+    @cached_property
+    def final(self) -> Graph:
+        """The simplified derivative with every step of a recurrence written out."""
+        with _without_collector():
+            return derive(self.trace, self.request) if is_rolled(self.runs) else self.runs
 
     @cached_property
     def derivation(self) -> Graph:
@@ -92,7 +101,7 @@ class Compiled:
         from gradc.loops.lower import lower
         from gradc.loops.scratch import reserve
 
-        program = lower(self.final, name=self.request.name)
+        program = lower(self.runs, name=self.request.name)
         return reserve(program, lambda contraction, strides: scratch_elements(contraction, strides, host()))
 
     @cached_property
@@ -126,12 +135,12 @@ class Compiled:
     def work(self) -> tuple[Dim, Dim]:
         """Flops, and bytes of arguments and results, counted on the graph."""
         flops: Dim = 0
-        for node in self.final.nodes:
+        for node in self.runs.nodes:
             if node.op not in (INPUT, CONSTANT):
-                operands = [self.final.nodes[i].aval for i in node.operands]
+                operands = [self.runs.nodes[i].aval for i in node.operands]
                 flops = flops + node.op.cost(node.aval, *operands, **node.params).flops
         traffic: Dim = 0
-        for aval in (*self.final.input_avals, *self.final.output_avals):
+        for aval in (*self.runs.input_avals, *self.runs.output_avals):
             traffic = traffic + aval.size * aval.dtype.itemsize
         return flops, traffic
 
@@ -139,10 +148,39 @@ class Compiled:
 def compile_trace(trace: Graph, signature_of: Callable[[Graph], Signature], request: Request) -> Compiled:
     """Simplify, differentiate and simplify again. ``signature_of`` describes the call of the finished graph."""
     with _without_collector():
-        final = derive(trace, request)
-    signature = signature_of(final)
-    signature.check(final)
-    return Compiled(trace, final, signature, request)
+        rolled = _rolled(trace, request) if request.backend == "llvm" and config.roll.value else trace
+        runs = derive(trace, request) if rolled is trace else _derived(rolled, trace, request)
+    signature = signature_of(runs)
+    signature.check(runs)
+    return Compiled(trace, runs, signature, request)
+
+
+def _rolled(trace: Graph, request: Request) -> Graph:
+    """The trace with recurrences as loops, each with the derivative of its step; the trace itself where it has none."""
+    level = request.stabilize
+
+    def simplified(body: Graph) -> Graph:
+        return simplify(body, stabilize=level, check=config.verify.value)
+
+    def finish(body: Graph, states: int, rows: int, active: Sequence[bool]) -> Step | None:
+        if not any(active):
+            return Step(simplified(body), None)
+        made = with_pullback(body, states, rows, active, builder_rewrite(level), simplified)
+        return None if made is None else Step(*made)
+
+    return trace if trace.symbols else roll(trace, finish, () if request.derivative == "value" else request.wrt)
+
+
+def _derived(rolled: Graph, trace: Graph, request: Request) -> Graph:
+    """The derivative of a rolled trace; of the trace itself where a branch that is not taken reaches into a loop."""
+    level = request.stabilize
+    try:
+        derivative = differentiate(
+            rolled, request.derivative, request.wrt, primals=request.primals, rewrite=builder_rewrite(level)
+        )
+    except DerivativeError:
+        return derive(trace, request)
+    return simplify(derivative, stabilize=level)
 
 
 def derive(trace: Graph, request: Request) -> Graph:
@@ -180,19 +218,19 @@ class _Dump:
 def _reference_entry(compiled: Compiled) -> Entry:
     from gradc.backends.reference import evaluate
 
-    return lambda inputs: evaluate(compiled.final, list(inputs))
+    return lambda inputs: evaluate(compiled.runs, list(inputs))
 
 
 def _numpy_entry(compiled: Compiled) -> Entry:
     from gradc.backends.numpy import flat_entry
 
-    return flat_entry(compiled.final, name=compiled.request.name)
+    return flat_entry(compiled.runs, name=compiled.request.name)
 
 
 def _llvm_entry(compiled: Compiled) -> Entry:
     from gradc.backends.llvm.cache import load_cached
 
-    return load_cached(compiled.final, repr(compiled.request), lambda: (compiled.llvm_ir, compiled.program))
+    return load_cached(compiled.runs, repr(compiled.request), lambda: (compiled.llvm_ir, compiled.program))
 
 
 _ENTRIES: Final[dict[str, Callable[[Compiled], Entry]]] = {

@@ -84,6 +84,9 @@ stabilize: Final = Knob("GRADC_STABILIZE", "safe", _choice("off", "safe", "aggre
 backend: Final = Knob("GRADC_BACKEND", "llvm", _choice("llvm", "numpy", "reference"))
 """The backend of functions that are given none."""
 
+roll: Final = Knob("GRADC_ROLL", True, _switch)
+"""Whether recurrences that a function writes out step by step become loops again for the LLVM backend."""
+
 verify: Final = Knob("GRADC_VERIFY", False, _switch)
 """Whether graphs are verified between passes: slow, for the tests and for whoever writes a pass."""
 

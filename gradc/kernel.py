@@ -168,7 +168,7 @@ class Kernel(Callee, native=True):
     def inputs(self, call: Call) -> list[np.ndarray]:
         """The arrays for the entry, every argument checked."""
         sizes: dict[str, int] = {}
-        avals = self._compiled.final.input_avals
+        avals = self._compiled.runs.input_avals
         inputs = []
         for leaf, slot, own, path in zip(call.leaves, self._slots, self._call.leaves, call.paths, strict=True):
             if isinstance(slot, Leaf):
@@ -184,7 +184,7 @@ class Kernel(Callee, native=True):
         return self._outputs.unflatten([r if r.ndim else r[()] for r in results])
 
     def __repr__(self) -> str:
-        avals = ", ".join(map(str, self.graph.input_avals))
+        avals = ", ".join(map(str, self._compiled.runs.input_avals))
         return f"<gradc.Kernel {self.name}({avals}) on {self._compiled.request.backend}>"
 
 
@@ -194,12 +194,12 @@ def make_entry(compiled: Compiled, call: Call, slots: Sequence[Leaf | Static], o
     from gradc.backends.llvm.entry.plan import plan_call
     from gradc.backends.llvm.jit import Entry
 
-    final, entry = compiled.final, compiled.entry
+    runs, entry = compiled.runs, compiled.entry
     if not isinstance(entry, Entry):
         return None
     flops, traffic = compiled.work
     plan = plan_call(
-        call, slots, final.input_avals, outputs, final.output_avals,
+        call, slots, runs.input_avals, outputs, runs.output_avals,
         name=compiled.request.name, arena=entry.arena_bytes, work=flops + traffic,
     )  # fmt: skip
     return None if plan is None else native_entry(entry, plan)

@@ -6,7 +6,7 @@ The steps, each a module: ``decompose`` tells composite ops in simpler ones, ``s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from gradc.errors import CompileError, IndexBoundsError
@@ -43,11 +43,14 @@ from gradc.loops.program import (
     walk,
 )
 from gradc.loops.requirements import Requirement, requirements
+from gradc.loops.rows import is_row, rows_of
+from gradc.loops.scan import Scans, Source
 from gradc.loops.scopes import Scopes
 from gradc.loops.stages import plan
 from gradc.loops.storage import Storages, assign, has_partial_array, partial_dtype
 from gradc.loops.tidy import spell, tidy
 from gradc.loops.triangular import NOT_POSITIVE_DEFINITE, Read, cholesky_loops, solve_loops
+from gradc.ops.control import scan
 
 LANES: Final = 8
 """Long sums run in this many partial sums."""
@@ -56,8 +59,8 @@ DEAR: Final = frozenset({"exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "
 """Primitives that are worth a name where they are part of a larger rule."""
 
 
-def lower(graph: Graph, *, name: str = "kernel") -> LoopProgram:
-    """The loop program of a graph: its inputs and outputs are the first buffers, in order.
+def lower(graph: Graph, *, name: str = "kernel", taken: Collection[str] = ()) -> LoopProgram:
+    """The loop program of a graph: its inputs and outputs are the first buffers, in order. No name is one of ``taken``.
 
     Raises CompileError for dtypes that loops do not compute in (complex and half precision), IndexBoundsError for a
     write at indices into an array without elements.
@@ -67,7 +70,7 @@ def lower(graph: Graph, *, name: str = "kernel") -> LoopProgram:
     graph = decompose(graph)
     stages = plan(graph)
     nest = fuse(stages)
-    return _Writer(stages, nest, assign(stages, nest)).program(name, required)
+    return _Writer(stages, nest, assign(stages, nest), taken).program(name, required)
 
 
 def _check(graph: Graph) -> None:
@@ -84,16 +87,17 @@ def _check(graph: Graph) -> None:
 class _Writer:
     """Writes the statements of a nest, from the outermost block inwards."""
 
-    def __init__(self, stages: Plan, nest: Nest, storages: Storages) -> None:
+    def __init__(self, stages: Plan, nest: Nest, storages: Storages, taken: Collection[str]) -> None:
         self.plan = stages
         self.nodes = stages.graph.nodes
         self.nest = nest
         self.storages = storages
-        self.names = Names(stages.graph)
+        self.names = Names(stages.graph, taken)
         self.memory = Memory(stages, storages, self.names)
         self.scopes = Scopes(self.names)
         self.elements = Elements(stages, nest, self.memory, self.names, self.scopes)
         self.sums: dict[Stage, Buffer] = {}
+        self.scans = Scans(self.names, lower, self.elements.messages)
 
     def program(self, name: str, required: Sequence[Requirement]) -> LoopProgram:
         for requirement in required:
@@ -101,12 +105,14 @@ class _Writer:
             self.scopes.emit(Check(requirement.condition, code, stops=True))
         self._block(self.nest.root)
         body = spell(tidy(tuple(self.scopes.blocks[0].statements), self.names.spoken), self.names)
+        scratch, arena_bytes = self.scans.placed(self.storages.arena_bytes)
         return LoopProgram(
             name,
-            self.memory.buffers(),
+            (*self.memory.buffers(), *scratch, *self.scans.constants),
             body,
-            messages=tuple(self.elements.messages),
-            arena_bytes=self.storages.arena_bytes,
+            tuple(self.scans.functions),
+            tuple(self.elements.messages),
+            arena_bytes,
         )
 
     # Blocks and loops.
@@ -148,7 +154,8 @@ class _Writer:
     def _stage(self, stage: Stage) -> None:
         self.elements.begin()
         if stage.kind == "call":
-            self.scopes.emit(self._whole(stage))
+            for statement in self._whole(stage):
+                self.scopes.emit(statement)
             return
         for member in stage.members:
             self._compute(stage, member)
@@ -161,21 +168,35 @@ class _Writer:
         else:
             self._keep(stage, value)
 
-    def _whole(self, stage: Stage) -> Statement:
+    def _whole(self, stage: Stage) -> list[Statement]:
         """What computes a value from whole arrays."""
         node = self.nodes[stage.node]
         if node.op.name == "contract":
-            return contraction_call(node, self.plan.graph, stage.views, self.memory.buffer_of)
+            return [contraction_call(node, self.plan.graph, stage.views, self.memory.buffer_of)]
         out = self.memory.buffer_of(node.id)
         assert out is not None, "what is computed from whole arrays has one"
+        if node.op is scan:
+            return self.scans.statements(node, self._sources(stage), out)
         names = (self.names.loop(0), self.names.loop(1), self.names.loop(2))
         if node.op.name == "cholesky":
             total = Buffer(self.names.partial(stage), node.aval.dtype, (), "local")
-            return cholesky_loops(
-                self._reader(stage, 0), out, total, names, self.elements.code_of(NOT_POSITIVE_DEFINITE, stage)
-            )
+            code = self.elements.code_of(NOT_POSITIVE_DEFINITE, stage)
+            return [cholesky_loops(self._reader(stage, 0), out, total, names, code)]
         factor, sides = self._reader(stage, 0), self._reader(stage, 1)
-        return solve_loops(factor, sides, out, names, transposed=node.params["transposed"])
+        return [solve_loops(factor, sides, out, names, transposed=node.params["transposed"])]
+
+    def _sources(self, stage: Stage) -> list[Source]:
+        """Where the operands of a scan stand."""
+        node = self.nodes[stage.node]
+        sources = []
+        for position, (source, index) in enumerate(stage.views):
+            buffer = self.memory.buffer_of(source)
+            assert buffer is not None, "an operand that is used as a whole has an array"
+            shape = self.nodes[node.operands[position]].aval.shape
+            place = rows_of(index, self.plan.origin(source).aval.shape, shape, by_row=is_row(node, position))
+            assert place is not None, "the plan gives an array to an operand whose rows are scattered"
+            sources.append(Source(buffer, *place))
+        return sources
 
     def _reader(self, stage: Stage, operand: int) -> Read:
         """The elements of an operand that is used as a whole, by their index."""

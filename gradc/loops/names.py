@@ -7,7 +7,7 @@ replaces them by those that people read, which may repeat in blocks beside each 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from gradc.ir.graph import Graph
@@ -30,11 +30,11 @@ _PARTIALS: Final = {
 class Names:
     """Gives out the names of buffers, and remembers which names scalars should have."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, taken: Collection[str] = ()) -> None:
         self.graph = graph
         given = {identifier(name) for name in (*graph.names.values(), *graph.input_names, *graph.output_names)}
-        self._loops = [name for name in _LOOPS if name not in given]
-        self.taken: set[str] = {*self._loops, *_RESERVED}
+        self._loops = [name for name in _LOOPS if name not in given and name not in taken]
+        self.taken: set[str] = {*self._loops, *_RESERVED, *taken}
         """Names of buffers and of scalars in the outermost block, and what may be no name."""
         self.wanted: dict[str, str] = {}
         """The name that a person should read, by raw name; empty for none in particular."""
@@ -51,6 +51,10 @@ class Names:
         if not name and node in self._cotangents:
             name = f"d_{self._cotangents[node]}"
         return identifier(name)
+
+    def outer(self) -> set[str]:
+        """What is no name in an internal function of this kernel: all that is taken, but for loop variables."""
+        return self.taken - set(self._loops)
 
     def buffer(self, wanted: str) -> str:
         """A name for a buffer."""

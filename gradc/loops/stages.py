@@ -20,6 +20,7 @@ from gradc.loops.costs import cheap_nodes, is_onto, repeats
 from gradc.loops.decompose import REDUCTIONS
 from gradc.loops.indexing import AnyIndex, Indices, axes_of, datum, flat_index, is_data, strides_of
 from gradc.loops.plan import Element, Member, Plan, Stage, identity, is_move
+from gradc.loops.rows import is_row, rows_of
 from gradc.ops.index import index_position
 from gradc.ops.shape import iota
 
@@ -47,6 +48,7 @@ class _Planner:
         self.rules: dict[str, Callable[[Node], None]] = {
             **dict.fromkeys(REDUCTIONS, self._reduce),
             **dict.fromkeys(("contract", "cholesky", "triangular_solve"), self._call),
+            "scan": self._scan,
             "update_slice": self._update,
             "scatter": self._update,
             "concatenate": self._concatenate,
@@ -222,13 +224,29 @@ class _Planner:
         stage.source = self._demand(stage, operand, index)
 
     def _call(self, node: Node) -> None:
+        def has_strides(position: int, at: Indices, shape: tuple[Dim, ...]) -> bool:
+            _, extents = identity(self.nodes[node.operands[position]].aval.shape)
+            affine = strides_of(flat_index(at, shape), len(extents))
+            return affine is not None and all(map(is_nonnegative, affine[0]))
+
+        self._whole(node, has_strides)
+
+    def _scan(self, node: Node) -> None:
+        def has_rows(position: int, at: Indices, shape: tuple[Dim, ...]) -> bool:
+            own = self.nodes[node.operands[position]].aval.shape
+            return rows_of(at, shape, own, by_row=is_row(node, position)) is not None
+
+        self._whole(node, has_rows)
+
+    def _whole(self, node: Node, is_view: Callable[[int, Indices, tuple[Dim, ...]], bool]) -> None:
+        """A stage that reads whole arrays: ``is_view`` says whether it can read an operand where it is found, at an
+        index into an array of a shape."""
         self._announce(node.id)
         stage = self._begin(Stage(node.id, (node.id, 0), "call"))
-        for operand in node.operands:
-            index, extents = identity(self.nodes[operand].aval.shape)
+        for position, operand in enumerate(node.operands):
+            index, _ = identity(self.nodes[operand].aval.shape)
             source, at = self._resolve(operand, index)
-            affine = strides_of(flat_index(at, self.nodes[source].aval.shape), len(extents))
-            if affine is None or not all(map(is_nonnegative, affine[0])):
+            if not is_view(position, at, self.nodes[source].aval.shape):
                 source, at = operand, index
             if self.nodes[source].operands:
                 self.forced.add(source)

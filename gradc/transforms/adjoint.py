@@ -29,13 +29,14 @@ class Cotangent(NamedTuple):
 
 
 def adjoint(
-    builder: Builder, outputs: Sequence[Value], cts: Sequence[Value], wrt: Sequence[Value]
+    builder: Builder, outputs: Sequence[Value], cts: Sequence[Value], wrt: Sequence[Value], *, masked: bool = True
 ) -> list[Value | None]:
     """The cotangents of ``wrt`` for given cotangents of ``outputs``, appended to the builder.
 
     ``cts[k]`` has the shape and dtype of ``outputs[k]``. The result has None where an output does not depend on a
     value. The cotangent of every primal value on the way is entered in the builder's table. Raises DerivativeError
-    for an op without a derivative.
+    for an op without a derivative, and without ``masked`` where elements of a result would belong to a branch that was
+    not taken, so that whoever goes on with it has to know.
     """
     count = max([v.id for v in outputs], default=-1) + 1
     active = _active(builder, {v.id for v in wrt}, count)
@@ -55,6 +56,8 @@ def adjoint(
         total = _accumulated(contributions)
         builder.tables.cotangents.setdefault(index, total.value.id)
         if index in wanted:
+            if total.mask is not None and not masked:
+                raise DerivativeError("a cotangent is of a branch that is not always taken", line=_line(builder, node))
             found[index] = total.value
         for operand, contribution in _pulled(builder, node, total, active):
             pending.setdefault(operand, []).append(contribution)

@@ -1,0 +1,281 @@
+"""Finding recurrences that were unrolled: stretches of a graph in which the same nodes come again and again.
+
+The nodes stand in the order in which they were made, but for constants and for what only moves inputs: those are
+leaves, made where they are first used. A stretch of ``count`` steps of ``period`` nodes is one where node j of every
+step has the same op, params and aval, and where each of its operands is one of
+
+    the same node in every step, made before the stretch
+    node i of the same step, or of a fixed number of steps before (for the first steps: whatever was there instead)
+    in every step another leaf
+
+Candidates for the period are the distances at which nodes with the same history come again; each is checked exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from gradc.ir.graph import CONSTANT, INPUT, Graph
+
+LEAST_COUNT: Final = 8
+"""Fewer steps than this stay as they are."""
+LEAST_SAVED: Final = 1000
+"""A stretch is worth rolling where it has this many nodes more than one step."""
+
+_CANDIDATES: Final = 12
+_MOST_OPERANDS: Final = 8
+_FARTHEST: Final = 3
+"""How many steps back an operand may lie."""
+_ROUNDS: Final = 3
+
+
+class Fixed(NamedTuple):
+    """An operand that is the same node in every step."""
+
+    node: int
+
+
+class Within(NamedTuple):
+    """An operand that is a node of the same step."""
+
+    place: int
+
+
+class Before(NamedTuple):
+    """An operand that is a node of the step ``lag`` steps before; ``first`` stands for it in the first ``lag``."""
+
+    place: int
+    lag: int
+    first: tuple[int, ...]
+
+
+class Varying(NamedTuple):
+    """An operand that is another leaf in every step."""
+
+    nodes: tuple[int, ...]
+
+
+Operand = Fixed | Within | Before | Varying
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """``nodes[k, j]`` is node j of step k, ``operands[j]`` tells what its operands are."""
+
+    nodes: np.ndarray
+    operands: tuple[tuple[Operand, ...], ...]
+
+    @property
+    def count(self) -> int:
+        return int(self.nodes.shape[0])
+
+    @property
+    def period(self) -> int:
+        return int(self.nodes.shape[1])
+
+
+def leaves(graph: Graph) -> bytearray:
+    """Which nodes are inputs, constants, or only move the elements of such."""
+    found = bytearray(len(graph.nodes))
+    for node in graph.nodes:
+        op = node.op
+        moves = op.loops is not None and not op.elementwise and len(node.operands) == 1
+        found[node.id] = op is INPUT or op is CONSTANT or (moves and found[node.operands[0]])
+    return found
+
+
+def longest_stretch(graph: Graph) -> Stretch | None:
+    """The longest recurrence in a graph that is worth rolling."""
+    if len(graph.nodes) < LEAST_SAVED:
+        return None
+    return _Finder(graph).run()
+
+
+class _Finder:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        leaf = leaves(graph)
+        self.order = np.array([n.id for n in graph.nodes if not leaf[n.id]], np.int64)
+        self.place = np.full(len(graph.nodes) + 1, -1, np.int64)
+        """Where in ``order`` a node stands; -1 for leaves, and at the end for no node."""
+        self.place[self.order] = np.arange(len(self.order))
+        self.tokens = self._tokens()
+        self.crossing = self._crossing()
+
+    def _tokens(self) -> np.ndarray:
+        """Equal numbers for nodes of the same op, params and aval."""
+        known: dict[Any, int] = {}
+        tokens = []
+        for i in self.order.tolist():
+            node = self.graph.nodes[i]
+            key = (node.op.name, node.aval, len(node.operands), getattr(node.params, "key", None) or repr(node.params))
+            tokens.append(known.setdefault(key, len(known)))
+        return np.array(tokens, np.int64)
+
+    def _crossing(self) -> np.ndarray:
+        """How many values live across each place of the order: made before it, used from it on."""
+        size = len(self.order)
+        last = np.arange(size)
+        for i in self.order.tolist():
+            for operand in self.graph.nodes[i].operands:
+                at = self.place[operand]
+                if at >= 0:
+                    last[at] = self.place[i]
+        for output in self.graph.outputs:
+            if self.place[output] >= 0:
+                last[self.place[output]] = size
+        change = np.zeros(size + 2, np.int64)
+        np.add.at(change, np.arange(size) + 1, 1)
+        np.add.at(change, last + 1, -1)
+        return np.cumsum(change)[:-1]
+
+    def run(self) -> Stretch | None:
+        if len(self.order) < LEAST_SAVED:
+            return None
+        for period, start, stop in self._candidates():
+            found = self._fitted(period, start, stop)
+            if found is not None:
+                return found
+        return None
+
+    def _candidates(self) -> Iterator[tuple[int, int, int]]:
+        """Periods and the stretches where the tokens repeat by them: long ones first, of these short periods."""
+        found = []
+        for period in self._distances():
+            same = np.concatenate([[False], self.tokens[period:] == self.tokens[:-period], [False]])
+            edges = np.flatnonzero(same[1:] != same[:-1])
+            starts, stops = edges[::2], edges[1::2]
+            if not len(starts):
+                continue
+            longest = int(np.argmax(stops - starts))
+            start, stop = int(starts[longest]), int(stops[longest]) + period
+            if _is_worth((stop - start) // period, period):
+                found.append((period, start, stop))
+        most = max((stop - start for _, start, stop in found), default=0)
+        found.sort(key=lambda c: (c[2] - c[1] < 0.9 * most, c[0]))
+        yield from found
+
+    def _distances(self) -> list[int]:
+        """The most frequent distances between a node and the last one before with the same history."""
+        words = self._histories()
+        order = np.argsort(words, kind="stable")
+        again = words[order][1:] == words[order][:-1]
+        distances = np.diff(order)[again]
+        counts = np.bincount(distances[distances <= len(words) // LEAST_COUNT], minlength=1)
+        ranked = np.argsort(-counts * np.arange(len(counts)), kind="stable")[:_CANDIDATES]
+        return [int(d) for d in ranked if d > 0 and counts[d] > 0]
+
+    def _histories(self) -> np.ndarray:
+        """A number for each node that tells it and the nodes some steps above it (by hash: a guess, checked later)."""
+        columns = []
+        for slot in range(_MOST_OPERANDS):
+            ids = [
+                node[slot] if len(node) > slot else -1 for node in (self.graph.nodes[i].operands for i in self.order)
+            ]
+            columns.append(self.place[np.array(ids, np.int64)])
+            if max(ids) < 0:
+                break
+        own = (self.tokens.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        words = own
+        for _ in range(_ROUNDS):
+            mixed = own
+            for column in columns:
+                above = np.where(column >= 0, words[column], np.uint64(7))
+                mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9) + above
+            words = mixed
+        return words
+
+    # One candidate, exactly.
+
+    def _fitted(self, period: int, start: int, stop: int) -> Stretch | None:
+        """The stretch of that period inside of ``start`` to ``stop``, from where fewest values cross into a step."""
+        steps = (stop - start) // period
+        middle = start + period * (steps // 2)
+        start += int(np.argmin(self.crossing[middle : middle + period]))
+        count = (stop - start) // period
+        while _is_worth(count, period):
+            nodes = self.order[start : start + count * period].reshape(count, period)
+            checked = _Check(self, nodes, start)
+            operands = checked.run()
+            if operands is not None:
+                return Stretch(nodes, operands)
+            if checked.hopeless:
+                return None
+            start += checked.skip * period
+            count = min(count - checked.skip, checked.stop - checked.skip)
+        return None
+
+
+def _is_worth(count: int, period: int) -> bool:
+    return count >= LEAST_COUNT and (count - 1) * period >= LEAST_SAVED
+
+
+class _Check:
+    """Tells what the operands of a stretch are. Where that fails, ``skip`` steps at its begin and those from ``stop``
+    on are to blame, or it is ``hopeless``."""
+
+    def __init__(self, finder: _Finder, nodes: np.ndarray, start: int) -> None:
+        self.finder = finder
+        self.nodes = nodes
+        self.start = start
+        self.count, self.period = nodes.shape
+        self.skip = 0
+        self.stop = self.count
+        self.hopeless = False
+        self.firsts: dict[tuple[int, int], int] = {}
+
+    def run(self) -> tuple[tuple[Operand, ...], ...] | None:
+        all_nodes = self.finder.graph.nodes
+        told = []
+        for place in range(self.period):
+            operands = np.array([all_nodes[i].operands for i in self.nodes[:, place].tolist()], np.int64)
+            columns = [self._operand(place, column) for column in operands.reshape(self.count, -1).T]
+            if self.skip or self.stop < self.count or self.hopeless:
+                return None
+            told.append(tuple(c for c in columns if c is not None))
+        return tuple(told)
+
+    def _operand(self, place: int, ids: np.ndarray) -> Operand | None:
+        at = self.finder.place[ids]
+        if (ids == ids[0]).all():
+            if at[0] < self.start:
+                return Fixed(int(ids[0]))
+            self.skip = max(self.skip, (int(at[0]) - self.start) // self.period + 1)
+            return None
+        if (at < 0).all():
+            self.hopeless |= len({self._kind(i) for i in ids.tolist()}) > 1
+            return Varying(tuple(ids.tolist()))
+        return self._relative(place, ids, at)
+
+    def _kind(self, node: int) -> tuple[Any, ...]:
+        aval = self.finder.graph.nodes[node].aval
+        return aval.shape, aval.dtype
+
+    def _relative(self, place: int, ids: np.ndarray, at: np.ndarray) -> Operand | None:
+        """An operand at the same distance in every step, once the recurrence is on its way."""
+        middle = self.count // 2
+        if at[middle] < 0:
+            self.hopeless = True
+            return None
+        here = self.start + place + self.period * np.arange(self.count)
+        distance = here - at
+        regular = (at >= 0) & (distance == distance[middle])
+        odd = np.flatnonzero(~regular)
+        first = int(odd[odd < middle].max(initial=-1)) + 1
+        self.stop = min(self.stop, int(odd[odd > middle].min(initial=self.count)))
+        steps, source = divmod(place - int(distance[middle]), self.period)
+        lag = -steps
+        if lag > _FARTHEST or lag < 0:
+            self.hopeless = True
+            return None
+        self.skip = max(self.skip, first - lag)
+        firsts = tuple(ids[:lag].tolist())
+        for k, node in enumerate(firsts):
+            stands = self.finder.place[node] < self.start and self._kind(node) == self._kind(int(ids[-1]))
+            if not stands or self.firsts.setdefault((source, lag - k), node) != node:
+                self.skip = max(self.skip, k + 1)
+        return Before(source, lag, firsts) if lag else Within(source)

@@ -1,0 +1,341 @@
+"""Rolling: an unrolled recurrence becomes a ``scan`` (``gradc.ops.control``), so that what follows costs one step.
+
+The rolled graph computes what the graph computes, node for node. The stretch of repeated nodes
+(``gradc.passes.periods``) goes into the step's body; what is the same in every step and what differs (slices of one
+array at equal distances, other constants) become its operands; values that are used after the stretch are its last
+states or rows that it emits. A graph of which that cannot be said, or with values of several dtypes crossing the
+steps, stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from gradc.ir.graph import CONSTANT, Builder, Graph, Node, Value
+from gradc.ops.control import Parts, Pullback, scan
+from gradc.ops.shape import broadcast_to, concatenate, reshaped, slice_, transpose
+from gradc.passes.periods import Before, Fixed, Operand, Stretch, Varying, Within, leaves, longest_stretch
+
+_MOST_STRETCHES: Final = 8
+_SMALL_CONSTANT: Final = 64
+
+
+class Step(NamedTuple):
+    """A step's body, with its pullback where it has one."""
+
+    body: Graph
+    pullback: Pullback | None
+
+
+Finish = Callable[[Graph, int, int, Sequence[bool]], Step | None]
+"""Makes the step that runs of a body with so many states and rows; a flag for each input of the body tells whether a
+cotangent is wanted. None where the recurrence is to stay unrolled."""
+
+
+def roll(graph: Graph, finish: Finish, wrt: Sequence[int] = ()) -> Graph:
+    """The same function with its recurrences rolled; the graph itself where it has none.
+
+    ``wrt`` are positions of the inputs whose cotangents are wanted.
+    """
+    for _ in range(_MOST_STRETCHES):
+        stretch = longest_stretch(graph)
+        rolled = _Roller(graph, stretch, finish, wrt).run() if stretch is not None else None
+        if rolled is None:
+            break
+        graph = rolled
+    return graph
+
+
+def is_rolled(graph: Graph) -> bool:
+    """Whether a graph has a recurrence that was rolled."""
+    return any(node.op is scan for node in graph.nodes)
+
+
+class _Roller:
+    def __init__(self, graph: Graph, stretch: Stretch, finish: Finish, wrt: Sequence[int]) -> None:
+        self.graph = graph
+        self.stretch = stretch
+        self.finish = finish
+        self.active = _active(graph, {graph.inputs[i] for i in wrt})
+        self.builder = Builder()
+        self.image: dict[int, Value] = {}
+        self.where = {int(i): divmod(p, stretch.period) for p, i in enumerate(stretch.nodes.reshape(-1).tolist())}
+        self.body = _Body(graph, stretch)
+
+    def run(self) -> Graph | None:
+        graph, builder = self.graph, self.builder
+        for i in graph.inputs:
+            self.image[i] = builder.input(graph.nodes[i].params["name"], graph.nodes[i].aval)
+        is_leaf = leaves(graph)
+        first = int(self.stretch.nodes[0, 0])
+        early = [n for n in graph.nodes if n.id not in self.image and (n.id < first or is_leaf[n.id])]
+        for node in early:
+            self._replay(node)
+        if not self._roll():
+            return None
+        for node in graph.nodes:
+            if node.id not in self.image and node.id not in self.where:
+                self._replay(node)
+        return builder.freeze([self.image[i] for i in graph.outputs], graph.output_names)
+
+    def _replay(self, node: Node) -> None:
+        builder = self.builder
+        builder.origin = self.graph.origins.get(node.id, ())
+        value = builder.apply_ids(node.op, tuple([self.image[i].id for i in node.operands]), node.params)
+        self.image[node.id] = value
+        if node.id in self.graph.names:
+            builder.name(value, self.graph.names[node.id])
+
+    def _roll(self) -> bool:
+        """Make the scan, and the values of the stretch that are used outside of it."""
+        body, count = self.body, self.stretch.count
+        outside = self._outside()
+        for place, steps in outside.items():
+            body.hand_out(place, steps)
+        described = body.described()
+        if described is None:
+            return False
+        rows = [self._table(ids, chain) for ids, chain in body.rows.values()]
+        firsts = [self._first(slot) for slot in body.states]
+        fixed = [self.image[i] for i in body.fixed]
+        flags = [any(self.active[i] for i in nodes) for nodes in self._stands_for()]
+        made = self.finish(described, len(firsts), len(rows), flags)
+        if made is None:
+            return False
+        self.builder.origin = self.graph.origins.get(int(self.stretch.nodes[-1, -1]), ())
+        result = scan(
+            *firsts, *rows, *fixed,
+            body=made.body, states=len(firsts), rows=len(rows), count=count, backwards=False, pullback=made.pullback,
+        )  # fmt: skip
+        parts = Parts(made.body, len(firsts), count)
+        states = {slot: position for position, slot in enumerate(body.states)}
+        for place, steps in outside.items():
+            emitted = body.emitted.index(place) if place in body.emitted else -1
+            for step in steps:
+                node = int(self.stretch.nodes[step, place])
+                slot = (place, count - step)
+                if slot in states:
+                    self.image[node] = parts.state(result, states[slot])
+                else:
+                    table = parts.rows(result, emitted)
+                    self.image[node] = _row(table, step)
+        return True
+
+    def _outside(self) -> dict[int, list[int]]:
+        """The nodes of the stretch that are used outside: place to steps."""
+        used = set(self.graph.outputs)
+        for node in self.graph.nodes:
+            if node.id not in self.where:
+                used.update(node.operands)
+        found: dict[int, list[int]] = {}
+        for i in sorted(used):
+            if i in self.where:
+                step, place = self.where[i]
+                found.setdefault(place, []).append(step)
+        return found
+
+    def _stands_for(self) -> Iterator[Sequence[int]]:
+        """The nodes that each input of the body stands for, one step after the other."""
+        for (place, _), first in self.body.states.items():
+            yield [*self.stretch.nodes[:, place].tolist(), *([] if first is None else [first])]
+        yield from self.body.rows
+        yield from ((node,) for node in self.body.fixed)
+
+    def _first(self, slot: tuple[int, int]) -> Value:
+        node = self.body.states[slot]
+        aval = self.graph.nodes[int(self.stretch.nodes[0, slot[0]])].aval
+        return self.builder.full(0, aval) if node is None else self.image[node]
+
+    # Rows.
+
+    def _table(self, ids: tuple[int, ...], chain: tuple[Node, ...]) -> Value:
+        """An array of the leaves of all steps, below the movements of ``chain``, which the body makes again."""
+        nodes = self.graph.nodes
+        below = [nodes[i] for i in ids]
+        for _ in chain:
+            below = [nodes[n.operands[0]] for n in below]
+        if all(n.op is CONSTANT for n in below):
+            return self.builder.constant(np.stack([n.params["value"] for n in below]))
+        table = self._sliced(below)
+        if table is not None:
+            return table
+        parts = [reshaped(self.image[n.id], (1, *n.aval.shape)) for n in below]
+        return concatenate(*parts, axis=0)
+
+    def _sliced(self, below: Sequence[Node]) -> Value | None:
+        """Slices of one array that differ in one start, by equal steps, as one slice with that axis in front."""
+        first = below[0]
+        if any(n.op is not slice_ or n.operands != first.operands for n in below):
+            return None
+        starts = np.array([n.params["starts"] for n in below], np.int64)
+        moving = np.flatnonzero((starts != starts[0]).any(axis=0))
+        if len(moving) != 1 or any(n.params["steps"] != first.params["steps"] for n in below):
+            return None
+        axis = int(moving[0])
+        steps = np.diff(starts[:, axis])
+        if first.params["sizes"][axis] != 1 or (steps != steps[0]).any():
+            return None
+        sizes, strides = list(first.params["sizes"]), list(first.params["steps"])
+        sizes[axis], strides[axis] = len(below), int(steps[0])
+        base = self.image[first.operands[0]]
+        part = slice_(base, starts=first.params["starts"], sizes=tuple(sizes), steps=tuple(strides))
+        order = (axis, *(a for a in range(len(sizes)) if a != axis))
+        moved = part if axis == 0 else transpose(part, axes=order)
+        return reshaped(moved, (len(below), *first.aval.shape))
+
+
+def _row(table: Value, step: int) -> Value:
+    shape = table.aval.shape
+    starts = (step, *[0] * (len(shape) - 1))
+    part = slice_(table, starts=starts, sizes=(1, *shape[1:]), steps=(1,) * len(shape))
+    return reshaped(part, shape[1:])
+
+
+class _Body:
+    """The body of the step: which nodes of the graph its inputs and outputs stand for.
+
+    ``states`` maps (place, lag) to the node of the first state, None where the body does not read it; ``rows`` the
+    leaves of all steps to themselves and the movements above what the rows hold; ``fixed`` are nodes that stay.
+    """
+
+    def __init__(self, graph: Graph, stretch: Stretch) -> None:
+        self.graph = graph
+        self.stretch = stretch
+        self.states: dict[tuple[int, int], int | None] = {}
+        self.rows: dict[tuple[int, ...], tuple[tuple[int, ...], tuple[Node, ...]]] = {}
+        self.fixed: dict[int, None] = {}
+        self.emitted: list[int] = []
+        for operands in stretch.operands:
+            for operand in operands:
+                self._enter(operand)
+
+    def _enter(self, operand: Operand) -> None:
+        match operand:
+            case Before(place=place, lag=lag, first=first):
+                for step in range(lag):
+                    self.states[place, lag - step] = first[step]
+            case Varying(nodes=ids):
+                self.rows.setdefault(ids, (ids, self._chain(ids)))
+            case Fixed(node=node):
+                below = self._below(node)
+                if below is not None:
+                    self.fixed.setdefault(below)
+
+    def _chain(self, ids: Sequence[int]) -> tuple[Node, ...]:
+        """The movements that the leaves of all steps end with alike, last one first."""
+        nodes = self.graph.nodes
+        chain: list[Node] = []
+        level = [nodes[i] for i in ids]
+        while level[0].op is not CONSTANT and level[0].operands:
+            first = level[0]
+            if not all(n.op is first.op and n.params == first.params for n in level):
+                break
+            below = [nodes[n.operands[0]] for n in level]
+            if not _alike(below) or below[0].id == below[-1].id:
+                break
+            chain.append(first)
+            level = below
+        return tuple(chain)
+
+    def _below(self, node_id: int) -> int | None:
+        """What of a fixed operand comes from outside: the body repeats broadcasts and small constants itself."""
+        node = self.graph.nodes[node_id]
+        while node.op is broadcast_to:
+            node = self.graph.nodes[node.operands[0]]
+        return None if _is_small_constant(node) else node.id
+
+    def hand_out(self, place: int, steps: Sequence[int]) -> None:
+        """Say that the node is used outside, as it was in these steps."""
+        count = self.stretch.count
+        if all((place, count - step) in self.states for step in steps):
+            return
+        if list(steps) == [count - 1]:
+            self.states[place, 1] = None
+        elif place not in self.emitted:
+            self.emitted.append(place)
+
+    def described(self) -> Graph | None:
+        """The body as a graph; None where its states and results are not floats of one dtype."""
+        nodes, stretch = self.graph.nodes, self.stretch
+        builder = Builder()
+        used: set[str] = set()
+        states = {
+            (place, lag): builder.input(self._name(place, used), nodes[int(stretch.nodes[-1, place])].aval)
+            for place, lag in self.states
+        }
+        rows: dict[tuple[int, ...], Value] = {}
+        for ids, (_, chain) in self.rows.items():
+            below = nodes[chain[-1].operands[0] if chain else ids[0]]
+            rows[ids] = builder.input(_unused("row", used), below.aval)
+        fixed = {i: builder.input(_unused(self.graph.names.get(i, "fixed"), used), nodes[i].aval) for i in self.fixed}
+        for ids, (_, chain) in self.rows.items():
+            for node in reversed(chain):
+                rows[ids] = builder.apply_ids(node.op, (rows[ids].id,), node.params)
+        made: list[Value] = []
+
+        def value(operand: Operand) -> Value:
+            match operand:
+                case Within(place=place):
+                    return made[place]
+                case Before(place=place, lag=lag):
+                    return states[place, lag]
+                case Varying(nodes=ids):
+                    return rows[ids]
+                case Fixed(node=node):
+                    return _again(builder, self.graph, node, fixed)
+
+        for place, operands in enumerate(stretch.operands):
+            node = nodes[int(stretch.nodes[-1, place])]
+            builder.origin = self.graph.origins.get(node.id, ())
+            result = builder.apply_ids(node.op, tuple([value(o).id for o in operands]), node.params)
+            made.append(result)
+            if node.id in self.graph.names:
+                builder.name(result, self.graph.names[node.id])
+        following = [made[place] if lag == 1 else states[place, lag - 1] for place, lag in self.states]
+        outputs = [*following, *(made[place] for place in self.emitted)]
+        dtypes = {v.aval.dtype for v in outputs}
+        if len(dtypes) != 1 or dtypes.pop().kind != "f":
+            return None
+        return builder.freeze(outputs, [_unused("next", used) for _ in outputs])
+
+    def _name(self, place: int, used: set[str]) -> str:
+        node = int(self.stretch.nodes[-1, place])
+        return _unused(self.graph.names.get(node, "state"), used)
+
+
+def _again(builder: Builder, graph: Graph, node_id: int, fixed: dict[int, Value]) -> Value:
+    """A fixed operand in the body: an input, a constant, or a broadcast of one."""
+    if node_id in fixed:
+        return fixed[node_id]
+    node = graph.nodes[node_id]
+    below = tuple([_again(builder, graph, i, fixed).id for i in node.operands])
+    return builder.apply_ids(node.op, below, node.params)
+
+
+def _alike(nodes: Sequence[Node]) -> bool:
+    """Whether nodes have one shape and one dtype."""
+    return len({(n.aval.shape, n.aval.dtype) for n in nodes}) == 1
+
+
+def _is_small_constant(node: Node) -> bool:
+    return node.op is CONSTANT and node.params["value"].size <= _SMALL_CONSTANT
+
+
+def _active(graph: Graph, wrt: set[int]) -> bytearray:
+    """Which nodes are floats that depend on ``wrt``."""
+    active = bytearray(len(graph.nodes))
+    for node in graph.nodes:
+        if node.id in wrt or any(active[i] for i in node.operands):
+            active[node.id] = node.aval.dtype.kind == "f"
+    return active
+
+
+def _unused(wanted: str, used: set[str]) -> str:
+    name, number = wanted, 2
+    while name in used:
+        name, number = f"{wanted}_{number}", number + 1
+    used.add(name)
+    return name
