@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import gc
+import keyword
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,7 +40,8 @@ Entry = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 class Request:
     """What to make of a trace: which derivative, of which inputs, where it runs and under which name.
 
-    ``wrt`` are positions of inputs of the trace; the first ``primals`` outputs are differentiated.
+    ``wrt`` are positions of inputs of the trace; the first ``primals`` outputs are differentiated. Large kernels of the
+    LLVM backend run on at most ``threads`` threads.
     """
 
     derivative: Derivative = "value"
@@ -47,8 +50,11 @@ class Request:
     backend: Backend = "llvm"
     stabilize: Stabilize = "safe"
     name: str = "kernel"
+    threads: int = 1
 
     def __post_init__(self) -> None:
+        if type(self.threads) is not int or self.threads < 1:
+            raise ArgumentError(f"threads={self.threads!r} is not a whole number from 1 on")
         _one_of("backend", self.backend, BACKENDS)
         _one_of("stabilize", self.stabilize, STABILIZE)
 
@@ -98,10 +104,11 @@ class Compiled:
         """The loop program, its arena with what this machine's kernels of contractions want as scratch."""
         from gradc.backends.llvm.machine import host
         from gradc.backends.llvm.matmul.functions import scratch_elements
+        from gradc.loops.divide import divide
         from gradc.loops.lower import lower
         from gradc.loops.scratch import reserve
 
-        program = lower(self.runs, name=self.request.name)
+        program = divide(lower(self.runs, name=self.request.name))
         return reserve(program, lambda contraction, strides: scratch_elements(contraction, strides, host()))
 
     @cached_property
@@ -109,8 +116,9 @@ class Compiled:
         """The LLVM IR of the kernel as emitted, for this machine."""
         from gradc.backends.llvm.emit import emit
         from gradc.backends.llvm.machine import host
+        from gradc.backends.llvm.threads.pool import has_threads
 
-        return emit(self.program, host())
+        return emit(self.program, host(), threads=self.request.threads if has_threads() else 1)
 
     @cached_property
     def assembly(self) -> str:
@@ -238,6 +246,20 @@ _ENTRIES: Final[dict[str, Callable[[Compiled], Entry]]] = {
     "numpy": _numpy_entry,
     "llvm": _llvm_entry,
 }
+
+
+def chosen_name(name: str | None, label: str, derivative: Derivative) -> str:
+    """The name of the generated function. Raises ArgumentError for one that Python could not define."""
+    if name is not None:
+        if keyword.iskeyword(name):
+            raise ArgumentError(f"name={name!r} is a keyword of Python; choose another name")
+        if not name.isidentifier() or not name.isascii():
+            raise ArgumentError(f"name={name!r} is not an identifier; choose letters, digits and underscores")
+        return name
+    own = label if label.isidentifier() and label.isascii() and not keyword.iskeyword(label) else "kernel"
+    if own.startswith("_") or hasattr(builtins, own):
+        own = f"{own.lstrip('_') or 'kernel'}_"
+    return {"value": own, "vjp": f"{own}_vjp"}.get(derivative, f"{own}_grad")
 
 
 @contextlib.contextmanager

@@ -63,6 +63,14 @@ def environment() -> dict[Any, Any]:
     return os.environ._data  # type: ignore[attr-defined, no-any-return]
 
 
+def threads_now() -> int:
+    """The threads of functions that are given none: the knob's, else OMP_NUM_THREADS, else one for each processor."""
+    if threads.value:
+        return threads.value
+    most = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(most) if most.isascii() and most.isdecimal() and int(most) else processors()
+
+
 def _choice(*choices: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in choices:
@@ -78,6 +86,18 @@ def _switch(text: str) -> bool:
     return text.lower() in ("1", "true")
 
 
+def processors() -> int:
+    """How many processors this process may run on."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return max(len(usable), 1)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError("it is a whole number")
+    return int(text)
+
+
 stabilize: Final = Knob("GRADC_STABILIZE", "safe", _choice("off", "safe", "aggressive"))
 """The level of functions that are given none: ``off``, ``safe`` or ``aggressive``."""
 
@@ -86,6 +106,9 @@ backend: Final = Knob("GRADC_BACKEND", "llvm", _choice("llvm", "numpy", "referen
 
 roll: Final = Knob("GRADC_ROLL", True, _switch)
 """Whether recurrences that a function writes out step by step become loops again for the LLVM backend."""
+
+threads: Final = Knob("GRADC_THREADS", 0, _count)
+"""The threads of functions that are given none; 0: see ``threads_now``."""
 
 verify: Final = Knob("GRADC_VERIFY", False, _switch)
 """Whether graphs are verified between passes: slow, for the tests and for whoever writes a pass."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
 import functools
-import keyword
 import threading
 import warnings
 from collections import OrderedDict
@@ -14,7 +12,7 @@ from typing import Any, Final, cast
 
 from gradc import config
 from gradc.backends.llvm.entry.callee import Callee
-from gradc.compiler import Backend, Request, Stabilize, compile_trace, derive
+from gradc.compiler import Backend, Request, Stabilize, chosen_name, compile_trace, derive
 from gradc.errors import ArgumentError, DerivativeError
 from gradc.frontend.layout import (
     Call,
@@ -68,6 +66,7 @@ class Function(Callee, native=True):
         has_aux: bool = False,
         backend: Backend | None = None,
         stabilize: Stabilize | None = None,
+        threads: int | None = None,
         name: str | None = None,
     ) -> None:
         if not callable(function):
@@ -82,9 +81,10 @@ class Function(Callee, native=True):
         self._ct = "cotangent" if "ct" in own.parameters else "ct"
         self.__signature__ = with_cotangent(own, self._ct) if derivative == "vjp" else own
         self._derivative = derivative
-        self._name = _symbol(name, self._label, derivative)
-        self._backend, self._stabilize = backend, stabilize
-        self._open = [knob for own, knob in ((backend, config.backend), (stabilize, config.stabilize)) if not own]
+        self._name = chosen_name(name, self._label, derivative)
+        self._backend, self._stabilize, self._threads = backend, stabilize, threads
+        self._open = [knob for own, knob in ((backend, config.backend), (stabilize, config.stabilize)) if own is None]
+        self._uses_threads = False
         self._request()
         self._kernels: OrderedDict[Any, list[tuple[dict[int, Any], Kernel]]] = OrderedDict()
         self._lock = threading.Lock()
@@ -93,8 +93,10 @@ class Function(Callee, native=True):
         call = self._bind(args, kwargs)
         if current_trace() is not None:
             return self._inline(call)
-        sources = [knob.source() for knob in self._open]
-        return self._kernel(call).answer(call, self, sources)
+        sources, threads = [knob.source() for knob in self._open], config.threads.source()
+        kernel = self._kernel(call)
+        self._uses_threads = self._uses_threads or (self._threads is None and kernel.uses_threads)
+        return kernel.answer(call, self, [*sources, threads] if self._uses_threads else sources)
 
     def trace(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph of the function as written, for arguments or abstract values."""
@@ -105,27 +107,34 @@ class Function(Callee, native=True):
         *args: Any,
         backend: Backend | None = None,
         stabilize: Stabilize | None = None,
+        threads: int | None = None,
         name: str | None = None,
         **kwargs: Any,
     ) -> Kernel:
         """Compile ahead of time for arguments or abstract values (``gradc.aval("f64[2,batch]")``).
 
-        ``backend``, ``stabilize`` and ``name`` override those of the function.
+        ``backend``, ``stabilize``, ``threads`` and ``name`` override those of the function.
         """
-        return self._compile(self._bind(args, kwargs), self._request(backend, stabilize, name))[1]
+        return self._compile(self._bind(args, kwargs), self._request(backend, stabilize, threads, name))[1]
 
     def __repr__(self) -> str:
         return f"<gradc.Function {self._name}: {_SUMMARIES[self._derivative]} of {self._label}>"
 
     def _request(
-        self, backend: Backend | None = None, stabilize: Stabilize | None = None, name: str | None = None
+        self,
+        backend: Backend | None = None,
+        stabilize: Stabilize | None = None,
+        threads: int | None = None,
+        name: str | None = None,
     ) -> Request:
         """What is compiled now: the given choices, else the function's own, else what ``gradc.config`` says."""
+        chosen = self._threads if threads is None else threads
         return Request(
             derivative=self._derivative,
             backend=backend or self._backend or cast(Backend, config.backend.value),
             stabilize=stabilize or self._stabilize or cast(Stabilize, config.stabilize.value),
-            name=self._name if name is None else _symbol(name, self._label, self._derivative),
+            threads=config.threads_now() if chosen is None else chosen,
+            name=self._name if name is None else chosen_name(name, self._label, self._derivative),
         )
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
@@ -272,12 +281,13 @@ def jit(
     *,
     backend: Backend | None = None,
     stabilize: Stabilize | None = None,
+    threads: int | None = None,
     name: str | None = None,
 ) -> Any:
     """Compile a NumPy function as it is; also a decorator, with or without options. Returns a Function."""
     if function is None:
-        return functools.partial(jit, backend=backend, stabilize=stabilize, name=name)
-    return Function(function, backend=backend, stabilize=stabilize, name=name)
+        return functools.partial(jit, backend=backend, stabilize=stabilize, threads=threads, name=name)
+    return Function(function, backend=backend, stabilize=stabilize, threads=threads, name=name)
 
 
 def grad(
@@ -288,6 +298,7 @@ def grad(
     has_aux: bool = False,
     backend: Backend | None = None,
     stabilize: Stabilize | None = None,
+    threads: int | None = None,
     name: str | None = None,
 ) -> Function:
     """The gradient of a function with one scalar floating-point result.
@@ -298,7 +309,7 @@ def grad(
     """
     return Function(
         function, derivative="grad", wrt=_one_choice(wrt, argnums), has_aux=has_aux, backend=backend,
-        stabilize=stabilize, name=name,
+        stabilize=stabilize, threads=threads, name=name,
     )  # fmt: skip
 
 
@@ -310,6 +321,7 @@ def value_and_grad(
     has_aux: bool = False,
     backend: Backend | None = None,
     stabilize: Stabilize | None = None,
+    threads: int | None = None,
     name: str | None = None,
 ) -> Function:
     """``(value, gradient)`` of a function with one scalar floating-point result; arguments as for ``grad``.
@@ -318,7 +330,7 @@ def value_and_grad(
     """
     return Function(
         function, derivative="value_and_grad", wrt=_one_choice(wrt, argnums), has_aux=has_aux, backend=backend,
-        stabilize=stabilize, name=name,
+        stabilize=stabilize, threads=threads, name=name,
     )  # fmt: skip
 
 
@@ -330,13 +342,14 @@ def vjp(
     has_aux: bool = False,
     backend: Backend | None = None,
     stabilize: Stabilize | None = None,
+    threads: int | None = None,
 ) -> tuple[Any, ...]:
     """``(out, pullback)``: the value at the primals, and the map from cotangents of it to those of the primals.
 
     ``pullback(ct)`` takes a cotangent with the structure of ``out`` and gives a tuple with one entry for each
     primal, or what ``wrt`` selects, as in ``grad``. With ``has_aux`` the result is ``(out, pullback, aux)``.
     """
-    options: dict[str, Any] = {"backend": backend, "stabilize": stabilize}
+    options: dict[str, Any] = {"backend": backend, "stabilize": stabilize, "threads": threads}
     out = Function(function, **options)(*primals)
     pulled = Function(function, derivative="vjp", wrt=_one_choice(wrt, argnums), has_aux=has_aux, **options)
 
@@ -382,17 +395,3 @@ def _slots(call: Call, guards: dict[int, Any]) -> list[Leaf | Static]:
 
 def _tuple_of(*trees: TreeDef) -> TreeDef:
     return TreeDef(tuple, tuple(range(len(trees))), trees)
-
-
-def _symbol(name: str | None, label: str, derivative: Derivative) -> str:
-    """The name of the generated function. Raises ArgumentError for one that Python could not define."""
-    if name is not None:
-        if keyword.iskeyword(name):
-            raise ArgumentError(f"name={name!r} is a keyword of Python; choose another name")
-        if not name.isidentifier() or not name.isascii():
-            raise ArgumentError(f"name={name!r} is not an identifier; choose letters, digits and underscores")
-        return name
-    own = label if label.isidentifier() and label.isascii() and not keyword.iskeyword(label) else "kernel"
-    if own.startswith("_") or hasattr(builtins, own):
-        own = f"{own.lstrip('_') or 'kernel'}_"
-    return {"value": own, "vjp": f"{own}_vjp"}.get(derivative, f"{own}_grad")

@@ -165,6 +165,11 @@ class Kernel(Callee, native=True):
             return None
         return make_entry(self._compiled, self._call, self._slots, self._outputs)
 
+    @property
+    def uses_threads(self) -> bool:
+        """Whether it has loops that run on several threads. It is compiled for that."""
+        return getattr(self._compiled.entry, "uses_threads", False)
+
     def inputs(self, call: Call) -> list[np.ndarray]:
         """The arrays for the entry, every argument checked."""
         sizes: dict[str, int] = {}

@@ -123,6 +123,7 @@ def compile_(
 @_derivative
 @click.option("--emit", type=click.Choice(list(EMITS)), default="numpy", show_default=True, help="What to print.")
 @click.option("--after", type=click.Choice(STAGES), help="For graph and dot: the stage after which to look.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="For llvm and asm.")
 def show_(
     target: str,
     specs: tuple[str, ...],
@@ -131,13 +132,14 @@ def show_(
     derivative: Derivative,
     emit: str,
     after: str | None,
+    threads: int,
 ) -> None:
     """Print one form of the derivative of FILE:FUNC: a graph, NumPy source, loops, LLVM IR, assembly."""
     if after is not None and emit not in ("graph", "dot"):
         raise Failure(f"--after chooses among graphs; use it with --emit graph or dot, not {emit}")
     asked = request(target, specs, wrt, derivative)
     backend = "llvm" if emit in ("loops", "llvm", "asm") else "numpy"
-    kernel = asked.compile(backend=backend, stabilize=stabilize)
+    kernel = asked.compile(backend=backend, stabilize=stabilize, threads=threads)
     show(emitted(kernel, emit, after, stabilize), EMITS[emit])
 
 

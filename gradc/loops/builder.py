@@ -269,6 +269,8 @@ def _folded(name: str, x: Expression, y: Expression) -> Expression | None:
         return b.add(x, -right)
     if name == "sub" and x is y:
         return constant(0, I64)
+    if name == "sub" and isinstance(x, Apply) and x.primitive == "add" and x.arguments[0] is y:
+        return x.arguments[1]
     if name == "mul":
         if left is not None:
             return b.mul(y, x)

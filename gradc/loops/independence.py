@@ -31,6 +31,7 @@ from gradc.loops.program import (
     Store,
     Variable,
     View,
+    b,
     contiguous_strides,
     variable,
     walk,
@@ -46,6 +47,7 @@ Form = dict[Expression | None, int]
 class Access:
     """A read or write of bytes ``form`` to ``form + extent - 1`` of ``memory``, in a buffer at bytes ``block``."""
 
+    buffer: str
     memory: str
     block: range
     form: Form
@@ -60,18 +62,24 @@ def conflict(loop: For, buffers: Mapping[str, Buffer], lets: Mapping[str, Expres
 
     ``lets`` holds the integer lets around the loop, ``ranges`` the intervals before it. Symbolic shapes are not judged.
     """
+    return next((access.memory for _, access in meetings(loop, buffers, lets, ranges)), "")
+
+
+def meetings(
+    loop: For, buffers: Mapping[str, Buffer], lets: Mapping[str, Expression], ranges: Ranges
+) -> Iterator[tuple[Access, Access]]:
+    """The pairs of accesses, one writing, that may touch the same memory in two iterations; as for ``conflict``."""
     walker = _Accesses(dict(buffers), dict(lets))
     interval = loop_interval(ranges.of(loop.lo), ranges.of(loop.hi), loop.step)
     if interval[1] - interval[0] < loop.step:
-        return ""
+        return
     accesses = list(walker.block(loop.body, ranges.inside(loop.var, interval), frozenset()))
     span = (interval[1] - interval[0]) // loop.step * loop.step
     for written in accesses:
         for access in accesses:
             same_memory = written.writes and access.memory == written.memory and _overlap(written.block, access.block)
             if same_memory and not _apart(written, access, variable(loop.var), loop.step, span):
-                return access.memory
-    return ""
+                yield written, access
 
 
 def _overlap(one: range, other: range) -> bool:
@@ -147,11 +155,30 @@ class _Accesses:
                     self._carry(carry)
                     self._lets.pop(var, None)
                     if interval[0] <= interval[1]:
-                        yield from self.block(body, ranges.inside(var, interval), inner | {var})
+                        inside = ranges.inside(var, interval)
+                        span = self._span(statement)
+                        if span is not None:
+                            counted = f"{var} from its start"
+                            self._lets[var] = b.add(statement.lo, variable(counted))
+                            inside, inner = inside.inside(counted, (0, span)), inner | {counted}
+                        yield from self.block(body, inside, inner | {var})
                 case Call(callee=callee, views=views):
                     for position, view in enumerate(views):
                         writes = position >= 2 if isinstance(callee, Contraction) else True
                         yield from self._view(callee, position, view, writes, ranges, inner)
+
+    def _span(self, loop: For) -> int | None:
+        """How far a loop that starts at a variable place runs at most; None where it starts at a fixed one."""
+        if isinstance(loop.lo, Constant):
+            return None
+        ends = loop.hi.operands if isinstance(loop.hi, Apply) and loop.hi.primitive == "minimum" else (loop.hi,)
+        for end in ends:
+            form: Form = {}
+            self._add(form, end, 1)
+            self._add(form, loop.lo, -1)
+            if not any(form[term] for term in form if term is not None):
+                return form.get(None, 0) - 1
+        return None
 
     def _carry(self, carry: tuple[Carry, ...]) -> None:
         for state in carry:
@@ -203,7 +230,7 @@ class _Accesses:
         memory = "the arena" if buffer.kind == "arena" else buffer.name
         size = buffer.bytes
         end = int(buffer.offset) + (size if isinstance(size, int) else 2**62)
-        yield Access(memory, range(int(buffer.offset), end), form, reach * width, writes, ranges, inner)
+        yield Access(name, memory, range(int(buffer.offset), end), form, reach * width, writes, ranges, inner)
 
     def _add(self, form: Form, expression: Expression, scale: int) -> None:
         """Add ``scale * expression`` to a form."""

@@ -12,8 +12,10 @@ from gradc.loops.program import (
     For,
     If,
     Let,
+    Load,
     Statement,
     Store,
+    walk,
 )
 
 
@@ -51,3 +53,17 @@ def expressions_of(statement: Statement) -> tuple[Expression, ...]:
             return (*(view.offset for view in views), *scalars)
         case _:
             return ()
+
+
+def buffers_named(block: tuple[Statement, ...]) -> Iterator[str]:
+    """The buffers that the statements of a block, and of the blocks in it, read or write."""
+    for statement in statements_of(block):
+        yield from (part.buffer for part in walk(*expressions_of(statement)) if isinstance(part, Load))
+        match statement:
+            case Store(buffer=name) | Accumulate(buffer=name):
+                yield name
+            case Call(views=views):
+                yield from (view.buffer for view in views)
+            case For(carry=carry):
+                for state in carry:
+                    yield from (state.first, state.second)

@@ -7,6 +7,10 @@ function's.
 LLVM's passes take time that grows with the square of a function's size, so a long kernel is cut into parts of at most
 ``NESTS`` loop nests, internal functions that run one after the other; scalars and small buffers that live across
 parts stand in a frame.
+
+With several threads, each parallel loop of the kernel is a task, an internal function of one iteration, which
+``gradc.parallel`` calls for all of them (``gradc.backends.llvm.threads``). A task finds the kernel's parameters and the
+frame in a context.
 """
 
 from __future__ import annotations
@@ -14,17 +18,21 @@ from __future__ import annotations
 from gradc.backends.llvm.dims import size_arguments, size_parameters
 from gradc.backends.llvm.function import FunctionEmitter, Functions
 from gradc.backends.llvm.matmul.functions import MatmulFunctions, kernel_of
-from gradc.backends.llvm.parts import Frame, split
+from gradc.backends.llvm.parts import Frame, is_task, split
 from gradc.backends.llvm.symbols import EMBEDDED, constant_symbol, kernel_symbol
+from gradc.backends.llvm.tasks import Tasks
 from gradc.backends.llvm.types import memory_type, number, symbol_name
 from gradc.backends.llvm.writer import Module
 from gradc.ir.target import Target
 from gradc.loops.expand import expand
-from gradc.loops.program import ALIGNMENT, Buffer, Check, Function, LoopProgram
+from gradc.loops.program import ALIGNMENT, Buffer, Check, For, Function, LoopProgram
 
 
-def emit(program: LoopProgram, target: Target) -> str:
-    """The module of a verified program. Raises CompileError for dtypes that the backend lacks."""
+def emit(program: LoopProgram, target: Target, *, threads: int = 1) -> str:
+    """The module of a verified program, whose parallel loops run on at most so many threads.
+
+    Raises CompileError for dtypes that the backend lacks.
+    """
     program = expand(program, target, lambda contraction, strides: kernel_of(contraction, strides, target) is not None)
     module = Module(target)
     for buffer in program.buffers:
@@ -34,31 +42,40 @@ def emit(program: LoopProgram, target: Target) -> str:
     functions = Functions(symbols, MatmulFunctions(module, program.name, target), program.symbols)
     for function in program.functions:
         _emit_function(module, program, function, functions, target)
-    _emit_kernel(module, program, functions, target)
+    _emit_kernel(module, program, functions, target, threads)
     return module.text()
 
 
-def _emit_kernel(module: Module, program: LoopProgram, functions: Functions, target: Target) -> None:
+def _emit_kernel(module: Module, program: LoopProgram, functions: Functions, target: Target, threads: int) -> None:
     parameters = [_pointer(b) for b in (*program.inputs, *program.outputs)]
     parameters.append((f"ptr noalias align {ALIGNMENT} %.arena", f"scratch memory: {program.arena_bytes} bytes"))
     sizes = size_parameters(program.symbols)
     symbol = symbol_name(kernel_symbol(program))
-    pieces, frame = split(program)
-    if len(pieces) == 1:
+    pieces, frame = split(program, tasks=threads > 1)
+    if len(pieces) == 1 and not (threads > 1 and is_task(pieces[0][-1])):
         lines = _kernel_emitter(module, program, functions, None).body(pieces[0])
         module.functions.append(_definition(f"i64 {symbol}", [*parameters, *sizes], target, lines))
         return
     main = _kernel_emitter(module, program, functions, None)
     main.writer.entry.append(f"  %.frame = alloca [{max(frame.bytes, 1)} x i8], align {ALIGNMENT}")
     parameters_of_parts = [*parameters, (f"ptr noalias align {ALIGNMENT} %.frame", "what lives across parts")]
-    pointers = [f"ptr {parameter.rsplit(' ', 1)[1]}" for parameter, _ in parameters_of_parts]
-    arguments = ", ".join([*pointers, *size_arguments(program.symbols)])
+    arguments = [f"ptr {parameter.rsplit(' ', 1)[1]}" for parameter, _ in parameters_of_parts]
+    arguments += size_arguments(program.symbols)
+    parameters_of_parts += sizes
     stops = any(isinstance(statement, Check) and statement.stops for statement in program.body)
+    tasks = Tasks(program.name, arguments, threads)
     for position, piece in enumerate(pieces, 1):
+        emitter = _kernel_emitter(module, program, functions, frame)
+        if threads > 1 and is_task(loop := piece[-1]):
+            assert isinstance(loop, For), "a task is a loop"
+            lines = emitter.body((*piece[:-1], *loop.body), index=loop.var)
+            task, own = tasks.task(position), [*parameters_of_parts, (f"i64 %{loop.var}", "the iteration")]
+            module.functions += [_definition(f"internal i64 {task}", own, target, lines), tasks.run(position)]
+            main.call_tasks(tasks, position, loop.hi)
+            continue
         part = symbol_name(f"{program.name}.part.{position}")
-        lines = _kernel_emitter(module, program, functions, frame).body(piece)
-        module.functions.append(_definition(f"internal i64 {part}", [*parameters_of_parts, *sizes], target, lines))
-        main.call_part(part, arguments, stops=stops and position == 1)
+        module.functions.append(_definition(f"internal i64 {part}", parameters_of_parts, target, emitter.body(piece)))
+        main.call_part(part, ", ".join(arguments), stops=stops and position == 1)
     module.functions.append(_definition(f"i64 {symbol}", [*parameters, *sizes], target, main.body(())))
 
 

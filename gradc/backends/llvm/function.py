@@ -10,6 +10,7 @@ from gradc.backends.llvm.matmul.functions import MatmulFunctions
 from gradc.backends.llvm.parts import Frame
 from gradc.backends.llvm.primitives import emit_primitive
 from gradc.backends.llvm.status import CODE_BITS, TOLD, status_of
+from gradc.backends.llvm.tasks import Tasks
 from gradc.backends.llvm.types import memory_type, scalar_type
 from gradc.backends.llvm.values import ValueEmitter, is_number
 from gradc.backends.llvm.writer import Module
@@ -62,8 +63,13 @@ class FunctionEmitter(ValueEmitter):
         self._functions = functions
         self._checks = False
 
-    def body(self, block: tuple[Statement, ...]) -> list[str]:
-        """The lines of the function's body, from the entry block to the return of the status."""
+    def body(self, block: tuple[Statement, ...], *, index: str = "") -> list[str]:
+        """The lines of the function's body, from the entry block to the return of the status.
+
+        ``index`` is the loop variable that the function has as a parameter.
+        """
+        if index:
+            self._scalars[index] = f"%{self.writer.name(index)}"
         self._block(block)
         writer = self.writer
         if self._checks:
@@ -196,6 +202,11 @@ class FunctionEmitter(ValueEmitter):
         if stops:
             self._stop_unless(self.writer.value(f"icmp eq i64 {status}, 0"), status)
         self._raise_status(status)
+
+    def call_tasks(self, tasks: Tasks, position: int, count: Expression) -> None:
+        """Have the pool do all iterations of a parallel loop, and keep their status."""
+        (number,) = self._expressions(count)
+        self._raise_status(tasks.call(self.writer, position, number))
 
     def _raise_status(self, status: str) -> None:
         """The function's status becomes the larger of what it is and ``status``."""

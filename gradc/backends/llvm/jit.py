@@ -15,6 +15,7 @@ import numpy as np
 from gradc.backends.llvm.machine import host, optimise, parse, target_machine
 from gradc.backends.llvm.status import failure
 from gradc.backends.llvm.symbols import constant_symbol, kernel_symbol, linked_constants
+from gradc.backends.llvm.threads.text import PARALLEL
 from gradc.backends.sizes import read_sizes
 from gradc.errors import ArgumentError
 from gradc.ir.aval import aval_of, dim_value
@@ -31,8 +32,12 @@ class Entry:
     on data fails.
     """
 
-    def __init__(self, program: LoopProgram, library: Any, constants: Sequence[bytes]) -> None:
+    def __init__(
+        self, program: LoopProgram, library: Any, constants: Sequence[bytes], *, uses_threads: bool = False
+    ) -> None:
         self._program = program
+        self.uses_threads = uses_threads
+        """Whether loops of it run on several threads."""
         # The code goes with an array, which the collector does not track: what it tracks is finalized while others of a
         # dying cycle may still call.
         self._token = np.empty(0)
@@ -110,8 +115,13 @@ def load_object(code: bytes, program: LoopProgram) -> Entry:
     """
     constants = linked_constants(program)
     addresses = {constant_symbol(program, b): np.frombuffer(b.data, np.uint8).ctypes.data for b in constants}
+    uses_threads = PARALLEL.encode() in code
+    if uses_threads:
+        from gradc.backends.llvm.threads.pool import pool
+
+        addresses[PARALLEL] = pool().address
     library = link(code, addresses, [kernel_symbol(program)], program.name)
-    return Entry(program, library, [buffer.data for buffer in constants])
+    return Entry(program, library, [buffer.data for buffer in constants], uses_threads=uses_threads)
 
 
 def link(code: bytes, addresses: Mapping[str, int], exports: Sequence[str], label: str) -> Any:

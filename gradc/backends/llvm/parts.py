@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,20 +11,19 @@ import numpy as np
 
 from gradc.loops.program import (
     ALIGNMENT,
-    Accumulate,
+    ZERO,
     Buffer,
-    Call,
+    Comment,
+    Constant,
     For,
     Let,
-    Load,
     Local,
     LoopProgram,
     Statement,
-    Store,
     Variable,
     walk,
 )
-from gradc.loops.traversal import expressions_of, nested, statements_of
+from gradc.loops.traversal import buffers_named, expressions_of, nested, statements_of
 
 NESTS: Final = 50
 """Loop nests a function: beyond it, LLVM's passes take time that grows with the square."""
@@ -51,19 +51,40 @@ class Frame:
         return place
 
 
-def split(program: LoopProgram) -> tuple[list[tuple[Statement, ...]], Frame]:
-    """The body in parts of bounded weight, in order, and the frame that they share."""
+def split(program: LoopProgram, *, tasks: bool = False) -> tuple[list[tuple[Statement, ...]], Frame]:
+    """The body in parts of bounded weight, in order, and the frame that they share.
+
+    With ``tasks`` each loop that may run on several threads (``is_task``) is a part of its own.
+    """
     pieces: list[list[Statement]] = [[]]
     weight = 0.0
     for statement in program.body:
-        more = weight_of(statement)
-        if weight and weight + more > NESTS:
-            pieces.append([])
+        apart = tasks and is_task(statement)
+        more = math.inf if apart else weight_of(statement)
+        if (weight or apart) and weight + more > NESTS:
+            pieces.append(_remarks(pieces[-1]) if apart else [])
             weight = 0.0
         pieces[-1].append(statement)
         weight += more
-    blocks = [tuple(piece) for piece in pieces]
+    blocks = [tuple(piece) for piece in pieces if piece]
     return blocks, _frame(blocks) if len(blocks) > 1 else Frame()
+
+
+def _remarks(block: list[Statement]) -> list[Statement]:
+    """Takes the comments at the end of a block from it: they are about what comes."""
+    count = 0
+    while count < len(block) and isinstance(block[-1 - count], Comment):
+        count += 1
+    remarks = block[len(block) - count :]
+    del block[len(block) - count :]
+    return remarks
+
+
+def is_task(statement: Statement) -> bool:
+    """Whether a statement of the kernel's is a loop that may run on several threads: parallel, counting from 0."""
+    if not isinstance(statement, For) or statement.mode != "parallel" or statement.step != 1:
+        return False
+    return statement.lo is ZERO and isinstance(statement.hi, Constant)
 
 
 def weight_of(statement: Statement) -> float:
@@ -77,20 +98,9 @@ def weight_of(statement: Statement) -> float:
 
 def names_used(block: tuple[Statement, ...]) -> Iterator[str]:
     """The variables and buffers that a block mentions."""
+    yield from buffers_named(block)
     for statement in statements_of(block):
-        for part in walk(*expressions_of(statement)):
-            if isinstance(part, Variable):
-                yield part.name
-            elif isinstance(part, Load):
-                yield part.buffer
-        match statement:
-            case Store(buffer=buffer) | Accumulate(buffer=buffer):
-                yield buffer
-            case Call(views=views):
-                yield from (view.buffer for view in views)
-            case For(carry=carry):
-                for carried in carry:
-                    yield from (carried.first, carried.second)
+        yield from (part.name for part in walk(*expressions_of(statement)) if isinstance(part, Variable))
 
 
 def _frame(blocks: list[tuple[Statement, ...]]) -> Frame:

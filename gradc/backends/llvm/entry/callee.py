@@ -49,7 +49,7 @@ class Callee(Native):
         if entry is None or not is_called_natively(type(self)):
             return
         known: _Ways | None = getattr(self, "_ways", None)
-        same = known is not None and all(_same(a, b) for a, b in zip(known.sources, sources, strict=True))
+        same = known is not None and len(known.sources) == len(sources) and all(map(_same, known.sources, sources))
         if known is not None and same and entry in known.entries:
             return
         from gradc.backends.llvm.entry.load import dispatcher

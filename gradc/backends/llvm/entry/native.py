@@ -21,7 +21,7 @@ from gradc.backends.llvm.entry.abi import HEAD, TYPE_FLAGS, function_address, te
 WAYS: Final = 4
 """Entries that are tried, one after the other, before a call goes to Python."""
 
-SETTINGS: Final = 2
+SETTINGS: Final = 3
 """Settings that are compared before entries are tried."""
 
 CALL: Final = HEAD

@@ -1,0 +1,1 @@
+"""The threads on which parallel loops run: one pool for all kernels of a process."""
