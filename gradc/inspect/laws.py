@@ -42,7 +42,7 @@ from gradc.inspect.expression import (
     transformed,
     walk,
 )
-from gradc.inspect.polynomial import monomial, multiplied_out, quotient, ratio
+from gradc.inspect.polynomial import base_and_number, monomial, multiplied_out, quotient, ratio
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def common_factor(expression: Expr) -> Steps:
     number_shared = sizes.pop() if len(sizes) == 1 else Fraction(1)
     if not shared and (number_shared == 1 or len(split) < 2):
         return []
-    order = [base_and_exponent(f)[0] for f in factors_of(expression.terms[0])]
+    order = [base_and_number(f)[0] for f in factors_of(expression.terms[0])]
     common = [power(b, Number(shared[b])) for b in order if b in shared]
     if number_shared != 1:
         common.insert(0, number(number_shared))
@@ -214,7 +214,7 @@ def _without(term: Expr, factor: Expr) -> Expr:
         coefficient = coefficient * c if sign > 0 else coefficient / c
         for base, exponent in key:
             exponents[base] = exponents.get(base, Fraction(0)) + sign * exponent
-    order = [base_and_exponent(f)[0] for f in factors_of(term)]
+    order = [base_and_number(f)[0] for f in factors_of(term)]
     return mul(number(coefficient), *[power(b, Number(exponents[b])) for b in order if exponents.get(b)])
 
 
@@ -260,7 +260,7 @@ def _over_one_bar(expression: Expr) -> tuple[Expr, Expr]:
     for _, below in split:
         key, coefficient = monomial(below)
         size = lcm(size, int(coefficient))
-        order = [base_and_exponent(f)[0] for f in factors_of(below)]
+        order = [base_and_number(f)[0] for f in factors_of(below)]
         for base, exponent in sorted(key, key=lambda pair: order.index(pair[0])):
             common[base] = max(common.get(base, Fraction(0)), exponent)
     denominator = mul(number(Fraction(size)), *[power(b, Number(e)) for b, e in common.items()])

@@ -38,12 +38,16 @@ def monomial(term: Expr) -> tuple[Monomial, Fraction]:
     coefficient, rest = coefficient_of(term)
     exponents: dict[Expr, Fraction] = {}
     for factor in factors_of(rest):
-        base, exponent = base_and_exponent(factor)
-        if not isinstance(exponent, Number):
-            base, exponent = factor, ONE
+        base, exponent = base_and_number(factor)
         if base != ONE:
-            exponents[base] = exponents.get(base, Fraction(0)) + exponent.value
+            exponents[base] = exponents.get(base, Fraction(0)) + exponent
     return frozenset((b, e) for b, e in exponents.items() if e), coefficient
+
+
+def base_and_number(factor: Expr) -> tuple[Expr, Fraction]:
+    """``x**n`` with a number n as ``(x, n)``, anything else, ``x**y`` too, as ``(itself, 1)``."""
+    base, exponent = base_and_exponent(factor)
+    return (base, exponent.value) if isinstance(exponent, Number) else (factor, Fraction(1))
 
 
 @lru_cache(maxsize=4096)

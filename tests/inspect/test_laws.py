@@ -79,6 +79,10 @@ def test_common_factor_comes_out() -> None:
     assert common_factor(add(a, b)) == []
 
 
+def test_powers_of_no_number_stay_beside_a_common_factor() -> None:
+    assert told(common_factor(add(mul(power(a, x), x, b), mul(x, y)))) == [("x·(a^x·b + y)", "common factor x")]
+
+
 def test_common_denominator_multiplies_out_and_cancels() -> None:
     fractions = minus(divide(y, x), divide(minus(ONE, y), minus(ONE, x)))
     assert told(common_denominator(fractions)) == [
