@@ -28,7 +28,19 @@ from gradc.backends.llvm.math.library import NAMES
 from gradc.loops.program import PRIMITIVES, Buffer, For, LoopProgram, Store, b, size, variable
 
 Run = Callable[[], object]
-RANGES = {"log": (0.01, 10.0), "log1p": (-0.9, 10.0), "pow": (0.01, 4.0)}
+RANGES = {
+    **dict.fromkeys(("log", "log2", "log10"), (0.01, 10.0)),
+    **dict.fromkeys(("arcsin", "arccos", "arctanh"), (-1.0, 1.0)),
+    "arccosh": (1.0, 10.0),
+    "log1p": (-0.9, 10.0),
+    "pow": (0.01, 4.0),
+}
+
+
+def numpy_function(name: str) -> Callable[..., object]:
+    """NumPy's function, or SciPy's."""
+    found: Callable[..., object] = getattr(np, "power" if name == "pow" else name, None) or getattr(scipy.special, name)
+    return found
 
 
 def kernel(name: str, arrays: list[np.ndarray], result: np.ndarray) -> Run:
@@ -52,8 +64,8 @@ def jax_function(name: str, arrays: list[np.ndarray]) -> Run | None:
     except ImportError:
         return None
     jax.config.update("jax_enable_x64", True)
-    function: Any = jax.scipy.special.erf if name == "erf" else jax.numpy.power if name == "pow" else None
-    compiled = jax.jit(function or getattr(jax.numpy, name))
+    function: Any = getattr(jax.numpy, "power" if name == "pow" else name, None)
+    compiled = jax.jit(function or getattr(jax.scipy.special, name))
     values = [jax.numpy.asarray(a) for a in arrays]
     return lambda: compiled(*values).block_until_ready()
 
@@ -86,7 +98,7 @@ def main() -> None:
             if PRIMITIVES[name].arity == 2:
                 arrays.append(random.uniform(-3, 3, arguments.elements).astype(dtype))
             result = np.empty_like(arrays[0])
-            peer = scipy.special.erf if name == "erf" else np.power if name == "pow" else getattr(np, name)
+            peer = numpy_function(name)
             runs: dict[str, Run] = {
                 "gradc": kernel(name, arrays, result),
                 "numpy": lambda p=peer, a=arrays, r=result: p(*a, r),

@@ -25,6 +25,7 @@ from mpmath import mp, mpf
 TARGET = Path(__file__).parents[1] / "gradc" / "backends" / "llvm" / "math" / "coefficients.py"
 DIGITS = 120
 WINDOW, PARTS = 26, 4  # binades of an argument that share a row of TWO_OVER_PI, and the numbers in a row
+CENTRE = mpf("3.75")  # where the argument of the polynomial of erfc is 0
 ROWS = (1023 - 20) // WINDOW + 1
 
 
@@ -49,6 +50,15 @@ def fits() -> dict[str, Fit]:
     def odd(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """``(function(x) / x - 1) / x**2`` as a function of ``x**2``."""
         return lambda z: (function(mp.sqrt(z)) / mp.sqrt(z) - 1) / z
+
+    def to_base(base: int) -> tuple[str, Callable[[Any], Any]]:
+        """The logarithm of ``1 + f`` over f, without the factor of which f32 holds the most."""
+        factor = 1 / mp.log(base)
+        short = mpf(cut(factor, 24))
+        return (
+            f"log(1 + f) / (f log({base})) - {float(short)!r}",
+            lambda f: mp.log1p(f) / f * factor - short,
+        )
 
     return {
         "EXP": Fit("(exp(r) - 1 - r) / r**2", lambda r: (mp.expm1(r) - r) / r**2, -half, half, {"f64": 9, "f32": 4}),
@@ -81,6 +91,15 @@ def fits() -> dict[str, Fit]:
             ratio,
             {"f64": 4},
         ),
+        "EXP2": Fit("(2**r - 1) / r", lambda r: (mpf(2) ** r - 1) / r, -mpf(1) / 2, mpf(1) / 2, {"f64": 11, "f32": 5}),
+        "LOG2": Fit(*to_base(2), low, high, {"f32": 9}),
+        "LOG10": Fit(*to_base(10), low, high, {"f32": 9}),
+        "CBRT": Fit("(1 + f)**(-1/3)", lambda f: mp.cbrt(1 / (1 + f)), low, high, {"f64": 3, "f32": 2}),
+        "SINH": Fit("(sinh(x) - x) / x**3 in x**2", odd(mp.sinh), mpf(0), mpf(1), {"f64": 6, "f32": 3}),
+        "ARCSINH": Fit("(arcsinh(x) - x) / x**3 in x**2", odd(mp.asinh), mpf(0), mpf(1) / 4, {"f64": 12, "f32": 5}),
+        "ARCTANH": Fit("(arctanh(s) - s) / s**3 in s**2", odd(mp.atanh), mpf(0), mpf("0.0443"), {"f64": 7, "f32": 3}),
+        "ARCTAN": Fit("(arctan(t) - t) / t**3 in t**2", odd(mp.atan), mpf(0), mpf(1) / 4, {"f64": 12, "f32": 5}),
+        "ARCSIN": Fit("(arcsin(t) - t) / t**3 in t**2", odd(mp.asin), mpf(0), mpf(1) / 4, {"f64": 12, "f32": 5}),
         "TANH": Fit("(tanh(x) - x) / x**3 in x**2", odd(mp.tanh), mpf(0), mpf("0.36"), {"f64": 10, "f32": 4}),
         "SIN": Fit("(sin(r) - r) / r**3 in r**2", odd(mp.sin), mpf(0), eighth, {"f64": 5, "f32": 2}),
         "COS": Fit(
@@ -97,9 +116,22 @@ def fits() -> dict[str, Fit]:
             mpf(1),
             {"f64": 13, "f32": 7},
         ),
+        "ERFC": Fit(
+            f"(1 + 2 x) exp(x**2) erfc(x) in (x - {CENTRE}) / (x + {CENTRE})",
+            scaled_erfc,
+            -mpf(1),
+            (mpf(28) - CENTRE) / (mpf(28) + CENTRE),
+            {"f64": 24, "f32": 12},
+        ),
         "ERF_FAR_F32": Fit("log(erfc(x)) in x - 1", lambda u: mp.log(mp.erfc(u + 1)), mpf(0), mpf(3), {"f32": 9}),
         "ERF_FAR_F64": Fit("log(erfc(x)) in x - 1", lambda u: mp.log(mp.erfc(u + 1)), mpf(0), mpf(5), {"f64": 24}),
     }
+
+
+def scaled_erfc(t: Any) -> Any:
+    """``(1 + 2 x) exp(x**2) erfc(x)`` of ``x = CENTRE (1 + t) / (1 - t)``."""
+    x = CENTRE * (1 + t) / (1 - t)
+    return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
 
 
 def nearest(value: Any, dtype: str) -> float:
@@ -147,7 +179,15 @@ def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
 
     split("LN2", "log(2), whose first part has bits to spare for a factor", mp.log(2), {"f64": (40,), "f32": (14,)})
     split("HALF_PI", "pi / 2, whose first parts have bits to spare for a factor", mp.pi / 2, {"f64": (33, 33, 33)})
-    split("HALF_PI_PAIR", "pi / 2", mp.pi / 2, {"f64": (53,)})
+    split("HALF_PI_PAIR", "pi / 2", mp.pi / 2, {"f64": (53,), "f32": (24,)})
+    split("LOG2_E", "log2(e)", 1 / mp.log(2), {"f64": (53,), "f32": (24,)})
+    split("LOG10_E", "log10(e)", 1 / mp.log(10), {"f64": (53,), "f32": (24,)})
+    split(
+        "LOG10_2",
+        "log10(2), whose first part has bits to spare for a factor",
+        mp.log(2, 10),
+        {"f64": (40,), "f32": (14,)},
+    )
     split("TWO_THIRDS", "2 / 3", mpf(2) / 3, {"f64": (53,)})
     found["TWO_OVER_PI"] = (
         f"2 / pi without multiples of 2**(34 - {WINDOW} g), times 2**({WINDOW} g): {PARTS} numbers for each g",

@@ -80,6 +80,51 @@ DERIVATIVES: Final[Mapping[str, Derivative]] = dict([
         "erf'(u) = 2/√π · e^(-u²)",
         r"$\operatorname{erf}'(u) = \tfrac{2}{\sqrt{\pi}} e^{-u^2}$",
     ),
+    _one(
+        "erfc",
+        mul(number(-2.0), power(PI, number(-0.5)), apply("exp", negative(power(U, TWO)))),
+        "erfc'(u) = -2/√π · e^(-u²)",
+        r"$\operatorname{erfc}'(u) = -\tfrac{2}{\sqrt{\pi}} e^{-u^2}$",
+    ),
+    _one("sinh", apply("cosh", U), "sinh' = cosh", r"$\sinh' = \cosh$"),
+    _one("cosh", apply("sinh", U), "cosh' = sinh", r"$\cosh' = \sinh$"),
+    _one("tan", add(ONE, power(R, TWO)), "tan' = 1 + tan²", r"$\tan' = 1 + \tan^2$"),
+    _one(
+        "arctan",
+        power(add(ONE, power(U, TWO)), MINUS_ONE),
+        "arctan'(u) = 1/(1 + u²)",
+        r"$\arctan'(u) = 1/(1 + u^2)$",
+    ),
+    _one(
+        "arcsin",
+        power(add(ONE, negative(power(U, TWO))), number(-0.5)),
+        "arcsin'(u) = 1/√(1 - u²)",
+        r"$\arcsin'(u) = 1/\sqrt{1 - u^2}$",
+    ),
+    _one(
+        "arccos",
+        negative(power(add(ONE, negative(power(U, TWO))), number(-0.5))),
+        "arccos'(u) = -1/√(1 - u²)",
+        r"$\arccos'(u) = -1/\sqrt{1 - u^2}$",
+    ),
+    _one(
+        "arcsinh",
+        power(add(ONE, power(U, TWO)), number(-0.5)),
+        "arsinh'(u) = 1/√(1 + u²)",
+        r"$\operatorname{arsinh}'(u) = 1/\sqrt{1 + u^2}$",
+    ),
+    _one(
+        "arccosh",
+        power(add(power(U, TWO), MINUS_ONE), number(-0.5)),
+        "arcosh'(u) = 1/√(u² - 1)",
+        r"$\operatorname{arcosh}'(u) = 1/\sqrt{u^2 - 1}$",
+    ),
+    _one(
+        "arctanh",
+        power(add(ONE, negative(power(U, TWO))), MINUS_ONE),
+        "artanh'(u) = 1/(1 - u²)",
+        r"$\operatorname{artanh}'(u) = 1/(1 - u^2)$",
+    ),
 ])  # fmt: skip
 
 CONSTANT_ALMOST_EVERYWHERE: Final = frozenset({

@@ -11,6 +11,8 @@ from gradc.errors import DtypeError
 from gradc.ir.aval import short_dtype
 from gradc.loops.expressions import (
     BOOL,
+    FUNCTIONS,
+    FUNCTIONS_OF_TWO,
     I64,
     PRIMITIVES,
     Apply,
@@ -38,6 +40,14 @@ class ExpressionBuilder:
     where there is none). i64 arithmetic of constants, and neutral elements in it, fold, so that indices stay readable.
     Raises DtypeError where a primitive does not take the dtype.
     """
+
+    def __getattr__(self, name: str) -> Callable[..., Expression]:
+        """The functions of numbers, ``FUNCTIONS`` and ``FUNCTIONS_OF_TWO``, by their names."""
+        if name in FUNCTIONS:
+            return lambda x: self._unary(name, x)
+        if name in FUNCTIONS_OF_TWO:
+            return lambda x, y: self._binary(name, x, y)
+        raise AttributeError(f"there is no scalar primitive called {name}")
 
     def constant(self, value: Number | np.generic, dtype: np.dtype | type | str = I64) -> Expression:
         """A number of ``dtype``."""
@@ -100,32 +110,8 @@ class ExpressionBuilder:
         """-1, 0 or 1; NaN of NaN."""
         return self._unary("sign", x)
 
-    def exp(self, x: Expression) -> Expression:
-        return self._unary("exp", x)
-
-    def log(self, x: Expression) -> Expression:
-        return self._unary("log", x)
-
-    def log1p(self, x: Expression) -> Expression:
-        return self._unary("log1p", x)
-
-    def expm1(self, x: Expression) -> Expression:
-        return self._unary("expm1", x)
-
     def sqrt(self, x: Expression) -> Expression:
         return self._unary("sqrt", x)
-
-    def tanh(self, x: Expression) -> Expression:
-        return self._unary("tanh", x)
-
-    def sin(self, x: Expression) -> Expression:
-        return self._unary("sin", x)
-
-    def cos(self, x: Expression) -> Expression:
-        return self._unary("cos", x)
-
-    def erf(self, x: Expression) -> Expression:
-        return self._unary("erf", x)
 
     def floor(self, x: Expression) -> Expression:
         return self._unary("floor", x)

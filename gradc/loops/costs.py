@@ -6,11 +6,12 @@ from typing import Final
 
 from gradc.ir.aval import Dim, size_of
 from gradc.ir.graph import CONSTANT, Graph, Node
+from gradc.loops.expressions import FUNCTIONS, FUNCTIONS_OF_TWO
 from gradc.loops.indexing import Indices, axes_of, strides_of
 from gradc.loops.plan import Stage, is_move
 
 _WEIGHTS: Final = {
-    **dict.fromkeys(("exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "erf", "pow"), 20),
+    **dict.fromkeys((*FUNCTIONS, *FUNCTIONS_OF_TWO, "pow"), 20),
     **dict.fromkeys(("logistic", "softplus", "logistic_bce"), 40),
     **dict.fromkeys(("div", "floor_div", "mod", "sqrt", "gather"), 5),
 }  # fmt: skip

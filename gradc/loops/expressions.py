@@ -134,15 +134,24 @@ class Primitive:
     to_bool: bool = False
 
 
+FUNCTIONS: Final = (
+    "exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "erf",
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cbrt", "cosh", "erfc", "exp2", "log10", "log2",
+    "sinh", "tan",
+)  # fmt: skip
+"""The primitives of one number that take many operations."""
+
+FUNCTIONS_OF_TWO: Final = ("arctan2", "hypot")
+"""The same of two numbers; the power, which integers have too, apart."""
+
 PRIMITIVES: Final[dict[str, Primitive]] = {
     **dict.fromkeys(("add", "mul", "minimum", "maximum"), Primitive(2, "fiub")),
     **dict.fromkeys(("sub", "floor_div", "mod", "pow"), Primitive(2, "fiu")),
     "div": Primitive(2, "f"),
     "fma": Primitive(3, "f"),
     **dict.fromkeys(("neg", "abs", "sign"), Primitive(1, "fiu")),
-    **dict.fromkeys(
-        ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos", "erf", "floor"), Primitive(1, "f")
-    ),
+    **dict.fromkeys((*FUNCTIONS, "sqrt", "floor"), Primitive(1, "f")),
+    **dict.fromkeys(FUNCTIONS_OF_TWO, Primitive(2, "f")),
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), Primitive(2, "fiub", True)),
     **dict.fromkeys(("logical_and", "logical_or", "logical_xor"), Primitive(2, "b", True)),
     "logical_not": Primitive(1, "b", True),

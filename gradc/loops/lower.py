@@ -15,6 +15,7 @@ from gradc.ir.graph import Graph, Node
 from gradc.loops.contraction import contraction_call
 from gradc.loops.decompose import BLOCK, decompose, neutral
 from gradc.loops.elements import Elements
+from gradc.loops.expressions import FUNCTIONS, FUNCTIONS_OF_TWO
 from gradc.loops.fuse import Block, Loop, Nest, fuse
 from gradc.loops.memory import Memory
 from gradc.loops.names import Names
@@ -55,7 +56,7 @@ from gradc.ops.control import scan
 LANES: Final = 8
 """Long sums run in this many partial sums."""
 
-DEAR: Final = frozenset({"exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "erf", "pow", "sqrt"})
+DEAR: Final = frozenset((*FUNCTIONS, *FUNCTIONS_OF_TWO, "pow", "sqrt"))
 """Primitives that are worth a name where they are part of a larger rule."""
 
 

@@ -30,7 +30,7 @@ def _same(name: str, avals: tuple[Aval, ...]) -> Aval:
     return first
 
 
-def _elementwise(
+def elementwise(
     name: str,
     evaluate: Callable[..., Any],
     numpy: str,
@@ -41,6 +41,9 @@ def _elementwise(
     keeps_weak: bool = False,
     **fields: Any,
 ) -> Op:
+    """Enter an op of operands of one shape and dtype, of the ``kinds`` given. The result is strong, unless
+    ``keeps_weak`` and every operand is weak."""
+
     def infer(*avals: Aval) -> Aval:
         first = _same(name, avals)
         if first.dtype.kind not in kinds:
@@ -103,11 +106,11 @@ def _evaluate_div(x: Any, y: Any) -> Any:
     return np.true_divide(x, y)
 
 
-add = _elementwise(
+add = elementwise(
     "add", np.add, "{0} + {1}", lambda c: [1, 1], kinds="fciu", commutative=True, latex="{0} + {1}", keeps_weak=True
 )
-sub = _elementwise("sub", np.subtract, "{0} - {1}", lambda c: [1, -1], kinds="fciu", latex="{0} - {1}", keeps_weak=True)
-mul = _elementwise(
+sub = elementwise("sub", np.subtract, "{0} - {1}", lambda c: [1, -1], kinds="fciu", latex="{0} - {1}", keeps_weak=True)
+mul = elementwise(
     "mul",
     np.multiply,
     "{0} * {1}",
@@ -117,7 +120,7 @@ mul = _elementwise(
     latex=r"{0} \, {1}",
     keeps_weak=True,
 )
-div = _elementwise(
+div = elementwise(
     "div",
     _evaluate_div,
     "{0} / {1}",
@@ -125,11 +128,11 @@ div = _elementwise(
     latex=r"\frac{{{0}}}{{{1}}}",
     keeps_weak=True,
 )
-neg = _elementwise("neg", np.negative, "-{0}", lambda c: [-1], kinds="fciu", latex="-{0}", keeps_weak=True)
-floor_div = _elementwise(
+neg = elementwise("neg", np.negative, "-{0}", lambda c: [-1], kinds="fciu", latex="-{0}", keeps_weak=True)
+floor_div = elementwise(
     "floor_div", np.floor_divide, "{0} // {1}", lambda c: [None, None], kinds="fiu", keeps_weak=True
 )
-mod = _elementwise(
+mod = elementwise(
     "mod",
     np.remainder,
     "{0} % {1}",
@@ -137,10 +140,10 @@ mod = _elementwise(
     kinds="fiu",
     keeps_weak=True,
 )
-power = _elementwise(
+power = elementwise(
     "pow", _evaluate_pow, "{0} ** {1}", _pow_partials, kinds="fciu", latex="{{{0}}}^{{{1}}}", keeps_weak=True
 )
-maximum = _elementwise(
+maximum = elementwise(
     "maximum",
     np.maximum,
     "np.maximum({0}, {1})",
@@ -150,7 +153,7 @@ maximum = _elementwise(
     latex=r"\max\left({0}, {1}\right)",
     text="max({0}, {1})",
 )
-minimum = _elementwise(
+minimum = elementwise(
     "minimum",
     np.minimum,
     "np.minimum({0}, {1})",
@@ -163,21 +166,21 @@ minimum = _elementwise(
 
 # Functions of one variable.
 
-exp = _elementwise("exp", np.exp, "np.exp({0})", lambda c: [c.result], latex=r"e^{{{0}}}")
-log = _elementwise("log", np.log, "np.log({0})", lambda c: [lambda ct: ct / c.operands[0]], latex=r"\log {0}")
-log1p = _elementwise(
+exp = elementwise("exp", np.exp, "np.exp({0})", lambda c: [c.result], latex=r"e^{{{0}}}")
+log = elementwise("log", np.log, "np.log({0})", lambda c: [lambda ct: ct / c.operands[0]], latex=r"\log {0}")
+log1p = elementwise(
     "log1p",
     np.log1p,
     "np.log1p({0})",
     lambda c: [lambda ct: ct / (1.0 + c.operands[0])],
     latex=r"\log\left(1 + {0}\right)",
 )
-expm1 = _elementwise("expm1", np.expm1, "np.expm1({0})", lambda c: [exp(c.operands[0])], latex=r"e^{{{0}}} - 1")
-sqrt = _elementwise("sqrt", np.sqrt, "np.sqrt({0})", lambda c: [lambda ct: ct * 0.5 / c.result], latex=r"\sqrt{{{0}}}")
-tanh = _elementwise("tanh", np.tanh, "np.tanh({0})", lambda c: [1.0 - c.result * c.result], latex=r"\tanh {0}")
-sin = _elementwise("sin", np.sin, "np.sin({0})", lambda c: [cos(c.operands[0])], latex=r"\sin {0}")
-cos: Op = _elementwise("cos", np.cos, "np.cos({0})", lambda c: [-sin(c.operands[0])], latex=r"\cos {0}")
-absolute = _elementwise(
+expm1 = elementwise("expm1", np.expm1, "np.expm1({0})", lambda c: [exp(c.operands[0])], latex=r"e^{{{0}}} - 1")
+sqrt = elementwise("sqrt", np.sqrt, "np.sqrt({0})", lambda c: [lambda ct: ct * 0.5 / c.result], latex=r"\sqrt{{{0}}}")
+tanh = elementwise("tanh", np.tanh, "np.tanh({0})", lambda c: [1.0 - c.result * c.result], latex=r"\tanh {0}")
+sin = elementwise("sin", np.sin, "np.sin({0})", lambda c: [cos(c.operands[0])], latex=r"\sin {0}")
+cos: Op = elementwise("cos", np.cos, "np.cos({0})", lambda c: [-sin(c.operands[0])], latex=r"\cos {0}")
+absolute = elementwise(
     "abs",
     np.abs,
     "np.abs({0})",
@@ -187,7 +190,7 @@ absolute = _elementwise(
     text="|{0}|",
     keeps_weak=True,
 )
-sign: Op = _elementwise(
+sign: Op = elementwise(
     "sign", np.sign, "np.sign({0})", lambda c: [None], kinds="fiu", latex=r"\operatorname{{sign}} {0}"
 )
 
@@ -196,7 +199,7 @@ def _evaluate_erf(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x), x.dtype)
 
 
-erf = _elementwise(
+erf = elementwise(
     "erf",
     _evaluate_erf,
     "_erf({0})",
@@ -246,7 +249,7 @@ def _loops_logistic_bce(b: Any, z: Any, y: Any) -> Any:
     return b.add(b.log1p(_loops_decay(b, z)), b.mul(side, b.abs(z)))
 
 
-logistic: Op = _elementwise(
+logistic: Op = elementwise(
     "logistic",
     _evaluate_logistic,
     "np.where({0} >= 0, 1.0, np.exp(-np.abs({0}))) / (1.0 + np.exp(-np.abs({0})))",
@@ -257,7 +260,7 @@ logistic: Op = _elementwise(
     latex=r"\sigma\left({0}\right)",
     text="σ({0})",
 )
-softplus = _elementwise(
+softplus = elementwise(
     "softplus",
     _evaluate_softplus,
     "np.log1p(np.exp(-np.abs({0}))) + np.maximum({0}, 0.0)",
@@ -267,7 +270,7 @@ softplus = _elementwise(
     latex=r"\log\left(1 + e^{{{0}}}\right)",
     text="softplus({0})",
 )
-logistic_bce = _elementwise(
+logistic_bce = elementwise(
     "logistic_bce",
     _evaluate_logistic_bce,
     "np.log1p(np.exp(-np.abs({0}))) + np.where({0} >= 0, 1.0 - {1}, {1}) * np.abs({0})",
@@ -282,7 +285,7 @@ logistic_bce = _elementwise(
 
 
 def _comparison(name: str, evaluate: Callable[..., Any], symbol: str, latex: str, **fields: Any) -> Op:
-    return _elementwise(
+    return elementwise(
         name, evaluate, f"{{0}} {symbol} {{1}}", kinds="fciub", gives_bool=True, latex=f"{{0}} {latex} {{1}}", **fields
     )
 
@@ -293,16 +296,16 @@ less: Op = _comparison("lt", np.less, "<", "<")
 less_equal = _comparison("le", np.less_equal, "<=", r"\le")
 greater: Op = _comparison("gt", np.greater, ">", ">")
 greater_equal = _comparison("ge", np.greater_equal, ">=", r"\ge")
-logical_and = _elementwise(
+logical_and = elementwise(
     "logical_and", np.logical_and, "{0} & {1}", kinds="b", commutative=True, latex=r"{0} \land {1}"
 )
-logical_or = _elementwise("logical_or", np.logical_or, "{0} | {1}", kinds="b", commutative=True, latex=r"{0} \lor {1}")
-logical_xor = _elementwise(
+logical_or = elementwise("logical_or", np.logical_or, "{0} | {1}", kinds="b", commutative=True, latex=r"{0} \lor {1}")
+logical_xor = elementwise(
     "logical_xor", np.logical_xor, "{0} ^ {1}", kinds="b", commutative=True, latex=r"{0} \oplus {1}"
 )
-logical_not = _elementwise("logical_not", np.logical_not, "~{0}", kinds="b", latex=r"\lnot {0}")
-isfinite = _elementwise("isfinite", np.isfinite, "np.isfinite({0})", gives_bool=True)
-isnan = _elementwise("isnan", np.isnan, "np.isnan({0})", gives_bool=True)
+logical_not = elementwise("logical_not", np.logical_not, "~{0}", kinds="b", latex=r"\lnot {0}")
+isfinite = elementwise("isfinite", np.isfinite, "np.isfinite({0})", gives_bool=True)
+isnan = elementwise("isnan", np.isnan, "np.isnan({0})", gives_bool=True)
 
 
 # Selection and conversion.

@@ -47,7 +47,9 @@ def loops_of(program: LoopProgram) -> list[For]:
 
 
 @pytest.mark.parametrize("name", ["neg", "exp", "sqrt", "tanh", "sin", "cos", "abs", "sign", "erf", "expm1", "log1p",
-                                  "logistic", "softplus", "isfinite", "isnan", "log"])  # fmt: skip
+                                  "logistic", "softplus", "isfinite", "isnan", "log", "exp2", "log2", "log10",
+                                  "cbrt", "tan", "sinh", "cosh", "arcsin", "arccos", "arctan", "arcsinh", "arccosh",
+                                  "arctanh", "erfc"])  # fmt: skip
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_functions_of_one_variable(name: str, dtype: str, check: Checker) -> None:
     x = np.concatenate([numbers(3, 7).ravel(), [0.0, -0.0, np.inf, -np.inf, np.nan, 30.0, -30.0]]).astype(dtype)
@@ -57,7 +59,8 @@ def test_functions_of_one_variable(name: str, dtype: str, check: Checker) -> Non
 
 
 @pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "floor_div", "mod", "pow", "maximum", "minimum",
-                                  "eq", "ne", "lt", "le", "gt", "ge", "logistic_bce"])  # fmt: skip
+                                  "eq", "ne", "lt", "le", "gt", "ge", "logistic_bce", "hypot",
+                                  "arctan2"])  # fmt: skip
 def test_functions_of_two_variables(name: str, check: Checker) -> None:
     x, y = np.abs(numbers(4, 5)) + 0.1, numbers(4, 5, seed=1)
     x[0, 0] = y[0, 0] = 1.5

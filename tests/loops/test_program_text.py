@@ -125,7 +125,7 @@ WRONG = [
     ("program p\nbegin\n  let a = b\n", "line 3: b is not a variable in reach in 'let a = b'"),
     ("program p\nbegin\n  let a = 1 +\n", "line 3: a name expected at the end in 'let a = 1 +'"),
     ("program p\nbegin\n  let a = x[0]\n", "line 3: x is not a buffer in reach"),
-    ("program p\nbegin\n  let a = sinh(1.0)\n", "line 3: sinh is not a primitive"),
+    ("program p\nbegin\n  let a = sech(1.0)\n", "line 3: sech is not a primitive"),
     ("program p\nbegin\n  let a = exp(1.0, 2.0)\n", "line 3: exp takes 1 operands, got 2"),
     ("program p\nbegin\n  let a = 300_i8\n", "line 3: 300_i8 is not a number of its dtype"),
     ("program p\nbegin\n  let a = 1 ? 2\n", "line 3: '? 2' is not a word of loop programs"),

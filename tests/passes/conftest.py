@@ -11,7 +11,7 @@ import pytest
 
 from gradc.ir.graph import Graph
 from gradc.ir.op import REGISTRY
-from gradc.ops import contraction, elementwise, index, reduce, shape  # noqa: F401  (the registry is filled)
+from gradc.ops import contraction, elementwise, functions, index, reduce, shape  # noqa: F401  (the registry is filled)
 
 DIGITS = 2000
 """exp(-1000) is 1e-435, and its square is still far above the last digit."""
@@ -32,6 +32,22 @@ _REAL: dict[str, Callable[..., Any]] = {
     "sin": mpmath.sin,
     "cos": mpmath.cos,
     "erf": mpmath.erf,
+    "erfc": mpmath.erfc,
+    "exp2": lambda x: mpmath.mpf(2) ** x,
+    "log2": lambda x: mpmath.log(x, 2),
+    "log10": lambda x: mpmath.log(x, 10),
+    "cbrt": lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x)),
+    "hypot": mpmath.hypot,
+    "tan": mpmath.tan,
+    "sinh": mpmath.sinh,
+    "cosh": mpmath.cosh,
+    "arcsin": mpmath.asin,
+    "arccos": mpmath.acos,
+    "arctan": mpmath.atan,
+    "arctan2": mpmath.atan2,
+    "arcsinh": mpmath.asinh,
+    "arccosh": mpmath.acosh,
+    "arctanh": mpmath.atanh,
     "abs": abs,
     "sign": mpmath.sign,
     "maximum": max,

@@ -15,6 +15,7 @@ import numpy as np
 from gradc.backends.llvm import helpers
 from gradc.backends.llvm.types import scalar_type, suffix
 from gradc.backends.llvm.writer import Writer
+from gradc.loops.expressions import FUNCTIONS, FUNCTIONS_OF_TWO
 
 Emitter = Callable[[Writer, np.dtype, tuple[str, ...]], str]
 
@@ -205,15 +206,8 @@ _TABLE: Final[dict[tuple[str, str], str | Emitter]] = {
     ("floor_div", "f"): _helper(helpers.FLOAT_FLOOR_DIV, "gradc.floor_div.{s}"),
     ("mod", "f"): _helper(helpers.FLOAT_MOD, "gradc.mod.{s}"),
     ("sqrt", "f"): _intrinsic("sqrt"),
-    ("exp", "f"): _math("exp"),
-    ("log", "f"): _math("log"),
-    ("sin", "f"): _math("sin"),
-    ("cos", "f"): _math("cos"),
     ("pow", "f"): _float_power,
-    ("tanh", "f"): _math("tanh"),
-    ("log1p", "f"): _math("log1p"),
-    ("expm1", "f"): _math("expm1"),
-    ("erf", "f"): _math("erf"),
+    **{(name, "f"): _math(name) for name in (*FUNCTIONS, *FUNCTIONS_OF_TWO)},
     ("isnan", "f"): "fcmp uno {t} {0}, {0}",
     ("isfinite", "f"): _isfinite,
     ("eq", "f"): "fcmp oeq {t} {0}, {1}",

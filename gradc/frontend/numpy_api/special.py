@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -12,7 +13,9 @@ from gradc.frontend.numpy_api.axes import all_axes
 from gradc.frontend.numpy_api.promote import converted, marker, operand_dtype
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
+from gradc.ir.op import Op
 from gradc.ops import elementwise as ops
+from gradc.ops import functions
 from gradc.ops import reduce as reductions
 from gradc.ops.reduce import spread
 
@@ -32,10 +35,28 @@ def expit(x: Value) -> Value:
     return ops.logistic(_as_special("expit", x))
 
 
-@implements("scipy.special:erf", arrays=("x",))
-def erf(x: Value) -> Value:
-    """The error function."""
-    return ops.erf(_as_special("erf", x))
+@implements("scipy.special:ndtr", arrays=("x",))
+def ndtr(x: Value) -> Value:
+    """The distribution function of the standard normal distribution."""
+    return functions.erfc(_as_special("ndtr", x) * -math.sqrt(0.5)) * 0.5
+
+
+def _one_op(name: str, op: Op) -> None:
+    """A ufunc of SciPy that is one op."""
+
+    def function(x: Value) -> Value:
+        return op(_as_special(name, x))
+
+    function.__name__ = name
+    implements(f"scipy.special:{name}", arrays=("x",))(function)
+
+
+_one_op("erf", ops.erf)
+_one_op("erfc", functions.erfc)
+_one_op("expm1", ops.expm1)
+_one_op("log1p", ops.log1p)
+_one_op("exp2", functions.exp2)
+_one_op("cbrt", functions.cbrt)
 
 
 @implements("scipy.special:log_expit", arrays=("x",))

@@ -27,6 +27,7 @@ from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
 from gradc.ops import elementwise as ops
+from gradc.ops import functions
 
 _BOOL = np.dtype(bool)
 
@@ -66,6 +67,10 @@ _unary(np.tanh, ops.tanh)
 _unary(np.sin, ops.sin)
 _unary(np.cos, ops.cos)
 _unary(np.sign, ops.sign)
+for name in ("exp2", "log2", "log10", "cbrt", "tan", "sinh", "cosh"):
+    _unary(getattr(np, name), getattr(functions, name))
+for name in ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"):
+    _unary(getattr(np, name), getattr(functions, name))
 
 add = _binary(np.add, ops.add, ops.logical_or)
 subtract = _binary(np.subtract, ops.sub)
@@ -75,6 +80,8 @@ floor_divide = _binary(np.floor_divide, ops.floor_div)
 remainder = _binary(np.remainder, ops.mod)  # np.mod is the same object
 maximum = _binary(np.maximum, ops.maximum)
 minimum = _binary(np.minimum, ops.minimum)
+_binary(np.arctan2, functions.arctan2)
+_binary(np.hypot, functions.hypot)
 
 
 # Powers.
@@ -129,27 +136,8 @@ def reciprocal(x: Value) -> Value:
     return 1.0 / converted(x, dtype)
 
 
-@implements(np.exp2, arrays=("x",))
-def exp2(x: Value) -> Value:
-    """2 to the power of ``x``."""
-    operand = _as_float(np.exp2, x)
-    return ops.power(operand.builder.full(2.0, operand.aval), operand)
-
-
 def _as_float(ufunc: np.ufunc, x: Value) -> Value:
     return converted(x, operand_dtype(ufunc, marker(x)))
-
-
-def _logarithm(ufunc: np.ufunc, base: float) -> None:
-    def function(x: Value) -> Value:
-        return ops.log(_as_float(ufunc, x)) / math.log(base)
-
-    function.__name__ = ufunc.__name__
-    implements(ufunc, arrays=("x",))(function)
-
-
-_logarithm(np.log2, 2.0)
-_logarithm(np.log10, 10.0)
 
 
 # Other compositions.
@@ -177,13 +165,6 @@ def magnitude(x: Value) -> Value:
 def fabs(x: Value) -> Value:
     """``|x|`` in floating point."""
     return ops.absolute(_as_float(np.fabs, x))
-
-
-@implements(np.tan, arrays=("x",))
-def tan(x: Value) -> Value:
-    """The tangent, as sine over cosine."""
-    operand = _as_float(np.tan, x)
-    return ops.sin(operand) / ops.cos(operand)
 
 
 def _scaling(ufunc: np.ufunc, factor: float) -> None:

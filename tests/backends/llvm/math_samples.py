@@ -12,20 +12,25 @@ from mpmath import mp
 
 Arrays = tuple[np.ndarray, ...]
 
+SAME_NAME = (
+    "exp", "expm1", "log", "log1p", "log2", "log10", "exp2", "tanh", "sinh", "cosh", "sin", "cos", "tan",
+    "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "cbrt", "arctan2", "hypot",
+)  # fmt: skip
+"""Those that NumPy has under the name they have here."""
+
 EXACT: dict[str, Callable[..., Any]] = {
-    "exp": mp.exp,
-    "expm1": mp.expm1,
-    "log": mp.log,
-    "log1p": mp.log1p,
-    "tanh": mp.tanh,
-    "sin": mp.sin,
-    "cos": mp.cos,
+    **{name: getattr(mp, name.replace("arc", "a")) for name in SAME_NAME if hasattr(mp, name.replace("arc", "a"))},
+    "log2": lambda x: mp.log(x, 2),
+    "exp2": lambda x: mp.mpf(2) ** x,
+    "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)),
     "erf": mp.erf,
+    "erfc": mp.erfc,
     "pow": mp.power,
 }
 NUMPY: dict[str, Callable[..., Any]] = {
-    **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "tanh", "sin", "cos")},
+    **{name: getattr(np, name) for name in SAME_NAME},
     "erf": np.vectorize(math.erf, otypes=[np.float64]),
+    "erfc": np.vectorize(math.erfc, otypes=[np.float64]),
     "pow": np.power,
 }
 PRECISION = 200
@@ -54,6 +59,8 @@ def samples(name: str, dtype: np.dtype, count: int, seed: int = 0) -> Arrays:
 
 def _special(name: str, dtype: np.dtype) -> Arrays:
     values = special_values(dtype)
+    if name in ("arctan2", "hypot"):
+        return tuple(np.ascontiguousarray(side) for side in np.array(list(itertools.product(values, values)), dtype).T)
     if name != "pow":
         return (values,)
     ends = np.array([0.0, np.finfo(dtype).smallest_subnormal, 0.5, 1.0, 2.0, 3.0, 2.5, np.finfo(dtype).max, np.inf])
@@ -103,8 +110,42 @@ def _strata(name: str, dtype: np.dtype, random: np.random.Generator, count: int)
             multiples = np.round(10.0 ** random.uniform(0, 8, count)) * (np.pi / 2)
             yield from (between(-1, 1), between(-10, 10), between(-(2.0**20), 2.0**20), signed(smallest, largest))
             yield from ((multiples,), signed(20, 60), (np.array(hard_angles(limits)),))
+        case "tan":
+            yield from _strata("sin", dtype, random, count)
         case "tanh":
             yield from (between(-2, 2), between(-25, 25), between(0.5, 0.8), signed(smallest, 0))
+        case "sinh" | "cosh":
+            yield from (between(-2, 2), between(-25, 25), between(-top - 1, top + 1), signed(smallest, 0))
+            yield from (between(0.9, 1.2), between(top - 0.1, top + 0.8))
+        case "exp2":
+            yield from (between(smallest - 1, largest + 1), between(-1, 1), between(smallest, smallest + 60))
+            yield from (signed(smallest, 0), between(-0.6, 0.6))
+        case "log2" | "log10":
+            yield from _strata("log", dtype, random, count)
+            base = 2.0 if name == "log2" else 10.0
+            yield (base ** np.round(random.uniform(-30, 30, count)),)
+        case "cbrt":
+            yield from (signed(smallest, largest), between(-2, 2), (np.round(between(0, 200)[0]) ** 3,))
+        case "arcsin" | "arccos":
+            yield from (between(-1, 1), between(0.45, 0.55), signed(smallest, 0), (1 - magnitudes(-25, 0) / 2,))
+            yield from (between(-1.1, -0.9), between(-0.55, -0.45))
+        case "arctan" | "arcsinh":
+            yield from (between(-1, 1), between(-10, 10), between(0.45, 0.55), signed(smallest, largest))
+            yield from (between(1.9, 2.1), between(0.4, 0.6), signed(-5, 5))
+        case "arccosh":
+            yield from (between(1, 2), between(1, 10), (1 + magnitudes(-25, 0),), (magnitudes(0, largest),))
+            yield from (between(0, 1.1), between(1, 1.3))
+        case "arctanh":
+            yield from (between(-1, 1), between(-0.25, 0.25), signed(smallest, 0), (1 - magnitudes(-25, 0) / 2,))
+            yield from (between(0.15, 0.5), between(-1.1, -0.9))
+        case "erfc":
+            yield from (between(-1.2, 1.2), between(-7, 0), between(0, 11), between(0, 28), signed(smallest, 0))
+            yield from (between(9.1, 10.2), between(26.3, 27.3))
+        case "arctan2" | "hypot":
+            x, y = signed(smallest, largest)[0], between(-2, 2)[0]
+            yield from ((signed(-3, 3)[0], signed(-3, 3)[0]), (signed(smallest, largest)[0], x))
+            yield from ((y, random.uniform(-2, 2, count)), (x * random.uniform(0.2, 5, count) * 0.1, x))
+            yield from ((0.5 * y * random.uniform(0.9, 1.1, count), y), (y * random.uniform(0.9, 1.1, count) * 2, y))
 
 
 def hard_angles(limits: np.finfo) -> list[float]:
@@ -136,6 +177,8 @@ def ulps(name: str, arguments: Arrays, result: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         expected = NUMPY[name](*arguments)
     exceptional = ~np.isfinite(np.stack([*arguments, expected])).all(axis=0) | ~np.isfinite(result) | (expected == 0)
+    if name == "arctan2":
+        exceptional |= (np.stack(arguments) == 0).any(axis=0)  # a number of mpmath has no sign of zero
     same = (result == expected) & (np.signbit(result) == np.signbit(expected)) | np.isnan(result) & np.isnan(expected)
     errors = np.where(same, 0.0, np.inf)
     with mp.workprec(PRECISION):

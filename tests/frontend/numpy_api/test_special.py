@@ -12,7 +12,7 @@ from gradc.frontend.numpy_api import lookup, places
 from gradc.ops import elementwise, reduce
 
 
-@pytest.mark.parametrize("name", ["expit", "erf", "log_expit"])
+@pytest.mark.parametrize("name", ["expit", "erf", "log_expit", "erfc", "expm1", "exp2", "cbrt", "ndtr"])
 def test_elementwise(name, agrees, sample):
     function = getattr(scipy.special, name)
     for dtype in "f", "d", "e", "i", "b", "?":
@@ -59,7 +59,8 @@ def test_they_are_the_stable_ops(bench, sample):
     assert bench.call(scipy.special.logsumexp, x).node.op is reduce.logsumexp
 
 
-@pytest.mark.parametrize("name", ["expit", "erf", "log_expit", "logit", "logsumexp", "softmax", "log_softmax"])
+@pytest.mark.parametrize("name", ["expit", "erf", "log_expit", "logit", "logsumexp", "softmax", "log_softmax", "erfc",
+                                  "expm1", "log1p", "exp2", "cbrt", "ndtr"])  # fmt: skip
 def test_gradients(name, gradient_agrees):
     function = getattr(scipy.special, name)
     gradient_agrees(lambda bench, x: bench.call(function, x), np.array([0.3, 0.45, 0.9]))

@@ -11,18 +11,15 @@ DTYPES = [np.dtype(code) for code in "?bBhHiIqQefd"]
 PYTHON_NUMBERS = [2, -3, 2.5, True, 300]
 ARITHMETIC = [
     np.add, np.subtract, np.multiply, np.true_divide, np.floor_divide, np.remainder, np.maximum, np.minimum, np.fmax,
-    np.fmin, np.logical_and, np.logical_or, np.logical_xor,
+    np.fmin, np.logical_and, np.logical_or, np.logical_xor, np.arctan2, np.hypot,
 ]  # fmt: skip
 COMPARISONS = [np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal]
 UNARY = [
     np.negative, np.positive, np.exp, np.log, np.log1p, np.expm1, np.sqrt, np.tanh, np.sin, np.cos, np.sign,
-    np.absolute, np.fabs, np.square, np.isnan, np.isfinite, np.isinf, np.logical_not,
+    np.absolute, np.fabs, np.square, np.isnan, np.isfinite, np.isinf, np.logical_not, np.exp2, np.log2, np.log10,
+    np.cbrt, np.tan, np.sinh, np.cosh, np.arcsin, np.arccos, np.arctan, np.arcsinh, np.arccosh, np.arctanh,
 ]  # fmt: skip
 WITHIN_ULP = {
-    np.tan: 8,
-    np.exp2: 4,
-    np.log2: 4,
-    np.log10: 4,
     np.deg2rad: 2,
     np.rad2deg: 2,
     np.radians: 2,
@@ -220,15 +217,29 @@ def test_logaddexp_has_half_slopes_at_a_tie(bench):
     assert bench.run(ct)[0] == 0.5
 
 
-@pytest.mark.parametrize("ufunc", [np.logaddexp, np.fmax, np.fmin, np.float_power], ids=lambda u: u.__name__)
+@pytest.mark.parametrize(
+    "ufunc", [np.logaddexp, np.fmax, np.fmin, np.float_power, np.arctan2, np.hypot], ids=lambda u: u.__name__
+)
 def test_gradients_of_two_arguments(ufunc, gradient_agrees):
     x, y = np.array([0.3, 2.0, 1.5]), np.array([0.7, 0.2, 1.4])
     gradient_agrees(lambda bench, a, b: bench.call(ufunc, a, b), x, y)
 
 
-@pytest.mark.parametrize("ufunc", [np.tan, np.exp2, np.log2, np.log10, np.square, np.reciprocal, np.deg2rad, np.fabs])
+@pytest.mark.parametrize("ufunc", [
+    np.tan, np.exp2, np.log2, np.log10, np.square, np.reciprocal, np.deg2rad, np.fabs, np.cbrt, np.sinh, np.cosh,
+    np.arctan, np.arcsinh,
+])  # fmt: skip
 def test_gradients_of_one_argument(ufunc, gradient_agrees):
     gradient_agrees(lambda bench, a: bench.call(ufunc, a), np.array([0.3, 1.2, 0.9]))
+
+
+@pytest.mark.parametrize("ufunc", [np.arcsin, np.arccos, np.arctanh], ids=lambda u: u.__name__)
+def test_gradients_inside_the_unit_interval(ufunc, gradient_agrees):
+    gradient_agrees(lambda bench, a: bench.call(ufunc, a), np.array([0.3, -0.6, 0.9]))
+
+
+def test_the_gradient_of_arccosh(gradient_agrees):
+    gradient_agrees(lambda bench, a: bench.call(np.arccosh, a), np.array([1.3, 2.0, 9.0]))
 
 
 def test_aliases_are_one_record():

@@ -1,7 +1,8 @@
-"""``exp`` and ``expm1``.
+"""``exp``, ``expm1`` and ``exp2``.
 
-Both take ``x = n log(2) + r`` with an integer n and ``abs(r) <= log(2) / 2``, and a polynomial for
+The first two take ``x = n log(2) + r`` with an integer n and ``abs(r) <= log(2) / 2``, and a polynomial for
 ``exp(r) = 1 + r + r**2 P(r)`` (P. T. P. Tang, ACM TOMS 15, 1989, with a longer polynomial in place of his table).
+``exp2`` takes ``x = n + r``, without error.
 """
 
 from __future__ import annotations
@@ -33,7 +34,18 @@ def exp(f: Formula, x: Term) -> Term:
     bits = f.form.mantissa + f.form.bias
     x = f.clamp(x, -(bits + 1.5) * math.log(2), (f.form.bias + 1.5) * math.log(2))
     reduced = reduce(f, x)
-    return scaled(f, exp_reduced(f, reduced), reduced)
+    return scaled(f, exp_reduced(f, reduced), reduced.shifted)
+
+
+def exp2(f: Formula, x: Term) -> Term:
+    """``2**x``: exact where x is an integer."""
+    f.comment("Beyond these bounds the result is 0 or infinity, and stays so at them.")
+    x = f.clamp(x, -(f.form.mantissa + f.form.bias + 1.5), f.form.bias + 1.5)
+    f.comment("x = n + r, abs(r) <= 1 / 2; n stands in the last bits of %shifted")
+    shifted = (x + f.form.rounder).named("shifted")
+    r = (x - (shifted - f.form.rounder)).named("r")
+    f.comment("2**r = 1 + r P(r)")
+    return scaled(f, f.fma(r, f.polynomial(coefficients.EXP2[f.form.name], r), 1.0), shifted)
 
 
 def expm1(f: Formula, x: Term) -> Term:
@@ -42,7 +54,7 @@ def expm1(f: Formula, x: Term) -> Term:
     kept = f.clamp(x, -(f.form.mantissa + 3) * math.log(2), (f.form.bias + 1.5) * math.log(2))
     reduced = reduce(f, kept)
     f.comment("Half of everything, for 2**n may be out of range where the result is not.")
-    half = power_of_two(f, reduced, -1)
+    half = power_of_two(f, reduced.shifted, -1)
     r = reduced.r
     f.comment("What rounding took from r counts, for the sum may cancel.")
     lost = f.fma(reduced.n, -coefficients.LN2[f.form.name][1], reduced.exact - r)
@@ -76,18 +88,18 @@ def exp_reduced(f: Formula, reduced: Reduced) -> Term:
     return total + (tail if reduced.error is None else f.fma(total + tail, reduced.error, tail))
 
 
-def power_of_two(f: Formula, reduced: Reduced, more: int = 0) -> Term:
-    """``2**(n + more)``, which must be a normal number."""
+def power_of_two(f: Formula, shifted: Term, more: int = 0) -> Term:
+    """``2**(n + more)``, which must be a normal number; n stands in the last bits of ``shifted``."""
     form = f.form
-    biased = f.bits(reduced.shifted) + (form.bias + more - form.bits_of(form.rounder))
+    biased = f.bits(shifted) + (form.bias + more - form.bits_of(form.rounder))
     return f.from_bits(biased << form.mantissa)
 
 
-def scaled(f: Formula, x: Term, reduced: Reduced) -> Term:
-    """``x * 2**n``, rounded once: two factors, each within range."""
+def scaled(f: Formula, x: Term, shifted: Term) -> Term:
+    """``x * 2**n``, rounded once: two factors, each within range. n stands in the last bits of ``shifted``."""
     form = f.form
     f.comment("times 2**n in two steps, for 2**n may be out of range where the result is not")
-    biased = (f.bits(reduced.shifted) + (2 * form.bias - form.bits_of(form.rounder))).named("biased")
+    biased = (f.bits(shifted) + (2 * form.bias - form.bits_of(form.rounder))).named("biased")
     first = (biased >> 1).named("first")
     second = (biased - first).named("second")
     return x * f.from_bits(first << form.mantissa) * f.from_bits(second << form.mantissa)

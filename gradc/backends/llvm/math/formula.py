@@ -324,6 +324,13 @@ class Formula:
         error = (x_high * y_high - product) + x_high * y_low + x_low * y_high
         return product, error + x_low * y_low
 
+    def rest(self, z: Term, x: Term, y: Term) -> Term:
+        """``z - x * y``, where the product is so near to z that the difference is exact, but for its last rounding."""
+        if self.fused:
+            return self.fma(-x, y, z)
+        product, error = self.product_with_error(x, y)
+        return (z - product) - error
+
     def _halves(self, x: Term) -> tuple[Term, Term]:
         """A number as a sum of two of half its bits."""
         scaled = x * (2.0 ** ((self.form.mantissa + 2) // 2) + 1.0)

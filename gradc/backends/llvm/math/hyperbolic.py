@@ -1,13 +1,15 @@
-"""``tanh``: a polynomial near 0, ``1 - 2 / (exp(2 x) + 1)`` elsewhere."""
+"""``sinh``, ``cosh`` and ``tanh``: polynomials near 0, and ``exp`` elsewhere."""
 
 from __future__ import annotations
+
+import math
 
 from gradc.backends.llvm.math import coefficients
 from gradc.backends.llvm.math.exponential import exp_reduced, power_of_two, reduce
 from gradc.backends.llvm.math.formula import Formula, Term
 
 NEAR = 0.6
-"""Below it the polynomial holds; above it 2 / (exp(2 x) + 1) is less than half."""
+"""Below it the polynomial of tanh holds; above it 2 / (exp(2 x) + 1) is less than half."""
 
 
 def tanh(f: Formula, x: Term) -> Term:
@@ -19,6 +21,31 @@ def tanh(f: Formula, x: Term) -> Term:
     most = (f.form.mantissa + 4) * 0.5
     kept = f.select(size > most, most, size)
     reduced = reduce(f, kept + kept)
-    grown = exp_reduced(f, reduced) * power_of_two(f, reduced)
+    grown = exp_reduced(f, reduced) * power_of_two(f, reduced.shifted)
     far = 1.0 - 2.0 / (grown + 1.0)
     return f.copysign(f.select(size < NEAR, near, far), x)
+
+
+def sinh(f: Formula, x: Term) -> Term:
+    """``sinh(x)``, with the sign of x."""
+    size = f.abs(x)
+    square = size * size
+    near = f.fma(size * square, f.polynomial(coefficients.SINH[f.form.name], square), size).named("near")
+    quarter, inverse = _quarter_exp(f, size)
+    far = (quarter - inverse) * 2.0
+    return f.copysign(f.select(size < 1.0, near, far), x)
+
+
+def cosh(f: Formula, x: Term) -> Term:
+    """``cosh(x)``."""
+    quarter, inverse = _quarter_exp(f, f.abs(x))
+    return (quarter + inverse) * 2.0
+
+
+def _quarter_exp(f: Formula, size: Term) -> tuple[Term, Term]:
+    """``exp(size) / 4``, which is in range where the result is, and ``exp(-size) / 4``."""
+    f.comment("Beyond the bound the result is infinite.")
+    most = (f.form.bias + 2.3) * math.log(2)
+    reduced = reduce(f, f.select(size > most, most, size))
+    quarter = (exp_reduced(f, reduced) * power_of_two(f, reduced.shifted, -2)).named("quarter")
+    return quarter, 0.0625 / quarter

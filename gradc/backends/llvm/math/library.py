@@ -14,18 +14,33 @@ from typing import Final
 import numpy as np
 
 from gradc.backends.llvm.math import trigonometric
-from gradc.backends.llvm.math.error import erf
-from gradc.backends.llvm.math.exponential import exp, expm1
+from gradc.backends.llvm.math.arc import arccos, arcsin, arctan, arctan2
+from gradc.backends.llvm.math.error import erf, erfc
+from gradc.backends.llvm.math.exponential import exp, exp2, expm1
 from gradc.backends.llvm.math.formats import Format, format_of
 from gradc.backends.llvm.math.formula import Formula, Term
-from gradc.backends.llvm.math.hyperbolic import tanh
-from gradc.backends.llvm.math.logarithm import log, log1p
+from gradc.backends.llvm.math.hyperbolic import cosh, sinh, tanh
+from gradc.backends.llvm.math.inverse_hyperbolic import arccosh, arcsinh, arctanh
+from gradc.backends.llvm.math.logarithm import log, log1p, log2, log10
 from gradc.backends.llvm.math.power import power
+from gradc.backends.llvm.math.root import cbrt, hypot
 from gradc.ir.target import Target
+from gradc.loops.expressions import PRIMITIVES
 
-SHORT: Final[dict[str, Callable[..., Term]]] = {"exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "tanh": tanh}
-LONG: Final[dict[str, Callable[..., Term]]] = {"erf": erf, "pow": power}
-TRIGONOMETRIC: Final = ("cos", "sin")
+SHORT: Final[dict[str, Callable[..., Term]]] = {
+    function.__name__: function
+    for function in (arccos, arcsin, arctan, cbrt, cosh, exp, exp2, expm1, hypot, log, log10, log1p, log2, sinh, tanh)
+}
+LONG: Final[dict[str, Callable[..., Term]]] = {
+    "arccosh": arccosh,
+    "arcsinh": arcsinh,
+    "arctan2": arctan2,
+    "arctanh": arctanh,
+    "erf": erf,
+    "erfc": erfc,
+    "pow": power,
+}
+TRIGONOMETRIC: Final = ("cos", "sin", "tan")
 NAMES: Final = frozenset((*SHORT, *LONG, *TRIGONOMETRIC))
 
 INLINED: Final = 24
@@ -85,7 +100,7 @@ class Library:
             own = symbol(name, form)
             vectors = [(lanes, symbol(name, form, lanes)) for lanes in self._lanes(name, form)]
             kept += [f"ptr @{vector}" for _, vector in vectors]
-            arguments = "vv" if name == "pow" else "v"
+            arguments = "v" * PRIMITIVES[name].arity
             variants = ",".join(f"_ZGV_LLVM_N{lanes}{arguments}_{own}({vector})" for lanes, vector in vectors)
             known = f'"vector-function-abi-variant"="{variants}"' if variants else "nounwind"
             found.append(f"attributes #{group} = {{ {known} }}")
@@ -112,6 +127,6 @@ def symbol(name: str, form: Format, lanes: int = 1) -> str:
 
 @cache
 def _definition(name: str, form: Format, fused: bool, lanes: int) -> str:
-    formula = Formula(symbol(name, form, lanes), form, fused, ("x", "y") if name == "pow" else ("x",), lanes)
+    formula = Formula(symbol(name, form, lanes), form, fused, ("x", "y")[: PRIMITIVES[name].arity], lanes)
     result = (SHORT | LONG)[name](formula, *formula.arguments)
     return formula.text(result) if name in SHORT else formula.text_apart(result)

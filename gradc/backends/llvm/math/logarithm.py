@@ -1,8 +1,8 @@
-"""``log`` and ``log1p``.
+"""``log``, ``log1p``, ``log2`` and ``log10``.
 
-Both take ``x = 2**k m`` with m between sqrt(1/2) and sqrt(2), and ``f = m - 1``. In f64 ``log(m)`` is a polynomial in
+All take ``x = 2**k m`` with m between sqrt(1/2) and sqrt(2), and ``f = m - 1``. In f64 ``log(m)`` is a polynomial in
 ``s = f / (2 + f)``, summed so that f stands alone and is rounded last (J.-M. Muller, Elementary Functions, 3rd edition,
-chapter 6); in f32 it is a polynomial in f.
+chapter 6); in f32 it is a polynomial in f. To another base, f alone is multiplied by the exact factor and rounded last.
 """
 
 from __future__ import annotations
@@ -29,6 +29,36 @@ def log1p(f: Formula, x: Term) -> Term:
     f.comment("Near 0 it is x itself, with its sign.")
     result = f.select(f.abs(x) < f.form.epsilon / 2, x, result)
     return specials(f, result, x, u)
+
+
+def log2(f: Formula, x: Term) -> Term:
+    """``log(x) / log(2)``: exact of powers of two."""
+    return _to_base(f, x, coefficients.LOG2_E, (1.0, 0.0), coefficients.LOG2)
+
+
+def log10(f: Formula, x: Term) -> Term:
+    """``log(x) / log(10)``."""
+    return _to_base(f, x, coefficients.LOG10_E, coefficients.LOG10_2[f.form.name], coefficients.LOG10)
+
+
+def _to_base(
+    f: Formula,
+    x: Term,
+    factor: dict[str, tuple[float, ...]],
+    of_two: tuple[float, ...],
+    short: dict[str, tuple[float, ...]],
+) -> Term:
+    """``k of_two + factor log(1 + fraction)``."""
+    k, fraction = split(f, x)
+    high, low = factor[f.form.name]
+    if f.form.name == "f32":
+        tail = fraction * f.polynomial(short["f32"], fraction)
+    else:
+        half, rest = _log_ratio(f, fraction)
+        tail = f.fma(fraction, low, (half - rest) * -high)
+    tail = tail if of_two[1] == 0.0 else f.fma(k, of_two[1], tail)
+    result = f.fma(k, of_two[0], f.fma(fraction, high, tail))
+    return specials(f, result, x, x)
 
 
 def split(f: Formula, x: Term, subnormal: bool = True) -> tuple[Term, Term]:
@@ -61,13 +91,18 @@ def log_split(f: Formula, k: Term, fraction: Term, correction: Term | None = Non
         tail = f.fma(square * fraction, f.polynomial(coefficients.LOG["f32"], fraction), tail)
         tail = f.fma(square, -0.5, tail)
         return f.fma(k, high, fraction + tail)
+    half, rest = _log_ratio(f, fraction, tail)
+    return f.fma(k, high, fraction - (half - rest))
+
+
+def _log_ratio(f: Formula, fraction: Term, more: Term | None = None) -> tuple[Term, Term]:
+    """``h`` and ``r + more`` in ``log(1 + fraction) = fraction - (h - r)``."""
     f.comment("log(1 + f) = f - f**2 / 2 + s (f**2 / 2 + s**2 P(s**2)), s = f / (2 + f)")
     s = (fraction / (fraction + 2.0)).named("s")
     z = s * s
     half = fraction * fraction * 0.5
-    rest = z * f.polynomial(coefficients.LOG_RATIO["f64"], z)
-    tail = f.fma(s, half + rest, tail)
-    return f.fma(k, high, fraction - (half - tail))
+    rest = half + z * f.polynomial(coefficients.LOG_RATIO["f64"], z)
+    return half, s * rest if more is None else f.fma(s, rest, more)
 
 
 def specials(f: Formula, result: Term, x: Term, argument: Term) -> Term:

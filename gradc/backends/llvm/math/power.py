@@ -47,7 +47,7 @@ def _power_f64(f: Formula, size: Term, y: Term) -> Term:
     error = f.select(f.abs(product) < bound, error, 0.0)
     product = f.clamp(product, -bound, (f.form.bias + 1.5) * math.log(2))
     reduced = reduce(f, product, error)
-    return scaled(f, exp_reduced(f, reduced), reduced)
+    return scaled(f, exp_reduced(f, reduced), reduced.shifted)
 
 
 def _power_f32(f: Formula, size: Term, y: Term) -> Term:

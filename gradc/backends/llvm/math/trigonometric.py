@@ -1,9 +1,10 @@
-"""``sin`` and ``cos`` for arguments of any size.
+"""``sin``, ``cos`` and ``tan`` for arguments of any size.
 
 ``x = n pi / 2 + r + low`` with an integer n and ``abs(r) <= pi / 4``; the last two bits of n choose between the sine
-and the cosine of r and their signs. Below 2**20 a product of n with pi / 2 in parts gives r (W. J. Cody and
-W. Waite, Software Manual for the Elementary Functions, 1980). Beyond, x is multiplied by those bits of 2 / pi that
-matter: the higher ones give multiples of 4 (M. H. Payne and R. N. Hanek, SIGNUM Newsletter 18, 1983).
+and the cosine of r and their signs; the last one, for the tangent, between their quotient and its inverse with the sign
+changed. Below 2**20 a product of n with pi / 2 in parts gives r (W. J. Cody and W. Waite, Software Manual for the
+Elementary Functions, 1980). Beyond, x is multiplied by those bits of 2 / pi that matter: the higher ones give multiples
+of 4 (M. H. Payne and R. N. Hanek, SIGNUM Newsletter 18, 1983).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ WINDOW: Final = 26
 """How many binades of arguments share a row of the table of 2 / pi."""
 
 TABLE: Final = "gradc.two_over_pi"
-QUARTER: Final = {"sin": 0, "cos": 1}
+QUARTER: Final = {"sin": 0, "cos": 1, "tan": 0}
 
 
 @cache
@@ -35,7 +36,7 @@ def definitions(name: str, form: Format, fused: bool) -> list[str]:
     far = Formula(f"gradc.{name}.far", F64, fused)
     found = [
         f"@{TABLE} = private unnamed_addr constant [{len(numbers) // 4} x [4 x double]] [\n{rows}\n], align 64",
-        far.text_apart(_far(far, far.arguments[0], QUARTER[name])),
+        far.text_apart(_far(far, far.arguments[0], name)),
         definition(name, F64, fused, 1),
     ]
     return found if form is F64 else [*found, definition(name, F32, fused, 1)]
@@ -48,8 +49,8 @@ def definition(name: str, form: Format, fused: bool, lanes: int) -> str:
     f = Formula(own + (f".x{lanes}" if lanes > 1 else ""), form, fused, lanes=lanes)
     (x,) = f.arguments
     near = f.abs(x) < 2.0**NEAR
-    result = (_near_f32 if form is F32 else _near_f64)(f, x, QUARTER[name])
-    if name == "sin":
+    result = (_near_f32 if form is F32 else _near_f64)(f, x, name)
+    if name != "cos":
         f.comment("Near 0 it is x itself, with its sign.")
         result = f.select(f.abs(x) < form.epsilon / 2, x, result)
     if lanes > 1:
@@ -57,7 +58,7 @@ def definition(name: str, form: Format, fused: bool, lanes: int) -> str:
     return f.text_with_fallback(result, near, f"gradc.{name}.{'far' if form is F64 else 'f64'}", F64)
 
 
-def _near_f64(f: Formula, x: Term, quarter: int) -> Term:
+def _near_f64(f: Formula, x: Term, name: str) -> Term:
     first, second, third, fourth = coefficients.HALF_PI["f64"]
     shifted, n = _nearest(f, x * (2 / math.pi))
     f.comment("r + low = x - n pi / 2; the products with the first three parts are exact.")
@@ -65,10 +66,10 @@ def _near_f64(f: Formula, x: Term, quarter: int) -> Term:
     r, error = f.two_sum(r, n * -second)
     r, more = f.two_sum(r, n * -third)
     low = f.fma(n, -fourth, error + more)
-    return _of_rest(f, r, low, f.bits(shifted) + quarter)
+    return _of_rest(f, r, low, f.bits(shifted), name)
 
 
-def _near_f32(f: Formula, x: Term, quarter: int) -> Term:
+def _near_f32(f: Formula, x: Term, name: str) -> Term:
     """In f64, where two parts of pi / 2 are enough."""
     wide = f.within(F64)
     first, *rest = coefficients.HALF_PI["f64"]
@@ -79,10 +80,14 @@ def _near_f32(f: Formula, x: Term, quarter: int) -> Term:
     sine = wide.fma(r * square, wide.polynomial(coefficients.SIN["f32"], square), r)
     even = wide.fma(square, wide.polynomial(coefficients.COS["f32"], square), -0.5)
     cosine = wide.fma(square, even, 1.0)
-    return f.convert(_signed(wide, sine, cosine, wide.bits(shifted) + quarter), F32)
+    quadrant = wide.bits(shifted)
+    if name == "tan":
+        odd = wide.cast("trunc", quadrant, "i1")
+        return f.convert(wide.select(odd, -cosine, sine) / wide.select(odd, sine, cosine), F32)
+    return f.convert(_signed(wide, sine, cosine, quadrant + QUARTER[name]), F32)
 
 
-def _far(f: Formula, x: Term, quarter: int) -> Term:
+def _far(f: Formula, x: Term, name: str) -> Term:
     """For f64 of at least 2**20, infinity and NaN."""
     size = f.abs(x).named("size")
     pattern = f.bits(size)
@@ -111,8 +116,8 @@ def _far(f: Formula, x: Term, quarter: int) -> Term:
     high, high_low = coefficients.HALF_PI_PAIR["f64"]
     r, error = f.product_with_error(rest, f.number(high))
     low = error + f.fma(rest, high_low, low * high)
-    result = _of_rest(f, r, low, f.bits(shifted) + quarter)
-    if quarter == 0:
+    result = _of_rest(f, r, low, f.bits(shifted), name)
+    if name != "cos":
         result = f.from_bits(f.bits(result) ^ (f.bits(x) & (-1 << 63)))
     return f.select(size < math.inf, result, x - x)
 
@@ -134,16 +139,27 @@ def _load(f: Formula, first: Term, index: int) -> Term:
     return f.emit(f"load double, ptr {place.operand}", "double")
 
 
-def _of_rest(f: Formula, r: Term, low: Term, quadrant: Term) -> Term:
-    """The sine of ``r + low`` plus ``quadrant`` right angles."""
+def _of_rest(f: Formula, r: Term, low: Term, quadrant: Term, name: str) -> Term:
+    """The function of ``r + low`` plus ``quadrant`` right angles."""
     f.comment("sin(r + low) and cos(r + low)")
     square = r * r
-    sine = r + f.fma(r * square, f.polynomial(coefficients.SIN["f64"], square), low)
+    part = f.fma(r * square, f.polynomial(coefficients.SIN["f64"], square), low)
     half = square * 0.5
     one_less_half = 1.0 - half
     error = (1.0 - one_less_half) - half
     tail = f.fma(square * square, f.polynomial(coefficients.COS["f64"], square), error - r * low)
-    return _signed(f, sine, one_less_half + tail, quadrant)
+    if name != "tan":
+        return _signed(f, r + part, one_less_half + tail, quadrant + QUARTER[name])
+    f.comment("their quotient, or the inverse with the sign changed, rounded once")
+    sine, sine_low = f.sum_with_error(r, part)
+    cosine, cosine_low = f.sum_with_error(one_less_half, tail)
+    odd = f.cast("trunc", quadrant, "i1")
+    above, above_low = f.select(odd, -cosine, sine), f.select(odd, -cosine_low, sine_low)
+    below, below_low = f.select(odd, sine, cosine), f.select(odd, sine_low, cosine_low)
+    inverse = 1.0 / below
+    quotient = (above * inverse).named("quotient")
+    rest = (f.rest(above, quotient, below) + above_low) - quotient * below_low
+    return f.fma(rest, inverse, quotient)
 
 
 def _signed(f: Formula, sine: Term, cosine: Term, quadrant: Term) -> Term:

@@ -1,0 +1,55 @@
+"""``cbrt`` and ``hypot``."""
+
+from __future__ import annotations
+
+import math
+
+from gradc.backends.llvm.math import coefficients
+from gradc.backends.llvm.math.exponential import power_of_two
+from gradc.backends.llvm.math.formats import F64
+from gradc.backends.llvm.math.formula import Formula, Term
+from gradc.backends.llvm.math.logarithm import split
+
+
+def cbrt(f: Formula, x: Term) -> Term:
+    """The cube root, with the sign of x: ``a w**2`` with ``w = a**(-1/3)``, of ``x = 2**(3 n) a``.
+
+    A polynomial starts w, and a step of Householder's method in f64, of Newton's in f32, makes it right to half of the
+    digits (A. S. Householder, The Numerical Treatment of a Single Nonlinear Equation, 1970), all without divisions.
+    The last step is Newton's, with the rest ``a - t**3`` computed exactly.
+    """
+    size = f.abs(x)
+    k, fraction = split(f, size)
+    f.comment("k = 3 n + rest; n stands in the last bits of %shifted")
+    shifted = f.fma(k, 1 / 3, f.form.rounder).named("shifted")
+    rest = (k - (shifted - f.form.rounder) * 3.0).named("rest")
+    over, under = rest > 0.5, rest < -0.5
+    a = (fraction + 1.0) * f.select(over, 2.0, f.select(under, 0.5, f.number(1.0)))
+    factor = f.select(over, 2 ** (-1 / 3), f.select(under, 2 ** (1 / 3), f.number(1.0)))
+    w = (f.polynomial(coefficients.CBRT[f.form.name], fraction) * factor).named("w")
+    missing = 1.0 - a * (w * w * w)
+    step = f.fma(missing, 2 / 9, 1 / 3) if f.form is F64 else f.number(1 / 3)
+    w = f.fma(w * missing, step, w).named("w")
+    square = w * w
+    t = (a * square).named("t")
+    power, power_low = f.product_with_error(t, t)
+    left = f.rest(a, power, t) - power_low * t
+    root = f.fma(left, square * (1 / 3), t) * power_of_two(f, shifted)
+    f.comment("0, infinity and NaN are their own roots.")
+    return f.copysign(f.select((size > 0.0) & (size < math.inf), root, size), x)
+
+
+def hypot(f: Formula, x: Term, y: Term) -> Term:
+    """``sqrt(x**2 + y**2)``, in range where the result is: infinite where x or y is, even beside NaN."""
+    form = f.form
+    a, b = f.abs(x), f.abs(y)
+    larger = a > b
+    high, low = f.select(larger, a, b).named("high"), f.select(larger, b, a).named("low")
+    f.comment("scaled by a power of two where a square would leave the range")
+    huge, tiny = high > 2.0 ** (form.bias // 2 - 2), high < 2.0 ** (-(form.bias // 2) + form.mantissa)
+    far = 2.0 ** (form.bias * 3 // 4)
+    scale = f.select(huge, 1 / far, f.select(tiny, far, f.number(1.0)))
+    back = f.select(huge, far, f.select(tiny, 1 / far, f.number(1.0)))
+    high, low = high * scale, low * scale
+    length = f.call("sqrt", f.fma(high, high, low * low)) * back
+    return f.select(a.equals(math.inf) | b.equals(math.inf), math.inf, length)
