@@ -3,7 +3,7 @@
 Every access is a linear form of its address in bytes, ``constant + sum of coefficient * term``, where a term is a
 variable or an expression that is not linear. Two accesses of different iterations cannot meet if the loop's variable
 has the same coefficient in both and everything else moves the addresses by less than one iteration does, or by more
-than all of them together: by its range, or because it moves them by whole rows.
+than all of them together: by its range, because it moves them by whole rows, or by the form of symbolic sizes.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gradc.ir.aval import Dim, size_of
+from gradc.ir.aval import Dim, is_nonnegative, size_of
 from gradc.loops.program import (
+    ZERO,
     Accumulate,
     Apply,
     Buffer,
@@ -27,6 +28,7 @@ from gradc.loops.program import (
     Let,
     Load,
     Local,
+    Size,
     Statement,
     Store,
     Variable,
@@ -75,10 +77,14 @@ def meetings(
         return
     accesses = list(walker.block(loop.body, ranges.inside(loop.var, interval), frozenset()))
     span = (interval[1] - interval[0]) // loop.step * loop.step
+    last = _last(loop)
     for written in accesses:
         for access in accesses:
             same_memory = written.writes and access.memory == written.memory and _overlap(written.block, access.block)
-            if same_memory and not _apart(written, access, variable(loop.var), loop.step, span):
+            if same_memory and not (
+                _apart(written, access, variable(loop.var), loop.step, span)
+                or _beyond(written, access, variable(loop.var), last)
+            ):
                 yield written, access
 
 
@@ -113,6 +119,33 @@ def _apart(left: Access, right: Access, var: Expression, step: int, span: int) -
         return True
     lo, hi = lo - (right.extent - 1), hi + (left.extent - 1)
     return max(abs(lo), abs(hi)) < pace * step or lo > pace * span or hi < -pace * span
+
+
+def _last(loop: For) -> Dim | None:
+    """The largest value of the variable of a loop from 0 up to a size."""
+    if loop.lo is not ZERO or not isinstance(loop.hi, (Size, Constant)):
+        return None
+    return loop.hi.dim - 1 if isinstance(loop.hi, Size) else int(loop.hi.value) - 1
+
+
+def _beyond(left: Access, right: Access, var: Expression, last: Dim | None) -> bool:
+    """Whether symbolic sizes move the addresses apart by more than all iterations together, up to the last one."""
+    if last is None:
+        return False
+    distance: Dim = 0
+    lo = hi = left.form.get(None, 0) - right.form.get(None, 0)
+    for term in (left.form.keys() | right.form.keys()) - {None}:
+        mine, theirs = left.form.get(term, 0), right.form.get(term, 0)
+        if isinstance(term, Size):
+            distance = distance + (mine - theirs) * term.dim
+        elif term is not var and term is not None:
+            for coefficient, (low, high) in ((mine, left.ranges.of(term)), (-theirs, right.ranges.of(term))):
+                lo += min(coefficient * low, coefficient * high)
+                hi += max(coefficient * low, coefficient * high)
+    pace = left.form.get(var, 0)
+    reach = abs(pace) * last + max(left.extent, right.extent)
+    same_pace = right.form.get(var, 0) == pace
+    return same_pace and (is_nonnegative(lo + distance - reach) or is_nonnegative(-hi - distance - reach))
 
 
 def _varies(term: Expression, var: Expression, inner: frozenset[str]) -> bool:

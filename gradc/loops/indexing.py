@@ -226,9 +226,9 @@ def express(index: AnyIndex, atom_of: Callable[[Axis | Datum], Expression]) -> E
     return result if negative or index.constant == 0 else b.add(result, size(index.constant))
 
 
-def _rank(factor: Dim) -> tuple[bool, int]:
-    """Sorts factors: those that are symbolic first, then the largest."""
-    return (isinstance(factor, int), -factor if isinstance(factor, int) else int(_is_negative(factor)))
+def _rank(factor: Dim) -> tuple[bool, bool, int]:
+    """Sorts factors: those below 0 last, before them the symbolic ones, then the largest."""
+    return (_is_negative(factor), isinstance(factor, int), -factor if isinstance(factor, int) else 0)
 
 
 def _is_negative(factor: Dim) -> bool:

@@ -19,6 +19,7 @@ from gradc.ir.aval import (
     broadcast_shapes,
     ceildiv,
     dim_value,
+    is_nonnegative,
     maximum_dim,
     minimum_dim,
     size_of,
@@ -26,6 +27,7 @@ from gradc.ir.aval import (
 )
 
 SIZES = {"batch": 7, "seq": 4}
+ALL_SIZES = [{"batch": batch, "seq": seq} for batch in (0, 1, 3, 8) for seq in (0, 1, 5)]
 
 atoms: st.SearchStrategy[Dim] = st.one_of(st.integers(0, 5), st.sampled_from([symbol("batch"), symbol("seq")]))
 
@@ -60,6 +62,38 @@ def test_arithmetic_on_sizes_is_that_of_their_numbers(tree: Any) -> None:
         return computed(node[0], left, right)
 
     assert dim_value(value(tree, False), SIZES) == value(tree, True)
+
+
+@given(st.recursive(atoms, combined, max_leaves=8))
+def test_what_is_at_least_0_by_its_form_is(tree: Any) -> None:
+    def value(node: Any) -> Any:
+        if not isinstance(node, tuple):
+            return node
+        left, right = value(node[1]), value(node[2])
+        if node[0] in ("//", "%", "ceildiv") and any(is_zero(right, sizes) for sizes in ALL_SIZES):
+            right = 1
+        return computed(node[0], left, right)
+
+    dim = value(tree)
+    if is_nonnegative(dim):
+        assert all(dim_value(dim, sizes) >= 0 for sizes in ALL_SIZES)
+
+
+def is_zero(dim: Dim, sizes: dict[str, int]) -> bool:
+    return dim_value(dim, sizes) == 0
+
+
+def test_sizes_are_at_least_0() -> None:
+    batch, seq = symbol("batch"), symbol("seq")
+    assert is_nonnegative(batch * seq + 2)
+    assert is_nonnegative((batch + 1) // 8 * 8)
+    assert not is_nonnegative(batch - 1)
+    assert not is_nonnegative((batch - 9) // 2)
+    assert minimum_dim(batch, batch * 4) == batch
+    assert maximum_dim(batch, batch + seq) == batch + seq
+    assert 0 % batch == 0
+    assert (batch * 6 + seq * 4).content == 2
+    assert (batch * 6 - 3).parts == (batch * 6, -3)
 
 
 def test_equal_sizes_are_equal() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradc.ir.aval import aval, aval_of
+from gradc.ir.aval import Dim, aval, aval_of, dim_value, symbol
 from gradc.ir.graph import Builder, Graph, Value
 from gradc.loops.buffers import Arena, Lifetime, largest_live, lay_out
 from gradc.loops.fuse import fuse
@@ -22,6 +22,7 @@ from gradc.ops.elementwise import exp, tanh
 from gradc.ops.shape import slice_, transpose
 from gradc.transforms.adjoint import adjoint
 
+N, M = symbol("n"), symbol("m")
 LIFETIMES = st.lists(
     st.builds(
         lambda size, first, length: Lifetime(size, first, first + length),
@@ -53,6 +54,32 @@ def test_what_lives_together_stands_apart(lifetimes: list[Lifetime]) -> None:
                     arena.offsets[k] + one.slot <= arena.offsets[n] or arena.offsets[n] + other.slot <= arena.offsets[k]
                 )
     assert largest_live(lifetimes) <= arena.bytes <= sum(life.slot for life in lifetimes)
+
+
+ROWS = st.sampled_from([1, N, N, N * M, N * 2 + 1])
+
+
+@given(LIFETIMES, st.lists(ROWS, min_size=40, max_size=40))
+def test_places_of_symbolic_arrays(lifetimes: list[Lifetime], rows: list[Dim]) -> None:
+    several = [life._replace(bytes=life.bytes * count) for life, count in zip(lifetimes, rows, strict=False)]
+    arena = lay_out(several)
+    for sizes in ({"n": n, "m": m} for n, m in ((0, 0), (1, 1), (7, 3), (64, 5))):
+        starts = [dim_value(offset, sizes) for offset in arena.offsets]
+        ends = [start + dim_value(life.bytes, sizes) for start, life in zip(starts, several, strict=True)]
+        assert all(start % ALIGNMENT == 0 for start in starts)
+        assert max(ends, default=0) <= dim_value(arena.bytes, sizes)
+        for k, one in enumerate(several):
+            for n, other in enumerate(several[:k]):
+                if overlap(one, other):
+                    assert (
+                        ends[k] <= starts[n] or ends[n] <= starts[k] or 0 in (ends[k] - starts[k], ends[n] - starts[n])
+                    )
+
+
+def test_a_place_of_rows_is_taken_again() -> None:
+    lifetimes = [Lifetime(N * 40, k, k + 1) for k in range(50)]
+    assert str(lay_out(lifetimes).bytes) == "640*((n + 7) // (8))"
+    assert lay_out([Lifetime(N * 128, 0, 1), Lifetime(100, 0, 1)]).offsets == [128, 0]
 
 
 @given(LIFETIMES)

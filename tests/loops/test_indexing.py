@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradc.ir.aval import dim_value, size_of, symbol
 from gradc.loops.indexing import (
     AnyIndex,
     Axis,
@@ -24,9 +27,10 @@ from gradc.loops.indexing import (
     is_split,
     strides_of,
 )
-from gradc.loops.program import Apply, Constant, Expression, Variable, variable
+from gradc.loops.program import Apply, Constant, Expression, Size, Variable, variable
 
 SHAPE = (4, 1, 6, 5)
+N, M = symbol("n"), symbol("m")
 AXES = [axis(k, d) for k, d in enumerate(SHAPE)]
 
 
@@ -36,6 +40,8 @@ def value(expression: Expression, axes: dict[str, int]) -> int:
             return int(number)
         case Variable(name=name):
             return axes[name]
+        case Size(dim=dim):
+            return dim_value(dim, axes)
         case Apply(primitive=primitive, arguments=(left, right)):
             x, y = value(left, axes), value(right, axes)
             return {"add": x + y, "sub": x - y, "mul": x * y, "floor_div": x // (y or 1), "mod": x % (y or 1)}[
@@ -86,6 +92,64 @@ def test_arithmetic_keeps_its_meaning(steps: list[tuple[str, int]]) -> None:
         else:
             assert index.range[0] <= expected <= index.range[1]
             assert value(express(index, named), {f"i{k}": i for k, i in enumerate(point)}) == expected
+
+
+SYMBOLIC = (N, 3, N * 2)
+SYMBOLIC_AXES = [axis(k, d) for k, d in enumerate(SYMBOLIC)]
+SYMBOLIC_STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "mul", "div", "mod", "axis", "number", "sub"]),
+        st.sampled_from([1, 2, 3, 6, N, N * 2, N * 3, N * 6, N * 2 - 1]),
+        st.integers(0, 2),
+    ),
+    max_size=8,
+)
+
+
+@given(SYMBOLIC_STEPS)
+def test_arithmetic_with_symbolic_sizes_keeps_its_meaning(steps: list[tuple[str, Any, int]]) -> None:
+    def steps_on(start: Any, axes: list[Any], number_of: Callable[[Any], Any]) -> Any:
+        result = start
+        for kind, size_or_number, which in steps:
+            number = number_of(size_or_number)
+            match kind:
+                case "add":
+                    result = result + axes[which] * number
+                case "sub":
+                    result = number - result
+                case "axis":
+                    result = result + axes[which]
+                case "number":
+                    result = result + number
+                case "mul":
+                    result = result * number
+                case "div":
+                    result = result // number
+                case _:
+                    result = result % number
+        return result
+
+    index = steps_on(SYMBOLIC_AXES[0], SYMBOLIC_AXES, lambda number: number)
+    for n in (1, 2, 3):
+        sizes = {"n": n}
+        for point in itertools.product(*[range(dim_value(d, sizes)) for d in SYMBOLIC]):
+            expected = steps_on(point[0], list(point), partial(dim_value, sizes=sizes))
+            if not isinstance(index, Index):
+                assert dim_value(index, sizes) == expected
+                continue
+            if index.range is not None:
+                assert dim_value(index.range[0], sizes) <= expected <= dim_value(index.range[1], sizes)
+            assert value(express(index, named), {f"i{k}": i for k, i in enumerate(point)} | sizes) == expected
+
+
+def test_there_and_back_with_symbolic_sizes() -> None:
+    for shape in [(N, 4), (N, 2, 3), (5, N), (3, N, 2), (N, M), (N, M, 2), (N * 2, 3)]:
+        own = tuple(axis(k, d) for k, d in enumerate(shape))
+        assert unflattened(flat_index(own, shape), shape) == own
+        flat = (size_of(shape),)
+        assert flat_index(unflattened(flat_index(own, shape), flat), flat) == flat_index(own, shape)
+    i, j = axis(0, N), axis(1, 6)
+    assert unflattened(i * 6 + j, (N * 2, 3)) == (i * 2 + j // 3, j % 3)
 
 
 def unflattened(flat: AnyIndex, shape: tuple[int, ...]) -> tuple[AnyIndex, ...]:
@@ -142,3 +206,6 @@ def test_indices_read_as_a_person_writes_them() -> None:
     assert str(express(5 - j, named)) == "5 - i1"
     assert str(express(i * 2 - j + 1, named)) == "i0 * 2 - i1 + 1"
     assert str(express(axis(0, 24) // 6, named)) == "i0 // 6"
+    assert str(express(axis(0, 3) * N + axis(1, N) - 2, named)) == "i0 * {n} + i1 + -2"
+    assert str(express(N - 1 - axis(1, N), named)) == "{n - 1} - i1"
+    assert str(express(axis(0, 3) - axis(1, 4) * N, named)) == "i0 - i1 * {n}"

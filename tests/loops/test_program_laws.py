@@ -83,6 +83,12 @@ BROKEN = [
         "for i in 0 to 4:\n  y[0] += x[i, 0] in 8 lanes of i\n  t[0] += x[i, 0] in 4 lanes of i",
         "law 8: reductions over a loop agree in their lanes",
     ),
+    (
+        "y[0] = 1.0\nrequire {n} > 0 else 1",
+        "law 11: a check that stops the kernel comes after other statements: require {n} > 0 else 1",
+    ),
+    ("for i in 0 to 4:\n  require i > 0 else 1", "law 11: a check that stops the kernel comes after other statements"),
+    ("require {n} > 0 else 2", "law 11: the code 2 has no message"),
     ("local big: f64[20000]", "law 9: local buffers take 160000 bytes, at most 131072 are allowed"),
     ("local s: f64[n]", "law 9: s is local and f64[n] is not a fixed size: local s: f64[n]"),
     ("call g(x{0; 1})", "law 10: there is no function g above: call g(x{0; 1})"),

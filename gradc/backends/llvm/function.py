@@ -188,7 +188,7 @@ class FunctionEmitter(ValueEmitter):
         pointers = [self._view(view) for view in call.views]
         if not isinstance(call.callee, str):
             strides = [view.strides for view in call.views[:3]]
-            self.writer.line(self._functions.matmuls.call(call.callee, strides, pointers))
+            self.writer.line(self._functions.matmuls.call(call.callee, strides, pointers, self._dims.operand))
             return
         arguments = [f"ptr {pointer}" for pointer in pointers]
         arguments += [f"i64 {s}" for s in self._expressions(*call.scalars)]

@@ -222,22 +222,46 @@ class _EntryWriter:
     def _run(self, results: list[str]) -> str:
         """Call the kernel. Gives its status."""
         text, plan = self.text, self.plan
-        arenas, arena, block = text.at("%record", RECORD_ARENAS), "null", ""
-        if isinstance(plan.arena, int) and 0 < plan.arena <= STACK_ARENA:
-            arena = text.alloca(f"[{plan.arena} x i8], align {ALIGNMENT}")
-        elif plan.arena != 0:
-            block = text.value(f"call ptr @gradc.arena.take(ptr {arenas}, i64 {self.dims.operand(plan.arena)})")
-            text.unless_null(block)
-            behind = text.value(f"ptrtoint ptr {text.at(block, ARENA_HEAD + ALIGNMENT - 1)} to i64")
-            aligned = text.value(f"and i64 {behind}, {-ALIGNMENT}")
-            arena = text.value(f"inttoptr i64 {aligned} to ptr")
+        arena, block = self._arena()
         pointers = [*[self.inputs[k] for k in range(plan.inputs)], *results, arena]
         arguments = [*[f"ptr {p}" for p in pointers], *[f"i64 {self.symbols[symbol]}" for symbol in plan.symbols]]
         status = self._called(f"call i64 @{KERNEL}({', '.join(arguments)})")
         if block:
-            text.line(f"store ptr {text.load('ptr', arenas)}, ptr {block}")
-            text.line(f"store ptr {block}, ptr {arenas}")
+            text.line(f"call void @gradc.arena.put(ptr {text.at('%record', RECORD_ARENAS)}, ptr {block})")
         return status
+
+    def _arena(self) -> tuple[str, str]:
+        """The arena, and the block that has to be put back; null, or nothing, where it is on the stack."""
+        text, size = self.text, self.plan.arena
+        if isinstance(size, int):
+            return self._taken(str(size)) if size > STACK_ARENA else (self._on_stack(size), "")
+        small, large, done = text.label("small"), text.label("large"), text.label("arena")
+        needed = self.dims.operand(size)
+        stack = self._on_stack(STACK_ARENA)
+        text.branch(text.value(f"icmp ule i64 {needed}, {STACK_ARENA}"), small, large)
+        text.line(f"{large}:", indent=False)
+        taken, block = self._taken(needed)
+        end = text.block
+        text.line(f"br label %{done}")
+        text.line(f"{small}:", indent=False)
+        text.line(f"br label %{done}")
+        text.line(f"{done}:", indent=False)
+        found = [
+            f"phi ptr [ {here}, %{small} ], [ {there}, %{end} ]" for here, there in ((stack, taken), ("null", block))
+        ]
+        return text.value(found[0]), text.value(found[1])
+
+    def _on_stack(self, size: int) -> str:
+        return self.text.alloca(f"[{size} x i8], align {ALIGNMENT}") if size else "null"
+
+    def _taken(self, size: str) -> tuple[str, str]:
+        """An idle block or a new one, and the aligned address in it."""
+        text = self.text
+        block = text.value(f"call ptr @gradc.arena.take(ptr {text.at('%record', RECORD_ARENAS)}, i64 {size})")
+        text.unless_null(block)
+        behind = text.value(f"ptrtoint ptr {text.at(block, ARENA_HEAD + ALIGNMENT - 1)} to i64")
+        aligned = text.value(f"and i64 {behind}, {-ALIGNMENT}")
+        return text.value(f"inttoptr i64 {aligned} to ptr"), block
 
     def _called(self, call: str) -> str:
         """The status of a call, while other threads run if it takes long."""

@@ -52,13 +52,22 @@ declare ptr @PyArray_New(ptr, i32, ptr, i32, ptr, ptr, i32, i32, ptr)
 """
 """The API as entries and this module name it."""
 
-EXPORTS: Final = ("gradc.call", "gradc.bind", "gradc.same", "gradc.dtype", "gradc.arena.take", "gradc.arena.free")
+EXPORTS: Final = (
+    "gradc.call",
+    "gradc.bind",
+    "gradc.same",
+    "gradc.dtype",
+    "gradc.arena.take",
+    "gradc.arena.put",
+    "gradc.arena.free",
+)
 
 SHARED: Final = """\
 declare i1 @gradc.bind(ptr, ptr, i64, ptr, ptr)
 declare i1 @gradc.same(ptr, ptr)
 declare i1 @gradc.dtype(ptr, ptr)
 declare ptr @gradc.arena.take(ptr, i64)
+declare void @gradc.arena.put(ptr, ptr)
 """
 """What entries use of this module."""
 
@@ -301,6 +310,19 @@ done:
   %made.room = getelementptr i8, ptr %made, i64 {ARENA_ROOM}
   store i64 %bytes, ptr %made.room
   ret ptr %made
+}}
+
+; Give a block back to the list; null is none.
+define void @gradc.arena.put(ptr %list, ptr %block) {{
+  %none = icmp eq ptr %block, null
+  br i1 %none, label %done, label %put
+put:
+  %next = load ptr, ptr %list
+  store ptr %next, ptr %block
+  store ptr %block, ptr %list
+  br label %done
+done:
+  ret void
 }}
 
 define void @gradc.arena.free(ptr %list) {{

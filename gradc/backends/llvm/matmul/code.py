@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gradc.backends.llvm.matmul.plan import Part, parts
 from gradc.backends.llvm.types import scalar_type, suffix, symbol_name
 from gradc.backends.llvm.writer import Module, Writer
 from gradc.ir.target import Target
@@ -96,11 +97,13 @@ class Code:
             return b if a == 0 else a
         return self.writer.value(f"add nsw i64 {a}, {b}")
 
-    def scale(self, a: Index, factor: int) -> Index:
-        if isinstance(a, int):
+    def scale(self, a: Index, factor: Index) -> Index:
+        if isinstance(a, int) and isinstance(factor, int):
             return a * factor
-        if factor in (0, 1):
-            return a if factor else 0
+        if a == 0 or factor == 0:
+            return 0
+        if factor == 1:
+            return a
         return self.writer.value(f"mul nsw i64 {a}, {factor}")
 
     def pointer(self, base: str, offset: Index, hint: str = "") -> str:
@@ -187,21 +190,64 @@ class Code:
         order = ", ".join(f"i32 {lane}" for lane in lanes)
         return self.writer.value(f"shufflevector {self.vector} {a}, {self.vector} {b}, <{len(lanes)} x i32> <{order}>")
 
+    # Numbers of the call
+
+    def minus(self, a: Index, b: Index) -> Index:
+        if b == 0:
+            return a
+        return a - b if isinstance(a, int) and isinstance(b, int) else self.writer.value(f"sub nsw i64 {a}, {b}")
+
+    def smaller(self, a: Index, b: Index) -> Index:
+        """The smaller of two numbers that are not negative."""
+        return self._extremum("umin", a, b)
+
+    def larger(self, a: Index, b: Index) -> Index:
+        """The larger of two numbers that are not negative."""
+        return self._extremum("umax", a, b)
+
+    def _extremum(self, which: str, a: Index, b: Index) -> str:
+        self.writer.module.declare(f"declare i64 @llvm.{which}.i64(i64, i64)")
+        return self.writer.value(f"call i64 @llvm.{which}.i64(i64 {a}, i64 {b})")
+
+    def even(self, length: Index, limit: int) -> Index:
+        """The length of equal blocks of at most ``limit``; at least 1."""
+        more = self.add(length, limit - 1)
+        blocks = self.larger(self.writer.value(f"udiv i64 {more}, {limit}"), 1)
+        each = self.writer.value(f"udiv i64 {self.minus(self.add(length, blocks), 1)}, {blocks}")
+        return self.larger(each, 1)
+
+    def parts(self, length: Index, step: int) -> Iterator[Part]:
+        """The range up to ``length`` in whole steps, and what is left: of a number of the call in steps 4, 2, 1."""
+        if isinstance(length, int):
+            yield from parts(length, step)
+            return
+        start: Index = 0
+        while step:
+            left = self.minus(length, start)
+            stop = self.minus(length, self.writer.value(f"urem i64 {left}, {step}"))
+            yield Part(start, stop, step)
+            start, step = stop, (1 << (step - 1).bit_length()) // 2 if step > 1 else 0
+
     # Loops
 
     @contextmanager
     def loop(
-        self, hint: str, start: Index, stop: Index, step: int = 1, carried: Sequence[tuple[str, str]] = ()
+        self, hint: str, start: Index, stop: Index, step: Index = 1, carried: Sequence[tuple[str, str]] = ()
     ) -> Iterator[Loop]:
-        """A loop that runs at least once. ``carried`` are types and first values."""
+        """A loop. ``carried`` are types and first values. Between numbers that are known it runs at least once."""
         first = [value for _, value in carried]
-        if isinstance(start, int) and isinstance(stop, int) and start + step >= stop:
+        known = isinstance(start, int) and isinstance(stop, int)
+        if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int) and start + step >= stop:
             yield Loop(start, first)
             return
         writer = self.writer
         name, body, after = (writer.name(f"{hint}{part}") for part in ("", ".body", ".end"))
         before = writer.block
-        writer.line(f"br label %{body}")
+        if known:
+            writer.line(f"br label %{body}")
+        else:
+            runs = writer.value(f"icmp slt i64 {start}, {stop}")
+            writer.line(f"br i1 {runs}, label %{body}, label %{after}")
         writer.label(body)
         head = len(writer.lines)
         values = [f"%{writer.name(f'{name}.{position}')}" for position in range(len(carried))]
@@ -216,3 +262,8 @@ class Code:
         for (kind, value), now, following in zip(carried, values, loop.following, strict=True):
             phis.append(f"  {now} = phi {kind} [ {value}, %{before} ], [ {following}, %{last} ]")
         writer.lines[head:head] = phis
+        if not known:
+            loop.following = [
+                writer.value(f"phi {kind} [ {value}, %{before} ], [ {following}, %{last} ]")
+                for (kind, value), following in zip(carried, loop.following, strict=True)
+            ]

@@ -5,20 +5,20 @@ from __future__ import annotations
 from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.plan import DotPlan, parts
 from gradc.backends.llvm.matmul.product import Product
-from gradc.backends.llvm.matmul.tile import Matrices
+from gradc.backends.llvm.matmul.tile import Lengths, Matrices
 
 
-def emit_dots(code: Code, product: Product, plan: DotPlan, matrices: Matrices) -> None:
+def emit_dots(code: Code, product: Product, plan: DotPlan, matrices: Matrices, lengths: Lengths) -> None:
     """The whole product: both operands are dense along k."""
     m, n, k = product.m, product.n, product.k
-    for block in parts(k.length, plan.depth):
+    for block in parts(int(k.length), plan.depth):
         with code.loop("k", block.start, block.stop, block.step) as along:
             left, right = (code.pointer(base, along.index) for base in (matrices.left, matrices.right))
-            for rows in parts(m.length, plan.rows):
+            for rows in code.parts(lengths.m, plan.rows):
                 with code.loop("row", rows.start, rows.stop, rows.step) as down:
                     row = code.pointer(left, code.scale(down.index, m.left), "left")
                     out = code.pointer(matrices.out, code.scale(down.index, m.out))
-                    for columns in parts(n.length, plan.columns):
+                    for columns in code.parts(lengths.n, plan.columns):
                         with code.loop("column", columns.start, columns.stop, columns.step) as across:
                             place = Matrices(
                                 row,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from gradc.backends.llvm.matmul.code import Code, Library
+from gradc.backends.llvm.matmul.code import Code, Index, Library
 from gradc.backends.llvm.matmul.dots import emit_dots
 from gradc.backends.llvm.matmul.plan import DotPlan, TilePlan, plan, without_blocks
-from gradc.backends.llvm.matmul.product import Product, product_of
-from gradc.backends.llvm.matmul.tile import SCRATCH, Matrices, emit_tiles
+from gradc.backends.llvm.matmul.product import Axis, Product, product_of
+from gradc.backends.llvm.matmul.tile import SCRATCH, Lengths, Matrices, emit_tiles
 from gradc.backends.llvm.writer import Module
 from gradc.ir.aval import Dim, short_dtype
 from gradc.ir.target import Target
@@ -41,8 +41,17 @@ class MatmulFunctions:
     def __init__(self, module: Module, prefix: str, target: Target) -> None:
         self._library = Library(module, prefix, target)
 
-    def call(self, contraction: Contraction, strides: Sequence[Sequence[Dim]], pointers: Sequence[str]) -> str:
-        """The instruction for a contraction on views that begin at these pointers (lhs, rhs, out, perhaps scratch)."""
+    def call(
+        self,
+        contraction: Contraction,
+        strides: Sequence[Sequence[Dim]],
+        pointers: Sequence[str],
+        size: Callable[[Dim], str],
+    ) -> str:
+        """The instruction for a contraction on views that begin at these pointers (lhs, rhs, out, perhaps scratch).
+
+        ``size`` gives the operand that holds a symbolic size.
+        """
         kernel = kernel_of(contraction, strides, self._library.target)
         assert kernel is not None, "a contraction without a kernel is expanded into loops"
         product, chosen = kernel
@@ -55,17 +64,34 @@ class MatmulFunctions:
             arguments += scratch
             parameters.append(f"ptr noalias {SCRATCH}")
 
+        lengths, outer = _lengths(product)
+        named = zip((*outer, lengths.m, lengths.n, lengths.k), _axes(product), strict=True)
+        sizes = {name: axis.length for name, axis in named if isinstance(name, str)}
+        parameters += [f"i64 {name}" for name in sizes]
+
         def body(code: Code) -> str:
             with ExitStack() as loops:
-                matrices = _outer_loops(code, product, loops)
+                matrices = _outer_loops(code, product, outer, loops)
                 if isinstance(chosen, TilePlan):
-                    emit_tiles(code, product, chosen, matrices)
+                    emit_tiles(code, product, chosen, matrices, lengths)
                 else:
-                    emit_dots(code, product, chosen, matrices)
+                    emit_dots(code, product, chosen, matrices, lengths)
             return _described(product)
 
         symbol = self._library.function((product, chosen), product.dtype, chosen.lanes, parameters, body)
-        return f"call void {symbol}({', '.join(f'ptr {argument}' for argument in arguments)})"
+        typed = [*[f"ptr {argument}" for argument in arguments], *[f"i64 {size(dim)}" for dim in sizes.values()]]
+        return f"call void {symbol}({', '.join(typed)})"
+
+
+def _axes(product: Product) -> tuple[Axis, ...]:
+    return (*product.outer, product.m, product.n, product.k)
+
+
+def _lengths(product: Product) -> tuple[Lengths, tuple[Index, ...]]:
+    """The lengths of a product's axes and of the loops around it: numbers, or names of parameters."""
+    names = [*[f"%outer.{k}" for k in range(len(product.outer))], "%rows", "%columns", "%depth"]
+    lengths = [x.length if isinstance(x.length, int) else n for x, n in zip(_axes(product), names, strict=True)]
+    return Lengths(*lengths[-3:]), tuple(lengths[:-3])
 
 
 def _described(product: Product) -> str:
@@ -79,11 +105,11 @@ def _described(product: Product) -> str:
     )
 
 
-def _outer_loops(code: Code, product: Product, loops: ExitStack) -> Matrices:
+def _outer_loops(code: Code, product: Product, lengths: Sequence[Index], loops: ExitStack) -> Matrices:
     """Opens the loops around a product; where its matrices begin inside them."""
     places = Matrices("%left", "%right", "%out")
-    for axis in product.outer:
-        loop = loops.enter_context(code.loop("outer", 0, axis.length))
+    for axis, length in zip(product.outer, lengths, strict=True):
+        loop = loops.enter_context(code.loop("outer", 0, length))
         places = Matrices(
             code.pointer(places.left, code.scale(loop.index, axis.left)),
             code.pointer(places.right, code.scale(loop.index, axis.right)),

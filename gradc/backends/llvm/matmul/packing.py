@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gradc.backends.llvm.matmul.code import Code
+from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.plan import parts
 
 
-def copy_panels(code: Code, source: str, stride: int, panels: str, width: int, columns: int, depth: int) -> None:
+def copy_panels(code: Code, source: str, stride: int, panels: str, width: int, columns: int, depth: Index) -> None:
     """Copy ``depth`` rows of ``width`` elements, ``stride`` apart, to one panel after the other.
 
     Row by row, so that memory is read as it lies.
@@ -41,7 +41,7 @@ def transpose_panel(code: Code, right: str, stride: int, panel: str, width: int,
                 with code.loop("square", steps.start, steps.stop, steps.step) as down:
                     source = code.pointer(rows, down.index)
                     place = code.pointer(target, code.scale(down.index, columns))
-                    shape = Square(part.step, steps.step, stride, columns, columns - part.start)
+                    shape = Square(part.step, steps.step, stride, columns, columns - int(part.start))
                     arguments = {"ptr noalias readonly %source": source, "ptr noalias %target": place}
                     code.call(shape, arguments, shape.emit)
 

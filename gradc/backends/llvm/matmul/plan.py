@@ -63,10 +63,10 @@ Packing = Literal["none", "copy", "transpose"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A range of rows or columns in steps of ``step``."""
+    """A range of rows or columns in steps of ``step``; its ends may be names of numbers of the call."""
 
-    start: int
-    stop: int
+    start: int | str
+    stop: int | str
     step: int
 
 
@@ -127,23 +127,44 @@ class DotPlan:
 
 
 def plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
-    """How to compute a product; None where no kernel fits its strides."""
+    """How to compute a product; None where no kernel fits its strides, or its symbolic lengths.
+
+    Tiles take any number of rows and, where they do not transpose, any depth; dots any number of rows and columns.
+    """
+    chosen = _plan(product.typical, target)
+    if product == product.typical:
+        return chosen
+    if isinstance(product.k.length, int):
+        if isinstance(chosen, DotPlan):
+            return chosen
+    elif chosen is None or isinstance(chosen, DotPlan) or chosen.packing == "transpose":
+        return None
+    if chosen is None or not isinstance(product.n.length, int):
+        return None
+    size = product.dtype.itemsize
+    chosen = without_blocks(chosen, size)
+    if isinstance(product.k.length, int) or _streams(product.typical, chosen.packing, chosen.lanes):
+        return chosen
+    return replace(chosen, depth=_panel_depth(chosen.packing, chosen.columns * size))
+
+
+def _plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
     m, n, k = product.m, product.n, product.k
     dense_columns = n.out == 1 or n.length == 1
-    if dense_columns and (n.right == 1 or n.length == 1) and n.length > 1:
+    if dense_columns and n.right == 1 and n.length != 1:
         return _tiles(product, target, "none")
-    if k.right == 1 and k.left == 1 and (m.length <= DOT_ROWS or not dense_columns):
+    if k.right == 1 and k.left == 1 and (int(m.length) <= DOT_ROWS or not dense_columns):
         return _dots(product, target)
-    if k.right == 1 and dense_columns and n.length > 1:
+    if k.right == 1 and dense_columns and n.length != 1:
         return _tiles(product, target, "transpose")
     return None
 
 
 def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
-    m, n, k = product.m.length, product.n.length, product.k.length
+    m, n, k = (int(axis.length) for axis in (product.m, product.n, product.k))
     size = product.dtype.itemsize
     lanes = _lanes(n, target.lanes(size))
-    if packing == "none" and m <= STREAM_ROWS and k * n * size > STREAM_BYTES and n >= 4 * lanes:
+    if _streams(product, packing, lanes):
         vectors = min(STREAM_VECTORS, (target.registers - 1) // (m + 1))
         return TilePlan(m, vectors, lanes, _even(k, STREAM_DEPTH[size]), m, n)
     if packing == "none" and k * n * size > UNPACKED_BYTES and m >= LARGE:
@@ -159,6 +180,13 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
         width = min(n, _even(n, RIGHT_BYTES // (depth * size), columns))
         return TilePlan(rows, vectors, lanes, depth, height, width, packing, packs_blocks=True)
     return TilePlan(rows, vectors, lanes, _even(k, _panel_depth(packing, columns * size)), m, n, packing)
+
+
+def _streams(product: Product, packing: Packing, lanes: int) -> bool:
+    """Whether a large right operand is read along its rows for few rows of the left one."""
+    m, n, k = (int(axis.length) for axis in (product.m, product.n, product.k))
+    is_large = k * n * product.dtype.itemsize > STREAM_BYTES
+    return packing == "none" and m <= STREAM_ROWS and is_large and n >= 4 * lanes
 
 
 def without_blocks(plan: TilePlan, itemsize: int) -> TilePlan:
@@ -202,11 +230,11 @@ def _cycles(rows: int, vectors: int, depth: int) -> float:
 
 
 def _count(part: Part) -> int:
-    return (part.stop - part.start) // part.step
+    return (int(part.stop) - int(part.start)) // part.step
 
 
 def _dots(product: Product, target: Target) -> DotPlan:
-    m, n, k = product.m.length, product.n.length, product.k.length
+    m, n, k = (int(axis.length) for axis in (product.m, product.n, product.k))
     lanes = _lanes(k, target.lanes(product.dtype.itemsize))
     rows = min(m, 4 if target.registers >= 32 else 2)
     columns = min(n, 8 // rows)

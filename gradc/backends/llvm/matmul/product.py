@@ -18,12 +18,20 @@ from gradc.loops.program import Contraction
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A letter, or several in one: its length and the strides, in elements, in the left operand, right and result."""
+    """A letter, or several in one: its length and the strides, in elements, in the left operand, right and result.
 
-    length: int
+    The length may be a symbolic size.
+    """
+
+    length: Dim
     left: int
     right: int
     out: int
+
+    @property
+    def typical(self) -> Axis:
+        """The same with a usual number for a symbolic length, to make choices by."""
+        return self if isinstance(self.length, int) else replace(self, length=TYPICAL)
 
     @property
     def swapped(self) -> Axis:
@@ -40,6 +48,9 @@ class Axis:
 
 
 NONE: Final = Axis(1, 0, 0, 0)
+
+TYPICAL: Final = 256
+"""What a symbolic length is taken for where something is chosen by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,12 @@ class Product:
     swapped: bool = False
 
     @property
+    def typical(self) -> Product:
+        """The same with usual numbers for symbolic lengths."""
+        outer = tuple(axis.typical for axis in self.outer)
+        return replace(self, outer=outer, m=self.m.typical, n=self.n.typical, k=self.k.typical)
+
+    @property
     def transposed(self) -> Product:
         """The same with the operands in each other's place."""
         outer = tuple(axis.swapped for axis in self.outer)
@@ -68,8 +85,8 @@ class Product:
 def product_of(contraction: Contraction, strides: Sequence[Sequence[Dim]]) -> Product | None:
     """The normal form of a contraction on views of these strides (lhs, rhs, out).
 
-    None where it has none: sizes that are not known or 0, two summed letters that strides do not join, no letter that
-    only one operand has and none that is summed.
+    None where it has none: strides that are not known, a size 0, two summed letters that strides do not join, no letter
+    that only one operand has and none that is summed.
     """
     axes = _axes(contraction, strides)
     if axes is None:
@@ -93,15 +110,15 @@ def product_of(contraction: Contraction, strides: Sequence[Sequence[Dim]]) -> Pr
 
 
 def _axes(contraction: Contraction, strides: Sequence[Sequence[Dim]]) -> dict[str, Axis] | None:
-    """Each letter's length and strides; None where one is not a number, or an array is empty."""
+    """Each letter's length and strides; None where a stride is not a number, or an array is empty."""
     words = (contraction.lhs, contraction.rhs, contraction.out)
     by_letter = [dict(zip(word, steps, strict=True)) for word, steps in zip(words, strides, strict=True)]
     axes: dict[str, Axis] = {}
     for letter, length in contraction.sizes:
-        numbers = [length, *(steps.get(letter, 0) for steps in by_letter)]
+        numbers = [steps.get(letter, 0) for steps in by_letter]
         if length == 0 or not all(isinstance(number, int) for number in numbers):
             return None
-        axes[letter] = Axis(*map(int, numbers))
+        axes[letter] = Axis(length, *map(int, numbers))
     return axes
 
 

@@ -26,16 +26,26 @@ class Matrices:
     out: str
 
 
-def emit_tiles(code: Code, product: Product, plan: TilePlan, matrices: Matrices) -> None:
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """The lengths of a product's axes: numbers, or the parameters that hold them."""
+
+    m: Index
+    n: Index
+    k: Index
+
+
+def emit_tiles(code: Code, product: Product, plan: TilePlan, matrices: Matrices, lengths: Lengths) -> None:
     """The whole product, tile by tile."""
-    _Tiles(code, product, plan).emit(matrices)
+    _Tiles(code, product, plan, lengths).emit(matrices)
 
 
 class _Tiles:
-    def __init__(self, code: Code, product: Product, plan: TilePlan) -> None:
+    def __init__(self, code: Code, product: Product, plan: TilePlan, lengths: Lengths) -> None:
         self.code = code
         self.product = product
         self.plan = plan
+        self.lengths = lengths
         self.panel = ""
         if plan.packs_blocks:
             self.panel = code.pointer(SCRATCH, plan.left_scratch, "right_block")
@@ -44,13 +54,24 @@ class _Tiles:
 
     def emit(self, matrices: Matrices) -> None:
         """Blocks of columns, in them blocks of k, in them blocks of rows."""
-        code, n, k = self.code, self.product.n, self.product.k
-        for columns in parts(n.length, self.plan.width):
+        code, depth = self.code, self.lengths.k
+        for columns in code.parts(self.lengths.n, self.plan.width):
             with code.loop("columns", columns.start, columns.stop, columns.step) as across:
                 place = self._moved(matrices, n=across.index)
-                for block in parts(k.length, self.plan.depth):
+                if isinstance(depth, str):
+                    self._blocks_of_depth(place, columns.step, depth)
+                    continue
+                for block in parts(depth, self.plan.depth):
                     with code.loop("k", block.start, block.stop, block.step) as along:
                         self._block_of_k(self._moved(place, k=along.index), columns.step, block.step, along.index)
+
+    def _blocks_of_depth(self, matrices: Matrices, width: int, depth: str) -> None:
+        """The blocks of a k that the call tells, one of no products where it is 0."""
+        code = self.code
+        each = code.even(depth, self.plan.depth)
+        with code.loop("k", 0, code.larger(depth, 1), each) as along:
+            length = code.smaller(each, code.minus(depth, along.index))
+            self._block_of_k(self._moved(matrices, k=along.index), width, length, along.index)
 
     def _moved(self, matrices: Matrices, m: Index = 0, n: Index = 0, k: Index = 0) -> Matrices:
         """The matrices from row m, column n, element k on; one of them is not 0."""
@@ -62,19 +83,22 @@ class _Tiles:
             code.pointer(matrices.left, left), code.pointer(matrices.right, right), code.pointer(matrices.out, out)
         )
 
-    def _block_of_k(self, matrices: Matrices, width: int, depth: int, k_start: Index) -> None:
+    def _block_of_k(self, matrices: Matrices, width: int, depth: Index, k_start: Index) -> None:
         """The products of ``depth`` elements of k for ``width`` columns, one block of rows after the other."""
-        code, m = self.code, self.product.m
+        code = self.code
+        if isinstance(self.lengths.m, str):
+            self._block(matrices, (self.lengths.m, width), depth, k_start)
+            return
         if self.plan.packs_blocks:
             self._pack_right(matrices.right, width, depth)
-        for rows in parts(m.length, self.plan.height):
+        for rows in parts(self.lengths.m, self.plan.height):
             with code.loop("block", rows.start, rows.stop, rows.step) as down:
                 place = self._moved(matrices, m=down.index)
                 if self.plan.packs_blocks:
                     self._pack_left(place.left, rows.step, depth)
                 self._block(place, (rows.step, width), depth, k_start)
 
-    def _pack_left(self, left: str, height: int, depth: int) -> None:
+    def _pack_left(self, left: str, height: int, depth: Index) -> None:
         """Copy the left operand's block to scratch memory: panel after panel of a tile's rows."""
         code, m, k, rows = self.code, self.product.m, self.product.k, self.plan.rows
         if m.left == 1:
@@ -84,9 +108,9 @@ class _Tiles:
             with code.loop("packed", part.start, part.stop, part.step) as down:
                 source = code.pointer(left, code.scale(down.index, m.left))
                 panel = code.pointer(SCRATCH, code.scale(down.index, depth))
-                transpose_panel(code, source, m.left, panel, part.step, rows, depth)
+                transpose_panel(code, source, m.left, panel, part.step, rows, int(depth))
 
-    def _pack_right(self, right: str, width: int, depth: int) -> None:
+    def _pack_right(self, right: str, width: int, depth: Index) -> None:
         """Copy the right operand's block to scratch memory: panel after panel of a tile's columns."""
         code, n, k, columns = self.code, self.product.n, self.product.k, self.plan.columns
         if self.plan.packing == "copy":
@@ -96,9 +120,9 @@ class _Tiles:
             with code.loop("packed", part.start, part.stop, part.step) as across:
                 source = code.pointer(right, code.scale(across.index, n.right))
                 panel = code.pointer(self.panel, code.scale(across.index, depth))
-                transpose_panel(code, source, n.right, panel, part.step, columns, depth)
+                transpose_panel(code, source, n.right, panel, part.step, columns, int(depth))
 
-    def _block(self, matrices: Matrices, shape: tuple[int, int], depth: int, k_start: Index) -> None:
+    def _block(self, matrices: Matrices, shape: tuple[Index, int], depth: Index, k_start: Index) -> None:
         """The products of ``depth`` elements of k for some rows and columns, panel by panel of columns."""
         code = self.code
         height, width = shape
@@ -113,11 +137,11 @@ class _Tiles:
                     place = Matrices(place.left, self.panel, place.out)
                 self._panel(place, height, columns.step, depth, k_start)
 
-    def _panel(self, matrices: Matrices, height: int, width: int, depth: int, k_start: Index) -> None:
+    def _panel(self, matrices: Matrices, height: Index, width: int, depth: Index, k_start: Index) -> None:
         """All rows of a block with the columns of one panel."""
         code, m = self.code, self.product.m
         stride = depth if self.plan.packs_blocks else m.left
-        for rows in parts(height, self.plan.rows):
+        for rows in code.parts(height, self.plan.rows):
             with code.loop("row", rows.start, rows.stop, rows.step) as down:
                 place = Matrices(
                     code.pointer(matrices.left, code.scale(down.index, stride), "left"),
@@ -126,7 +150,7 @@ class _Tiles:
                 )
                 self._tile(place, rows, width, depth, k_start)
 
-    def _tile(self, place: Matrices, rows: Part, width: int, depth: int, k_start: Index) -> None:
+    def _tile(self, place: Matrices, rows: Part, width: int, depth: Index, k_start: Index) -> None:
         """One tile: in place, or, among packed blocks, by a call of a function that all blocks share."""
         code, product, plan = self.code, self.product, self.plan
         adds: bool | str

@@ -1,0 +1,116 @@
+"""Products of matrices with a size of the call: any number of rows, any depth, in tiles and dots."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gradc.backends.llvm.emit import emit
+from gradc.backends.llvm.jit import Entry, load
+from gradc.backends.llvm.machine import host
+from gradc.backends.llvm.matmul.functions import kernel_of
+from gradc.backends.llvm.matmul.plan import DotPlan, TilePlan
+from gradc.ir.aval import Dim, symbol
+from gradc.loops.program import Buffer, Call, Contraction, LoopProgram, whole
+from gradc.loops.verify import verify
+
+N = symbol("n")
+SIZES = (0, 1, 2, 3, 7, 33, 128, 1000, 1025, 2500)
+
+Sizes = dict[str, Dim]
+
+
+def program_of(form: str, sizes: Sizes, dtype: str, *, accumulate: bool = False) -> LoopProgram:
+    lhs, rhs, out = form.replace("->", ",").split(",")
+    kind = np.dtype(dtype)
+    a, b, c = (
+        Buffer(name, kind, tuple(sizes[letter] for letter in word), role)
+        for name, word, role in (("a", lhs, "input"), ("b", rhs, "input"), ("c", out, "output"))
+    )
+    letters = tuple((letter, sizes[letter]) for letter in dict.fromkeys(lhs + rhs))
+    call = Call(Contraction(lhs, rhs, out, letters, kind, accumulate), (whole(a), whole(b), whole(c)))
+    return verify(LoopProgram("product", (a, b, c), (call,)))
+
+
+def plan_of(program: LoopProgram) -> TilePlan | DotPlan | None:
+    (call,) = program.body
+    assert isinstance(call, Call)
+    assert isinstance(call.callee, Contraction)
+    kernel = kernel_of(call.callee, [view.strides for view in call.views], host())
+    return kernel[1] if kernel else None
+
+
+def compiled(form: str, sizes: Sizes, dtype: str) -> Entry:
+    program = program_of(form, sizes, dtype)
+    return load(emit(program, host()), program)
+
+
+def arrays_of(form: str, sizes: Sizes, size: int, dtype: str) -> list[np.ndarray]:
+    rng = np.random.default_rng(size)
+    words = form.split("->")[0].split(",")
+    shapes = [[size if sizes[letter] is N else int(sizes[letter]) for letter in word] for word in words]
+    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+def assert_is_einsum(form: str, arrays: list[np.ndarray], result: np.ndarray) -> None:
+    """Within as many roundings of the sum of absolute products as there are products."""
+    wide = [a.astype(np.float64) for a in arrays]
+    scale = np.einsum(form, *(np.abs(a) for a in wide))
+    depth = arrays[0].size / max(result.size, 1) + max(arrays[0].shape)
+    bound = (depth + 2) * np.finfo(result.dtype).eps / 2 * scale + depth * 1e-15 * scale
+    assert np.all(np.abs(result - np.einsum(form, *wide)) <= bound)
+
+
+FORMS: list[tuple[str, Sizes, type | None]] = [
+    ("ij,jk->ik", {"i": N, "j": 37, "k": 19}, TilePlan),
+    ("ij,jk->ik", {"i": N, "j": 300, "k": 10}, TilePlan),
+    ("ij,jk->ik", {"i": N, "j": 37, "k": 700}, TilePlan),
+    ("ij,kj->ik", {"i": N, "j": 37, "k": 19}, TilePlan),
+    ("ij,kj->ik", {"i": N, "j": 300, "k": 50}, TilePlan),
+    ("ji,jk->ik", {"i": 37, "j": N, "k": 19}, TilePlan),
+    ("ji,jk->ik", {"i": 100, "j": N, "k": 128}, TilePlan),
+    ("ji,jk->ik", {"i": 3, "j": N, "k": 700}, TilePlan),
+    ("ij,j->i", {"i": N, "j": 50}, DotPlan),
+    ("ij,i->j", {"i": N, "j": 50}, TilePlan),
+    ("ij,i->j", {"i": N, "j": 1000}, TilePlan),
+    ("bij,bjk->bik", {"b": N, "i": 5, "j": 40, "k": 6}, TilePlan),
+    ("bij,jk->bik", {"b": N, "i": 5, "j": 40, "k": 6}, TilePlan),
+    ("bij,bik->jk", {"b": N, "i": 5, "j": 40, "k": 6}, TilePlan),
+    ("ji,jk->ik", {"i": N, "j": 20, "k": 30}, None),
+    ("ij,kj->ik", {"i": 20, "j": N, "k": 30}, None),
+    ("ij,kj->ik", {"i": N, "j": 30, "k": N}, None),
+]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(("form", "sizes", "kind"), FORMS, ids=[f"{k}:{form}" for k, (form, _, _) in enumerate(FORMS)])
+def test_every_number_of_rows_and_every_depth(form: str, sizes: Sizes, kind: type | None, dtype: str) -> None:
+    chosen = plan_of(program_of(form, sizes, dtype))
+    assert type(chosen) is (kind or type(None))
+    entry = compiled(form, sizes, dtype)
+    for size in SIZES if kind else SIZES[:7]:
+        arrays = arrays_of(form, sizes, size, dtype)
+        (result,) = entry(arrays)
+        assert_is_einsum(form, arrays, result)
+
+
+@pytest.mark.parametrize(
+    ("form", "sizes"),
+    [
+        ("ij,jk->ik", {"i": N, "j": 37, "k": 19}),
+        ("ij,kj->ik", {"i": N, "j": 37, "k": 19}),
+        ("ji,jk->ik", {"i": 37, "j": N, "k": 19}),
+        ("ij,j->i", {"i": N, "j": 50}),
+    ],
+)
+@pytest.mark.parametrize("size", [7, 33, 1000, 2500])
+def test_the_same_bits_as_of_the_kernel_of_one_size(form: str, sizes: Sizes, size: int) -> None:
+    arrays = arrays_of(form, sizes, size, "f4")
+    fixed: Sizes = {letter: size if length is N else length for letter, length in sizes.items()}
+    (ours,), (theirs,) = compiled(form, sizes, "f4")(arrays), compiled(form, fixed, "f4")(arrays)
+    assert ours.tobytes() == theirs.tobytes()
+
+
+def test_no_products_leave_0() -> None:
+    (result,) = compiled("ji,jk->ik", {"i": 5, "j": N, "k": 7}, "f8")([np.ones((0, 5)), np.ones((0, 7))])
+    np.testing.assert_array_equal(result, np.zeros((5, 7)))
