@@ -7,7 +7,8 @@ The steps, each a module: ``decompose`` tells composite ops in simpler ones, ``s
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Final, Literal
 
 from gradc.errors import CompileError, IndexBoundsError
 from gradc.ir.aval import Dim
@@ -48,7 +49,7 @@ from gradc.loops.rows import is_row, rows_of
 from gradc.loops.scan import Scans, Source
 from gradc.loops.scopes import Scopes
 from gradc.loops.stages import plan
-from gradc.loops.storage import Storages, assign, has_partial_array, partial_dtype
+from gradc.loops.storage import Storages, assign, has_partial_array, partial_dtype, runs_in_blocks
 from gradc.loops.tidy import spell, tidy
 from gradc.loops.triangular import NOT_POSITIVE_DEFINITE, Read, cholesky_loops, solve_loops
 from gradc.ops.control import scan
@@ -140,8 +141,27 @@ class _Writer:
         self.scopes.open(loop)
         self._block(loop.body)
         self.scopes.close()
+        blocked = [stage for stage in loop.before if runs_in_blocks(self.plan, stage)]
+        if blocked:
+            self._cut(blocked)
         for stage in loop.before:
             self._finish(stage)
+
+    def _cut(self, blocked: list[Stage]) -> None:
+        """Run the loop that was just written block by block, each from partial results 0 that are then added up."""
+        statements = self.scopes.blocks[-1].statements
+        loop = statements.pop()
+        assert isinstance(loop, For), "the loop is the last statement"
+        start = variable(self.names.start(loop.var))
+        mark = len(statements)
+        for stage in blocked:
+            self._over_partials(stage, "set")
+        statements.append(replace(loop, lo=start, hi=b.minimum(start + BLOCK, loop.hi)))
+        for stage in blocked:
+            self._over_partials(stage, "add")
+        block = tuple(statements[mark:])
+        del statements[mark:]
+        self.scopes.emit(For(str(start), loop.lo, loop.hi, block, BLOCK))
 
     def _comment(self, item: Loop | Stage) -> None:
         if len(self.scopes.blocks) > 1:
@@ -281,14 +301,13 @@ class _Writer:
         self.elements.begin()
         dtype = self.plan.origin(stage.node).aval.dtype
         wide = partial_dtype(stage.combine, dtype)
-        start = b.constant(neutral(stage.combine, dtype), wide)
         if not has_partial_array(stage):
             local = Buffer(self.names.partial(stage), wide, (), "local")
             self.scopes.emit(Local(local))
-            self.scopes.emit(Store(local.name, (), start))
+            self.scopes.emit(Store(local.name, (), b.constant(neutral(stage.combine, dtype), wide)))
             self.sums[stage] = local
             return
-        self._over_partials(stage, start)
+        self._over_partials(stage, "clear" if runs_in_blocks(self.plan, stage) else "set")
 
     def _accumulate(self, stage: Stage, value: Expression) -> None:
         if has_partial_array(stage):
@@ -307,7 +326,10 @@ class _Writer:
         if has_partial_array(stage) or not long:
             return SEQUENTIAL
         level = max(long)
-        return Lanes(self.scopes.blocks[level + 1].var, LANES, BLOCK if _may_exceed(stage.extents[level], BLOCK) else 0)
+        block = self.scopes.blocks[level + 1]
+        assert block.loop is not None, "a stage's loops are open"
+        is_cut = any(runs_in_blocks(self.plan, other) for other in block.loop.before)
+        return Lanes(block.var, LANES, BLOCK if _may_exceed(stage.extents[level], BLOCK) and not is_cut else 0)
 
     def _finish(self, stage: Stage) -> None:
         """After the loop: the result gets its name, or its array."""
@@ -316,8 +338,8 @@ class _Writer:
         if not has_partial_array(stage):
             total = b.convert(b.load(self.sums[stage]), dtype)
             self._keep(stage, self.scopes.bind(total, stage.node, depth=len(self.scopes.blocks) - 1))
-        elif stage in self.storages.partial:
-            self._over_partials(stage, None)
+        elif stage in self.storages.partial and not runs_in_blocks(self.plan, stage):
+            self._over_partials(stage, "store")
 
     def _partial(
         self, stage: Stage, inner: dict[int, Expression] | None = None
@@ -330,19 +352,26 @@ class _Writer:
         place = [self.elements.axis(level, inner) for level in _inner_kept(stage)]
         return self.memory.partial_of(stage), tuple(place)
 
-    def _over_partials(self, stage: Stage, start: Expression | None) -> None:
-        """A loop nest over the partial results that sets them to ``start``, or stores them as the result."""
+    def _over_partials(self, stage: Stage, what: Literal["set", "clear", "add", "store"]) -> None:
+        """A loop nest that sets the partial results or clears the result, or adds or stores the ones to the other."""
         levels = _inner_kept(stage)
         names = [self.names.loop(len(self.scopes.blocks) - 1 + k) for k in range(len(levels))]
         inner = {level: variable(name) for level, name in zip(levels, names, strict=True)}
         buffer, place = self._partial(stage, inner)
-        if start is not None:
-            statement: Statement = Store(buffer.name, place, start)
-        else:
-            result = self.memory.buffer_of(stage.node)
-            assert result is not None, "a reduction into an array has one"
-            total = b.convert(b.load(buffer, place), result.dtype)
-            statement = Store(result.name, self.elements.where(stage, stage.node, stage.place, inner), total)
+        result = self.memory.buffer_of(stage.node)
+        assert result is not None, "a reduction into an array has one"
+        target = self.elements.where(stage, stage.node, stage.place, inner)
+        start, partial = neutral(stage.combine, result.dtype), b.convert(b.load(buffer, place), result.dtype)
+        statement: Statement
+        match what:
+            case "set":
+                statement = Store(buffer.name, place, b.constant(start, buffer.dtype))
+            case "clear":
+                statement = Store(result.name, target, b.constant(start, result.dtype))
+            case "add":
+                statement = Accumulate("add", result.name, target, partial)
+            case "store":
+                statement = Store(result.name, target, partial)
         for level, name in zip(reversed(levels), reversed(names), strict=True):
             mode: Mode = "vector" if level == levels[-1] else "seq"
             statement = For(name, size(0), size(stage.extents[level]), (statement,), mode=mode)

@@ -76,6 +76,12 @@ class Names:
             self.spoken.add(raw)
         return raw
 
+    def start(self, loop: str) -> str:
+        """A name for where blocks of a loop start."""
+        name = free_name(f"{loop}_start", self.taken)
+        self.taken.add(name)
+        return name
+
     def partial(self, stage: Stage) -> str:
         """The raw name of the scalar in which a reduction accumulates."""
         word = _PARTIALS[stage.combine or "add"]

@@ -106,9 +106,22 @@ def partial_dtype(combine: str, dtype: np.dtype) -> np.dtype:
 
 
 def needs_partial(plan: Plan, stage: Stage) -> bool:
-    """Whether a reduction's partial results need an array of another dtype than the result's."""
+    """Whether a reduction's partial results need an array besides the result's: of another dtype, or of a block."""
+    if stage.kind != "reduce" or not has_partial_array(stage):
+        return False
     dtype = plan.origin(stage.node).aval.dtype
-    return stage.kind == "reduce" and has_partial_array(stage) and partial_dtype(stage.combine, dtype) != dtype
+    return partial_dtype(stage.combine, dtype) != dtype or runs_in_blocks(plan, stage)
+
+
+def runs_in_blocks(plan: Plan, stage: Stage) -> bool:
+    """Whether a sum into an array goes block by block, so that rounding errors do not pile up.
+
+    That is so over a symbolic axis, which may be long; a long axis of known size is cut in the graph
+    (``gradc.loops.decompose``).
+    """
+    if not has_partial_array(stage) or isinstance(stage.extents[min(stage.reduced)], int):
+        return False
+    return stage.combine == "add" and plan.origin(stage.node).aval.dtype == np.float64
 
 
 def _is_known(plan: Plan, nest: Nest, stage: Stage, node: int, index: Indices | None) -> bool:

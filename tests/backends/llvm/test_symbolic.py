@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -360,3 +361,20 @@ def test_long_kernels_in_parts_hand_their_sizes_on() -> None:
         assert_close(kernel(normal(size, 9), normal(9, 9) / 9), oracle(normal(size, 9), normal(9, 9) / 9))
     with pytest.raises(ShapeError, match="reduce_max"):
         kernel(np.zeros((0, 9)), normal(9, 9))
+
+
+def test_long_sums_over_rows_keep_their_digits() -> None:
+    kernel = gradc.jit(lambda x, gain: np.sum(x * gain, axis=0)).compile(*spec("f64[n,3] f64[3]"))
+    assert "for i_start in 0 to {n} step 1024" in kernel.loops
+    for size in (1, 1023, 1024, 1025, 5000, 300_001):
+        total = kernel(np.full((size, 3), 0.1), np.ones(3))
+        exact = math.fsum([0.1] * size)
+        assert np.all(np.abs(total - exact) <= (1024 + size / 1024) * np.finfo(float).eps / 2 * exact)
+
+
+@pytest.mark.parametrize("size", [33, 1000, 5000])
+def test_sums_over_rows_have_the_bits_of_the_kernel_of_one_size(size: int) -> None:
+    step = gradc.jit(lambda x, gain: (np.sum(x * gain, axis=0), np.sum(np.exp(x))))
+    x, gain = normal(size, 3), normal(3)
+    ours, theirs = step.compile(*spec("f64[n,3] f64[3]"))(x, gain), step.compile(x, gain)(x, gain)
+    assert [a.tobytes() for a in leaves(ours)] == [a.tobytes() for a in leaves(theirs)]

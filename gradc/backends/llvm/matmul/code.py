@@ -209,12 +209,19 @@ class Code:
         self.writer.module.declare(f"declare i64 @llvm.{which}.i64(i64, i64)")
         return self.writer.value(f"call i64 @llvm.{which}.i64(i64 {a}, i64 {b})")
 
-    def even(self, length: Index, limit: int) -> Index:
-        """The length of equal blocks of at most ``limit``; at least 1."""
-        more = self.add(length, limit - 1)
-        blocks = self.larger(self.writer.value(f"udiv i64 {more}, {limit}"), 1)
-        each = self.writer.value(f"udiv i64 {self.minus(self.add(length, blocks), 1)}, {blocks}")
-        return self.larger(each, 1)
+    def even(self, length: Index, limit: Index) -> Index:
+        """The length of equal blocks of at most ``limit``; at least 1. One block is found without divisions."""
+        writer = self.writer
+        single = self.larger(length, 1)
+        divide, divided = (writer.name(label) for label in ("divide", "divided"))
+        fits, before = writer.value(f"icmp ule i64 {single}, {limit}"), writer.block
+        writer.line(f"br i1 {fits}, label %{divided}, label %{divide}")
+        writer.label(divide)
+        blocks = writer.value(f"udiv i64 {self.minus(self.add(single, limit), 1)}, {limit}")
+        each = writer.value(f"udiv i64 {self.minus(self.add(single, blocks), 1)}, {blocks}")
+        writer.line(f"br label %{divided}")
+        writer.label(divided)
+        return writer.value(f"phi i64 [ {single}, %{before} ], [ {each}, %{divide} ]")
 
     def parts(self, length: Index, step: int) -> Iterator[Part]:
         """The range up to ``length`` in whole steps, and what is left: of a number of the call in steps 4, 2, 1."""

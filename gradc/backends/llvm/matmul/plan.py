@@ -87,6 +87,7 @@ class TilePlan:
     height, width  the block of rows, and of columns, that is done before the next
     packing        how a panel of the right operand is made
     packs_blocks   whether whole blocks of both operands are packed, into scratch memory
+    streams        of a k that the call tells: beyond the first number, the second is the depth
     """
 
     rows: int
@@ -97,6 +98,7 @@ class TilePlan:
     width: int
     packing: Packing = "none"
     packs_blocks: bool = False
+    streams: tuple[int, int] | None = None
 
     @property
     def columns(self) -> int:
@@ -143,9 +145,12 @@ def plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
         return None
     size = product.dtype.itemsize
     chosen = without_blocks(chosen, size)
-    if isinstance(product.k.length, int) or _streams(product.typical, chosen.packing, chosen.lanes):
+    if isinstance(product.k.length, int):
         return chosen
-    return replace(chosen, depth=_panel_depth(chosen.packing, chosen.columns * size))
+    streams = None
+    if _may_stream(product, chosen.packing, chosen.lanes):
+        streams = STREAM_BYTES // (product.n.length * size), STREAM_DEPTH[size]
+    return replace(chosen, depth=_panel_depth(chosen.packing, chosen.columns * size), streams=streams)
 
 
 def _plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
@@ -164,7 +169,7 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
     m, n, k = (int(axis.length) for axis in (product.m, product.n, product.k))
     size = product.dtype.itemsize
     lanes = _lanes(n, target.lanes(size))
-    if _streams(product, packing, lanes):
+    if _may_stream(product, packing, lanes) and k * n * size > STREAM_BYTES:
         vectors = min(STREAM_VECTORS, (target.registers - 1) // (m + 1))
         return TilePlan(m, vectors, lanes, _even(k, STREAM_DEPTH[size]), m, n)
     if packing == "none" and k * n * size > UNPACKED_BYTES and m >= LARGE:
@@ -182,11 +187,10 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
     return TilePlan(rows, vectors, lanes, _even(k, _panel_depth(packing, columns * size)), m, n, packing)
 
 
-def _streams(product: Product, packing: Packing, lanes: int) -> bool:
-    """Whether a large right operand is read along its rows for few rows of the left one."""
-    m, n, k = (int(axis.length) for axis in (product.m, product.n, product.k))
-    is_large = k * n * product.dtype.itemsize > STREAM_BYTES
-    return packing == "none" and m <= STREAM_ROWS and is_large and n >= 4 * lanes
+def _may_stream(product: Product, packing: Packing, lanes: int) -> bool:
+    """Whether a right operand, if it is large, is read along its rows for few rows of the left one."""
+    m, n = product.typical.m.length, product.typical.n.length
+    return packing == "none" and int(m) <= STREAM_ROWS and int(n) >= 4 * lanes
 
 
 def without_blocks(plan: TilePlan, itemsize: int) -> TilePlan:

@@ -68,7 +68,12 @@ class _Tiles:
     def _blocks_of_depth(self, matrices: Matrices, width: int, depth: str) -> None:
         """The blocks of a k that the call tells, one of no products where it is 0."""
         code = self.code
-        each = code.even(depth, self.plan.depth)
+        limit: Index = self.plan.depth
+        if self.plan.streams is not None:
+            most, narrow = self.plan.streams
+            is_large = code.writer.value(f"icmp ugt i64 {depth}, {most}")
+            limit = code.writer.value(f"select i1 {is_large}, i64 {narrow}, i64 {limit}")
+        each = code.even(depth, limit)
         with code.loop("k", 0, code.larger(depth, 1), each) as along:
             length = code.smaller(each, code.minus(depth, along.index))
             self._block_of_k(self._moved(matrices, k=along.index), width, length, along.index)
