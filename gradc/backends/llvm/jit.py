@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gradc.backends.llvm.machine import host, optimise, parse, target_machine
+from gradc.backends.llvm.divide import divide
+from gradc.backends.llvm.machine import host, optimise, parse, target_machine, tidy
 from gradc.backends.llvm.status import failure
 from gradc.backends.llvm.symbols import constant_symbol, kernel_symbol, linked_constants
 from gradc.backends.llvm.threads.text import PARALLEL
@@ -151,9 +152,17 @@ def assembly(ir: str, target: Target) -> str:
 
 def _finished(ir: str, target: Target) -> Any:
     """A fresh module (emitting machine code changes it). Straight-line code is emitted as good as passes make it."""
-    module = parse(ir, target)
-    if " = phi " in ir or " = alloca " in ir:
-        optimise(module, target)
+    if " = phi " not in ir and " = alloca " not in ir:
+        return parse(ir, target)
+    rest, written, shared = divide(ir)
+    module = parse(rest, target)
+    optimise(module, target)
+    if written:
+        other = parse(written, target)
+        tidy(other, target)
+        module.link_in(other)
+        for name in shared:
+            module.get_function(name).linkage = "internal"
     return module
 
 

@@ -55,6 +55,19 @@ def optimise(module: Any, target: Target) -> None:
     builder.getModulePassManager().run(module, builder)
 
 
+def tidy(module: Any, target: Target) -> None:
+    """Run the few passes that functions profit from whose loops and vectors are written as they should run."""
+    binding = _binding()
+    machine = target_machine(target)
+    passes = binding.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_sroa_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_instruction_combine_pass()
+    builder = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(speed_level=2))
+    passes.run(module, builder)
+
+
 @cache
 def _binding() -> Any:
     import llvmlite.binding as binding
