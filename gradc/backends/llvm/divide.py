@@ -47,7 +47,9 @@ def divide(ir: str) -> Divided:
             apart.pop()
     rest.append(ir[end:])
     apart.append(ir[end:])
-    return Divided("".join(rest), "".join(apart), tuple(sorted(name.strip('@"') for name in shared)))
+    gone = bodies.keys() - needed
+    lines = [line for line in "".join(apart).split("\n") if not (line[:1] == "@" and gone & set(_SYMBOL.findall(line)))]
+    return Divided("".join(rest), "\n".join(lines), tuple(sorted(name.strip('@"') for name in shared)))
 
 
 def _closure(names: set[str], uses: dict[str, set[str]]) -> set[str]:
