@@ -30,6 +30,8 @@ RUNNING: Final = np.zeros(1, np.int64)
 
 _COUNTING: Final = threading.Lock()
 
+_NUMBERS: Final = frozenset((float, int, bool, complex))
+
 ESCAPED: Final = (
     "a value of a trace that has ended is used; traced values live only while their function is traced, "
     "so return them from the function instead of keeping them"
@@ -111,10 +113,10 @@ class Session:
         Raises DtypeError for anything else, TraceError for a value of a trace that has ended.
         """
         kind = type(x)
-        if kind in (float, int, bool, complex):
+        if kind in _NUMBERS:
             return self._number(kind, x)
         if is_traced(x):
-            return self._of_traced(x)
+            return x.current() if x.session is self else self._of_another(x)
         if kind is np.ndarray or isinstance(x, (np.generic, np.memmap)):
             return self._constant(x)
         if kind is Value:
@@ -159,9 +161,7 @@ class Session:
         rows = [reshaped(promote.astype(part, dtype), (1, *shape)) for part in parts]
         return rows[0] if len(rows) == 1 else self.builder.apply(concatenate, *rows, axis=0)
 
-    def _of_traced(self, x: Traced) -> Value:
-        if x.session is self:
-            return x.current()
+    def _of_another(self, x: Traced) -> Value:
         ancestor = self.parent
         while ancestor is not None and ancestor is not x.session:
             ancestor = ancestor.parent

@@ -227,7 +227,7 @@ class Tracer(Conversions, ArrayOperators, ArrayMethods, TracedBase):  # type: ig
     # Operators
 
     def _operate(self, name: str, *operands: Any) -> Any:
-        if self.scalar and any(type(x) in _SEQUENCES for x in operands) and self.storage.value.aval.weak:
+        if self.scalar and self.storage.value.aval.weak and any(type(x) in _SEQUENCES for x in operands):
             return NotImplemented  # a Python number: `[x] * n` repeats the list
         session = require_session()
         recorder = session.recorder

@@ -103,7 +103,7 @@ class Builder:
         self.fired: list[Fired] = []
         self._constant: list[bool] = []
         self._known: dict[tuple[Any, ...], int] = {}
-        self._full: dict[tuple[Any, ...], Value] = {}
+        self._once: dict[tuple[Any, ...], Value] = {}
 
     def value(self, node: int) -> Value:
         """The handle of a node."""
@@ -125,21 +125,29 @@ class Builder:
     def full(self, value: float, like: Aval) -> Value:
         """A number, converted to the dtype of ``like`` and broadcast to its shape."""
         key = (repr(value), like.dtype, like.shape)
-        known = self._full.get(key)
+        known = self._once.get(key)
         if known is None:
             known = self.constant(np.asarray(value, like.dtype))
             if like.shape:
                 known = self.apply(REGISTRY["broadcast_to"], known, shape=like.shape)
-            self._full[key] = known
+            self._once[key] = known
+        return known
+
+    def once(self, key: tuple[Any, ...], make: Callable[[], Value]) -> Value:
+        """What ``make`` gave when it was first asked for under ``key``."""
+        known = self._once.get(key)
+        if known is None:
+            known = self._once[key] = make()
+        elif self.origin:
+            self._note(known.id)
         return known
 
     def apply(self, op: Op, *operands: Value, **params: Any) -> Value:
         """Apply ``op``; the node may exist already, or a rewrite may give another one."""
-        ids = tuple([v.id for v in operands])
         for operand in operands:
             if operand.builder is not self:
                 raise GradcError(f"{op.name}: an operand belongs to another graph")
-        return self.apply_ids(op, ids, params)
+        return self.apply_ids(op, tuple([v.id for v in operands]), params)
 
     def apply_ids(self, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value:
         """``apply`` for ids of this builder's nodes."""

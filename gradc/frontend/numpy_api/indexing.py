@@ -56,6 +56,12 @@ class Plan:
 
 def getitem(x: Value, index: Any, lift: Lift) -> Value:
     """``x[index]``. Raises IndexBoundsError, TraceError for a mask whose values are not known while tracing."""
+    if type(index) is int or (type(index) is tuple and all(type(i) is int for i in index)):
+        return x.builder.once(("getitem", x.id, index), lambda: _item(x, index, lift))
+    return _item(x, index, lift)
+
+
+def _item(x: Value, index: Any, lift: Lift) -> Value:
     plan = plan_index(x, index, lift)
     result = _sliced(x, plan)
     if plan.axes:

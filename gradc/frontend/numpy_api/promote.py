@@ -14,7 +14,7 @@ import numpy as np
 
 from gradc.errors import DtypeError, ShapeError
 from gradc.ir.aval import Dim, broadcast_shapes, short_dtype
-from gradc.ir.graph import Value
+from gradc.ir.graph import Builder, Value
 from gradc.ir.op import Op
 from gradc.ops.elementwise import convert, not_equal
 from gradc.ops.shape import broadcast, dim_value
@@ -104,8 +104,7 @@ def converted(x: Value, dtype: np.dtype) -> Value:
         return x
     number = python_constant(x)
     if number is not None:
-        with np.errstate(all="ignore"):
-            return x.builder.constant(np.asarray(_as_held_by(number, dtype)).astype(dtype))
+        return x.builder.once((x.id, dtype), lambda: _constant(x.builder, number, dtype))
     if aval.weak and aval.dtype.kind == "i" and dtype.kind in "iu" and dtype != aval.dtype:
         raise DtypeError(
             f"a traced Python int meets an array of {short_dtype(dtype)}, which may not hold it; "
@@ -114,6 +113,11 @@ def converted(x: Value, dtype: np.dtype) -> Value:
     if x.node.op is dim_value and dtype.kind == "f":
         return x.builder.apply(dim_value, dim=x.node.params["dim"], dtype=dtype)
     return truth(x) if dtype == _BOOL else convert(x, dtype=dtype)
+
+
+def _constant(builder: Builder, number: Any, dtype: np.dtype) -> Value:
+    with np.errstate(all="ignore"):
+        return builder.constant(np.asarray(_as_held_by(number, dtype)).astype(dtype))
 
 
 def _as_held_by(number: Any, dtype: np.dtype) -> Any:
@@ -144,11 +148,12 @@ def _weakly(x: Value, dtype: np.dtype) -> Value:
 
 def common_shape(name: str, *values: Value) -> tuple[Dim, ...]:
     """The shape to which the values broadcast together. Raises ShapeError with the avals."""
-    first = values[0].aval.shape
-    if all(v.aval.shape == first for v in values):
+    shapes = [v.aval.shape for v in values]
+    first = shapes[0]
+    if shapes.count(first) == len(shapes):
         return first
     try:
-        return broadcast_shapes(*[v.aval.shape for v in values])
+        return broadcast_shapes(*shapes)
     except ShapeError:
         listed = " and ".join(str(v.aval) for v in values)
         raise ShapeError(
@@ -159,7 +164,7 @@ def common_shape(name: str, *values: Value) -> tuple[Dim, ...]:
 def broadcasted(name: str, *values: Value) -> list[Value]:
     """The values broadcast together."""
     shape = common_shape(name, *values)
-    return [broadcast(v, shape) for v in values]
+    return [v if v.aval.shape is shape else broadcast(v, shape) for v in values]
 
 
 def elementwise(op: Op, ufunc: np.ufunc, *operands: Value) -> Value:
@@ -167,10 +172,13 @@ def elementwise(op: Op, ufunc: np.ufunc, *operands: Value) -> Value:
 
     Raises DtypeError where NumPy has no loop or gradc no op for it, ShapeError where shapes do not broadcast.
     """
-    dtype = operand_dtype(ufunc, *[marker(x) for x in operands])
     avals = [x.aval for x in operands]
-    shape, weak = avals[0].shape, avals[0].weak
-    if all(a.dtype is dtype and a.shape == shape and a.weak == weak for a in avals):
+    dtype = operand_dtype(ufunc, *[_WEAK[a.dtype.kind] if a.weak else a.dtype for a in avals])
+    first = avals[0]
+    if first.dtype is dtype and avals.count(first) == len(avals):
         return op(*operands)
     convert_to = _weakly if all(a.weak for a in avals) else converted
-    return op(*broadcasted(f"np.{ufunc.__name__}", *[convert_to(x, dtype) for x in operands]))
+    ready = [
+        x if a.dtype is dtype and not a.weak else convert_to(x, dtype) for x, a in zip(operands, avals, strict=True)
+    ]
+    return op(*broadcasted(f"np.{ufunc.__name__}", *ready))

@@ -33,7 +33,7 @@ _BOOL = np.dtype(bool)
 
 
 def _is_bool(*operands: Value) -> bool:
-    return all(x.aval.dtype == _BOOL for x in operands)
+    return {x.aval.dtype.kind for x in operands} == {"b"}
 
 
 # Ufuncs that are one op, once dtypes and shapes are made equal.
