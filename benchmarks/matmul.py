@@ -27,7 +27,7 @@ from rich.table import Table
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host, parse, target_machine
-from gradc.backends.llvm.matmul.functions import scratch_elements
+from gradc.backends.llvm.matmul.shares import scratch_elements
 from gradc.loops.program import Buffer, Call, Contraction, For, LoopProgram, size, whole
 from gradc.loops.scratch import reserve
 

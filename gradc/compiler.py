@@ -103,22 +103,28 @@ class Compiled:
     def program(self) -> LoopProgram:
         """The loop program, its arena with what this machine's kernels of contractions want as scratch."""
         from gradc.backends.llvm.machine import host
-        from gradc.backends.llvm.matmul.functions import scratch_elements
+        from gradc.backends.llvm.matmul.shares import scratch_elements
         from gradc.loops.divide import divide
         from gradc.loops.lower import lower
         from gradc.loops.scratch import reserve
 
         program = divide(lower(self.runs, name=self.request.name))
-        return reserve(program, lambda contraction, strides: scratch_elements(contraction, strides, host()))
+        threads = self._threads
+        return reserve(program, lambda contraction, strides: scratch_elements(contraction, strides, host(), threads))
+
+    @property
+    def _threads(self) -> int:
+        from gradc.backends.llvm.threads.pool import has_threads
+
+        return self.request.threads if has_threads() else 1
 
     @cached_property
     def llvm_ir(self) -> str:
         """The LLVM IR of the kernel as emitted, for this machine."""
         from gradc.backends.llvm.emit import emit
         from gradc.backends.llvm.machine import host
-        from gradc.backends.llvm.threads.pool import has_threads
 
-        return emit(self.program, host(), threads=self.request.threads if has_threads() else 1)
+        return emit(self.program, host(), threads=self._threads)
 
     @cached_property
     def assembly(self) -> str:

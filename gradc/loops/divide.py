@@ -148,8 +148,8 @@ class _Divider:
             return extent
         multiple = 1 if any(isinstance(s, For) for s in loop.body) else cut.row
         for statement in statements_of(loop.body):
-            order = statement.order if isinstance(statement, Accumulate) else None
-            if isinstance(order, Lanes) and order.over == loop.var:
+            order = _lanes_over(statement, loop)
+            if order is not None:
                 multiple = math.lcm(multiple, order.block or order.lanes)
         return _up(_up(extent, count) // count, multiple)
 
@@ -160,6 +160,13 @@ class _Divider:
         """
         sums: dict[str, Reduction] = {}
         scratch: dict[str, Buffer] = {}
+        for statement in statements_of(loop.body):
+            # Lanes of the loop itself are independent, the chunks' sums are not.
+            if isinstance(statement, Accumulate) and _lanes_over(statement, loop) is not None:
+                op = accumulated(statement.buffer, loop)
+                if op is None:
+                    return None
+                sums[statement.buffer] = op
         for pair in meetings(loop, self.buffers, self.lets, self.ranges):
             names = {access.buffer for access in pair}
             if names & (sums.keys() | scratch.keys()):
@@ -219,6 +226,12 @@ class _Divider:
         finish = [s for part in sums for s in part.end(self.chunk)]
         outer = For(self.chunk, ZERO, constant(count, I64), (*own, *begin, inner, *finish), mode="parallel")
         return [outer, *(s for part in sums for s in part.combine(self.chunk, self.element, count))]
+
+
+def _lanes_over(statement: Statement, loop: For) -> Lanes | None:
+    """The order of an accumulation in lanes of the loop; None for other statements."""
+    order = statement.order if isinstance(statement, Accumulate) else None
+    return order if isinstance(order, Lanes) and order.over == loop.var else None
 
 
 def _up(number: int, multiple: int) -> int:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from gradc.loops.program import Apply, Call, Constant, Contraction, Expression, For, Statement, walk
 from gradc.loops.ranges import Ranges, loop_interval
 from gradc.loops.traversal import expressions_of, nested
+
+NANOSECONDS: Final = 0.15
+"""What an operation takes in vectors, roughly, on one core of a machine of the 2020s."""
+
+PRODUCT_BYTES: Final = 32
+"""Products of a contraction that count as an operation, in bytes of an operand."""
 
 _DEAR: Final = {
     **dict.fromkeys(("exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "erf", "pow"), 16),
@@ -24,14 +31,16 @@ def work_of(block: tuple[Statement, ...], ranges: Ranges) -> int:
                 first, last = loop_interval(ranges.of(lo), ranges.of(hi), step)
                 if first <= last:
                     total += ((last - first) // step + 1) * work_of(body, ranges.inside(var, (first, last)))
-            case Call(callee=Contraction(sizes=sizes)):
-                products = 1
-                for _, length in sizes:
-                    products *= length if isinstance(length, int) else 1
-                total += products
+            case Call(callee=Contraction() as contraction):
+                total += products_of(contraction) * contraction.dtype.itemsize // PRODUCT_BYTES
             case _:
                 total += sum(work_of(inner, ranges) for inner in nested(statement))
     return total
+
+
+def products_of(contraction: Contraction) -> int:
+    """How many products a contraction sums up; symbolic sizes count as 1."""
+    return math.prod(length for _, length in contraction.sizes if isinstance(length, int))
 
 
 def _weight(part: Expression) -> int:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from gradc.backends.llvm.dims import size_arguments, size_parameters
 from gradc.backends.llvm.function import FunctionEmitter, Functions
 from gradc.backends.llvm.matmul.functions import MatmulFunctions, kernel_of
+from gradc.backends.llvm.matmul.shares import share_contractions
 from gradc.backends.llvm.parts import Frame, is_task, split
 from gradc.backends.llvm.symbols import EMBEDDED, constant_symbol, kernel_symbol
 from gradc.backends.llvm.tasks import Tasks
@@ -34,6 +35,8 @@ def emit(program: LoopProgram, target: Target, *, threads: int = 1) -> str:
     Raises CompileError for dtypes that the backend lacks.
     """
     program = expand(program, target, lambda contraction, strides: kernel_of(contraction, strides, target) is not None)
+    if threads > 1:
+        program = share_contractions(program, target, threads)
     module = Module(target)
     for buffer in program.buffers:
         if buffer.kind == "constant":
@@ -71,7 +74,7 @@ def _emit_kernel(module: Module, program: LoopProgram, functions: Functions, tar
             lines = emitter.body((*piece[:-1], *loop.body), index=loop.var)
             task, own = tasks.task(position), [*parameters_of_parts, (f"i64 %{loop.var}", "the iteration")]
             module.functions += [_definition(f"internal i64 {task}", own, target, lines), tasks.run(position)]
-            main.call_tasks(tasks, position, loop.hi)
+            main.call_tasks(tasks, position, loop)
             continue
         part = symbol_name(f"{program.name}.part.{position}")
         module.functions.append(_definition(f"internal i64 {part}", parameters_of_parts, target, emitter.body(piece)))

@@ -203,10 +203,10 @@ class FunctionEmitter(ValueEmitter):
             self._stop_unless(self.writer.value(f"icmp eq i64 {status}, 0"), status)
         self._raise_status(status)
 
-    def call_tasks(self, tasks: Tasks, position: int, count: Expression) -> None:
+    def call_tasks(self, tasks: Tasks, position: int, loop: For) -> None:
         """Have the pool do all iterations of a parallel loop, and keep their status."""
-        (number,) = self._expressions(count)
-        self._raise_status(tasks.call(self.writer, position, number))
+        (count,) = self._expressions(loop.hi)
+        self._raise_status(tasks.call(self.writer, position, count))
 
     def _raise_status(self, status: str) -> None:
         """The function's status becomes the larger of what it is and ``status``."""

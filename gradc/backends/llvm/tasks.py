@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gradc.backends.llvm.threads.sites import SITE_WORDS
 from gradc.backends.llvm.threads.text import PARALLEL
 from gradc.backends.llvm.types import symbol_name
 from gradc.backends.llvm.writer import Writer
@@ -66,7 +67,9 @@ class Tasks:
     def call(self, writer: Writer, position: int, count: str) -> str:
         """Have all iterations done; the status so far."""
         self.begin(writer)
-        writer.module.declare(f"declare void @{PARALLEL}(ptr, ptr, i64, i64)")
-        runner = self._runner(position)
-        writer.line(f"call void @{PARALLEL}(ptr {runner}, ptr {CONTEXT}, i64 {count}, i64 {self.threads})")
+        writer.module.declare(f"declare void @{PARALLEL}(ptr, ptr, i64, i64, ptr)")
+        site = symbol_name(f"{self.name}.site.{position}")
+        writer.module.globals.append(f"{site} = internal global [{SITE_WORDS} x i64] zeroinitializer, align 64")
+        numbers = f"i64 {count}, i64 {self.threads}, ptr {site}"
+        writer.line(f"call void @{PARALLEL}(ptr {self._runner(position)}, ptr {CONTEXT}, {numbers})")
         return writer.value(f"load i64, ptr {CONTEXT}.status")

@@ -47,10 +47,17 @@ def gathered(table: Any, places: Any) -> Any:
     return np.sum(np.tanh(table[places] * np.arange(8.0)) ** 2)
 
 
+def layers(w1: Any, w2: Any, x: Any) -> Any:
+    return np.mean(np.tanh(np.maximum(x @ w1, 0) @ w2) ** 2)
+
+
+W1, W2, POINTS = (RNG.normal(size=s).astype(np.float32) for s in ((200, 320), (320, 256), (96, 200)))
+
 NETWORKS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "an elementwise chain": (chain, (X,)),
     "rows of a softmax": (softmax, (ROWS,)),
     "rows gathered and scattered": (gathered, (TABLE, PLACES)),
+    "two layers": (layers, (W1, W2, POINTS)),
 }
 
 
@@ -232,14 +239,14 @@ def test_the_knob_the_variable_and_the_argument(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("GRADC_THREADS", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "5,2")
     function = gradc.jit(chain)
-    assert "i64 5)" in call_of(function)
+    assert "i64 5, ptr" in call_of(function)
     monkeypatch.setenv("OMP_NUM_THREADS", "none")
-    assert f"i64 {config.processors()})" in call_of(function) or config.processors() == 1
+    assert f"i64 {config.processors()}, ptr" in call_of(function) or config.processors() == 1
     monkeypatch.setenv("GRADC_THREADS", "4")
-    assert "i64 4)" in call_of(function)
+    assert "i64 4, ptr" in call_of(function)
     with config.threads(3):
-        assert "i64 3)" in call_of(function)
-        assert "i64 2)" in call_of(gradc.jit(chain, threads=2))
+        assert "i64 3, ptr" in call_of(function)
+        assert "i64 2, ptr" in call_of(gradc.jit(chain, threads=2))
     assert call_of(gradc.jit(chain, threads=1)) == ""
 
 

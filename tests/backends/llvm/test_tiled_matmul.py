@@ -14,9 +14,10 @@ import pytest
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import assembly, load
 from gradc.backends.llvm.machine import host
-from gradc.backends.llvm.matmul.functions import kernel_of, scratch_elements
+from gradc.backends.llvm.matmul.functions import kernel_of
 from gradc.backends.llvm.matmul.plan import DotPlan, TilePlan, parts
 from gradc.backends.llvm.matmul.product import product_of
+from gradc.backends.llvm.matmul.shares import scratch_elements
 from gradc.ir.target import GENERIC, Target
 from gradc.loops.parse import parse_program
 from gradc.loops.program import Buffer, Call, Contraction, LoopProgram, View, contiguous_strides, whole

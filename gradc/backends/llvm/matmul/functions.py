@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from gradc.backends.llvm.matmul.code import Code, Index, Library
 from gradc.backends.llvm.matmul.dots import emit_dots
-from gradc.backends.llvm.matmul.plan import DotPlan, TilePlan, plan, without_blocks
+from gradc.backends.llvm.matmul.plan import DotPlan, Share, TilePlan, plan, without_blocks
 from gradc.backends.llvm.matmul.product import Axis, Product, product_of
 from gradc.backends.llvm.matmul.tile import SCRATCH, Lengths, Matrices, emit_tiles
 from gradc.backends.llvm.writer import Module
@@ -25,14 +25,8 @@ def kernel_of(contraction: Contraction, strides: Sequence[Sequence[Dim]], target
     product = product_of(contraction, strides)
     if product is None:
         return None
-    chosen = plan(product, target)
+    chosen = contraction.plan if isinstance(contraction, Share) else plan(product, target)
     return (product, chosen) if chosen is not None else None
-
-
-def scratch_elements(contraction: Contraction, strides: Sequence[Sequence[Dim]], target: Target) -> int:
-    """How many elements of scratch memory make a contraction faster."""
-    kernel = kernel_of(contraction, strides, target)
-    return kernel[1].scratch if kernel is not None and isinstance(kernel[1], TilePlan) else 0
 
 
 class MatmulFunctions:

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from gradc.backends.llvm.matmul.product import Product
 from gradc.ir.target import Target
+from gradc.loops.program import Contraction
 
 PANEL_BYTES: Final = 48 * 1024
 """A packed panel of the right operand: local memory that stays in the first or second cache."""
@@ -126,6 +127,13 @@ class DotPlan:
     lanes: int
     unroll: int
     depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share(Contraction):
+    """A contraction that is done by a given plan, not by the one that is best for it."""
+
+    plan: TilePlan | DotPlan | None = None
 
 
 def plan(product: Product, target: Target) -> TilePlan | DotPlan | None:

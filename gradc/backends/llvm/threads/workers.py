@@ -24,42 +24,48 @@ NUMBERS: Final = {
 """What stands in the text for them."""
 
 WORKERS: Final = """
-; Takes indices while there are any. Worker numbers beyond those that the call wants take none.
-define internal void @pool.work(i64 %number) noinline nounwind {
+; Takes indices while there are any, the caller the first and workers the last: how many it did. Worker numbers beyond
+; those that the call wants take none.
+define internal i64 @pool.work(i64 %number) noinline nounwind {
 begin:
   br label %take
 take:
+  %own = phi i64 [ 0, %begin ], [ %own, %lower ], [ %one.more, %run ], [ %one.more, %tell ], [ %one.more, %rouse ]
   %ticket = load atomic i64, ptr @pool.ticket acquire, align 8
-  %left = and i64 %ticket, 4294967295
-  %none = icmp eq i64 %left, 0
+  %first = and i64 %ticket, 65535
+  %shifted = lshr i64 %ticket, 16
+  %last = and i64 %shifted, 65535
+  %none = icmp eq i64 %first, %last
   br i1 %none, label %end, label %read
 read:
   %task = load atomic ptr, ptr @pool.task monotonic, align 8
   %context = load atomic ptr, ptr @pool.context monotonic, align 8
-  %count = load atomic i64, ptr @pool.count monotonic, align 8
   %total = load atomic i64, ptr @pool.total monotonic, align 8
   %taking = load atomic i64, ptr @pool.taking monotonic, align 8
   %meant = icmp slt i64 %number, %taking
   br i1 %meant, label %lower, label %end
 lower:
-  %fewer = sub i64 %ticket, 1
+  %worker = icmp sge i64 %number, 0
+  %step = select i1 %worker, i64 -65536, i64 1
+  %fewer = add i64 %ticket, %step
   %taken = cmpxchg ptr @pool.ticket, i64 %ticket, i64 %fewer acq_rel monotonic
   %got = extractvalue { i64, i1 } %taken, 1
   br i1 %got, label %mode, label %take
 mode:
-  %worker = icmp sge i64 %number, 0
   br i1 %worker, label %adopt, label %run
 adopt:
   WRITE_MODE
   br label %run
 run:
-  %index = sub i64 %count, %left
+  %one.more = add i64 %own, 1
+  %behind = sub i64 %last, 1
+  %index = select i1 %worker, i64 %behind, i64 %first
   call void %task(ptr %context, i64 %index)
   %before = atomicrmw add ptr @pool.done, i32 1 seq_cst
   %done = add i32 %before, 1
   %all = trunc i64 %total to i32
-  %last = icmp eq i32 %done, %all
-  br i1 %last, label %tell, label %take
+  %finished = icmp eq i32 %done, %all
+  br i1 %finished, label %tell, label %take
 tell:
   %waiting = load atomic i32, ptr @pool.waiting seq_cst, align 4
   %sleeps = icmp ne i32 %waiting, 0
@@ -68,7 +74,7 @@ rouse:
   %roused = call i64 (i64, ...) @syscall(i64 FUTEX, ptr @pool.done, i64 129, i64 1, ptr null, ptr null, i64 0)
   br label %take
 end:
-  ret void
+  ret i64 %own
 }
 
 define internal ptr @pool.worker(ptr %argument) nounwind {
@@ -81,7 +87,7 @@ look:
   %leaves = icmp ne i32 %stopped, 0
   br i1 %leaves, label %end, label %work
 work:
-  call void @pool.work(i64 %number)
+  %own = call i64 @pool.work(i64 %number)
   br label %watch
 watch:
   %round = phi i32 [ 0, %work ], [ %again, %spin ]
