@@ -41,7 +41,7 @@ class IndexBoundsError(GradcError, IndexError):
 
 
 class MatrixError(GradcError, LinAlgError):
-    """A matrix is not what its decomposition needs: not positive definite."""
+    """A matrix is not what is asked of it: not positive definite, or singular."""
 
 
 class CompileError(GradcError, RuntimeError):

@@ -304,12 +304,12 @@ def perform(
         made = _wrap(session, result, bases, array, index, flat)
         made.named(site)
         return made
-    if type(result) in (tuple, list):
+    if isinstance(result, (tuple, list)):
         wrapped = [_wrap(session, r, bases, array, index, flat) if isinstance(r, Value) else r for r in result]
         nodes = [node for r in wrapped if isinstance(r, Tracer) and (node := r.node()) is not None]
         if site.targets and len(nodes) == len(wrapped):
             recorder.name(site, nodes)
-        return type(result)(wrapped)
+        return type(result)(*wrapped) if hasattr(result, "_fields") else type(result)(wrapped)
     return result
 
 

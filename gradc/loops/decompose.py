@@ -2,7 +2,7 @@
 
 softmax and logsumexp become maxima, exponentials and sums; a contraction that is a mere product, a dot product, tiny,
 masked or of integers becomes products and a sum, which fuse with what surrounds them. The others stay calls.
-Factors of large matrices become those of their blocks.
+Factors, systems and determinants become what ``gradc.loops.panels`` computes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 from gradc.ir.aval import Aval, Dim, size_of
 from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import REGISTRY, Op
-from gradc.loops.triangular import halve_cholesky, halve_solve
+from gradc.loops.determinants import cofactors_rule, det_rule, det_sign_rule, log_abs_det_rule
+from gradc.loops.systems import cholesky_rule, inverse_rule, solve_rule, triangular_rule
 from gradc.ops.elementwise import convert, exp, isfinite, log, select
 from gradc.ops.reduce import reduce_max, reduce_sum
 from gradc.ops.shape import broadcast, iota, reshaped, slice_, transpose
@@ -194,7 +195,13 @@ _RULES: Final[dict[str, _Rule]] = {
     "logsumexp": _logsumexp,
     "contract": _contract,
     "masked_contract": _masked_contract,
-    "cholesky": halve_cholesky,
-    "triangular_solve": halve_solve,
+    "cholesky": cholesky_rule,
+    "triangular_solve": triangular_rule,
+    "solve": solve_rule,
+    "inverse": inverse_rule,
+    "det": det_rule,
+    "log_abs_det": log_abs_det_rule,
+    "det_sign": det_sign_rule,
+    "cofactors": cofactors_rule,
 }
 assert set(_RULES) <= set(REGISTRY)

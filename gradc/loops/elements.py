@@ -8,7 +8,7 @@ from gradc.loops.indexing import AnyIndex, Axis, Datum, Index, Indices, express,
 from gradc.loops.memory import Memory
 from gradc.loops.names import Names
 from gradc.loops.plan import Element, Plan, Stage
-from gradc.loops.program import I64, Check, Expression, Load, b, size, variable
+from gradc.loops.program import I64, ZERO, Check, Expression, Load, b, size, variable
 from gradc.loops.scopes import Scopes
 from gradc.ops.shape import iota
 
@@ -104,7 +104,7 @@ class Elements:
         low, high = self.memory.bounds(atom.node) or (-(2**63), 2**63 - 1)
         if not _is_inside(low, high, atom.extent):
             inside = b.in_range(number, b.sub(0, length), length)
-            self._check(inside, stage, _outside(atom), number)
+            self.check(inside, self.code_of(_outside(atom), stage), number)
         from_start = number if low >= 0 else b.from_end(number, length)
         place = self.scopes.bind(b.clamp(from_start, length), atom.node)
         self.scopes.remember(key, place)
@@ -113,8 +113,8 @@ class Elements:
     def _datum_number(self, stage: Stage, atom: Datum) -> Expression:
         return b.convert(self.element(stage, (atom.node, atom.at)), I64)
 
-    def _check(self, condition: Expression, stage: Stage, message: str, value: Expression) -> None:
-        code = self.code_of(message, stage)
+    def check(self, condition: Expression, code: int, value: Expression = ZERO) -> None:
+        """A check, in the outermost block where its parts are known."""
         depth = max(self.scopes.depth_of(condition), self.scopes.depth_of(value))
         block = self.scopes.blocks[depth]
         block.runs_in_order = True
@@ -146,7 +146,8 @@ class Elements:
             if isinstance(atom, Datum) and atom.extent == 0
         ]
         for atom in empty:
-            self._check(b.constant(False, bool), stage, _outside(atom), self._datum_number(stage, atom))
+            code = self.code_of(_outside(atom), stage)
+            self.check(b.constant(False, bool), code, self._datum_number(stage, atom))
         return bool(empty)
 
 

@@ -13,13 +13,13 @@ from typing import Final, Literal
 from gradc.errors import CompileError, IndexBoundsError
 from gradc.ir.aval import Dim
 from gradc.ir.graph import Graph, Node
-from gradc.loops.contraction import contraction_call
 from gradc.loops.decompose import BLOCK, decompose, neutral
 from gradc.loops.elements import Elements
 from gradc.loops.expressions import FUNCTIONS, FUNCTIONS_OF_TWO
 from gradc.loops.fuse import Block, Loop, Nest, fuse
 from gradc.loops.memory import Memory
 from gradc.loops.names import Names
+from gradc.loops.panels import require
 from gradc.loops.plan import Member, Plan, Stage
 from gradc.loops.program import (
     SEQUENTIAL,
@@ -45,14 +45,12 @@ from gradc.loops.program import (
     walk,
 )
 from gradc.loops.requirements import Requirement, requirements
-from gradc.loops.rows import is_row, rows_of
-from gradc.loops.scan import Scans, Source
+from gradc.loops.scan import Scans
 from gradc.loops.scopes import Scopes
 from gradc.loops.stages import plan
 from gradc.loops.storage import Storages, assign, has_partial_array, partial_dtype, runs_in_blocks
 from gradc.loops.tidy import spell, tidy
-from gradc.loops.triangular import NOT_POSITIVE_DEFINITE, Read, cholesky_loops, solve_loops
-from gradc.ops.control import scan
+from gradc.loops.wholes import Wholes
 
 LANES: Final = 8
 """Long sums run in this many partial sums."""
@@ -100,6 +98,7 @@ class _Writer:
         self.elements = Elements(stages, nest, self.memory, self.names, self.scopes)
         self.sums: dict[Stage, Buffer] = {}
         self.scans = Scans(self.names, lower, self.elements.messages)
+        self.wholes = Wholes(self.elements, self.scans)
 
     def program(self, name: str, required: Sequence[Requirement]) -> LoopProgram:
         for requirement in required:
@@ -112,7 +111,7 @@ class _Writer:
             name,
             (*self.memory.buffers(), *scratch, *self.scans.constants),
             body,
-            tuple(self.scans.functions),
+            self.wholes.functions(),
             tuple(self.elements.messages),
             arena_bytes,
         )
@@ -175,7 +174,7 @@ class _Writer:
     def _stage(self, stage: Stage) -> None:
         self.elements.begin()
         if stage.kind == "call":
-            for statement in self._whole(stage):
+            for statement in self.wholes.statements(stage):
                 self.scopes.emit(statement)
             return
         for member in stage.members:
@@ -189,49 +188,6 @@ class _Writer:
         else:
             self._keep(stage, value)
 
-    def _whole(self, stage: Stage) -> list[Statement]:
-        """What computes a value from whole arrays."""
-        node = self.nodes[stage.node]
-        if node.op.name == "contract":
-            return [contraction_call(node, self.plan.graph, stage.views, self.memory.buffer_of)]
-        out = self.memory.buffer_of(node.id)
-        assert out is not None, "what is computed from whole arrays has one"
-        if node.op is scan:
-            return self.scans.statements(node, self._sources(stage), out)
-        names = (self.names.loop(0), self.names.loop(1), self.names.loop(2))
-        if node.op.name == "cholesky":
-            total = Buffer(self.names.partial(stage), node.aval.dtype, (), "local")
-            code = self.elements.code_of(NOT_POSITIVE_DEFINITE, stage)
-            return [cholesky_loops(self._reader(stage, 0), out, total, names, code)]
-        factor, sides = self._reader(stage, 0), self._reader(stage, 1)
-        return [solve_loops(factor, sides, out, names, transposed=node.params["transposed"])]
-
-    def _sources(self, stage: Stage) -> list[Source]:
-        """Where the operands of a scan stand."""
-        node = self.nodes[stage.node]
-        sources = []
-        for position, (source, index) in enumerate(stage.views):
-            buffer = self.memory.buffer_of(source)
-            assert buffer is not None, "an operand that is used as a whole has an array"
-            shape = self.nodes[node.operands[position]].aval.shape
-            place = rows_of(index, self.plan.origin(source).aval.shape, shape, by_row=is_row(node, position))
-            assert place is not None, "the plan gives an array to an operand whose rows are scattered"
-            sources.append(Source(buffer, *place))
-        return sources
-
-    def _reader(self, stage: Stage, operand: int) -> Read:
-        """The elements of an operand that is used as a whole, by their index."""
-        node, index = stage.views[operand]
-        shape = self.nodes[self.nodes[stage.node].operands[operand]].aval.shape
-        buffer = self.memory.buffer_of(node)
-        assert buffer is not None, "an operand that is used as a whole has an array"
-
-        def read(row: Expression, column: Expression) -> Expression:
-            long = [i for i, length in zip((row, column), shape, strict=True) if length != 1]
-            return b.load(buffer, self.elements.where(stage, node, index, dict(enumerate(long))))
-
-        return read
-
     def _compute(self, stage: Stage, member: Member) -> None:
         """Compute a node at an index, unless the block has it already."""
         node = self.nodes[member.node]
@@ -242,6 +198,11 @@ class _Writer:
             self.scopes.remember(key, self._gather(stage, member))
             return
         operands = [self.elements.element(stage, operand) for operand in member.operands]
+        if node.op is require:
+            value, holds = operands
+            self.elements.check(holds, self.elements.code(node.params["message"], node.id))
+            self.scopes.remember(key, value)
+            return
         value = self._applied(node, operands)
         self.scopes.remember(key, self.scopes.bind(value, member.node))
 

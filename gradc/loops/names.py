@@ -87,6 +87,10 @@ class Names:
         word = _PARTIALS[stage.combine or "add"]
         return self._raw(f"{self.of(stage.node)}_{word}".lstrip("_"))
 
+    def scalar(self, wanted: str) -> str:
+        """The raw name of a scalar that a person should read by this word."""
+        return self._raw(wanted)
+
     def comment(self, stages: Iterable[Stage]) -> str:
         """What some stages compute: names and the user's lines; empty where there is nothing new to say."""
         names: list[str] = []

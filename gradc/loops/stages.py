@@ -19,6 +19,7 @@ from gradc.ir.graph import CONSTANT, Graph, Node
 from gradc.loops.costs import cheap_nodes, is_onto, repeats
 from gradc.loops.decompose import REDUCTIONS
 from gradc.loops.indexing import AnyIndex, Indices, axes_of, datum, flat_index, is_data, strides_of
+from gradc.loops.panels import PRIVATE
 from gradc.loops.plan import Element, Member, Plan, Stage, identity, is_move
 from gradc.loops.rows import is_row, rows_of
 from gradc.ops.index import index_position
@@ -47,7 +48,7 @@ class _Planner:
         self.cheap = cheap_nodes(graph)
         self.rules: dict[str, Callable[[Node], None]] = {
             **dict.fromkeys(REDUCTIONS, self._reduce),
-            **dict.fromkeys(("contract", "cholesky", "triangular_solve"), self._call),
+            **dict.fromkeys(("contract", *(op.name for op in PRIVATE)), self._call),
             "scan": self._scan,
             "update_slice": self._update,
             "scatter": self._update,

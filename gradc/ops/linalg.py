@@ -1,14 +1,15 @@
-"""Factors of matrices, and systems of equations with triangular ones."""
+"""Factors of matrices, and systems of equations with triangular ones. Axes before the last two are a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
 
 from gradc.errors import DtypeError, MatrixError, ShapeError
-from gradc.ir.aval import Aval, SymbolicDim
+from gradc.ir.aval import Aval, Dim, SymbolicDim
 from gradc.ir.graph import Value
 from gradc.ir.op import Op, VjpContext, register
 from gradc.ops.contraction import contract
@@ -16,18 +17,82 @@ from gradc.ops.elementwise import select
 from gradc.ops.reduce import reduce_any
 from gradc.ops.shape import broadcast, transpose
 
+# What the ops on matrices share.
 
-def _require_square(name: str, a: Aval) -> None:
-    if a.ndim != 2 or a.shape[0] != a.shape[1]:
+
+def require_square(name: str, a: Aval) -> None:
+    """Raises ShapeError, DtypeError for what is no stack of square matrices of f32 or f64 with a fixed size."""
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise ShapeError(f"{name}: {a} is not a square matrix")
-    if isinstance(a.shape[0], SymbolicDim):
+    if isinstance(a.shape[-1], SymbolicDim):
         raise ShapeError(f"{name}: {a} has a symbolic size; compile with a fixed one")
     if a.dtype.kind != "f" or a.dtype.itemsize < 4:
         raise DtypeError(f"{name}: {a} is not of f32 or f64")
 
 
+def require_sides(name: str, a: Aval, b: Aval) -> None:
+    """Raises ShapeError for right-hand sides that do not fit: columns for each matrix, or a vector for a single one."""
+    vector = a.ndim == 2 and b.ndim == 1
+    if b.dtype != a.dtype or (b.ndim != a.ndim and not vector) or b.shape[: a.ndim - 1] != a.shape[:-1]:
+        raise ShapeError(f"{name}: the right-hand side {b} does not fit {a}")
+
+
+def transposed_text(aval: Aval) -> str:
+    """NumPy's text for the exchange of the last two axes."""
+    return "{0}.T" if aval.ndim == 2 else "np.swapaxes({0}, -1, -2)"
+
+
+def swapped(x: Value) -> Value:
+    """The last two axes exchanged: each matrix transposed."""
+    ndim = x.aval.ndim
+    return transpose(x, axes=(*range(ndim - 2), ndim - 1, ndim - 2))
+
+
+def product(a: Value, b: Value, letters: str) -> Value:
+    """A contraction of matrices in a batch, ``letters`` as in ``ik,kj->ij``."""
+    lhs, rhs, out = letters.replace("->", ",").split(",")
+    batch = ascii_uppercase[: a.aval.ndim - len(lhs)]
+    return contract(a, b, lhs=batch + lhs, rhs=batch + rhs, out=batch + out)
+
+
+def lower_part(x: Value, diagonal: int = 0) -> Value:
+    """The elements on and below a diagonal, 0 above."""
+    rows, columns = (int(d) for d in x.aval.shape[-2:])
+    mask = x.builder.constant(np.tri(rows, columns, diagonal, dtype=bool))
+    return select(broadcast(mask, x.aval.shape), x, x.builder.full(0.0, x.aval))
+
+
+def live_everywhere(mask: Value, context: VjpContext) -> Sequence[Value | None]:
+    """Every element of a result may depend upon every element of the matrix."""
+    (a,) = context.operands
+    last = (a.aval.ndim - 2, a.aval.ndim - 1)
+    alive = reduce_any(mask, axes=last, keepdims=True)
+    return [broadcast(alive, a.aval.shape)]
+
+
+def live_columns(mask: Value, context: VjpContext) -> Sequence[Value | None]:
+    """The columns of the right-hand side are systems of their own, with one matrix."""
+    a, b = context.operands
+    if b.aval.ndim == 1:
+        anywhere = reduce_any(mask, axes=(0,), keepdims=True)
+        return [broadcast(broadcast(anywhere, (1, 1)), a.aval.shape), broadcast(anywhere, b.aval.shape)]
+    rows, columns = a.aval.ndim - 2, a.aval.ndim - 1
+    alive = reduce_any(mask, axes=(rows,), keepdims=True)
+    anywhere = reduce_any(alive, axes=(columns,), keepdims=True)
+    return [broadcast(anywhere, a.aval.shape), broadcast(alive, b.aval.shape)]
+
+
+def cubed(a: Aval, share: int) -> Dim:
+    """The cube of the size of a matrix, divided by ``share``, for each one of a stack."""
+    size: Dim = a.size
+    return size * int(a.shape[-1]) // share
+
+
+# Cholesky factors.
+
+
 def _infer_cholesky(a: Aval) -> Aval:
-    _require_square("cholesky", a)
+    require_square("cholesky", a)
     return Aval(a.shape, a.dtype)
 
 
@@ -38,61 +103,15 @@ def _evaluate_cholesky(a: np.ndarray) -> Any:
         raise MatrixError("cholesky: the matrix is not positive definite") from None
 
 
-def _infer_triangular_solve(factor: Aval, b: Aval, *, transposed: bool) -> Aval:
-    _require_square("triangular_solve", factor)
-    if b.ndim != 2 or b.shape[0] != factor.shape[0] or b.dtype != factor.dtype:
-        raise ShapeError(f"triangular_solve: the right-hand side {b} does not fit {factor}")
-    return Aval(b.shape, b.dtype)
-
-
-def _evaluate_triangular_solve(factor: np.ndarray, b: np.ndarray, *, transposed: bool) -> Any:
-    lower = np.tril(factor)
-    return np.linalg.solve(lower.T if transposed else lower, b)
-
-
-def _lower_part(x: Value, diagonal: int = 0) -> Value:
-    """The elements on and below a diagonal, 0 above."""
-    rows, columns = (int(d) for d in x.aval.shape)
-    mask = np.tri(rows, columns, diagonal, dtype=bool)
-    return select(x.builder.constant(mask), x, x.builder.full(0.0, x.aval))
-
-
-def _transposed(x: Value) -> Value:
-    return transpose(x, axes=(1, 0))
-
-
 def _cholesky_vjp(context: VjpContext) -> Sequence[Any]:
     """Only the lower triangle of the matrix is read: an element below the diagonal stands for its mirror too."""
     factor = context.result
-    inner = contract(factor, _lower_part(context.ct), lhs="ki", rhs="kj", out="ij")
+    inner = product(factor, lower_part(context.ct), "ki,kj->ij")
     half = inner * 0.5
-    halved = _lower_part(inner, -1) + (_lower_part(half) - _lower_part(half, -1))
+    halved = lower_part(inner, -1) + (lower_part(half) - lower_part(half, -1))
     left = triangular_solve(factor, halved, transposed=True)
-    both = triangular_solve(factor, _transposed(left), transposed=True)
-    return [_lower_part(both) + _lower_part(_transposed(both), -1)]
-
-
-def _triangular_solve_vjp(context: VjpContext) -> Sequence[Any]:
-    factor, _ = context.operands
-    transposed = context.params["transposed"]
-    by_b = triangular_solve(factor, context.ct, transposed=not transposed)
-    rows, columns = (context.result, by_b) if transposed else (by_b, context.result)
-    by_factor = _lower_part(-contract(rows, columns, lhs="ik", rhs="jk", out="ij")) if context.active[0] else None
-    return [by_factor, by_b if context.active[1] else None]
-
-
-def _live_everywhere(mask: Value, context: VjpContext) -> Sequence[Value | None]:
-    """Every element of a factor may depend upon every element of the matrix."""
-    alive = reduce_any(mask, axes=(0, 1), keepdims=True)
-    return [broadcast(alive, operand.aval.shape) for operand in context.operands]
-
-
-def _live_columns(mask: Value, context: VjpContext) -> Sequence[Value | None]:
-    """The columns of the right-hand side are systems of their own, with one matrix."""
-    factor, b = context.operands
-    columns = reduce_any(mask, axes=(0,), keepdims=True)
-    anywhere = reduce_any(columns, axes=(1,), keepdims=True)
-    return [broadcast(anywhere, factor.aval.shape), broadcast(columns, b.aval.shape)]
+    both = triangular_solve(factor, swapped(left), transposed=True)
+    return [lower_part(both) + lower_part(swapped(both), -1)]
 
 
 cholesky = register(
@@ -102,27 +121,60 @@ cholesky = register(
         _evaluate_cholesky,
         "np.linalg.cholesky({0})",
         vjp=_cholesky_vjp,
-        live=_live_everywhere,
-        flops=lambda result, a: a.shape[0] * a.shape[0] * a.shape[0] // 3,
+        live=live_everywhere,
+        flops=lambda result, a: cubed(a, 3),
         latex=r"\operatorname{{chol}} {0}",
         text="cholesky({0})",
     )
 )
 """The lower triangular factor of a positive definite matrix, of which only the lower triangle is read."""
 
+
+# Triangular systems.
+
+
+def _infer_triangular_solve(factor: Aval, b: Aval, *, transposed: bool) -> Aval:
+    require_square("triangular_solve", factor)
+    require_sides("triangular_solve", factor, b)
+    return Aval(b.shape, b.dtype)
+
+
+def _evaluate_triangular_solve(factor: np.ndarray, b: np.ndarray, *, transposed: bool) -> Any:
+    lower = np.tril(factor)
+    return _solved(np.swapaxes(lower, -1, -2) if transposed else lower, b)
+
+
+def _solved(a: np.ndarray, b: np.ndarray) -> Any:
+    return np.linalg.solve(a, b[:, None])[:, 0] if b.ndim == 1 else np.linalg.solve(a, b)
+
+
+def _numpy_triangular_solve(params: dict[str, Any], result: Aval, factor: Aval, b: Aval) -> str:
+    lower = "np.tril({0})"
+    matrix = transposed_text(factor).format(lower) if params["transposed"] else lower
+    return f"np.linalg.solve({matrix}, {{1}})"
+
+
+def _triangular_solve_vjp(context: VjpContext) -> Sequence[Any]:
+    factor, b = context.operands
+    transposed = context.params["transposed"]
+    by_b = triangular_solve(factor, context.ct, transposed=not transposed)
+    rows, columns = (context.result, by_b) if transposed else (by_b, context.result)
+    letters = "i,j->ij" if b.aval.ndim == 1 else "ik,jk->ij"
+    by_factor = lower_part(-product(rows, columns, letters)) if context.active[0] else None
+    return [by_factor, by_b if context.active[1] else None]
+
+
 triangular_solve = register(
     Op(
         "triangular_solve",
         _infer_triangular_solve,
         _evaluate_triangular_solve,
-        lambda params, result, factor, b: (
-            f"np.linalg.solve(np.tril({{0}}){'.T' if params['transposed'] else ''}, {{1}})"
-        ),
+        _numpy_triangular_solve,
         vjp=_triangular_solve_vjp,
-        live=_live_columns,
-        flops=lambda result, factor, b, transposed: b.size * factor.shape[0],
+        live=live_columns,
+        flops=lambda result, factor, b, transposed: b.size * factor.shape[-1],
         latex=r"{0}^{{-1}} {1}",
         text="solve({0}, {1})",
     )
 )
-"""``inverse(L) @ b`` with the lower triangle L of a matrix, or its transpose where ``transposed``; b has columns."""
+"""``inverse(L) @ b`` with the lower triangle L of a matrix, or its transpose where ``transposed``."""

@@ -113,6 +113,60 @@ def exact_solve(factor: Any, b: Any, transposed: bool) -> Any:
     return x
 
 
+def each(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of one matrix, of each matrix of a stack."""
+
+    def stacked(a: Any, *rest: Any) -> Any:
+        if a.ndim == 2:
+            return function(a, *rest)
+        return np.stack([stacked(*each) for each in zip(a, *rest, strict=True)])
+
+    return stacked
+
+
+def exact_inverse(a: Any) -> Any:
+    """By elimination, the largest element of each column to the diagonal."""
+    n = len(a)
+    work = np.concatenate([np.array(a, object), np.array([[mp.mpf(i == j) for j in range(n)] for i in range(n)])], 1)
+    for k in range(n):
+        best = max(range(k, n), key=lambda i: abs(work[i, k]))
+        work[[k, best]] = work[[best, k]]
+        work[k] = work[k] / work[k, k]
+        for i in range(n):
+            if i != k:
+                work[i] = work[i] - work[i, k] * work[k]
+    return work[:, n:]
+
+
+def exact_system(a: Any, b: Any, transposed: bool = False) -> Any:
+    inverse = exact_inverse(a.T if transposed else a)
+    if b.ndim == 1:
+        return np.sum(inverse * b, axis=1)
+    return np.sum(inverse[:, :, None] * b[None, :, :], axis=1)
+
+
+def exact_det(a: Any) -> Any:
+    """By Laplace's expansion along the first row, which divides by nothing."""
+    if len(a) == 1:
+        return a[0, 0]
+    minors = [exact_det(np.delete(a[1:], j, axis=1)) for j in range(len(a))]
+    return sum((-1) ** j * a[0, j] * minor for j, minor in enumerate(minors))
+
+
+def exact_cofactors(a: Any) -> Any:
+    n = len(a)
+    found = 0 * a
+    for i in range(n):
+        for j in range(n):
+            rest = np.delete(np.delete(a, i, axis=0), j, axis=1)
+            found[i, j] = (-1) ** (i + j) * (exact_det(rest) if n > 1 else mp.mpf(1))
+    return found
+
+
+SQUARE = numbers(4, 4, seed=1) + 2 * np.eye(4)[::-1]
+STACK = numbers(2, 3, 3, seed=3) + 2 * np.eye(3)
+LARGER = numbers(5, 5, seed=4) + 2 * np.eye(5)[::-1]
+
 ROWS_OF, COLUMNS_OF = np.array([[2, 0], [1, -1]]), np.array([[1, 1], [0, 2]])
 REPEATED = np.array([2, 0, 2])
 
@@ -278,6 +332,44 @@ ROWS = [
         {"transposed": True},
         note="transposed",
     ),
+    Row(
+        "cholesky",
+        (np.stack([np.eye(2) + X[:, :2] @ X[:, :2].T, np.eye(2) + Y[:, :2] @ Y[:, :2].T]),),
+        each(exact_cholesky),
+        note="stack",
+    ),
+    Row(
+        "triangular_solve",
+        (numbers(2, 3, 3, seed=7) + 3 * np.eye(3), numbers(2, 3, 2)),
+        each(lambda x, b: exact_solve(x, b, True)),
+        {"transposed": True},
+        note="stack",
+    ),
+    Row(
+        "triangular_solve",
+        (numbers(4, 4) + 4 * np.eye(4), numbers(4)),
+        lambda x, b: exact_solve(x, b[:, None], False)[:, 0],
+        {"transposed": False},
+        note="vector",
+    ),
+    Row("solve", (SQUARE, numbers(4, 3)), exact_system, {"transposed": False}),
+    Row("solve", (SQUARE, numbers(4)), lambda a, b: exact_system(a, b, True), {"transposed": True}, note="transposed"),
+    Row("solve", (STACK, numbers(2, 3, 2)), each(exact_system), {"transposed": False}, note="stack"),
+    Row("solve", (LARGER, numbers(5, 2)), exact_system, {"transposed": False}, note="larger"),
+    Row("inverse", (SQUARE,), exact_inverse, {"strict": True}),
+    Row("inverse", (LARGER,), exact_inverse, {"strict": True}, note="larger"),
+    Row("inverse", (STACK,), each(exact_inverse), {"strict": False}, note="stack"),
+    Row("det", (SQUARE,), exact_det),
+    Row("det", (LARGER,), exact_det, note="larger"),
+    Row("det", (STACK,), lambda a: np.array([exact_det(x) for x in a]), note="stack"),
+    Row("det", (np.array([[0.0, 1.0, 2.0], [0.0, 3.0, -1.0], [0.0, 0.5, 4.0]]),), exact_det, note="singular"),
+    Row("log_abs_det", (SQUARE,), lambda a: mp.log(abs(exact_det(a)))),
+    Row("log_abs_det", (STACK,), lambda a: np.array([mp.log(abs(exact_det(x))) for x in a]), note="stack"),
+    Row("det_sign", (SQUARE,), lambda a: mp.sign(exact_det(a)), smooth=False),
+    Row("cofactors", (SQUARE,), exact_cofactors),
+    Row("cofactors", (STACK,), each(exact_cofactors), note="stack"),
+    Row("cofactors", (numbers(2, 2, seed=8),), exact_cofactors, note="two"),
+    Row("cofactors", (np.array([[2.0]]),), exact_cofactors, note="one"),
     Row("iota", (), lambda: np.array([mp.mpf(k) for k in range(4)], object), {"dim": 4, "dtype": F64}, smooth=False),
     Row("dim_value", (), lambda: mp.mpf(3), {"dim": 3, "dtype": F64}, smooth=False),
 ]

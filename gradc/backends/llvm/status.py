@@ -13,6 +13,10 @@ TOLD: Final = 2**46
 """Values beyond are told as this one."""
 
 
+_OF_MATRICES: Final = ("cholesky: ", "triangular_solve: ", "solve: ", "inverse: ")
+"""How messages about matrices begin."""
+
+
 def status_of(code: int, value: int) -> int:
     """The status of a failed check."""
     return min(max(value, -TOLD), TOLD) << CODE_BITS | code
@@ -30,4 +34,4 @@ def failure(status: int, messages: tuple[str, ...]) -> GradcError:
     message = message_of(status, messages)
     if message.startswith(("reduce_max: ", "reduce_min: ")):
         return ShapeError(message)
-    return MatrixError(message) if message.startswith("cholesky: ") else IndexBoundsError(message)
+    return MatrixError(message) if message.startswith(_OF_MATRICES) else IndexBoundsError(message)

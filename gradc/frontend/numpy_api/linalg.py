@@ -1,116 +1,151 @@
-"""Functions of ``numpy.linalg`` over Values: norms that need no decomposition, Cholesky factors and their systems."""
+"""Functions of ``numpy.linalg`` over Values: factors, systems of equations, inverses, determinants."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from gradc.errors import ShapeError, TraceError
-from gradc.frontend.numpy_api.axes import Axes, one_axis
-from gradc.frontend.numpy_api.promote import astype
+from gradc.errors import DtypeError, ShapeError
+from gradc.frontend.numpy_api.promote import astype, common_dtype
 from gradc.frontend.numpy_api.registry import implements
+from gradc.ir.aval import broadcast_shapes
 from gradc.ir.graph import Value
-from gradc.ops import elementwise as ops
+from gradc.ops import determinants, systems
 from gradc.ops import linalg as factors
-from gradc.ops import reduce as reductions
-from gradc.ops.shape import reshaped, transpose
+from gradc.ops.linalg import swapped
+from gradc.ops.shape import broadcast, reshaped, transpose
 
-
-@implements(np.linalg.norm, arrays=("x",))
-def norm(x: Value, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Value:
-    """The norm of vectors along an axis or of matrices along two, of everything flattened where neither is given.
-
-    Vectors: ``ord`` None, 2, 1, inf, -inf. Matrices: None, "fro", 1, -1, inf, -inf. Raises TraceError for others.
-    """
-    if x.aval.dtype.kind != "f":
-        x = astype(x, np.float64)
-    ndim = x.aval.ndim
-    if axis is None and (ord is None or (ndim == 1 and ord == 2) or (ndim == 2 and ord in ("f", "fro"))):
-        return _euclidean(x, tuple(range(ndim)), keepdims)
-    listed = tuple(range(ndim)) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
-    axes = tuple(one_axis("np.linalg.norm", k, ndim, str(x.aval)) for k in listed)
-    if len(axes) == 1:
-        return _of_vectors(x, ord, axes, keepdims)
-    if len(axes) == 2 and axes[0] != axes[1]:
-        return _of_matrices(x, ord, axes, keepdims)
-    raise ShapeError(f"np.linalg.norm: axis {axis} of {x.aval} is neither one axis nor two")
-
-
-def _euclidean(x: Value, axes: Axes, keepdims: Any) -> Value:
-    total = reductions.total(x * x, axes=tuple(sorted(axes)), keepdims=bool(keepdims))
-    return ops.sqrt(total)
-
-
-def _of_vectors(x: Value, ord: Any, axes: Axes, keepdims: Any) -> Value:
-    if ord is None or ord == 2:
-        return _euclidean(x, axes, keepdims)
-    size = ops.absolute(x)
-    if ord == 1:
-        return reductions.reduce_sum(size, axes=axes, keepdims=bool(keepdims))
-    if ord == math.inf:
-        return reductions.reduce_max(size, axes=axes, keepdims=bool(keepdims))
-    if ord == -math.inf:
-        return reductions.reduce_min(size, axes=axes, keepdims=bool(keepdims))
-    raise TraceError(f"np.linalg.norm: ord={ord!r} of vectors is not supported on traced arrays; use None, 1, 2 or inf")
-
-
-def _of_matrices(x: Value, ord: Any, axes: Axes, keepdims: Any) -> Value:
-    if ord is None or ord in ("f", "fro"):
-        return _euclidean(x, axes, keepdims)
-    if ord not in (1, -1, math.inf, -math.inf):
-        raise TraceError(
-            f"np.linalg.norm: ord={ord!r} of matrices is not supported on traced arrays; use None, 'fro', 1 or inf"
-        )
-    rows, columns = axes
-    summed, compared = (rows, columns) if abs(ord) == 1 else (columns, rows)
-    sums = reductions.reduce_sum(ops.absolute(x), axes=(summed,), keepdims=True)
-    extremum = reductions.reduce_max if ord > 0 else reductions.reduce_min
-    result = extremum(sums, axes=(compared,), keepdims=True)
-    return result if keepdims else reshaped(result, tuple(d for k, d in enumerate(x.aval.shape) if k not in axes))
+_SLOGDET: Any = type(np.linalg.slogdet(np.eye(1)))
+"""NumPy's named pair of a sign and a logarithm."""
 
 
 @implements(np.linalg.cholesky, arrays=("a",))
 def cholesky(a: Value, *, upper: Any = False) -> Value:
-    """The triangular factor of one positive definite matrix. Raises TraceError for a stack of them."""
-    a = _one_matrix("np.linalg.cholesky", a)
-    if not upper:
-        return factors.cholesky(a)
-    return transpose(factors.cholesky(transpose(a, axes=(1, 0))), axes=(1, 0))
+    """The triangular factor of positive definite matrices, of which only that triangle is read."""
+    a = matrices("np.linalg.cholesky", a)
+    return swapped(factors.cholesky(swapped(a))) if upper else factors.cholesky(a)
 
 
 @implements(np.linalg.solve, arrays=("a", "b"))
 def solve(a: Value, b: Value) -> Value:
-    """The solution of ``a @ x = b`` where ``a`` is a factor of np.linalg.cholesky, or the transpose of one.
+    """The solution of ``a @ x = b``; as in NumPy 2, ``b`` is a vector where it has one axis, else columns.
 
-    Raises TraceError for other matrices, ShapeError for sizes that do not fit.
+    Raises ShapeError for sizes that do not fit, MatrixError when it runs for a singular matrix.
     """
-    factor, transposed = _triangular(a)
-    if factor is None:
-        raise TraceError(
-            f"np.linalg.solve: {a.aval} is no factor of np.linalg.cholesky, and no other matrix is supported on "
-            "traced arrays; where it is positive definite, take L = np.linalg.cholesky(a) and "
-            "np.linalg.solve(L.T, np.linalg.solve(L, b))"
-        )
-    if b.aval.ndim not in (1, 2) or b.aval.shape[0] != a.aval.shape[0]:
-        raise ShapeError(f"np.linalg.solve: {b.aval} does not fit {a.aval}")
-    dtype = np.result_type(a.aval.dtype, b.aval.dtype, np.float32)
-    sides = astype(b, dtype)
-    columns = sides if b.aval.ndim == 2 else reshaped(sides, (b.aval.shape[0], 1))
-    x = factors.triangular_solve(astype(factor, dtype), columns, transposed=transposed)
-    return x if b.aval.ndim == 2 else reshaped(x, b.aval.shape)
+    return solved("np.linalg.solve", a, b, systems_of(a))
 
 
-def _one_matrix(name: str, a: Value) -> Value:
-    if a.aval.ndim != 2:
-        raise TraceError(f"{name}: {a.aval} is not one matrix; only single matrices are supported on traced arrays")
-    return a if a.aval.dtype.kind == "f" else astype(a, np.float64)
+@implements(np.linalg.inv, arrays=("a",))
+def inv(a: Value) -> Value:
+    """The inverse of each matrix. Raises MatrixError when it runs for a singular one."""
+    return systems.inverse(matrices("np.linalg.inv", a), strict=True)
 
 
-def _triangular(a: Value) -> tuple[Value | None, bool]:
-    """The lower triangular matrix that ``a`` is, or is the transpose of."""
+@implements(np.linalg.det, arrays=("a",))
+def det(a: Value) -> Value:
+    """The determinant of each matrix."""
+    a = matrices("np.linalg.det", a)
+    return determinants.det(a) if a.aval.shape[-1] else _of_nothing(a, 1.0)
+
+
+@implements(np.linalg.slogdet, arrays=("a",))
+def slogdet(a: Value) -> Any:
+    """The sign and the logarithm of the size of each matrix's determinant, as NumPy's named pair."""
+    a = matrices("np.linalg.slogdet", a)
+    if not a.aval.shape[-1]:
+        return _SLOGDET(_of_nothing(a, 1.0), _of_nothing(a, 0.0))
+    return _SLOGDET(determinants.det_sign(a), determinants.log_abs_det(a))
+
+
+def _of_nothing(a: Value, number: float) -> Value:
+    return a.builder.full(number, a.aval.with_shape(a.aval.shape[:-2]))
+
+
+def matrices(name: str, a: Value) -> Value:
+    """A stack of square matrices of f32 or f64; integers become f64. Raises ShapeError, DtypeError."""
+    if a.aval.ndim < 2:
+        raise ShapeError(f"{name}: {a.aval} is no matrix; it needs at least two axes")
+    if a.aval.shape[-1] != a.aval.shape[-2]:
+        raise ShapeError(f"{name}: {a.aval} is not square; the last two axes must be equal")
+    return floating(name, a)
+
+
+def floating(name: str, x: Value) -> Value:
+    """``x`` in f32 or f64; integers become f64. Raises DtypeError."""
+    if x.aval.dtype.kind in "iub":
+        return astype(x, np.float64)
+    if x.aval.dtype.kind != "f" or x.aval.dtype.itemsize not in (4, 8):
+        raise DtypeError(f"{name}: {x.aval} is not of f32 or f64; convert it first")
+    return x
+
+
+class System:
+    """A matrix, or a stack of them, as an op solves with it: ``apply(b)`` for right-hand sides of the same batch."""
+
+    def __init__(self, matrix: Value, op: Any, transposed: bool) -> None:
+        self.matrix, self.op, self.transposed = matrix, op, transposed
+
+    def solve(self, matrix: Value, b: Value) -> Value:
+        """The solution with ``matrix``, which is this system's, converted and broadcast."""
+        solution: Value = self.op(matrix, b, transposed=self.transposed)
+        return solution
+
+
+def systems_of(a: Value) -> System:
+    """``a`` as a system: a factor of cholesky is triangular, and a transpose is solved with what it transposes."""
     node, transposed = a.node, False
-    if node.op is transpose and a.aval.ndim == 2 and node.params["axes"] == (1, 0):
+    if node.op is transpose and node.params["axes"] == swapped_axes(a.aval.ndim):
         node, transposed = a.builder.nodes[node.operands[0]], True
-    return (a.builder.value(node.id), transposed) if node.op is factors.cholesky else (None, False)
+    op = factors.triangular_solve if node.op is factors.cholesky else systems.solve
+    return System(a.builder.value(node.id), op, transposed)
+
+
+def swapped_axes(ndim: int) -> tuple[int, ...]:
+    """The axes in order but for the last two, which are exchanged."""
+    return (*range(ndim - 2), ndim - 1, ndim - 2)
+
+
+def solved(name: str, a: Value, b: Value, system: System) -> Value:
+    """The solution of ``a @ x = b`` in NumPy's dtype and shape, ``system`` being ``a``. Raises ShapeError, DtypeError.
+
+    Where one matrix meets a stack of right-hand sides, it is factored once: the stack becomes columns.
+    """
+    matrices(name, a)
+    if not b.aval.shape:
+        raise ShapeError(f"{name}: the right-hand side {b.aval} needs at least one axis")
+    dtype = common_dtype(floating(name, a), floating(name, b))
+    matrix, sides = astype(system.matrix, dtype), astype(b, dtype)
+    size = a.aval.shape[-1]
+    if (sides.aval.shape[-2] if sides.aval.ndim > 1 else sides.aval.shape[0]) != size:
+        raise ShapeError(f"{name}: the right-hand side {b.aval} does not fit {a.aval}")
+    if sides.aval.ndim == 1:
+        if matrix.aval.ndim == 2:
+            return system.solve(matrix, sides)
+        columns = broadcast(reshaped(sides, (size, 1)), (*matrix.aval.shape[:-1], 1))
+        return reshaped(system.solve(matrix, columns), matrix.aval.shape[:-1])
+    if matrix.aval.ndim == 2 and sides.aval.ndim > 2:
+        return _all_columns(system, matrix, sides)
+    batch = _common_batch(name, a, b)
+    matrix = broadcast(matrix, (*batch, size, size))
+    return system.solve(matrix, broadcast(sides, (*batch, *sides.aval.shape[-2:])))
+
+
+def _common_batch(name: str, a: Value, b: Value) -> tuple[Any, ...]:
+    try:
+        return broadcast_shapes(a.aval.shape[:-2], b.aval.shape[:-2])
+    except ShapeError:
+        raise ShapeError(f"{name}: the stacks {a.aval} and {b.aval} do not broadcast together") from None
+
+
+def _all_columns(system: System, matrix: Value, sides: Value) -> Value:
+    """One matrix for a stack of right-hand sides, which stand beside each other."""
+    ndim = sides.aval.ndim
+    there = (ndim - 2, *range(ndim - 2), ndim - 1)
+    moved = transpose(sides, axes=there)
+    columns: Any = 1
+    for length in moved.aval.shape[1:]:
+        columns = columns * length
+    found = system.solve(matrix, reshaped(moved, (moved.aval.shape[0], columns)))
+    back = (*range(1, ndim - 1), 0, ndim - 1)
+    return transpose(reshaped(found, moved.aval.shape), axes=back)

@@ -73,11 +73,88 @@ def test_systems_with_factors(shape, bench, sample, same):
     same(y, np.linalg.solve(a, b), 16)
 
 
-def test_systems_with_other_matrices_are_refused(traced, sample):
-    with pytest.raises(TraceError, match=r"np\.linalg\.solve: f64\[3,3\] is no factor of np\.linalg\.cholesky"):
-        traced(np.linalg.solve, sample(3, 3), sample(3))
-    with pytest.raises(TraceError, match=r"np\.linalg\.cholesky: f64\[2,3,3\] is not one matrix"):
-        traced(np.linalg.cholesky, sample(2, 3, 3))
+def test_stacks_of_cholesky_factors(agrees, sample):
+    agrees(np.linalg.cholesky, np.stack([positive(sample, 3), 2 * positive(sample, 3)]), ulp=4)
+    agrees(np.linalg.cholesky, sample(3))
+
+
+def regular(sample, *shape, dtype=float):
+    """Stacked matrices far from singular ones."""
+    return (sample(*shape) + 3 * np.eye(shape[-1])).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "sides"),
+    [
+        ((3, 3), (3,)),
+        ((3, 3), (3, 2)),
+        ((3, 3), (4, 3, 2)),
+        ((3, 3), (2, 4, 3, 2)),
+        ((2, 3, 3), (3,)),
+        ((2, 3, 3), (3, 2)),
+        ((2, 3, 3), (2, 3, 1)),
+        ((2, 1, 3, 3), (4, 3, 2)),
+        ((0, 3, 3), (3,)),
+        ((3, 3), (3, 0)),
+        ((0, 0), (0,)),
+        ((3, 3), (4,)),
+        ((3, 3), (2, 3)),
+        ((3, 2), (3,)),
+        ((3,), (3,)),
+        ((3, 3), ()),
+        ((2, 3, 3), (3, 3, 1)),
+    ],
+)
+def test_systems(matrix, sides, agrees, sample):
+    """Shapes as in NumPy 2: a right-hand side is a vector where it has one axis."""
+    a = regular(sample, *matrix) if matrix[-1:] == (3,) and len(matrix) > 1 else sample(*matrix)
+    agrees(np.linalg.solve, a, sample(*sides), ulp=16)
+
+
+def test_dtypes_of_systems(agrees, sample):
+    for a, b in (("f4", "f4"), ("f4", "f8"), ("f8", "f4"), ("f4", "i4"), ("i4", "i4"), ("f2", "f8")):
+        agrees(np.linalg.solve, regular(sample, 3, 3).astype(a), sample(3).astype(b), ulp=16)
+
+
+def test_inverses_and_determinants(agrees, sample):
+    for shape in ((3, 3), (2, 3, 3), (2, 2, 1, 1), (0, 2, 2), (0, 0), (2, 0, 0), (3, 2), (3,)):
+        a = regular(sample, *shape) if len(shape) > 1 and shape[-1] == shape[-2] else sample(*shape)
+        for dtype in ("f4", "f8"):
+            agrees(np.linalg.inv, a.astype(dtype), ulp=16)
+            agrees(np.linalg.det, a.astype(dtype), ulp=16)
+            agrees(np.linalg.slogdet, a.astype(dtype), ulp=16)
+    agrees(np.linalg.inv, np.array([[2, 1], [1, 1]]), ulp=16)
+    agrees(np.linalg.det, np.array([[2, 1], [1, 1]]), ulp=16)
+    agrees(np.linalg.det, np.array([[True, False], [True, True]]), ulp=16)
+
+
+def test_the_pair_of_slogdet_has_names(bench, sample, same):
+    a = -regular(sample, 3, 3)
+    found = bench.call(np.linalg.slogdet, a)
+    sign, size = bench.run(found.sign, found.logabsdet)
+    same(sign, np.linalg.slogdet(a)[0])
+    same(size, np.linalg.slogdet(a)[1], 16)
+
+
+def test_singular_matrices(traced):
+    with pytest.raises(MatrixError, match="inverse: the matrix is singular"):
+        traced(np.linalg.inv, np.zeros((2, 2)))
+    with pytest.raises(MatrixError, match="solve: the matrix is singular"):
+        traced(np.linalg.solve, np.zeros((2, 2)), np.zeros(2))
+
+
+@pytest.mark.parametrize("sides", [(3,), (3, 2), (2, 3, 2)])
+@pytest.mark.parametrize("matrix", [(3, 3), (2, 3, 3)])
+def test_gradients_of_systems(matrix, sides, gradient_agrees, sample):
+    gradient_agrees(lambda bench, a, b: bench.call(np.linalg.solve, a, b), regular(sample, *matrix), sample(*sides))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 3), (5, 5), (2, 4, 4)])
+def test_gradients_of_inverses_and_determinants(shape, gradient_agrees, sample):
+    a = regular(sample, *shape)
+    gradient_agrees(lambda bench, a: bench.call(np.linalg.inv, a), a)
+    gradient_agrees(lambda bench, a: bench.call(np.linalg.det, a), a)
+    gradient_agrees(lambda bench, a: bench.call(np.linalg.slogdet, a).logabsdet, a)
 
 
 def test_gradient_of_a_gaussian_process(gradient_agrees, sample):

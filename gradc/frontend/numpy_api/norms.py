@@ -1,0 +1,70 @@
+"""Norms of ``numpy.linalg`` over Values that need no decomposition."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import ShapeError, TraceError
+from gradc.frontend.numpy_api.axes import Axes, one_axis
+from gradc.frontend.numpy_api.promote import astype
+from gradc.frontend.numpy_api.registry import implements
+from gradc.ir.graph import Value
+from gradc.ops import elementwise as ops
+from gradc.ops import reduce as reductions
+from gradc.ops.shape import reshaped
+
+
+@implements(np.linalg.norm, arrays=("x",))
+def norm(x: Value, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Value:
+    """The norm of vectors along an axis or of matrices along two, of everything flattened where neither is given.
+
+    Vectors: ``ord`` None, 2, 1, inf, -inf. Matrices: None, "fro", 1, -1, inf, -inf. Raises TraceError for others.
+    """
+    if x.aval.dtype.kind != "f":
+        x = astype(x, np.float64)
+    ndim = x.aval.ndim
+    if axis is None and (ord is None or (ndim == 1 and ord == 2) or (ndim == 2 and ord in ("f", "fro"))):
+        return _euclidean(x, tuple(range(ndim)), keepdims)
+    listed = tuple(range(ndim)) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = tuple(one_axis("np.linalg.norm", k, ndim, str(x.aval)) for k in listed)
+    if len(axes) == 1:
+        return _of_vectors(x, ord, axes, keepdims)
+    if len(axes) == 2 and axes[0] != axes[1]:
+        return _of_matrices(x, ord, axes, keepdims)
+    raise ShapeError(f"np.linalg.norm: axis {axis} of {x.aval} is neither one axis nor two")
+
+
+def _euclidean(x: Value, axes: Axes, keepdims: Any) -> Value:
+    total = reductions.total(x * x, axes=tuple(sorted(axes)), keepdims=bool(keepdims))
+    return ops.sqrt(total)
+
+
+def _of_vectors(x: Value, ord: Any, axes: Axes, keepdims: Any) -> Value:
+    if ord is None or ord == 2:
+        return _euclidean(x, axes, keepdims)
+    size = ops.absolute(x)
+    if ord == 1:
+        return reductions.reduce_sum(size, axes=axes, keepdims=bool(keepdims))
+    if ord == math.inf:
+        return reductions.reduce_max(size, axes=axes, keepdims=bool(keepdims))
+    if ord == -math.inf:
+        return reductions.reduce_min(size, axes=axes, keepdims=bool(keepdims))
+    raise TraceError(f"np.linalg.norm: ord={ord!r} of vectors is not supported on traced arrays; use None, 1, 2 or inf")
+
+
+def _of_matrices(x: Value, ord: Any, axes: Axes, keepdims: Any) -> Value:
+    if ord is None or ord in ("f", "fro"):
+        return _euclidean(x, axes, keepdims)
+    if ord not in (1, -1, math.inf, -math.inf):
+        raise TraceError(
+            f"np.linalg.norm: ord={ord!r} of matrices is not supported on traced arrays; use None, 'fro', 1 or inf"
+        )
+    rows, columns = axes
+    summed, compared = (rows, columns) if abs(ord) == 1 else (columns, rows)
+    sums = reductions.reduce_sum(ops.absolute(x), axes=(summed,), keepdims=True)
+    extremum = reductions.reduce_max if ord > 0 else reductions.reduce_min
+    result = extremum(sums, axes=(compared,), keepdims=True)
+    return result if keepdims else reshaped(result, tuple(d for k, d in enumerate(x.aval.shape) if k not in axes))

@@ -1,0 +1,188 @@
+"""Determinants, their signs and logarithms, and their derivatives. Axes before the last two are a batch.
+
+The derivative of a determinant by the matrix is the matrix of cofactors, ``det(a) * inverse(a).T`` where there is an
+inverse; it is finite for every matrix, and so computed. Up to three rows cofactors are polynomials that are written
+out, right at every order; beyond, their own derivative goes through the inverse, and is NaN where there is none.
+(Magnus and Neudecker, Matrix Differential Calculus, chapter 8.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import ShapeError
+from gradc.ir.aval import Aval
+from gradc.ir.graph import Value
+from gradc.ir.op import Op, VjpContext, register
+from gradc.ops.linalg import cubed, live_everywhere, product, require_square, swapped
+from gradc.ops.reduce import spread, total
+from gradc.ops.shape import broadcast, concatenate, reshaped, slice_
+from gradc.ops.systems import inverse
+
+LARGEST_POLYNOMIAL = 3
+"""Up to this size the derivative of the cofactors is a polynomial that is written out."""
+
+
+def _infer_number(name: str) -> Any:
+    def infer(a: Aval) -> Aval:
+        require_square(name, a)
+        if a.shape[-1] == 0:
+            raise ShapeError(f"{name}: {a} has no elements")
+        return Aval(a.shape[:-2], a.dtype)
+
+    return infer
+
+
+def _over_matrices(x: Value, like: Value) -> Value:
+    """A number for each matrix, repeated over its elements."""
+    return broadcast(reshaped(x, (*x.aval.shape, 1, 1)), like.aval.shape)
+
+
+def _live_number(mask: Value, context: VjpContext) -> Sequence[Value | None]:
+    return [_over_matrices(mask, context.operands[0])]
+
+
+def _evaluate_det(a: np.ndarray) -> Any:
+    with np.errstate(all="ignore"):
+        return np.linalg.det(a)
+
+
+def _evaluate_part_of_slogdet(part: int) -> Any:
+    def evaluate(a: np.ndarray) -> Any:
+        with np.errstate(all="ignore"):
+            return np.linalg.slogdet(a)[part]
+
+    return evaluate
+
+
+def _det_vjp(context: VjpContext) -> Sequence[Any]:
+    (a,) = context.operands
+    return [_over_matrices(context.ct, a) * cofactors(a)]
+
+
+def _log_abs_det_vjp(context: VjpContext) -> Sequence[Any]:
+    (a,) = context.operands
+    return [_over_matrices(context.ct, a) * swapped(inverse(a, strict=False))]
+
+
+det = register(
+    Op(
+        "det",
+        _infer_number("det"),
+        _evaluate_det,
+        "np.linalg.det({0})",
+        vjp=_det_vjp,
+        live=_live_number,
+        flops=lambda result, a: cubed(a, 3) * 2,
+        latex=r"\det {0}",
+        text="det({0})",
+    )
+)
+"""The determinant; 0 of a singular matrix."""
+
+log_abs_det = register(
+    Op(
+        "log_abs_det",
+        _infer_number("log_abs_det"),
+        _evaluate_part_of_slogdet(1),
+        "np.linalg.slogdet({0})[1]",
+        vjp=_log_abs_det_vjp,
+        live=_live_number,
+        flops=lambda result, a: cubed(a, 3) * 2,
+        latex=r"\log \left|\det {0}\right|",
+        text="log(abs(det({0})))",
+    )
+)
+"""The logarithm of the size of the determinant, where that may overflow; -inf of a singular matrix."""
+
+det_sign = register(
+    Op(
+        "det_sign",
+        _infer_number("det_sign"),
+        _evaluate_part_of_slogdet(0),
+        "np.linalg.slogdet({0})[0]",
+        vjp=lambda context: [None],
+        live=_live_number,
+        flops=lambda result, a: cubed(a, 3) * 2,
+        latex=r"\operatorname{{sign}} \det {0}",
+        text="sign(det({0}))",
+    )
+)
+"""The sign of the determinant: 1, -1, or 0 of a singular matrix."""
+
+
+# Cofactors.
+
+
+def _infer_cofactors(a: Aval) -> Aval:
+    require_square("cofactors", a)
+    return Aval(a.shape, a.dtype)
+
+
+def _evaluate_cofactors(a: np.ndarray) -> Any:
+    """By singular values, which need no inverse; NaN of a matrix that is not finite."""
+    broken = ~np.isfinite(a).all(axis=(-2, -1))[..., None, None]
+    left, sizes, right = np.linalg.svd(np.where(broken, a.dtype.type(1), a))
+    others = [np.prod(np.delete(sizes, k, axis=-1), axis=-1) for k in range(a.shape[-1])]
+    signs = np.linalg.slogdet(left)[0] * np.linalg.slogdet(right)[0]
+    found = (left * (signs[..., None] * np.stack(others, axis=-1))[..., None, :]) @ right
+    return np.where(broken, a.dtype.type(np.nan), found)
+
+
+def _cofactors_vjp(context: VjpContext) -> Sequence[Any]:
+    """Cofactors are the gradient of the determinant, so their derivative is symmetric: applied to the cotangent."""
+    (a,), ct = context.operands, context.ct
+    size = int(a.aval.shape[-1])
+    if size == 1:
+        return [None]
+    if size == 2:
+        return [cofactors(ct)]
+    if size == LARGEST_POLYNOMIAL:
+        parts = [(_shifted(a, *this), _shifted(ct, *that)) for this, that in _MINORS]
+        (a11, c22), (a22, c11), (a12, c21), (a21, c12) = parts
+        return [(a11 * c22 + a22 * c11) - (a12 * c21 + a21 * c12)]
+    inverted = swapped(inverse(a, strict=False))
+    last = (a.aval.ndim - 2, a.aval.ndim - 1)
+    trace = spread(total(inverted * ct, axes=last, keepdims=False), a.aval.shape, last)
+    turned = product(product(context.result, ct, "ij,kj->ik"), inverted, "ij,jk->ik")
+    return [trace * context.result - turned]
+
+
+_MINORS = (((1, 1), (2, 2)), ((2, 2), (1, 1)), ((1, 2), (2, 1)), ((2, 1), (1, 2)))
+"""A cofactor of three rows is a difference of products of elements this far on, counted in a circle."""
+
+
+def _shifted(x: Value, rows: int, columns: int) -> Value:
+    return _turned(_turned(x, x.aval.ndim - 2, rows), x.aval.ndim - 1, columns)
+
+
+def _turned(x: Value, axis: int, by: int) -> Value:
+    """The elements along an axis moved towards its start, in a circle."""
+    shape = x.aval.shape
+    length = int(shape[axis])
+
+    def part(start: int, size: int) -> Value:
+        starts = tuple(start if a == axis else 0 for a in range(len(shape)))
+        sizes = tuple(size if a == axis else d for a, d in enumerate(shape))
+        return slice_(x, starts=starts, sizes=sizes, steps=(1,) * len(shape))
+
+    return concatenate(part(by, length - by), part(0, by), axis=axis)
+
+
+cofactors = register(
+    Op(
+        "cofactors",
+        _infer_cofactors,
+        _evaluate_cofactors,
+        "_cofactors({0})",
+        vjp=_cofactors_vjp,
+        live=live_everywhere,
+        flops=lambda result, a: cubed(a, 1) * 2,
+        latex=r"\operatorname{{cof}} {0}",
+        text="cofactors({0})",
+    )
+)
+"""The derivative of the determinant by each element of the matrix, for every matrix."""
