@@ -32,12 +32,13 @@ class Knob(Generic[T]):
     @property
     def value(self) -> T:
         """What holds now. Raises ArgumentError where the environment variable has no valid value."""
-        try:
-            return self._chosen.get()
-        except LookupError:
-            text = os.environ.get(self.variable)
-        if not text:
+        chosen = self._chosen.get(None)
+        if chosen is not None:
+            return chosen
+        encoded = environment().get(self._key)
+        if not encoded:
             return self.default
+        text = os.environ.decodevalue(encoded)
         try:
             return self._read(text)
         except ValueError as error:

@@ -13,28 +13,23 @@ from typing import Any, Final, cast
 from gradc import config
 from gradc.backends.llvm.entry.callee import Callee
 from gradc.compiler import Backend, Request, Stabilize, chosen_name, compile_trace, derive
-from gradc.errors import ArgumentError, DerivativeError
+from gradc.errors import ArgumentError, DerivativeError, TraceError
+from gradc.frontend.binding import Binder, has_values_for_defaults, signature_of, with_cotangent
 from gradc.frontend.layout import (
     Call,
-    bind,
     call_key,
+    check_leaves,
     describe_call,
     describe_tree,
-    has_values_for_defaults,
-    leaf_aval,
-    leaves_of,
     origin_of,
-    select_parameters,
-    signature_of,
-    static_slot,
-    with_cotangent,
-    without_leaves,
+    slots_of,
 )
+from gradc.frontend.targets import differentiable, leaves_of, select_parameters, without_leaves
 from gradc.frontend.tracing import Trace, current_trace, inline, is_static, trace
-from gradc.frontend.tree import TreeDef
+from gradc.frontend.tree import TreeDef, tuple_of
 from gradc.ir.graph import Graph
 from gradc.ir.signature import Leaf, Signature, Static
-from gradc.kernel import Kernel
+from gradc.kernel import NOT_GIVEN, Kernel
 from gradc.transforms.derivative import Derivative
 from gradc.transforms.specialize import specialize
 
@@ -55,6 +50,10 @@ class Function(Callee, native=True):
 
     A signature is the nesting of the arguments, dtype and shape of the arrays, and the values of bools, strings and
     other things that are not data. Inside another trace it becomes part of that graph.
+
+    Each call takes ``out=``: arrays for the results, nested as the result is, with None for new ones. Where there is
+    an array for each result, ``out`` itself is returned. A function that has a parameter named ``out`` takes
+    ``results=`` instead.
     """
 
     def __init__(
@@ -75,11 +74,12 @@ class Function(Callee, native=True):
         own = signature_of(function)
         self._function = function
         self._label = getattr(function, "__name__", type(function).__name__)
-        self._fills_defaults = has_values_for_defaults(function)
         self._wrt = wrt
         self._has_aux = has_aux
         self._ct = "cotangent" if "ct" in own.parameters else "ct"
+        self._out = "results" if "out" in own.parameters else "out"
         self.__signature__ = with_cotangent(own, self._ct) if derivative == "vjp" else own
+        self._bind = Binder(self.__signature__, self._label, defaults=has_values_for_defaults(function))
         self._derivative = derivative
         self._name = chosen_name(name, self._label, derivative)
         self._backend, self._stabilize, self._threads = backend, stabilize, threads
@@ -90,17 +90,24 @@ class Function(Callee, native=True):
         self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        call = self._bind(args, kwargs)
-        if current_trace() is not None:
-            return self._inline(call)
+        out = kwargs.pop(self._out, NOT_GIVEN)
+        call = self._bound(args, kwargs)
+        present = current_trace()
+        if present is not None:
+            if out is not NOT_GIVEN and out is not None:
+                raise TraceError(
+                    f"{self._label}: a call that is traced writes no {self._out}=; use what it returns",
+                    line=present.line(),
+                )
+            return self._inline(self._prepared(call))
         sources, threads = [knob.source() for knob in self._open], config.threads.source()
         kernel = self._kernel(call)
         self._uses_threads = self._uses_threads or (self._threads is None and kernel.uses_threads)
-        return kernel.answer(call, self, [*sources, threads] if self._uses_threads else sources)
+        return kernel.answer(call, self, [*sources, threads] if self._uses_threads else sources, out)
 
     def trace(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph of the function as written, for arguments or abstract values."""
-        return self._trace(self._primal(self._bind(args, kwargs)))[0].graph
+        return self._trace(self._primal(self._prepared(self._bound(args, kwargs))))[0].graph
 
     def compile(
         self,
@@ -115,7 +122,8 @@ class Function(Callee, native=True):
 
         ``backend``, ``stabilize``, ``threads`` and ``name`` override those of the function.
         """
-        return self._compile(self._bind(args, kwargs), self._request(backend, stabilize, threads, name))[1]
+        call = self._prepared(self._bound(args, kwargs))
+        return self._compile(call, self._request(backend, stabilize, threads, name))[1]
 
     def __repr__(self) -> str:
         return f"<gradc.Function {self._name}: {_SUMMARIES[self._derivative]} of {self._label}>"
@@ -128,22 +136,25 @@ class Function(Callee, native=True):
         name: str | None = None,
     ) -> Request:
         """What is compiled now: the given choices, else the function's own, else what ``gradc.config`` says."""
-        chosen = self._threads if threads is None else threads
+        own = self._settings()
         return Request(
             derivative=self._derivative,
-            backend=backend or self._backend or cast(Backend, config.backend.value),
-            stabilize=stabilize or self._stabilize or cast(Stabilize, config.stabilize.value),
-            threads=config.threads_now() if chosen is None else chosen,
+            backend=backend or own[0],
+            stabilize=stabilize or own[1],
+            threads=own[2] if threads is None else threads,
             name=self._name if name is None else chosen_name(name, self._label, self._derivative),
         )
 
-    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        """The call, with the Python ints that are differentiated made floats."""
-        call = bind(self.__signature__, self._label, args, kwargs, defaults=self._fills_defaults)
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """The call, its cotangent last."""
+        call = self._bind(args, kwargs)
+        return call.with_last(self._ct) if self._derivative == "vjp" else call
+
+    def _prepared(self, call: Call) -> Call:
+        """The call with the Python ints that are differentiated made floats. Raises for what has no derivative."""
+        check_leaves(call)
         if self._derivative == "value":
             return call
-        if self._derivative == "vjp":
-            call = call.with_last(self._ct)
         leaves, paths = list(call.leaves), call.paths
         chosen = self._derivative != "vjp" or self._wrt is not None
         for target in self._targets(call):
@@ -154,7 +165,7 @@ class Function(Callee, native=True):
                     f"derivative by it; name another argument with wrt"
                 )
             for position in positions:
-                leaves[position] = _differentiable(leaves[position], paths[position])
+                leaves[position] = differentiable(leaves[position], paths[position])
         return Call(call.signature, call.trees, tuple(leaves))
 
     def _targets(self, call: Call) -> list[tuple[str, int | None]]:
@@ -167,27 +178,48 @@ class Function(Callee, native=True):
     def _primal(self, call: Call) -> Call:
         return call.without_last() if self._derivative == "vjp" else call
 
+    def _settings(self) -> tuple[Backend, Stabilize, int]:
+        """Backend, level and threads: the function's own, else what ``gradc.config`` says now."""
+        backend = self._backend or cast(Backend, config.backend.value)
+        stabilize = self._stabilize or cast(Stabilize, config.stabilize.value)
+        return backend, stabilize, config.threads_now() if self._threads is None else self._threads
+
+    def _key(self, call: Call) -> tuple[Any, ...]:
+        return (self._settings(), *call_key(call))
+
     def _kernel(self, call: Call) -> Kernel:
         """The kernel for a call, compiled where there is none yet."""
-        request = self._request()
-        key = (request, call_key(call))
+        key = self._key(call)
+        kernel = self._known(key, call)
+        if kernel is not None:
+            return kernel
+        prepared = self._prepared(call)
+        own = self._key(prepared)
+        kernel = self._known(own, prepared)
+        if kernel is None:
+            guards, kernel = self._compile(prepared, self._request())
+            with self._lock:
+                kept = self._kernels.setdefault(own, [])
+                kept.append((guards, kernel))
+                self._kernels.move_to_end(own)
+                if len(kept) > _GUARD_WARNING:
+                    self._warn_of_guards(call, kept)
+        with self._lock:
+            self._kernels.setdefault(key, self._kernels.get(own, []))
+            while len(self._kernels) > _KEPT_SIGNATURES:
+                self._kernels.popitem(last=False)
+        return kernel
+
+    def _known(self, key: tuple[Any, ...], call: Call) -> Kernel | None:
         try:
             known = self._kernels.get(key, ())
         except TypeError:
+            check_leaves(call)
             raise ArgumentError(f"{self._label}: an argument that is not data is not hashable either") from None
         for guards, kernel in known:
-            if all(call.leaves[position] == value for position, value in guards.items()):
+            if not guards or all(call.leaves[position] == value for position, value in guards.items()):
                 return kernel
-        guards, kernel = self._compile(call, request)
-        with self._lock:
-            kept = self._kernels.setdefault(key, [])
-            kept.append((guards, kernel))
-            self._kernels.move_to_end(key)
-            while len(self._kernels) > _KEPT_SIGNATURES:
-                self._kernels.popitem(last=False)
-            if len(kept) > _GUARD_WARNING:
-                self._warn_of_guards(call, kept)
-        return kernel
+        return None
 
     def _warn_of_guards(self, call: Call, kept: list[tuple[dict[int, Any], Kernel]]) -> None:
         del kept[:1]
@@ -209,7 +241,7 @@ class Function(Callee, native=True):
         primal = self._primal(call)
         source, data = self._trace(primal)
         guards = {data[position]: value for position, value in source.guards.items()}
-        slots = _slots(call, guards)
+        slots = slots_of(call, guards)
         wanted = self._wrt_inputs(call, slots)
         full = replace(request, wrt=wanted, primals=self._primals(source))
         outputs = self._output_tree(call, source, slots)
@@ -227,13 +259,13 @@ class Function(Callee, native=True):
 
         graph = specialize(source.graph, source.guards)
         compiled = compile_trace(graph, describe, full)
-        return guards, Kernel(compiled, call, slots, outputs, source, fills_defaults=self._fills_defaults)
+        return guards, Kernel(compiled, call, slots, outputs, source, fills_defaults=self._bind.defaults, out=self._out)
 
     def _inline(self, call: Call) -> Any:
         """The derivative as part of the graph that is being traced."""
         primal = self._primal(call)
         source, data = self._trace(primal)
-        slots = _slots(call, {})
+        slots = slots_of(call, {})
         wanted = self._wrt_inputs(call, slots)
         request = replace(self._request(), wrt=wanted, primals=self._primals(source))
         graph = source.graph if request.derivative == "value" else derive(source.graph, request)
@@ -268,11 +300,11 @@ class Function(Callee, native=True):
             positions, tree = leaves_of(call, target)
             trees.append(without_leaves(tree, iter([isinstance(slots[k], Leaf) for k in positions])))
         single = isinstance(self._wrt, (str, int)) or (self._wrt is None and derivative != "vjp")
-        gradients = trees[0] if single else _tuple_of(*trees)
+        gradients = trees[0] if single else tuple_of(*trees)
         if derivative == "value_and_grad":
-            return _tuple_of(values, gradients)
+            return tuple_of(values, gradients)
         if derivative == "grad" and self._has_aux:
-            return _tuple_of(gradients, values.children[1])
+            return tuple_of(gradients, values.children[1])
         return gradients
 
 
@@ -347,14 +379,15 @@ def vjp(
     """``(out, pullback)``: the value at the primals, and the map from cotangents of it to those of the primals.
 
     ``pullback(ct)`` takes a cotangent with the structure of ``out`` and gives a tuple with one entry for each
-    primal, or what ``wrt`` selects, as in ``grad``. With ``has_aux`` the result is ``(out, pullback, aux)``.
+    primal, or what ``wrt`` selects, as in ``grad``; with ``out=`` it writes into the arrays of that. With ``has_aux``
+    the result is ``(out, pullback, aux)``.
     """
     options: dict[str, Any] = {"backend": backend, "stabilize": stabilize, "threads": threads}
     out = Function(function, **options)(*primals)
     pulled = Function(function, derivative="vjp", wrt=_one_choice(wrt, argnums), has_aux=has_aux, **options)
 
-    def pullback(ct: Any) -> Any:
-        return pulled(*primals, **{pulled._ct: ct})
+    def pullback(ct: Any, *, out: Any = None) -> Any:
+        return pulled(*primals, **{pulled._ct: ct, pulled._out: out})
 
     return (out[0], pullback, out[1]) if has_aux else (out, pullback)
 
@@ -363,35 +396,3 @@ def _one_choice(wrt: Wrt, argnums: int | Sequence[int] | None) -> Wrt:
     if wrt is not None and argnums is not None:
         raise ArgumentError(f"wrt={wrt!r} and argnums={argnums!r} are the same choice; give one of them")
     return wrt if argnums is None else argnums
-
-
-def _differentiable(leaf: Any, path: str) -> Any:
-    """A leaf as a target: Python ints become floats, static values stay, integer and boolean arrays are refused."""
-    if is_static(leaf):
-        return leaf
-    aval = leaf_aval(leaf, path)
-    if aval.dtype.kind in "fc":
-        return leaf
-    if aval.weak:
-        return float(leaf) if type(leaf) is int else leaf * 1.0
-    raise DerivativeError(
-        f"{path} is {aval}, and there is no derivative by integers or truth values; "
-        f"convert it to a float, or leave it out of wrt"
-    )
-
-
-def _slots(call: Call, guards: dict[int, Any]) -> list[Leaf | Static]:
-    """What each leaf of the call becomes: an input of the graph, or a value that is compiled in."""
-    slots: list[Leaf | Static] = []
-    count = 0
-    for position, leaf in enumerate(call.leaves):
-        if is_static(leaf) or position in guards:
-            slots.append(static_slot(leaf))
-        else:
-            slots.append(Leaf(count))
-            count += 1
-    return slots
-
-
-def _tuple_of(*trees: TreeDef) -> TreeDef:
-    return TreeDef(tuple, tuple(range(len(trees))), trees)

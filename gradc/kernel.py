@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from gradc.backends.llvm.entry.callee import Callee, Source
 from gradc.compiler import Compiled, Cost
 from gradc.errors import ArgumentError
-from gradc.frontend.layout import Call, as_input, bind
+from gradc.frontend.binding import Binder
+from gradc.frontend.given import Given, given_results
+from gradc.frontend.layout import Call, as_input
 from gradc.frontend.tracing import Trace
 from gradc.frontend.tree import TreeDef
 from gradc.ir.graph import Graph
@@ -22,11 +24,18 @@ if TYPE_CHECKING:
     from gradc.backends.llvm.entry.load import NativeEntry
     from gradc.inspect.derivation import Derivation
 
+NOT_GIVEN: Final = object()
+"""What stands for ``out`` in a call that has none."""
+
+_KEPT_ENTRIES: Final = 8
+"""Entries that a kernel keeps: one for calls without ``out``, and for ways to nest it."""
+
 
 class Kernel(Callee, native=True):
     """A function compiled for one signature; callable, with everything to inspect it.
 
-    Arguments have the dtypes and shapes it was compiled for; ``ArgumentError`` names the one that has not.
+    Arguments have the dtypes and shapes it was compiled for; ``ArgumentError`` names the one that has not. As with a
+    Function, ``out=`` takes arrays for the results.
     """
 
     def __init__(
@@ -38,13 +47,16 @@ class Kernel(Callee, native=True):
         source: Trace,
         *,
         fills_defaults: bool = True,
+        out: str = "out",
     ) -> None:
         self._compiled = compiled
         self._call = call
         self._slots = tuple(slots)
         self._outputs = outputs
         self._source = source
-        self._fills_defaults = fills_defaults
+        self._bind = Binder(call.signature, compiled.request.name, defaults=fills_defaults)
+        self._out = out
+        self._entries: OrderedDict[TreeDef | None, NativeEntry | None] = OrderedDict()
         self.__name__ = compiled.request.name
         self.__signature__ = call.signature
         self._runs = 0
@@ -137,19 +149,19 @@ class Kernel(Callee, native=True):
         save_module(self.numpy_source, path)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        out = kwargs.pop(self._out, NOT_GIVEN)
         call = self._bind(args, kwargs)
         if call.trees != self._call.trees:
             raise ArgumentError(f"{self.name}: the arguments are nested otherwise than those it was compiled for")
-        return self.answer(call, self)
+        return self.answer(call, self, (), out)
 
-    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        return bind(self._call.signature, self.name, args, kwargs, defaults=self._fills_defaults)
-
-    def answer(self, call: Call, callee: Callee, sources: Sequence[Source] = ()) -> Any:
+    def answer(self, call: Call, callee: Callee, sources: Sequence[Source] = (), out: Any = NOT_GIVEN) -> Any:
         """The result of a call of ``callee``, whose next calls the kernel's entry answers while ``sources`` hold."""
-        results = self.run(self.inputs(call))
-        callee.add_entry(self.entry, sources)
-        return results
+        given = None if out is NOT_GIVEN else given_results(out, self._outputs, self._out)
+        result = self.run(self.inputs(call), given)
+        if self._runs > 1:
+            callee.add_entry(self._entry(given), sources)
+        return result
 
     @property
     def entry(self) -> NativeEntry | None:
@@ -157,13 +169,22 @@ class Kernel(Callee, native=True):
 
         None before, and where there is none: other backends, other interpreters, containers of the user's own types.
         """
-        return self._entry if self._runs > 1 else None
+        return self._entry(None) if self._runs > 1 else None
 
-    @cached_property
-    def _entry(self) -> NativeEntry | None:
-        if self._compiled.request.backend != "llvm":
-            return None
-        return make_entry(self._compiled, self._call, self._slots, self._outputs)
+    def _entry(self, given: Given | None) -> NativeEntry | None:
+        """The entry for calls without ``out``, or with one of this structure."""
+        key = None if given is None else given.structure
+        try:
+            return self._entries[key]
+        except KeyError:
+            pass
+        made = None
+        if self._compiled.request.backend == "llvm":
+            made = make_entry(self._compiled, self._call, self._slots, self._outputs, given)
+        self._entries[key] = made
+        while len(self._entries) > _KEPT_ENTRIES:
+            self._entries.popitem(last=False)
+        return made
 
     @property
     def uses_threads(self) -> bool:
@@ -175,26 +196,47 @@ class Kernel(Callee, native=True):
         sizes: dict[str, int] = {}
         avals = self._compiled.runs.input_avals
         inputs = []
-        for leaf, slot, own, path in zip(call.leaves, self._slots, self._call.leaves, call.paths, strict=True):
+        for position, (leaf, slot, own) in enumerate(zip(call.leaves, self._slots, self._call.leaves, strict=True)):
             if isinstance(slot, Leaf):
-                inputs.append(as_input(leaf, avals[slot.index], path, sizes))
+                aval = avals[slot.index]
+                if type(leaf) is np.ndarray and leaf.dtype == aval.dtype and leaf.shape == aval.shape:
+                    inputs.append(leaf if _is_ready(leaf) else leaf.copy("C"))
+                else:
+                    inputs.append(as_input(leaf, aval, call.paths[position], sizes))
             elif type(leaf) is not type(own) or leaf != own:
+                path = call.paths[position]
                 raise ArgumentError(f"argument {path} is {leaf!r} and the kernel is compiled for {own!r}")
         return inputs
 
-    def run(self, inputs: Sequence[np.ndarray]) -> Any:
-        """Call the entry with checked inputs and put the results together."""
+    def run(self, inputs: Sequence[np.ndarray], given: Given | None = None) -> Any:
+        """Call the entry with checked inputs and put the results together, those of ``given`` in its arrays."""
         results = self._compiled.entry(inputs)
         self._runs += 1
-        return self._outputs.unflatten([r if r.ndim else r[()] for r in results])
+        if given is None:
+            return self._outputs.unflatten([r if r.ndim else r[()] for r in results])
+        filled = given.fill(results)
+        if given.is_whole:
+            return given.value
+        new = [array is None for array, _ in given.arrays]
+        return self._outputs.unflatten([r[()] if own and not r.ndim else r for r, own in zip(filled, new, strict=True)])
 
     def __repr__(self) -> str:
         avals = ", ".join(map(str, self._compiled.runs.input_avals))
         return f"<gradc.Kernel {self.name}({avals}) on {self._compiled.request.backend}>"
 
 
-def make_entry(compiled: Compiled, call: Call, slots: Sequence[Leaf | Static], outputs: TreeDef) -> NativeEntry | None:
-    """The native entry of a kernel of the LLVM backend, None where there is none for calls of this kind."""
+def _is_ready(array: np.ndarray) -> bool:
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned
+
+
+def make_entry(
+    compiled: Compiled, call: Call, slots: Sequence[Leaf | Static], outputs: TreeDef, given: Given | None = None
+) -> NativeEntry | None:
+    """The native entry of a kernel of the LLVM backend for calls of this kind, None where there is none.
+
+    It is for calls without ``out``, or with one nested as ``given`` is.
+    """
     from gradc.backends.llvm.entry.load import native_entry
     from gradc.backends.llvm.entry.plan import plan_call
     from gradc.backends.llvm.jit import Entry
@@ -205,6 +247,6 @@ def make_entry(compiled: Compiled, call: Call, slots: Sequence[Leaf | Static], o
     flops, traffic = compiled.work
     plan = plan_call(
         call, slots, runs.input_avals, outputs, runs.output_avals,
-        name=compiled.request.name, arena=entry.arena_bytes, work=flops + traffic,
+        name=compiled.request.name, arena=entry.arena_bytes, work=flops + traffic, given=given,
     )  # fmt: skip
     return None if plan is None else native_entry(entry, plan)

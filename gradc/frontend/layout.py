@@ -6,20 +6,18 @@ import ast
 import inspect
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gradc.errors import ArgumentError, DerivativeError
+from gradc.errors import ArgumentError
 from gradc.frontend.tracer import Tracer
 from gradc.frontend.tracing import is_static
-from gradc.frontend.tree import LEAF, NONE, TreeDef, flatten
+from gradc.frontend.tree import TreeDef
 from gradc.ir.aval import Aval, SymbolicDim, aval_of, dim_value
 from gradc.ir.signature import Argument, Branch, Leaf, Signature, Static, Tree
-
-_OF_NUMPY = (np.ufunc, type(np.sum))
 
 
 @dataclass(frozen=True)
@@ -62,51 +60,25 @@ class Call:
         return bound.args, bound.kwargs
 
 
-def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """The signature of a callable; a ufunc takes its operands alone, ``x0, x1, ...``."""
-    if not isinstance(function, np.ufunc):
-        try:
-            return inspect.signature(function)
-        except (ValueError, TypeError):
-            pass
-    count = getattr(function, "nin", 1)
-    return inspect.Signature([inspect.Parameter(f"x{k}", inspect.Parameter.POSITIONAL_ONLY) for k in range(count)])
-
-
-def has_values_for_defaults(function: Callable[..., Any]) -> bool:
-    """Whether the defaults of a function are values. Those of NumPy's own functions may mean "not given"."""
-    innermost = inspect.unwrap(function, stop=lambda f: isinstance(f, _OF_NUMPY))
-    return not isinstance(innermost, _OF_NUMPY) and hasattr(innermost, "__code__")
-
-
-def bind(
-    signature: inspect.Signature, label: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, defaults: bool = True
-) -> Call:
-    """Bind a call to a signature, its ``defaults`` filled in. Raises ArgumentError as Python would raise TypeError."""
-    try:
-        bound = signature.bind(*args, **kwargs)
-    except TypeError as error:
-        raise ArgumentError(f"{label}{signature}: {error}") from None
-    if defaults:
-        bound.apply_defaults()
-    leaves: list[Any] = []
-    trees = []
-    for name, value in bound.arguments.items():
-        found, tree = flatten(value)
-        leaves.extend(found)
-        trees.append((name, tree))
-    return Call(signature, tuple(trees), tuple(leaves))
-
-
 def call_key(call: Call) -> tuple[Any, ...]:
-    """What a kernel is compiled for: the structure, the abstract values of data, the values of what is static."""
+    """What tells calls apart: the structure, type, dtype and shape of data, the values of what is static."""
     kinds: list[Any] = []
-    for leaf, path in zip(call.leaves, call.paths, strict=True):
-        if is_static(leaf, path):
-            kinds.append(("static", type(leaf), leaf))
+    for leaf in call.leaves:
+        kind = type(leaf)
+        if kind is np.ndarray or kind is np.memmap or issubclass(kind, np.generic):
+            kinds += (leaf.dtype, leaf.shape)
+        elif kind is float or kind is int:
+            kinds.append(kind)
         else:
-            kinds.append(leaf_aval(leaf, path))
+            kinds += (kind, leaf)
     return (call.trees, tuple(kinds))
+
+
+def check_leaves(call: Call) -> None:
+    """Raise ArgumentError, with its path, for the first leaf that is neither data nor part of a signature."""
+    for leaf, path in zip(call.leaves, call.paths, strict=True):
+        if not is_static(leaf, path):
+            leaf_aval(leaf, path)
 
 
 def leaf_aval(leaf: Any, path: str) -> Aval:
@@ -119,72 +91,6 @@ def leaf_aval(leaf: Any, path: str) -> Aval:
         return aval_of(leaf)
     except TypeError as error:
         raise ArgumentError(f"argument {path}: {error}") from None
-
-
-def select_parameters(
-    wrt: str | int | Sequence[str | int] | None, call: Call, label: str
-) -> list[tuple[str, int | None]]:
-    """The parameters that ``wrt`` names, by name or position; an element of ``*args`` has a position in it.
-
-    The default is the first. Raises DerivativeError for a name or a position that is not there.
-    """
-    entries: list[tuple[str, int | None]] = []
-    for name, tree in call.trees:
-        if call.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
-            entries.extend((name, k) for k in range(len(tree.children)))
-        else:
-            entries.append((name, None))
-    several = isinstance(wrt, Iterable) and not isinstance(wrt, str)
-    chosen: tuple[Any, ...] = (0,) if wrt is None else tuple(wrt) if several else (wrt,)  # type: ignore[arg-type]
-    names = [name for name, _ in entries]
-    if not chosen or not entries:
-        raise DerivativeError(f"wrt={wrt!r} names no argument of {label}{call.signature}")
-    return [_selected(choice, entries, names, f"{label}{call.signature}") for choice in chosen]
-
-
-def _selected(
-    choice: str | int, entries: list[tuple[str, int | None]], names: list[str], label: str
-) -> tuple[str, int | None]:
-    if isinstance(choice, str):
-        if choice not in names:
-            raise DerivativeError(f"wrt={choice!r} is not an argument of {label}; choose among {', '.join(names)}")
-        return (choice, None)
-    if isinstance(choice, bool) or not isinstance(choice, int):
-        raise DerivativeError(f"wrt={choice!r} is neither the name nor the position of an argument of {label}")
-    if not -len(entries) <= choice < len(entries):
-        raise DerivativeError(f"wrt={choice} is out of range for the {len(entries)} arguments of {label}")
-    return entries[choice]
-
-
-def leaves_of(call: Call, target: tuple[str, int | None]) -> tuple[range, TreeDef]:
-    """The positions of the leaves of a parameter (or of one element of ``*args``), and its structure."""
-    name, element = target
-    start = 0
-    for own, tree in call.trees:
-        if own == name:
-            if element is not None:
-                start += sum(child.num_leaves for child in tree.children[:element])
-                tree = tree.children[element]
-            return range(start, start + tree.num_leaves), tree
-        start += tree.num_leaves
-    raise DerivativeError(f"{name!r} is not an argument")
-
-
-def without_leaves(tree: TreeDef, kept: Iterator[bool]) -> TreeDef:
-    """The tree with None in place of the leaves that are not kept."""
-    if tree.is_leaf:
-        return LEAF if next(kept) else NONE
-    if not tree.children:
-        return tree
-    return TreeDef(tree.kind, tree.keys, tuple([without_leaves(child, kept) for child in tree.children]))
-
-
-def with_cotangent(signature: inspect.Signature, name: str) -> inspect.Signature:
-    """The signature with a keyword-only cotangent at the end."""
-    parameters = list(signature.parameters.values())
-    ct = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
-    at = next((k for k, p in enumerate(parameters) if p.kind is p.VAR_KEYWORD), len(parameters))
-    return signature.replace(parameters=[*parameters[:at], ct, *parameters[at:]])
 
 
 def origin_of(function: Callable[..., Any]) -> str:
@@ -218,6 +124,19 @@ def static_slot(value: Any) -> Static:
     if literal_text(value) is not None:
         return Static(text)
     return Static(getattr(value, "__name__", type(value).__name__), named=True)
+
+
+def slots_of(call: Call, guards: dict[int, Any]) -> list[Leaf | Static]:
+    """What each leaf of the call becomes: an input of the graph, or a value that is compiled in."""
+    slots: list[Leaf | Static] = []
+    count = 0
+    for position, leaf in enumerate(call.leaves):
+        if is_static(leaf) or position in guards:
+            slots.append(static_slot(leaf))
+        else:
+            slots.append(Leaf(count))
+            count += 1
+    return slots
 
 
 def literal_text(value: Any) -> str | None:

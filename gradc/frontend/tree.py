@@ -101,6 +101,11 @@ NONE = TreeDef(None)
 """The structure of None, which has no leaves."""
 
 
+def tuple_of(*trees: TreeDef) -> TreeDef:
+    """The structure of a tuple of trees."""
+    return TreeDef(tuple, tuple(range(len(trees))), trees)
+
+
 def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], TreeDef]:
     """The leaves of a pytree, left to right (dicts in insertion order), and its structure.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from math import gcd
 from typing import Final
 
@@ -283,12 +283,19 @@ def _atom_value(atom: object, sizes: dict[str, int]) -> int:
 
 def short_dtype(dtype: np.dtype) -> str:
     """The short name of a dtype: ``f64``, ``i32``, ``bool``."""
-    return _LONG.get(dtype.name, dtype.name)
+    name = _name(dtype)
+    return _LONG.get(name, name)
 
 
 def is_supported(dtype: np.dtype) -> bool:
     """Whether arrays of a dtype can be traced and compiled."""
-    return dtype.name in _LONG
+    return _name(dtype) in _LONG
+
+
+@lru_cache(maxsize=256)
+def _name(dtype: np.dtype) -> str:
+    """NumPy puts the name together in Python, every time."""
+    return dtype.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +373,7 @@ def aval_of(value: object) -> Aval:
     if isinstance(value, (np.ndarray, np.generic)):
         if isinstance(value, np.ndarray) and type(value) not in (np.ndarray, np.memmap):
             raise DtypeError(f"a {type(value).__name__} has a meaning of its own; pass np.asarray(...) of it")
-        if value.dtype.name not in _LONG:
+        if not is_supported(value.dtype):
             raise DtypeError(
                 f"an array of dtype {value.dtype} cannot be compiled; convert it to one of {', '.join(_LONG)} first"
             )

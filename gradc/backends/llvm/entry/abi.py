@@ -29,7 +29,10 @@ ARRAY_NDIM: Final = HEAD + 8
 ARRAY_SHAPE: Final = HEAD + 16
 ARRAY_DTYPE: Final = HEAD + 40
 ARRAY_FLAGS: Final = HEAD + 48
-C_CONTIGUOUS_AND_ALIGNED: Final = 0x101
+ARGUMENT_FLAGS: Final = (0x101, 0x101)
+"""Flags of an array that is read: those that count, and those of them that have to be set: C-contiguous, aligned."""
+RESULT_FLAGS: Final = (0x8000_0501, 0x501)
+"""Flags of an array that is written: it is writeable too, and without the mark that has NumPy warn of writing."""
 
 DTYPE_KIND: Final = HEAD + 8
 DTYPE_BYTE_ORDER: Final = HEAD + 10
@@ -40,7 +43,7 @@ BUILTIN_DTYPES: Final = 24
 
 _TESTED: Final = ((3, 11), (3, 12), (3, 13))
 _NUMPY_ABI: Final = 0x2000000
-_NUMPY_TABLE: Final = {"PyArray_Scalar": 60, "PyArray_New": 93}
+_NUMPY_TABLE: Final = {"PyArray_Scalar": 60, "PyArray_NewCopy": 85, "PyArray_New": 93}
 _PYTHON: Final = (
     "PyContextVar_Get", "PyDict_GetItem", "PyDict_New", "PyDict_Next", "PyDict_SetItem", "PyErr_Clear",
     "PyErr_NoMemory", "PyEval_RestoreThread", "PyEval_SaveThread", "PyList_New", "PyLong_AsLongLongAndOverflow",
@@ -49,7 +52,7 @@ _PYTHON: Final = (
 )  # fmt: skip
 _OBJECTS: Final = {
     "Py_None": None, "PyDict_Type": dict, "PyFloat_Type": float, "PyList_Type": list, "PyLong_Type": int,
-    "PyTuple_Type": tuple, "PyUnicode_Type": str, "PyArray_Type": np.ndarray,
+    "PyTuple_Type": tuple, "PyUnicode_Type": str, "PyArray_Type": np.ndarray, "gradc.memmap": np.memmap,
 }  # fmt: skip
 
 

@@ -18,8 +18,10 @@ import numpy as np
 
 from gradc.backends.llvm.dims import Dims
 from gradc.backends.llvm.entry import abi
+from gradc.backends.llvm.entry.apart import guard_apart
 from gradc.backends.llvm.entry.helpers import ARENA_HEAD, DECLARATIONS, POSITIONAL_MASK, SHARED
-from gradc.backends.llvm.entry.plan import LONG, REQUIRED, Data, Fixed, Place, Plan
+from gradc.backends.llvm.entry.pack import read_copies
+from gradc.backends.llvm.entry.plan import LONG, REQUIRED, Data, Fixed, Place, Plan, Result
 from gradc.backends.llvm.entry.result import ResultWriter
 from gradc.backends.llvm.entry.runtime import MISS, RECORD_ARENAS
 from gradc.backends.llvm.entry.text import EntryText
@@ -48,7 +50,10 @@ class _EntryWriter:
         self.symbols: dict[str, str] = {}
         self.derived: list[tuple[SymbolicDim, str]] = []
         self.dims = Dims(self.text.value, self.symbols)
+        self.given: dict[int, tuple[str, str]] = {}
         self.nested: list[str] = []
+        self.arrays: list[tuple[int, str]] = []
+        self.packed = "true"
 
     def module(self) -> tuple[str, str, dict[str, object]]:
         symbol = f"{self.plan.name}.entry"
@@ -59,13 +64,30 @@ class _EntryWriter:
             self._walk(place.tree, value, iter(place.leaves), direct=True)
         for dim, own in self.derived:
             text.guard(text.value(f"icmp eq i64 {own}, {self.dims.operand(dim)}"))
-        results = ResultWriter(text, self.plan.outputs, self.plan.results, self.dims)
+        given = {index: address for index, (_, address) in self.given.items()}
+        guard_apart(text, self.plan, self.inputs, given, self.dims)
+        held = [value for _, value in self.arrays]
+        held += [value for value in self.nested if value not in held]
+        room = len(held) + len(self.arrays)
+        results = ResultWriter(text, self.plan.outputs, self.plan.results, self.given, self.dims, room)
         pointers = results.allocate()
+        if self.arrays:
+            read_copies(text, self.arrays, held, self.inputs, self.packed, results.held)
         status = self._run(pointers)
         good = text.value(f"icmp eq i64 {status}, 0")
         text.branch(good, "finished")
         text.line("finished:", indent=False)
-        results.build()
+        if self.arrays:
+            text.line(f"br i1 {self.packed}, label %done, label %release")
+            text.line("release:", indent=False)
+            text.line(f"call void @gradc.drop(ptr {results.held}, i64 {room})")
+            text.line("br label %done")
+            text.line("done:", indent=False)
+        if self.plan.returns_last:
+            text.line(f"call void @Py_IncRef(ptr {value})")
+            text.line(f"ret ptr {value}")
+        else:
+            results.build()
         text.line("missed:", indent=False)
         results.drop()
         text.line(f"ret ptr {MISS}")
@@ -94,12 +116,13 @@ class _EntryWriter:
         else:
             text.line("br label %bind")
         text.line("bind:", indent=False)
-        fits = text.value(f"call i1 @gradc.bind(ptr @{PARAMETERS}, ptr %args, i64 {nargs}, ptr %kwnames, ptr {own})")
+        slots = text.value(f"call ptr @gradc.bind(ptr @{PARAMETERS}, ptr %args, i64 {nargs}, ptr %kwnames, ptr {own})")
+        fits = text.value(f"icmp ne ptr {slots}, null")
         text.line(f"br i1 {fits}, label %bound, label %miss")
         text.line("bound:", indent=False)
         if self.plan.positional == total:
-            return text.value(f"phi ptr [ %args, %begin ], [ {own}, %bind ]")
-        return own
+            return text.value(f"phi ptr [ %args, %begin ], [ {slots}, %bind ]")
+        return slots
 
     def _walk(self, tree: TreeDef, value: str, leaves: object, *, direct: bool) -> None:
         """Check one argument and collect what the kernel reads of it."""
@@ -109,7 +132,13 @@ class _EntryWriter:
             if isinstance(leaf, Fixed):
                 self._fixed(leaf, value)
                 return
-            self.inputs[leaf.index] = self._data(leaf, value)
+            if isinstance(leaf, Data) and leaf.aval.shape and not leaf.aval.weak:
+                self.arrays.append((leaf.index, value))
+            if isinstance(leaf, Result):
+                text.guard_type(value, "@PyArray_Type")
+                self.given[leaf.index] = value, self._elements(leaf.aval, value, abi.RESULT_FLAGS, is_result=True)
+            else:
+                self.inputs[leaf.index] = self._data(leaf, value)
             if not direct:
                 self.nested.append(value)
         elif tree.kind is None:
@@ -173,8 +202,16 @@ class _EntryWriter:
         kind = text.load("ptr", text.at(value, abi.TYPE))
         is_array = text.value(f"icmp eq ptr {kind}, @PyArray_Type")
         if aval.shape:
-            text.guard(is_array)
-            return self._elements(aval, value)
+            memmap, here = text.label("memmap"), text.label("array")
+            text.line(f"br i1 {is_array}, label %{here}, label %{memmap}")
+            text.line(f"{memmap}:", indent=False)
+            is_memmap = text.value(f"icmp eq ptr {kind}, @gradc.memmap")
+            fits = text.value(f"and i1 {is_memmap}, {self._layout(value, abi.ARGUMENT_FLAGS)}")
+            text.branch(fits, here, "miss")
+            text.line(f"{here}:", indent=False)
+            address = self._elements(aval, value)
+            self.packed = text.value(f"and i1 {self.packed}, {self._layout(value, abi.ARGUMENT_FLAGS)}")
+            return address
         array, scalar, done = text.label("array"), text.label("scalar"), text.label("number")
         text.line(f"br i1 {is_array}, label %{array}, label %{scalar}")
         text.line(f"{scalar}:", indent=False)
@@ -183,27 +220,36 @@ class _EntryWriter:
         text.line(f"br label %{done}")
         scalar_end = text.block
         text.line(f"{array}:", indent=False)
-        of_array = self._elements(aval, value)
+        of_array = self._elements(aval, value, abi.ARGUMENT_FLAGS)
         text.line(f"br label %{done}")
         array_end = text.block
         text.line(f"{done}:", indent=False)
         return text.value(f"phi ptr [ {of_scalar}, %{scalar_end} ], [ {of_array}, %{array_end} ]")
 
-    def _elements(self, aval: Aval, value: str) -> str:
-        """The elements of an ndarray of the right dtype, shape and layout."""
+    def _layout(self, value: str, flags: tuple[int, int]) -> str:
+        """Whether an array has the flags: those that are looked at, and those of them that have to be set."""
+        mask, wanted = flags
+        own = self.text.load("i32", self.text.at(value, abi.ARRAY_FLAGS))
+        return self.text.value(f"icmp eq i32 {self.text.value(f'and i32 {own}, {mask}')}, {wanted}")
+
+    def _elements(
+        self, aval: Aval, value: str, flags: tuple[int, int] | None = None, *, is_result: bool = False
+    ) -> str:
+        """The elements of an ndarray of the right dtype and shape, and of the right layout where ``flags`` say one.
+
+        Arguments tell symbolic sizes.
+        """
         text = self.text
         dtype = text.load("ptr", text.at(value, abi.ARRAY_DTYPE))
         text.guard_same(text.object("dtype", aval.dtype), dtype, compare="gradc.dtype")
         ndim = text.load("i32", text.at(value, abi.ARRAY_NDIM))
         text.guard(text.value(f"icmp eq i32 {ndim}, {len(aval.shape)}"))
-        flags = text.load("i32", text.at(value, abi.ARRAY_FLAGS))
-        layout = text.value(f"and i32 {flags}, {abi.C_CONTIGUOUS_AND_ALIGNED}")
-        holds = text.value(f"icmp eq i32 {layout}, {abi.C_CONTIGUOUS_AND_ALIGNED}")
+        holds = "true" if flags is None else self._layout(value, flags)
         if aval.shape:
             sizes = text.load("ptr", text.at(value, abi.ARRAY_SHAPE))
             for axis, size in enumerate(aval.shape):
                 own = text.load("i64", text.at(sizes, 8 * axis))
-                expected = self._expected(size, own)
+                expected = self.dims.operand(size) if is_result else self._expected(size, own)
                 if expected != own:
                     fits = text.value(f"icmp eq i64 {own}, {expected}")
                     holds = text.value(f"and i1 {holds}, {fits}")

@@ -27,6 +27,7 @@ DECLARATIONS: Final = """\
 @PyTuple_Type = external global i8
 @PyUnicode_Type = external global i8
 @PyArray_Type = external global i8
+@gradc.memmap = external global i8
 declare i32 @PyContextVar_Get(ptr, ptr, ptr)
 declare ptr @PyDict_GetItem(ptr, ptr)
 declare ptr @PyDict_New()
@@ -47,25 +48,24 @@ declare ptr @PyTuple_New(i64)
 declare i32 @PyUnicode_Compare(ptr, ptr)
 declare void @Py_DecRef(ptr)
 declare void @Py_IncRef(ptr)
+declare ptr @PyArray_NewCopy(ptr, i32)
 declare ptr @PyArray_Scalar(ptr, ptr, ptr)
 declare ptr @PyArray_New(ptr, i32, ptr, i32, ptr, ptr, i32, i32, ptr)
 """
 """The API as entries and this module name it."""
 
 EXPORTS: Final = (
-    "gradc.call",
-    "gradc.bind",
-    "gradc.same",
-    "gradc.dtype",
-    "gradc.arena.take",
-    "gradc.arena.put",
-    "gradc.arena.free",
-)
+    "gradc.call", "gradc.bind", "gradc.same", "gradc.dtype", "gradc.apart", "gradc.pack", "gradc.drop",
+    "gradc.arena.take", "gradc.arena.put", "gradc.arena.free",
+)  # fmt: skip
 
 SHARED: Final = """\
-declare i1 @gradc.bind(ptr, ptr, i64, ptr, ptr)
+declare ptr @gradc.bind(ptr, ptr, i64, ptr, ptr)
 declare i1 @gradc.same(ptr, ptr)
 declare i1 @gradc.dtype(ptr, ptr)
+declare i1 @gradc.apart(ptr, ptr, i64, i64)
+declare i1 @gradc.pack(ptr, i64, ptr, i64, ptr)
+declare void @gradc.drop(ptr, i64)
 declare ptr @gradc.arena.take(ptr, i64)
 declare void @gradc.arena.put(ptr, ptr)
 """
@@ -155,9 +155,10 @@ done:
 """
 
 BIND: Final = f"""\
-; Arguments to parameters. The table: how many parameters may come by position, from which on they may come by name,
-; how many there are, then name and default of each (null without one). False where Python would raise, and for more.
-define i1 @gradc.bind(ptr %table, ptr %args, i64 %nargs, ptr %kwnames, ptr %slots) {{
+; Where the arguments stand by parameter: in %slots, or as they came where that is the same. Null where Python would
+; raise, and for more. The table: how many parameters may come by position, from which on they may come by name, how
+; many there are, then name and default of each (null without one).
+define ptr @gradc.bind(ptr %table, ptr %args, i64 %nargs, ptr %kwnames, ptr %slots) {{
   %positional = load i64, ptr %table
   %by.name.at = getelementptr i64, ptr %table, i64 1
   %by.name = load i64, ptr %by.name.at
@@ -165,9 +166,42 @@ define i1 @gradc.bind(ptr %table, ptr %args, i64 %nargs, ptr %kwnames, ptr %slot
   %total = load i64, ptr %total.at
   %rows = getelementptr i64, ptr %table, i64 3
   %many = icmp ugt i64 %nargs, %positional
-  br i1 %many, label %no, label %copy
+  %none.named = icmp eq ptr %kwnames, null
+  br i1 %many, label %no, label %counted
+counted:
+  br i1 %none.named, label %copy, label %as.came
+as.came:
+  %names.size.at = getelementptr i8, ptr %kwnames, i64 {abi.HEAD}
+  %names.size = load i64, ptr %names.size.at
+  %all = add i64 %nargs, %names.size
+  %complete = icmp eq i64 %all, %total
+  %nameable = icmp uge i64 %nargs, %by.name
+  %may.be = and i1 %complete, %nameable
+  br i1 %may.be, label %in.order, label %copy
+in.order:
+  %o = phi i64 [ %nargs, %as.came ], [ %o.next, %in.place ]
+  %o.more = icmp ult i64 %o, %total
+  br i1 %o.more, label %in.order.one, label %came
+in.order.one:
+  %o.row = mul i64 %o, 2
+  %o.parameter.at = getelementptr ptr, ptr %rows, i64 %o.row
+  %o.parameter = load ptr, ptr %o.parameter.at
+  %o.from = sub i64 %o, %nargs
+  %o.offset = mul i64 %o.from, 8
+  %o.byte = add i64 %o.offset, {abi.TUPLE_ITEMS}
+  %o.name.at = getelementptr i8, ptr %kwnames, i64 %o.byte
+  %o.name = load ptr, ptr %o.name.at
+  %o.same = icmp eq ptr %o.parameter, %o.name
+  br i1 %o.same, label %in.place, label %copy
+in.place:
+  %o.next = add i64 %o, 1
+  br label %in.order
+came:
+  ret ptr %args
 copy:
-  %k = phi i64 [ 0, %0 ], [ %k.next, %copied ]
+  br label %copy.next
+copy.next:
+  %k = phi i64 [ 0, %copy ], [ %k.next, %copied ]
   %k.more = icmp ult i64 %k, %total
   br i1 %k.more, label %copy.one, label %names
 copy.one:
@@ -182,10 +216,9 @@ copied:
   %to = getelementptr ptr, ptr %slots, i64 %k
   store ptr %first, ptr %to
   %k.next = add i64 %k, 1
-  br label %copy
+  br label %copy.next
 names:
-  %plain = icmp eq ptr %kwnames, null
-  br i1 %plain, label %defaults, label %named
+  br i1 %none.named, label %defaults, label %named
 named:
   %size.at = getelementptr i8, ptr %kwnames, i64 {abi.HEAD}
   %size = load i64, ptr %size.at
@@ -248,9 +281,9 @@ d.set:
   %d.next = add i64 %d, 1
   br label %defaults
 yes:
-  ret i1 true
+  ret ptr %slots
 no:
-  ret i1 false
+  ret ptr null
 }}
 """
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from gradc.frontend.given import Given
 from gradc.frontend.layout import Call
 from gradc.frontend.tree import LEAF, TreeDef
 from gradc.ir.aval import Aval, Dim, SymbolicDim, symbol
@@ -37,6 +38,14 @@ class Fixed:
     value: Any
 
 
+@dataclass(frozen=True)
+class Result:
+    """A leaf that is an array for result ``index`` of the kernel."""
+
+    index: int
+    aval: Aval
+
+
 @dataclass(frozen=True, eq=False)
 class Place:
     """One argument: its name where it may be given by name, its default, how it is nested, what its leaves are."""
@@ -44,15 +53,16 @@ class Place:
     name: str | None
     default: Any
     tree: TreeDef
-    leaves: tuple[Data | Fixed, ...]
+    leaves: tuple[Data | Fixed | Result, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
     """A call: ``positional`` of the places may come by position, those from ``named`` on by name.
 
-    ``outputs`` is the structure of the result and ``results`` the avals of its leaves. ``arena`` are bytes,
-    and ``work`` operations and bytes: with ``LONG`` of them other threads run while the kernel does.
+    ``outputs`` is the structure of the result and ``results`` the avals of its leaves. With ``returns_last`` the result
+    is the argument of the last place, which has an array for each leaf. ``arena`` are bytes, and ``work`` operations
+    and bytes: with ``LONG`` of them other threads run while the kernel does.
     """
 
     name: str
@@ -64,6 +74,7 @@ class Plan:
     results: tuple[Aval, ...]
     arena: Dim
     work: Dim
+    returns_last: bool
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -83,11 +94,13 @@ def plan_call(
     name: str,
     arena: Dim,
     work: Dim,
+    given: Given | None = None,
 ) -> Plan | None:
     """The plan of a kernel, None where an entry cannot tell whether a call is the kernel's.
 
     ``call`` is the call that the kernel was compiled for, ``slots`` what each of its leaves has become, ``inputs`` and
-    ``results`` are the avals of the kernel, ``outputs`` is the structure of what it returns.
+    ``results`` are the avals of the kernel, ``outputs`` is the structure of what it returns. With ``given`` the calls
+    have ``out``, nested as that is.
     """
     told = _leaves(call.leaves, slots, inputs)
     if told is None or not all(map(_is_plain, [outputs, *[tree for _, tree in call.trees]])):
@@ -103,7 +116,15 @@ def plan_call(
     if placed is None:
         return None
     places, positional, named = placed
-    return Plan(name, places, positional, named, len(inputs), outputs, tuple(results), arena, work)
+    if given is not None:
+        if not _is_plain(given.structure):
+            return None
+        into = tuple([Result(index, results[index]) for index in given.places])
+        places = (*places, Place(given.name, REQUIRED, given.structure, into))
+    return Plan(
+        name, places, positional, named, len(inputs), outputs, tuple(results), arena, work,
+        returns_last=given is not None and given.is_whole,
+    )  # fmt: skip
 
 
 def _can_read_sizes(avals: Sequence[Aval]) -> bool:

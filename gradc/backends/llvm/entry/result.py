@@ -1,6 +1,12 @@
-"""The results of an entry: arrays made in front of the kernel's call, then scalars and containers around them."""
+"""The results of an entry: arrays made in front of the kernel's call, then scalars and containers around them.
+
+Arrays that the caller gave are written in place of new ones. They are held from the end of the kernel's call on, for
+what makes containers may run code that takes them out of the caller's.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from gradc.backends.llvm.dims import Dims
 from gradc.backends.llvm.entry import abi
@@ -10,15 +16,29 @@ from gradc.ir.aval import Aval
 
 
 class ResultWriter:
-    """Writes the making of results. Whatever is made and not handed on stands in a row of owned objects."""
+    """Writes the making of results. Whatever is made and not handed on stands in a row of owned objects.
 
-    def __init__(self, text: EntryText, tree: TreeDef, avals: tuple[Aval, ...], dims: Dims) -> None:
+    ``given`` are the arrays of the caller's by number of the result, each with the address of its elements. The row
+    has room for ``held`` objects that are held while the kernel runs.
+    """
+
+    def __init__(
+        self,
+        text: EntryText,
+        tree: TreeDef,
+        avals: tuple[Aval, ...],
+        given: Mapping[int, tuple[str, str]],
+        dims: Dims,
+        held: int,
+    ) -> None:
         self.text = text
         self.tree = tree
         self.avals = avals
+        self.given = given
         self.dims = dims
         self.count = len(avals) + _containers(tree)
-        self.row = f"[{max(self.count, 1)} x ptr]"
+        self.room = self.count + held
+        self.row = f"[{max(self.room, 1)} x ptr]"
         self.owned = text.alloca(self.row)
         self._pointers: list[str] = []
         self._leaf = 0
@@ -28,7 +48,11 @@ class ResultWriter:
         """Make the arrays; scalars get room on the stack. Gives where the kernel writes each."""
         text = self.text
         text.line(f"store {self.row} zeroinitializer, ptr {self.owned}")
+        self.held = text.at(self.owned, 8 * self.count)
         for position, aval in enumerate(self.avals):
+            if position in self.given:
+                self._pointers.append(self.given[position][1])
+                continue
             if not aval.shape:
                 self._pointers.append(text.alloca("i64"))
                 continue
@@ -57,20 +81,22 @@ class ResultWriter:
 
     def build(self) -> None:
         """Put the results together and return them."""
+        for position, (array, _) in self.given.items():
+            self.text.line(f"call void @Py_IncRef(ptr {array})")
+            self.text.line(f"store ptr {array}, ptr {self._at(position)}")
         place = self._built(self.tree)
         self.text.line(f"ret ptr {self._handed_on(place)}")
 
     def drop(self) -> None:
         """Let go of everything that is owned."""
-        for place in range(self.count):
-            self.text.line(f"call void @Py_DecRef(ptr {self.text.load('ptr', self._at(place))})")
+        self.text.line(f"call void @gradc.drop(ptr {self.owned}, i64 {self.room})")
 
     def _built(self, tree: TreeDef) -> int | None:
         """The place of the finished object, None for None."""
         text = self.text
         if tree.is_leaf:
             place, self._leaf = self._leaf, self._leaf + 1
-            if not self.avals[place].shape:
+            if not self.avals[place].shape and place not in self.given:
                 dtype = text.object("dtype", self.avals[place].dtype)
                 scalar = f"call ptr @PyArray_Scalar(ptr {self._pointers[place]}, ptr {dtype}, ptr null)"
                 self._own(place, text.value(scalar))

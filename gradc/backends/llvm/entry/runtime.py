@@ -16,7 +16,9 @@ from __future__ import annotations
 from typing import Final
 
 from gradc.backends.llvm.entry import native
+from gradc.backends.llvm.entry.apart import APART
 from gradc.backends.llvm.entry.helpers import ARENAS, BIND, DECLARATIONS, MISS_CALL, SAME, dtype_check
+from gradc.backends.llvm.entry.pack import PACK
 
 MISS: Final = "inttoptr (i64 1 to ptr)"
 """What an entry gives for arguments that do not fit it."""
@@ -29,7 +31,7 @@ RECORD_WORDS: Final = 3
 def text() -> str:
     """The module."""
     cells = ["@gradc.traces = external global i64", "@gradc.environment = external global ptr"]
-    return "\n".join([DECLARATIONS, *cells, _call(), MISS_CALL, BIND, SAME, dtype_check(), ARENAS])
+    return "\n".join([DECLARATIONS, *cells, _call(), MISS_CALL, BIND, SAME, dtype_check(), APART, PACK, ARENAS])
 
 
 def _call() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -125,15 +126,13 @@ def test_layouts(watch) -> None:
     watch.native(function, base[:].view())
     unaligned = np.frombuffer(b"x" + base.tobytes(), np.uint8)[1:].view(np.float64).reshape(4, 6)
     wide = np.arange(48.0).reshape(8, 6)
-    for x in (
-        np.asfortranarray(base),
-        unaligned,
-        wide[::2],
-        base[::-1],
-        base.astype(">f8"),
-        np.broadcast_to(1.0, (4, 6)),
-    ):
-        np.testing.assert_array_equal(watch.python(function, x), x * 2.0)
+    for x in (np.asfortranarray(base), unaligned, wide[::2], base[::-1], np.broadcast_to(1.0, (4, 6))):
+        held = sys.getrefcount(x)
+        np.testing.assert_array_equal(watch.native(function, x), x * 2.0)
+        np.testing.assert_array_equal(watch.python(gradc.jit(lambda x: x * 2.0), x), x * 2.0)
+        assert sys.getrefcount(x) == held
+    for _ in range(3):
+        np.testing.assert_array_equal(watch.python(function, base.astype(">f8")), base * 2.0)
 
 
 def test_an_equal_dtype_that_is_another_object(watch) -> None:
@@ -150,7 +149,8 @@ def test_subclasses_of_arrays(watch, tmp_path) -> None:
     function = gradc.jit(lambda x: x + 1.0)
     watch.warm(function, np.ones(3))
     mapped = np.memmap(tmp_path / "x", np.float64, "w+", shape=(3,))
-    np.testing.assert_array_equal(watch.python(function, mapped), np.ones(3))
+    np.testing.assert_array_equal(watch.native(function, mapped), np.ones(3))
+    np.testing.assert_array_equal(watch.python(function, np.memmap(tmp_path / "x", np.float64)[::-1]), np.ones(3))
     with pytest.raises(ArgumentError, match="MaskedArray has a meaning of its own"):
         function(np.ma.masked_array(np.ones(3)))
 

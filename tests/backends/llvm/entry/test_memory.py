@@ -38,17 +38,25 @@ def references(objects: list[Any]) -> list[int]:
     return [sys.getrefcount(item) for item in objects]
 
 
+def turned(w: dict[str, Any], x: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+    """The same numbers, in arrays that have to be copied."""
+    layers = [np.asfortranarray(w["layers"][0]), w["layers"][1]]
+    return {"layers": layers, "bias": np.repeat(w["bias"], 2)[::2]}, x[::-1].copy()[::-1]
+
+
 @pytest.mark.parametrize("size", [3, 64])
 def test_references_are_as_before(watch, size: int) -> None:
     """Once below and once above the size from which on other threads run."""
     w, x = network(size)
     function = gradc.value_and_grad(layered)
     watch.warm(function, w, x)
-    held = [*leaves(w, x), layered, np.ndarray, "layers", "bias", dict, list]
+    strided = turned(w, x)
+    held = [*leaves(w, x), *leaves(*strided), layered, np.ndarray, "layers", "bias", dict, list]
     before = references(held)
     for _ in range(200):
         function(w, x)
         function(w=w, x=x)
+        watch.native(function, *strided)
     assert references(held) == before
 
 
@@ -96,11 +104,12 @@ def test_memory_stays_the_same(watch) -> None:
     assert second - first < 2000
 
 
+@pytest.mark.parametrize("copies", [False, True])
 @pytest.mark.parametrize("size", [3, 64])
-def test_memory_that_runs_out(watch, size: int) -> None:
+def test_memory_that_runs_out(watch, size: int, copies: bool) -> None:
     """Every allocation of a call fails once. The call raises or succeeds, and no reference is lost."""
     testing = pytest.importorskip("_testcapi")
-    w, x = network(size)
+    w, x = turned(*network(size)) if copies else network(size)
     function = gradc.value_and_grad(layered)
     expected = watch.warm(function, w, x)
     held = leaves(w, x)
@@ -169,6 +178,7 @@ def test_ten_threads_with_one_kernel(watch, size: int) -> None:
         w, x = network(size)
         networks.append(({**w, "bias": w["bias"] + seed}, x))
     expected = [function(w, x) for w, x in networks]
+    networks[5:] = [turned(w, x) for w, x in networks[5:]]
     watch.warm(function, *networks[0])
 
     def work(number: int) -> None:
@@ -193,17 +203,18 @@ def test_threads_with_many_signatures() -> None:
     in_threads(6, work)
 
 
-def test_arguments_that_others_change_while_the_kernel_runs(watch) -> None:
-    """The kernel reads what it was called with, although the caller's dict loses it."""
-    function = gradc.jit(lambda w: np.sum(np.tanh(w["x"] * w["y"])))
-    w = {"x": np.full(200_000, 0.5), "y": np.full(200_000, 2.0)}
+@pytest.mark.parametrize("step", [1, 2])
+def test_arguments_that_others_change_while_the_kernel_runs(watch, step: int) -> None:
+    """The kernel reads what it was called with, although the caller's dict loses it, also while they are copied."""
+    function = gradc.jit(lambda w: np.sum(np.tanh(w["x"] * w["y"] + w["z"])))
+    w = {"x": np.full(400_000, 0.5)[::step], "y": np.full(400_000, 2.0)[::step], "z": np.array(1.0)}
     expected = watch.warm(function, w)
     done = threading.Event()
 
     def change() -> None:
         while not done.is_set():
-            for key in ("x", "y"):
-                w[key] = w[key].copy()
+            for key in ("x", "y", "z"):
+                w[key] = np.full(400_000, w[key].flat[0])[::step] if w[key].ndim else w[key].copy()
 
     changing = threading.Thread(target=change)
     changing.start()
