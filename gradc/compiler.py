@@ -194,6 +194,8 @@ def _derived(rolled: Graph, trace: Graph, request: Request) -> Graph:
         )
     except DerivativeError:
         return derive(trace, request)
+    if config.dump.value:
+        derive(trace, request)  # whose stages are for reading
     return simplify(derivative, stabilize=level)
 
 

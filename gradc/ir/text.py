@@ -100,6 +100,8 @@ def _param_text(value: Any) -> str:
         return short_dtype(value)
     if isinstance(value, SymbolicDim):
         return f"{{{value}}}"
+    if isinstance(value, Graph):  # of a scan, whose text is a key and is not read back
+        return _quoted(print_graph(value))
     if isinstance(value, tuple):
         return f"({', '.join(map(_param_text, value))}{',' if len(value) == 1 else ''})"
     raise GradcError(f"a parameter of type {type(value).__name__} has no text")

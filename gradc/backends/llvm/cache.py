@@ -31,6 +31,7 @@ from gradc.ir.graph import CONSTANT, Graph
 from gradc.ir.text import array_text, print_graph
 from gradc.loops.lexer import Lexer
 from gradc.loops.program import Buffer, Kind, LoopProgram
+from gradc.ops.control import scan
 
 _HEAD: Final = struct.Struct("<Q")
 _MOST_WRITTEN: Final = 64
@@ -73,13 +74,14 @@ def key_of(graph: Graph, options: str, made_by: dict[str, str]) -> str:
 
 def packed(program: LoopProgram, code: bytes, graph: Graph) -> bytes | None:
     """The content of an entry; None for a program with a large constant that is none of the graph's."""
-    places = {_bytes_digest(value): node for node, value in _large_constants(graph).items()}
+    large = ((place, value) for place, value in enumerate(_constants(graph)) if value.nbytes > EMBEDDED)
+    places = {_bytes_digest(value): place for place, value in large}
     constants = []
     for buffer in linked_constants(program):
-        node = places.get(hashlib.sha256(buffer.data).digest())
-        if node is None:
+        place = places.get(hashlib.sha256(buffer.data).digest())
+        if place is None:
             return None
-        constants.append([*_described(buffer), node])
+        constants.append([*_described(buffer), place])
     head = {
         "name": program.name,
         "inputs": [_described(buffer) for buffer in program.inputs],
@@ -97,8 +99,9 @@ def unpacked(content: bytes, graph: Graph) -> tuple[LoopProgram, bytes]:
     start = _HEAD.size + _HEAD.unpack_from(content)[0]
     head = json.loads(content[_HEAD.size : start])
     buffers = [*(_buffer("input", *b) for b in head["inputs"]), *(_buffer("output", *b) for b in head["outputs"])]
-    for name, dtype, shape, node in head["constants"]:
-        data = graph.nodes[node].params["value"].tobytes()
+    values = _constants(graph) if head["constants"] else []
+    for name, dtype, shape, place in head["constants"]:
+        data = values[place].tobytes()
         buffers.append(_buffer("constant", name, dtype, shape, data))
     program = LoopProgram(
         head["name"], tuple(buffers), (), messages=tuple(head["messages"]), arena_bytes=_dim(head["arena_bytes"])
@@ -118,9 +121,15 @@ def _dim(text: str) -> Dim:
     return Lexer(text, "a size on disk").dim()
 
 
-def _large_constants(graph: Graph) -> dict[int, np.ndarray]:
-    values = {node.id: node.params["value"] for node in graph.nodes if node.op is CONSTANT}
-    return {node: value for node, value in values.items() if value.nbytes > EMBEDDED}
+def _constants(graph: Graph) -> list[np.ndarray]:
+    """The constants of a graph and of the steps of its scans, in order."""
+    values: list[np.ndarray] = []
+    for node in graph.nodes:
+        if node.op is CONSTANT:
+            values.append(node.params["value"])
+        elif node.op is scan:
+            values += _constants(node.params["body"])
+    return values
 
 
 def _elements(array: np.ndarray) -> str:

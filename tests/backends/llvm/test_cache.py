@@ -21,6 +21,8 @@ from gradc.backends.llvm import cache, jit, stamp, store
 from gradc.backends.llvm.machine import host
 from gradc.errors import CompileError, IndexBoundsError
 from gradc.kernel import Kernel
+from gradc.passes import periods
+from gradc.passes.roll import is_rolled
 
 MADE_BY = {"gradc": "0", "sources": "0", "llvmlite": "0", "llvm": "0"}
 
@@ -266,6 +268,29 @@ def test_large_constants_come_from_the_graph_and_small_ones_with_the_code(folder
     expected = large[arguments[0]] + small[arguments[1]] + np.where(flags[arguments[0] % 9000], 1.0, 2.0)
     assert np.frombuffer(first[0]).tolist() == expected.tolist()
     assert len(generated) == 1
+
+
+def test_a_rolled_recurrence_is_kept(folder: Path, generated: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(periods, "LEAST_SAVED", 20)
+    table = np.linspace(0.0, 1.0, 3000)
+
+    def repeated(steps: int) -> Callable[..., Any]:
+        def recurrence(w: np.ndarray, x: np.ndarray) -> Any:
+            h = w
+            for t in range(steps):
+                h = np.tanh(h * table + x[t]) + h
+            return np.sum(h)
+
+        return recurrence
+
+    w, x = np.linspace(-1.0, 1.0, 3000), np.linspace(0.0, 1.0, 20)
+    first = compiled(repeated(12), w, x)
+    bits = run(first, w, x)
+    assert is_rolled(first._compiled.runs)
+    assert run(compiled(repeated(12), w, x), w, x) == bits
+    assert len(generated) == 1
+    assert run(compiled(repeated(13), w, x), w, x) != bits
+    assert len(generated) == 2
 
 
 def test_a_check_tells_the_same_words(folder: Path, generated: list[str]) -> None:
