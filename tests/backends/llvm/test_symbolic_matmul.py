@@ -9,9 +9,12 @@ from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import Entry, load
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.matmul.functions import kernel_of
-from gradc.backends.llvm.matmul.plan import DotPlan, TilePlan
+from gradc.backends.llvm.matmul.plan import DotPlan, TilePlan, packed_from
+from gradc.backends.llvm.matmul.product import product_of
+from gradc.backends.llvm.matmul.shares import scratch_elements
 from gradc.ir.aval import Dim, symbol
 from gradc.loops.program import Buffer, Call, Contraction, LoopProgram, whole
+from gradc.loops.scratch import reserve
 from gradc.loops.verify import verify
 
 N = symbol("n")
@@ -109,6 +112,48 @@ def test_the_same_bits_as_of_the_kernel_of_one_size(form: str, sizes: Sizes, siz
     fixed: Sizes = {letter: size if length is N else length for letter, length in sizes.items()}
     (ours,), (theirs,) = compiled(form, sizes, "f4")(arrays), compiled(form, fixed, "f4")(arrays)
     assert ours.tobytes() == theirs.tobytes()
+
+
+PACKED: list[tuple[str, Sizes, tuple[int, ...]]] = [
+    ("ij,jk->ik", {"i": N, "j": 700, "k": 530}, (7, 100, 128, 333, 1000)),
+    ("ij,kj->ik", {"i": N, "j": 700, "k": 530}, (7, 128, 130, 333, 1000)),
+    ("ji,jk->ik", {"i": 700, "j": N, "k": 530}, (0, 1, 7, 600, 1000)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(("form", "sizes", "lengths"), PACKED)
+def test_long_products_pack_whole_blocks(form: str, sizes: Sizes, lengths: tuple[int, ...], dtype: str) -> None:
+    program = reserved(program_of(form, sizes, dtype))
+    (call,) = program.body
+    assert isinstance(call, Call)
+    assert isinstance(call.callee, Contraction)
+    product = product_of(call.callee, [view.strides for view in call.views[:3]])
+    assert product is not None
+    packed = packed_from(product, host())
+    assert packed is not None
+    entry = load(emit(program, host()), program)
+    for size in lengths:
+        arrays = arrays_of(form, sizes, size, dtype)
+        (result,) = entry(arrays)
+        assert_is_einsum(form, arrays, result)
+        if size >= packed[0]:
+            known: Sizes = {letter: size if length is N else length for letter, length in sizes.items()}
+            single = reserved(program_of(form, known, dtype))
+            (expected,) = load(emit(single, host()), single)(arrays)
+            assert result.tobytes() == expected.tobytes()
+
+
+def test_without_scratch_memory_nothing_is_packed_whole() -> None:
+    sizes: Sizes = {"i": N, "j": 700, "k": 530}
+    for size in (100, 333):
+        arrays = arrays_of("ij,jk->ik", sizes, size, "f4")
+        (result,) = compiled("ij,jk->ik", sizes, "f4")(arrays)
+        assert_is_einsum("ij,jk->ik", arrays, result)
+
+
+def reserved(program: LoopProgram) -> LoopProgram:
+    return verify(reserve(program, lambda contraction, strides: scratch_elements(contraction, strides, host())))
 
 
 def test_no_products_leave_0() -> None:

@@ -235,7 +235,23 @@ class Code:
             yield Part(start, stop, step)
             start, step = stop, (1 << (step - 1).bit_length()) // 2 if step > 1 else 0
 
-    # Loops
+    # Ways and loops
+
+    @contextmanager
+    def either(self, condition: str) -> Iterator[Callable[[], None]]:
+        """What is emitted first runs where a condition holds, and what follows a call of what this gives elsewhere."""
+        writer = self.writer
+        first, other, after = (writer.name(label) for label in ("holds", "other", "joined"))
+        writer.line(f"br i1 {writer.value(condition)}, label %{first}, label %{other}")
+        writer.label(first)
+
+        def otherwise() -> None:
+            writer.line(f"br label %{after}")
+            writer.label(other)
+
+        yield otherwise
+        writer.line(f"br label %{after}")
+        writer.label(after)
 
     @contextmanager
     def loop(

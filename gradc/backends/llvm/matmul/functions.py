@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from gradc.backends.llvm.matmul.code import Code, Index, Library
 from gradc.backends.llvm.matmul.dots import emit_dots
-from gradc.backends.llvm.matmul.plan import DotPlan, Share, TilePlan, plan, without_blocks
+from gradc.backends.llvm.matmul.plan import DotPlan, Share, TilePlan, packed_from, plan, without_blocks
 from gradc.backends.llvm.matmul.product import Axis, Product, product_of
 from gradc.backends.llvm.matmul.tile import SCRATCH, Lengths, Matrices, emit_tiles
 from gradc.backends.llvm.writer import Module
@@ -27,6 +27,15 @@ def kernel_of(contraction: Contraction, strides: Sequence[Sequence[Dim]], target
         return None
     chosen = contraction.plan if isinstance(contraction, Share) else plan(product, target)
     return (product, chosen) if chosen is not None else None
+
+
+def scratch_of(kernel: Kernel, target: Target) -> int:
+    """How many elements of scratch memory make a product faster."""
+    product, chosen = kernel
+    if not isinstance(chosen, TilePlan):
+        return 0
+    packed = packed_from(product, target)
+    return packed[1].scratch if packed is not None else chosen.scratch
 
 
 class MatmulFunctions:
@@ -52,9 +61,10 @@ class MatmulFunctions:
         lhs, rhs, out, *scratch = pointers
         if isinstance(chosen, TilePlan) and chosen.packs_blocks and not scratch:
             chosen = without_blocks(chosen, product.dtype.itemsize)
+        packed = packed_from(product, self._library.target) if scratch and isinstance(chosen, TilePlan) else None
         arguments = [*((rhs, lhs) if product.swapped else (lhs, rhs)), out]
         parameters = ["ptr noalias readonly %left", "ptr noalias readonly %right", "ptr noalias %out"]
-        if isinstance(chosen, TilePlan) and chosen.packs_blocks:
+        if packed is not None or (isinstance(chosen, TilePlan) and chosen.packs_blocks):
             arguments += scratch
             parameters.append(f"ptr noalias {SCRATCH}")
 
@@ -63,16 +73,26 @@ class MatmulFunctions:
         sizes = {name: axis.length for name, axis in named if isinstance(name, str)}
         parameters += [f"i64 {name}" for name in sizes]
 
-        def body(code: Code) -> str:
+        def emit(code: Code, way: TilePlan | DotPlan) -> None:
             with ExitStack() as loops:
                 matrices = _outer_loops(code, product, outer, loops)
-                if isinstance(chosen, TilePlan):
-                    emit_tiles(code, product, chosen, matrices, lengths)
+                if isinstance(way, TilePlan):
+                    emit_tiles(code, product, way, matrices, lengths)
                 else:
-                    emit_dots(code, product, chosen, matrices, lengths)
+                    emit_dots(code, product, way, matrices, lengths)
+
+        def body(code: Code) -> str:
+            if packed is None:
+                emit(code, chosen)
+            else:
+                (length,) = sizes
+                with code.either(f"icmp uge i64 {length}, {packed[0]}") as otherwise:
+                    emit(code, packed[1])
+                    otherwise()
+                    emit(code, chosen)
             return _described(product)
 
-        symbol = self._library.function((product, chosen), product.dtype, chosen.lanes, parameters, body)
+        symbol = self._library.function((product, chosen, packed), product.dtype, chosen.lanes, parameters, body)
         typed = [*[f"ptr {argument}" for argument in arguments], *[f"i64 {size(dim)}" for dim in sizes.values()]]
         return f"call void {symbol}({', '.join(typed)})"
 

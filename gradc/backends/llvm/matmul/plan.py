@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from gradc.backends.llvm.matmul.product import Product
+from gradc.backends.llvm.matmul.product import TYPICAL, Product
 from gradc.ir.target import Target
 from gradc.loops.program import Contraction
 
@@ -33,6 +33,9 @@ UNPACKED_BYTES: Final = 1024 * 1024
 
 BLOCKED_BYTES: Final = 512 * 1024
 """With an operand that is larger than this, whole blocks are packed, where there is memory for them."""
+
+LONGEST: Final = 4096
+"""Where a length is symbolic, whole blocks are packed as for this one, from the length on from which it is done."""
 
 DEPTH: Final = 1024
 """The longest sum in one register: longer ones are sums of such blocks, which loses fewer digits."""
@@ -141,9 +144,10 @@ def plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
 
     Tiles take any number of rows and, where they do not transpose, any depth; dots any number of rows and columns.
     """
-    chosen = _plan(product.typical, target)
     if product == product.typical:
-        return chosen
+        return _plan(product, target)
+    packed = packed_from(product, target)
+    chosen = _plan(product.with_lengths(min(TYPICAL, packed[0] - 1) if packed else TYPICAL), target)
     if isinstance(product.k.length, int):
         if isinstance(chosen, DotPlan):
             return chosen
@@ -159,6 +163,30 @@ def plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
     if _may_stream(product, chosen.packing, chosen.lanes):
         streams = STREAM_BYTES // (product.n.length * size), STREAM_DEPTH[size]
     return replace(chosen, depth=_panel_depth(chosen.packing, chosen.columns * size), streams=streams)
+
+
+def packed_from(product: Product, target: Target) -> tuple[int, TilePlan] | None:
+    """The length of its one symbolic axis from which on a product packs whole blocks, and how; None where it does not.
+
+    The rows of the left operand, or its depth, where what is packed is copied.
+    """
+    symbolic = [name for name in ("m", "n", "k") if not isinstance(getattr(product, name).length, int)]
+    if symbolic not in (["m"], ["k"]) or any(not isinstance(axis.length, int) for axis in product.outer):
+        return None
+    (name,) = symbolic
+
+    def at(length: int) -> TilePlan | None:
+        found = _plan(product.with_lengths(length), target)
+        return found if isinstance(found, TilePlan) and found.packs_blocks else None
+
+    chosen = at(LONGEST)
+    if chosen is None or (name == "k" and (chosen.packing != "copy" or product.m.left != 1)):
+        return None
+    without, packed = 0, LONGEST
+    while packed - without > 1:
+        middle = (packed + without) // 2
+        without, packed = (middle, packed) if at(middle) is None else (without, middle)
+    return packed, chosen
 
 
 def _plan(product: Product, target: Target) -> TilePlan | DotPlan | None:

@@ -28,10 +28,9 @@ class Axis:
     right: int
     out: int
 
-    @property
-    def typical(self) -> Axis:
-        """The same with a usual number for a symbolic length, to make choices by."""
-        return self if isinstance(self.length, int) else replace(self, length=TYPICAL)
+    def with_length(self, number: int) -> Axis:
+        """The same with a number for a symbolic length."""
+        return self if isinstance(self.length, int) else replace(self, length=number)
 
     @property
     def swapped(self) -> Axis:
@@ -49,8 +48,8 @@ class Axis:
 
 NONE: Final = Axis(1, 0, 0, 0)
 
-TYPICAL: Final = 256
-"""What a symbolic length is taken for where something is chosen by it."""
+TYPICAL: Final = 32
+"""What a symbolic length is taken for where something is chosen by it: then tiles fit batches of powers of two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +67,16 @@ class Product:
     accumulate: bool = False
     swapped: bool = False
 
+    def with_lengths(self, number: int) -> Product:
+        """The same with a number for symbolic lengths."""
+        outer = tuple(axis.with_length(number) for axis in self.outer)
+        m, n, k = (axis.with_length(number) for axis in (self.m, self.n, self.k))
+        return replace(self, outer=outer, m=m, n=n, k=k)
+
     @property
     def typical(self) -> Product:
-        """The same with usual numbers for symbolic lengths."""
-        outer = tuple(axis.typical for axis in self.outer)
-        return replace(self, outer=outer, m=self.m.typical, n=self.n.typical, k=self.k.typical)
+        """The same with a usual number for symbolic lengths, to make choices by."""
+        return self.with_lengths(TYPICAL)
 
     @property
     def transposed(self) -> Product:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
-from gradc.backends.llvm.matmul.functions import kernel_of
+from gradc.backends.llvm.matmul.functions import kernel_of, scratch_of
 from gradc.backends.llvm.matmul.plan import DotPlan, Share, TilePlan, plan, without_blocks
 from gradc.backends.llvm.matmul.product import Product, product_of
 from gradc.backends.llvm.matmul.tile import UNROLLED
@@ -95,7 +95,7 @@ def share_contractions(program: LoopProgram, target: Target, threads: int) -> Lo
 def scratch_elements(contraction: Contraction, strides: Strides, target: Target, threads: int = 1) -> int:
     """How many elements of scratch memory make a contraction faster, whole and in shares for so many threads."""
     kernel = kernel_of(contraction, strides, target)
-    alone = kernel[1].scratch if kernel is not None and isinstance(kernel[1], TilePlan) else 0
+    alone = scratch_of(kernel, target) if kernel is not None else 0
     shares = shares_of(contraction, strides, target, threads, MOST_SCRATCH)
     return max(alone, shares.count * shares.scratch if shares is not None else 0)
 

@@ -91,11 +91,11 @@ class _Tiles:
     def _block_of_k(self, matrices: Matrices, width: int, depth: Index, k_start: Index) -> None:
         """The products of ``depth`` elements of k for ``width`` columns, one block of rows after the other."""
         code = self.code
-        if isinstance(self.lengths.m, str):
-            self._block(matrices, (self.lengths.m, width), depth, k_start)
-            return
         if self.plan.packs_blocks:
             self._pack_right(matrices.right, width, depth)
+        if isinstance(self.lengths.m, str):
+            self._blocks_of_rows(matrices, self.lengths.m, width, depth, k_start)
+            return
         for rows in parts(self.lengths.m, self.plan.height):
             with code.loop("block", rows.start, rows.stop, rows.step) as down:
                 place = self._moved(matrices, m=down.index)
@@ -103,17 +103,37 @@ class _Tiles:
                     self._pack_left(place.left, rows.step, depth)
                 self._block(place, (rows.step, width), depth, k_start)
 
-    def _pack_left(self, left: str, height: int, depth: Index) -> None:
+    def _blocks_of_rows(self, matrices: Matrices, height: str, width: int, depth: Index, k_start: Index) -> None:
+        """The blocks of rows that the call tells; all rows are one where nothing is packed."""
+        code = self.code
+        if not self.plan.packs_blocks:
+            self._block(matrices, (height, width), depth, k_start)
+            return
+        with code.loop("block", 0, height, self.plan.height) as down:
+            count = code.smaller(self.plan.height, code.minus(height, down.index))
+            place = self._moved(matrices, m=down.index)
+            self._pack_left(place.left, count, depth)
+            self._block(place, (count, width), depth, k_start)
+
+    def _pack_left(self, left: str, height: Index, depth: Index) -> None:
         """Copy the left operand's block to scratch memory: panel after panel of a tile's rows."""
         code, m, k, rows = self.code, self.product.m, self.product.k, self.plan.rows
-        if m.left == 1:
+        if m.left == 1 and isinstance(height, int):
             copy_panels(code, left, k.left, SCRATCH, height, rows, depth)
             return
-        for part in parts(height, rows):
+        for part in code.parts(height, rows):
             with code.loop("packed", part.start, part.stop, part.step) as down:
                 source = code.pointer(left, code.scale(down.index, m.left))
                 panel = code.pointer(SCRATCH, code.scale(down.index, depth))
-                transpose_panel(code, source, m.left, panel, part.step, rows, int(depth))
+                columns = self._panel_rows(part)
+                if m.left == 1:
+                    copy_panels(code, source, k.left, panel, part.step, columns, depth)
+                else:
+                    transpose_panel(code, source, m.left, panel, part.step, columns, int(depth))
+
+    def _panel_rows(self, part: Part) -> int:
+        """How many elements of a packed panel of the left operand are neighbours: a tile's rows, also at the end."""
+        return part.step if isinstance(self.lengths.m, str) else self.plan.rows
 
     def _pack_right(self, right: str, width: int, depth: Index) -> None:
         """Copy the right operand's block to scratch memory: panel after panel of a tile's columns."""
@@ -163,7 +183,7 @@ class _Tiles:
             adds = product.accumulate or k_start != 0
         else:
             adds = code.writer.value(f"icmp ne i64 {k_start}, 0")
-        left = (1, plan.rows) if plan.packs_blocks else (product.m.left, product.k.left)
+        left = (1, self._panel_rows(rows)) if plan.packs_blocks else (product.m.left, product.k.left)
         tile = Tile(rows.step, width, left, plan.columns if self.panel else product.k.right, product.m.out)
         if not plan.packs_blocks:
             tile.emit(code, place, depth, adds, padded=bool(self.panel))
