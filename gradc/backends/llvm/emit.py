@@ -79,6 +79,8 @@ def _emit_kernel(module: Module, program: LoopProgram, functions: Functions, tar
         part = symbol_name(f"{program.name}.part.{position}")
         module.functions.append(_definition(f"internal i64 {part}", parameters_of_parts, target, emitter.body(piece)))
         main.call_part(part, ", ".join(arguments), stops=stops and position == 1)
+    if any(threads > 1 and is_task(piece[-1]) for piece in pieces):
+        tasks.end(main.writer)
     module.functions.append(_definition(f"i64 {symbol}", [*parameters, *sizes], target, main.body(())))
 
 

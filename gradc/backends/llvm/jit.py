@@ -120,7 +120,7 @@ def load_object(code: bytes, program: LoopProgram) -> Entry:
     if uses_threads:
         from gradc.backends.llvm.threads.pool import pool
 
-        addresses[PARALLEL] = pool().address
+        addresses |= pool().addresses
     library = link(code, addresses, [kernel_symbol(program)], program.name)
     return Entry(program, library, [buffer.data for buffer in constants], uses_threads=uses_threads)
 

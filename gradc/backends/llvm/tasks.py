@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gradc.backends.llvm.threads.kernels import KERNEL_WORDS
 from gradc.backends.llvm.threads.sites import SITE_WORDS
 from gradc.backends.llvm.threads.text import PARALLEL
 from gradc.backends.llvm.types import symbol_name
@@ -53,7 +54,7 @@ class Tasks:
         return "\n".join(lines)
 
     def begin(self, writer: Writer) -> None:
-        """The context, in the kernel's entry block, once."""
+        """Make the context, and ask how many threads this call of the kernel has, in its entry block, once."""
         count = len(self.arguments)
         if any(CONTEXT in line for line in writer.entry):
             return
@@ -63,6 +64,13 @@ class Tasks:
             writer.entry.append(f"  store {argument}, ptr {CONTEXT}.{k}")
         writer.entry.append(f"  {CONTEXT}.status = getelementptr inbounds i64, ptr {CONTEXT}, i64 {count}")
         writer.entry.append(f"  store i64 0, ptr {CONTEXT}.status")
+        writer.entry.append("  %.start = alloca i64")
+        arguments = f"ptr {self._calls()}, i64 {self.threads}, ptr %.start"
+        writer.entry.append(f"  %.threads = call i64 @gradc.threads({arguments})")
+        writer.module.declare("declare i64 @gradc.threads(ptr, i64, ptr)")
+        writer.module.globals.append(
+            f"{self._calls()} = internal global [{KERNEL_WORDS} x i64] zeroinitializer, align 64"
+        )
 
     def call(self, writer: Writer, position: int, count: str) -> str:
         """Have all iterations done; the status so far."""
@@ -70,6 +78,14 @@ class Tasks:
         writer.module.declare(f"declare void @{PARALLEL}(ptr, ptr, i64, i64, ptr)")
         site = symbol_name(f"{self.name}.site.{position}")
         writer.module.globals.append(f"{site} = internal global [{SITE_WORDS} x i64] zeroinitializer, align 64")
-        numbers = f"i64 {count}, i64 {self.threads}, ptr {site}"
+        numbers = f"i64 {count}, i64 %.threads, ptr {site}"
         writer.line(f"call void @{PARALLEL}(ptr {self._runner(position)}, ptr {CONTEXT}, {numbers})")
         return writer.value(f"load i64, ptr {CONTEXT}.status")
+
+    def end(self, writer: Writer) -> None:
+        """After the last statement of the kernel."""
+        writer.module.declare("declare void @gradc.called(ptr, i64, ptr)")
+        writer.line(f"call void @gradc.called(ptr {self._calls()}, i64 %.threads, ptr %.start)")
+
+    def _calls(self) -> str:
+        return symbol_name(f"{self.name}.calls")

@@ -84,6 +84,13 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(
     assert pool().workers() > 1
 
 
+def test_the_bits_stay_while_a_kernel_tries_its_ways() -> None:
+    expected = gradc.grad(chain, threads=1)(X)
+    function = gradc.grad(chain, threads=4)
+    for _ in range(150):
+        np.testing.assert_array_equal(function(X), expected)
+
+
 def test_one_thread_calls_no_pool() -> None:
     assert "@gradc.parallel(" not in gradc.grad(chain).compile(X, threads=1).llvm_ir
 
@@ -252,7 +259,7 @@ def test_the_knob_the_variable_and_the_argument(monkeypatch: pytest.MonkeyPatch)
 
 def call_of(function: gradc.Function) -> str:
     lines = function.compile(X).llvm_ir.splitlines()
-    return next((line for line in lines if "call void @gradc.parallel(" in line), "")
+    return next((line for line in lines if "call i64 @gradc.threads(" in line), "")
 
 
 def test_the_knob_holds_for_functions_that_are_called_natively() -> None:

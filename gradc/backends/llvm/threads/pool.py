@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from gradc.backends.llvm.jit import link, object_code
-from gradc.backends.llvm.threads.text import EXPORTS, PARALLEL, SYSTEMS, System, text
+from gradc.backends.llvm.threads.text import CALLED, EXPORTS, SYSTEMS, System, text
 from gradc.config import processors
 
 
@@ -20,7 +20,7 @@ class Pool:
 
     def __init__(self, system: System) -> None:
         self._library: Any = link(object_code(text(system), passes=False), {}, EXPORTS, "threads")
-        self.address: int = self._library[PARALLEL]
+        self.addresses: dict[str, int] = {name: self._library[name] for name in CALLED}
         """Where what kernels call stands in this process."""
 
     def limit(self, most: int) -> None:

@@ -21,7 +21,7 @@ STREAK_COSTS: Final = 10
 close succession did."""
 
 LEAST_PAUSE: Final = 8
-MOST_PAUSE: Final = 1024
+MOST_PAUSE: Final = 64
 """Calls of a site between two that try the slower way."""
 
 NUMBERS: Final = {
@@ -122,15 +122,8 @@ begin:
   %rest.at = getelementptr i64, ptr %site, i64 REST
   %before = call i1 @pool.prefers(ptr %site)
   %mean = load i64, ptr %place
-  %none = icmp eq i64 %mean, 0
-  %four = shl i64 %mean, 2
-  %clipped = call i64 @llvm.smin.i64(i64 %time, i64 %four)
-  %thrice = mul i64 %mean, 3
-  %sum = add i64 %thrice, %clipped
-  %quarter = ashr i64 %sum, 2
-  %following = select i1 %none, i64 %time, i64 %quarter
-  %positive = call i64 @llvm.smax.i64(i64 %following, i64 1)
-  store i64 %positive, ptr %place
+  %following = call i64 @pool.mean(i64 %mean, i64 %time)
+  store i64 %following, ptr %place
   %after = call i1 @pool.prefers(ptr %site)
   %turned = icmp ne i1 %before, %after
   br i1 %turned, label %soon, label %end

@@ -12,6 +12,8 @@ the workers. Another, from a second thread or from within a task, takes all of i
 because it is short or because its data lie in the caller's cache, runs on one; now and then the slower way is tried, in
 case that it no longer is.
 
+Whether a call of a kernel uses the pool at all is decided once for all of its loops (``threads.kernels``).
+
 A ticket is the number of the call in its upper half, and the range of indices that are left in the lower. The caller
 takes the first of them and workers the last, so that in loop after loop each finds most of its data where it left them.
 Whoever narrows the range has an index, and what was read of the call before is still this call's: the next begins only
@@ -33,7 +35,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from gradc.backends.llvm.threads import caller, sites, workers
+from gradc.backends.llvm.threads import caller, kernels, sites, workers
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,17 @@ SYSTEMS: Final = {"x86_64": _X86, "aarch64": _ARM}
 """By the machine's name as the platform tells it."""
 
 PARALLEL: Final = "gradc.parallel"
+CALLED: Final = ("gradc.threads", PARALLEL, "gradc.called")
 """What a kernel with parallel loops calls."""
 
-EXPORTS: Final = (PARALLEL, "gradc.pool.limit", "gradc.pool.forget", "gradc.pool.stop", "gradc.pool.workers")
+EXPORTS: Final = (*CALLED, "gradc.pool.limit", "gradc.pool.forget", "gradc.pool.stop", "gradc.pool.workers")
 
 
 def text(system: System) -> str:
     """The module. What several threads write stands on cache lines of its own."""
     words = {"PAUSE": system.pause, "READ_MODE": system.mode[0], "WRITE_MODE": system.mode[1], "FUTEX": system.futex}
-    values = {**words, **caller.NUMBERS, **sites.NUMBERS, **workers.NUMBERS}
-    module = f"{_GLOBALS}{caller.CALLER}{sites.SITES}{workers.WORKERS}{system.declarations}\n"
+    values = {**words, **caller.NUMBERS, **sites.NUMBERS, **kernels.NUMBERS, **workers.NUMBERS}
+    module = f"{_GLOBALS}{caller.CALLER}{sites.SITES}{kernels.KERNELS}{workers.WORKERS}{system.declarations}\n"
     return re.sub(rf"\b({'|'.join(values)})\b", lambda found: str(values[found[0]]), module)
 
 
