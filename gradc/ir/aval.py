@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from gradc.errors import DtypeError, ParseError, ShapeError, TraceError
+from gradc.ir.monomials import atom_key, monomial_key, monomial_text
 
 _SHORT: Final = {
     "f16": "float16", "f32": "float32", "f64": "float64", "bool": "bool",
@@ -32,7 +33,7 @@ class SymbolicDim:
     __slots__ = ("_hash", "terms")
 
     def __init__(self, terms: dict[tuple[object, ...], int]) -> None:
-        self.terms = tuple(sorted(((m, c) for m, c in terms.items() if c), key=_monomial_key))
+        self.terms = tuple(sorted(((m, c) for m, c in terms.items() if c), key=monomial_key))
         self._hash = hash(self.terms)
 
     def __eq__(self, other: object) -> bool:
@@ -55,7 +56,7 @@ class SymbolicDim:
         product: dict[tuple[object, ...], int] = {}
         for left, a in self.terms:
             for right, b in _terms(other).items():
-                monomial = tuple(sorted(left + right, key=_atom_key))
+                monomial = tuple(sorted(left + right, key=atom_key))
                 product[monomial] = product.get(monomial, 0) + a * b
         return _folded(product)
 
@@ -118,7 +119,7 @@ class SymbolicDim:
         raise TraceError(f"the truth of the symbolic size {self} is not known while tracing")
 
     def __str__(self) -> str:
-        return " + ".join(_monomial_text(m, c) for m, c in self.terms).replace("+ -", "- ")
+        return " + ".join(monomial_text(m, c) for m, c in self.terms).replace("+ -", "- ")
 
     def __repr__(self) -> str:
         return f"SymbolicDim({self})"
@@ -172,7 +173,10 @@ def is_nonnegative(dim: Dim) -> bool:
     """Whether a size is at least 0 by its form, whatever its symbols are. False says nothing."""
     if isinstance(dim, int):
         return dim >= 0
-    return all(c > 0 and all(map(_is_nonnegative_atom, monomial)) for monomial, c in dim.terms)
+    if all(c > 0 and all(map(_is_nonnegative_atom, monomial)) for monomial, c in dim.terms):
+        return True
+    less = _less(dim)
+    return less != dim and is_nonnegative(less)
 
 
 def ceildiv(left: Dim, right: Dim) -> Dim:
@@ -239,36 +243,24 @@ def _folded(terms: dict[tuple[object, ...], int]) -> Dim:
     return left[()] if set(left) == {()} else SymbolicDim(left)
 
 
+def _less(dim: SymbolicDim) -> Dim:
+    """A smaller size without what is rounded down: ``k * (a // k)`` is at least ``a - k + 1``."""
+    total: Dim = 0
+    for monomial, c in dim.terms:
+        match monomial:
+            case (("//", int() | SymbolicDim() as a, int(k)),) if k > 0 and c > 0 and c % k == 0:
+                total = total + (a + (1 - k)) * (c // k)
+            case _:
+                total = total + _folded({monomial: c})
+    return total
+
+
 def _is_nonnegative_atom(atom: object) -> bool:
     if not isinstance(atom, tuple):
         return True
     operation, left, right = atom
     found = [is_nonnegative(left), is_nonnegative(right)]
     return {"//": all(found), "%": found[1], "min": all(found), "max": any(found)}[operation]
-
-
-def _atom_key(atom: object) -> tuple[int, str]:
-    return (0, atom) if isinstance(atom, str) else (1, _atom_text(atom))
-
-
-def _monomial_key(term: tuple[tuple[object, ...], int]) -> tuple[int, list[tuple[int, str]]]:
-    return (-len(term[0]), [_atom_key(a) for a in term[0]])
-
-
-def _atom_text(atom: object) -> str:
-    if isinstance(atom, tuple):
-        operation, left, right = atom
-        if operation in ("min", "max"):
-            return f"{operation}({left}, {right})"
-        return f"(({left}) {operation} ({right}))"
-    return str(atom)
-
-
-def _monomial_text(monomial: tuple[object, ...], coefficient: int) -> str:
-    factors = [_atom_text(a) for a in monomial]
-    if coefficient != 1 or not factors:
-        factors.insert(0, str(coefficient))
-    return "*".join(factors)
 
 
 def _atom_value(atom: object, sizes: dict[str, int]) -> int:

@@ -87,6 +87,9 @@ def test_sizes_are_at_least_0() -> None:
     batch, seq = symbol("batch"), symbol("seq")
     assert is_nonnegative(batch * seq + 2)
     assert is_nonnegative((batch + 1) // 8 * 8)
+    assert is_nonnegative((batch + 7) // 8 * 8 - batch)
+    assert is_nonnegative((batch + 3) // 4 * 64 - batch * 13)
+    assert not is_nonnegative((batch + 3) // 4 * 64 - batch * 17)
     assert not is_nonnegative(batch - 1)
     assert not is_nonnegative((batch - 9) // 2)
     assert minimum_dim(batch, batch * 4) == batch

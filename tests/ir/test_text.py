@@ -95,10 +95,10 @@ def test_a_large_constant_is_written_as_bytes() -> None:
         "2*batch + 1",
         "batch*seq - 3",
         "-1*batch + seq",
-        "((batch) // (2))",
-        "((batch + 1) % (3))*seq",
+        "(batch // 2)",
+        "((batch + 1) % 3)*seq",
         "min(batch, seq)",
-        "max(2*batch, ((seq) // (2)) + 1)",
+        "max(2*batch, (seq // 2) + 1)",
     ],
 )
 def test_a_symbolic_size_reads_back(dim: str) -> None:

@@ -98,7 +98,7 @@ def test_sizes_offsets_and_remarks_are_read_back() -> None:
     )
     program = LoopProgram("p", buffers, (Comment("z = x + y"),), messages=('say "no"',), arena_bytes=batch * 128)
     assert parse_program(str(program)) == program
-    assert "input x: f32[3*batch - 1,((batch + 1) // (2)),max(batch, 7)]  # w['a'], net.py:3" in str(program)
+    assert "input x: f32[3*batch - 1,((batch + 1) // 2),max(batch, 7)]  # w['a'], net.py:3" in str(program)
 
 
 def test_operators_print_with_no_more_parentheses_than_they_need() -> None:
