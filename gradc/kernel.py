@@ -201,6 +201,8 @@ class Kernel(Callee, native=True):
                 aval = avals[slot.index]
                 if type(leaf) is np.ndarray and leaf.dtype == aval.dtype and leaf.shape == aval.shape:
                     inputs.append(leaf if _is_ready(leaf) else leaf.copy("C"))
+                elif type(leaf) is float and aval.weak and aval.dtype == np.float64:
+                    inputs.append(np.array(leaf))
                 else:
                     inputs.append(as_input(leaf, aval, call.paths[position], sizes))
             elif type(leaf) is not type(own) or leaf != own:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import weakref
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -20,15 +21,22 @@ HEAD: Final = 16
 array, the number of entries of a dict."""
 
 TYPE: Final = 8
+REFERENCES: Final = "i64" if sys.version_info < (3, 12) else "i32"
+"""The type of the reference count, which stands at the head. From 3.12 on what is above its low half are flags."""
 LIST_ITEMS: Final = 24
-TUPLE_ITEMS: Final = 24
+TUPLE_ITEMS: Final = tuple.__basicsize__
+TUPLE_HASH: Final = HEAD + 8 if TUPLE_ITEMS == HEAD + 16 else 0
+"""Where a tuple keeps its hash, -1 at first; 0 where it does not: from 3.14 on it does."""
 TYPE_FLAGS: Final = 168
 
 ARRAY_DATA: Final = HEAD
 ARRAY_NDIM: Final = HEAD + 8
 ARRAY_SHAPE: Final = HEAD + 16
+ARRAY_STRIDES: Final = HEAD + 24
+ARRAY_BASE: Final = HEAD + 32
 ARRAY_DTYPE: Final = HEAD + 40
 ARRAY_FLAGS: Final = HEAD + 48
+ARRAY_WEAK_REFERENCES: Final = HEAD + 56
 ARGUMENT_FLAGS: Final = (0x101, 0x101)
 """Flags of an array that is read: those that count, and those of them that have to be set: C-contiguous, aligned."""
 RESULT_FLAGS: Final = (0x8000_0501, 0x501)
@@ -45,7 +53,7 @@ _TESTED: Final = ((3, 11), (3, 12), (3, 13))
 _NUMPY_ABI: Final = 0x2000000
 _NUMPY_TABLE: Final = {"PyArray_Scalar": 60, "PyArray_NewCopy": 85, "PyArray_New": 93}
 _PYTHON: Final = (
-    "PyContextVar_Get", "PyDict_GetItem", "PyDict_New", "PyDict_Next", "PyDict_SetItem", "PyErr_Clear",
+    "PyContextVar_Get", "PyDict_GetItemWithError", "PyDict_New", "PyDict_Next", "PyDict_SetItem", "PyErr_Clear",
     "PyErr_NoMemory", "PyEval_RestoreThread", "PyEval_SaveThread", "PyList_New", "PyLong_AsLongLongAndOverflow",
     "PyMem_Free", "PyMem_Malloc", "PyMem_RawFree", "PyMem_RawMalloc", "PyObject_Vectorcall", "PyTuple_New",
     "PyUnicode_Compare", "Py_DecRef", "Py_IncRef",
@@ -123,15 +131,42 @@ def _layout_holds() -> bool:
         and _word(array, ARRAY_DATA) == array.ctypes.data
         and _read(array, ARRAY_NDIM, "i") == 2
         and list((ctypes.c_int64 * 2).from_address(shape)) == [2, 3]
+        and list((ctypes.c_int64 * 2).from_address(_word(array, ARRAY_STRIDES))) == [24, 8]
+        and _word(array, ARRAY_BASE) == id(array.base)
+        and _word(np.empty(0), ARRAY_BASE) == 0
         and _word(array, ARRAY_DTYPE) == id(array.dtype)
         and all(_layout_flags(x) == (x.flags.c_contiguous, x.flags.aligned) for x in (array, array.T, array[:, 1:]))
         and all(_describes(dtype) for dtype in dtypes)
         and all(_read(value, HEAD, code) == value for value, code in numbers)
         and _word(pair, HEAD) == _word(items, HEAD) == _word({1: 2, 3: 4}, HEAD) == 2
         and _word(pair, TUPLE_ITEMS) == id(array)
+        and (not TUPLE_HASH or _hash_of_tuple_is_kept())
+        and _references_are_counted()
+        and _weak_references_are_seen()
         and ctypes.c_size_t.from_address(_word(items, LIST_ITEMS)).value == id(array)
         and _read(np.ndarray, TYPE_FLAGS, "L") == np.ndarray.__flags__
     )
+
+
+def _references_are_counted() -> bool:
+    array = np.empty(0)
+    code = {"i32": "i", "i64": "q"}[REFERENCES]
+    before = _read(array, 0, code)
+    held = [array] * 5
+    return bool(_read(array, 0, code) == before + len(held))
+
+
+def _weak_references_are_seen() -> bool:
+    array = np.empty(0)
+    before = _word(array, ARRAY_WEAK_REFERENCES)
+    reference = weakref.ref(array)
+    return before == 0 and _word(array, ARRAY_WEAK_REFERENCES) == id(reference)
+
+
+def _hash_of_tuple_is_kept() -> bool:
+    fresh = (np.empty(0).shape, "hash")
+    before = _read(fresh, TUPLE_HASH, "q")
+    return bool(before == -1 and hash(fresh) == _read(fresh, TUPLE_HASH, "q"))
 
 
 def _layout_flags(array: np.ndarray) -> tuple[bool, bool]:

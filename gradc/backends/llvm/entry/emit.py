@@ -69,7 +69,7 @@ class _EntryWriter:
         held = [value for _, value in self.arrays]
         held += [value for value in self.nested if value not in held]
         room = len(held) + len(self.arrays)
-        results = ResultWriter(text, self.plan.outputs, self.plan.results, self.given, self.dims, room)
+        results = ResultWriter(text, self.plan, self.given, self.dims, room)
         pointers = results.allocate()
         if self.arrays:
             read_copies(text, self.arrays, held, self.inputs, self.packed, results.held)
@@ -87,7 +87,7 @@ class _EntryWriter:
             text.line(f"call void @Py_IncRef(ptr {value})")
             text.line(f"ret ptr {value}")
         else:
-            results.build()
+            results.finish()
         text.line("missed:", indent=False)
         results.drop()
         text.line(f"ret ptr {MISS}")
@@ -99,7 +99,8 @@ class _EntryWriter:
         kinds = ["ptr"] * (self.plan.inputs + len(self.plan.results) + 1) + ["i64"] * len(self.plan.symbols)
         kernel = f"declare i64 @{KERNEL}({', '.join(kinds)})"
         head = f"define ptr @{symbol}(ptr %record, ptr %args, i64 %nargsf, ptr %kwnames) {{"
-        module = [DECLARATIONS, SHARED, kernel, *text.globals, head, "begin:", *text.entry, *text.lines, "}"]
+        module = [DECLARATIONS, SHARED, kernel, *text.globals, *text.functions]
+        module += [head, "begin:", *text.entry, *text.lines, "}"]
         return "\n".join(module), symbol, text.objects
 
     def _bind(self) -> str:
@@ -144,29 +145,8 @@ class _EntryWriter:
         elif tree.kind is None:
             text.guard(text.value(f"icmp eq ptr {value}, @Py_None"))
         else:
-            for child, item in zip(tree.children, self._items(tree, value), strict=True):
+            for child, item in zip(tree.children, self.text.items(tree, value), strict=True):
                 self._walk(child, item, leaves, direct=False)
-
-    def _items(self, tree: TreeDef, value: str) -> list[str]:
-        text, count = self.text, len(tree.children)
-        names = {dict: "PyDict_Type", list: "PyList_Type", tuple: "PyTuple_Type"}
-        text.guard_type(value, f"@{names[tree.kind]}")  # type: ignore[index]
-        size = text.load("i64", text.at(value, abi.HEAD))
-        text.guard(text.value(f"icmp eq i64 {size}, {count}"))
-        if tree.kind is tuple:
-            return [text.load("ptr", text.at(value, abi.TUPLE_ITEMS + 8 * k)) for k in range(count)]
-        if tree.kind is list:
-            items = text.load("ptr", text.at(value, abi.LIST_ITEMS)) if count else ""
-            return [text.load("ptr", text.at(items, 8 * k)) for k in range(count)]
-        position, key, item = text.alloca("i64"), text.alloca("ptr"), text.alloca("ptr")
-        text.line(f"store i64 0, ptr {position}")
-        found = []
-        for own in tree.keys:
-            more = text.value(f"call i32 @PyDict_Next(ptr {value}, ptr {position}, ptr {key}, ptr {item})")
-            text.guard(text.value(f"icmp ne i32 {more}, 0"))
-            text.guard_same(text.object("key", own), text.load("ptr", key))
-            found.append(text.load("ptr", item))
-        return found
 
     def _fixed(self, leaf: Fixed, value: str) -> None:
         text = self.text
@@ -341,7 +321,7 @@ class _EntryWriter:
 
 def parameter_table(plan: Plan) -> tuple[list[int], list[object]]:
     """The words of the table that ``gradc.bind`` reads, and the objects whose addresses stand in it."""
-    words = [plan.positional, plan.named, len(plan.places)]
+    words = [plan.positional, plan.named, len(plan.places), sum(place.default is REQUIRED for place in plan.places)]
     kept: list[object] = []
     for place in plan.places:
         words += [id(place.name), _default(place)]

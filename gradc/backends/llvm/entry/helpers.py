@@ -29,7 +29,7 @@ DECLARATIONS: Final = """\
 @PyArray_Type = external global i8
 @gradc.memmap = external global i8
 declare i32 @PyContextVar_Get(ptr, ptr, ptr)
-declare ptr @PyDict_GetItem(ptr, ptr)
+declare ptr @PyDict_GetItemWithError(ptr, ptr)
 declare ptr @PyDict_New()
 declare i32 @PyDict_Next(ptr, ptr, ptr, ptr)
 declare i32 @PyDict_SetItem(ptr, ptr, ptr)
@@ -55,7 +55,7 @@ declare ptr @PyArray_New(ptr, i32, ptr, i32, ptr, ptr, i32, i32, ptr)
 """The API as entries and this module name it."""
 
 EXPORTS: Final = (
-    "gradc.call", "gradc.bind", "gradc.same", "gradc.dtype", "gradc.apart", "gradc.pack", "gradc.drop",
+    "gradc.call", "gradc.bind", "gradc.same", "gradc.dtype", "gradc.apart", "gradc.pack", "gradc.drop", "gradc.keep",
     "gradc.arena.take", "gradc.arena.put", "gradc.arena.free",
 )  # fmt: skip
 
@@ -66,6 +66,7 @@ declare i1 @gradc.dtype(ptr, ptr)
 declare i1 @gradc.apart(ptr, ptr, i64, i64)
 declare i1 @gradc.pack(ptr, i64, ptr, i64, ptr)
 declare void @gradc.drop(ptr, i64)
+declare void @gradc.keep(ptr, ptr)
 declare ptr @gradc.arena.take(ptr, i64)
 declare void @gradc.arena.put(ptr, ptr)
 """
@@ -157,23 +158,33 @@ done:
 BIND: Final = f"""\
 ; Where the arguments stand by parameter: in %slots, or as they came where that is the same. Null where Python would
 ; raise, and for more. The table: how many parameters may come by position, from which on they may come by name, how
-; many there are, then name and default of each (null without one).
+; many there are, how many have no default, then name and default of each (null without one).
 define ptr @gradc.bind(ptr %table, ptr %args, i64 %nargs, ptr %kwnames, ptr %slots) {{
   %positional = load i64, ptr %table
   %by.name.at = getelementptr i64, ptr %table, i64 1
   %by.name = load i64, ptr %by.name.at
   %total.at = getelementptr i64, ptr %table, i64 2
   %total = load i64, ptr %total.at
-  %rows = getelementptr i64, ptr %table, i64 3
+  %required.at = getelementptr i64, ptr %table, i64 3
+  %required = load i64, ptr %required.at
+  %rows = getelementptr i64, ptr %table, i64 4
   %many = icmp ugt i64 %nargs, %positional
   %none.named = icmp eq ptr %kwnames, null
   br i1 %many, label %no, label %counted
 counted:
-  br i1 %none.named, label %copy, label %as.came
-as.came:
+  br i1 %none.named, label %enough, label %with.names
+with.names:
   %names.size.at = getelementptr i8, ptr %kwnames, i64 {abi.HEAD}
   %names.size = load i64, ptr %names.size.at
-  %all = add i64 %nargs, %names.size
+  br label %enough
+enough:
+  %names.count = phi i64 [ 0, %counted ], [ %names.size, %with.names ]
+  %all = add i64 %nargs, %names.count
+  %few = icmp ult i64 %all, %required
+  br i1 %few, label %no, label %there
+there:
+  br i1 %none.named, label %copy, label %as.came
+as.came:
   %complete = icmp eq i64 %all, %total
   %nameable = icmp uge i64 %nargs, %by.name
   %may.be = and i1 %complete, %nameable
@@ -272,8 +283,8 @@ fill:
   %d.place = add i64 %d.row, 1
   %default.at = getelementptr ptr, ptr %rows, i64 %d.place
   %own.default = load ptr, ptr %default.at
-  %required = icmp eq ptr %own.default, null
-  br i1 %required, label %no, label %store
+  %no.default = icmp eq ptr %own.default, null
+  br i1 %no.default, label %no, label %store
 store:
   store ptr %own.default, ptr %d.slot
   br label %d.set

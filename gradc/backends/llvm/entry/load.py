@@ -13,6 +13,7 @@ from gradc.backends.llvm.entry.abi import Abi, abi
 from gradc.backends.llvm.entry.emit import KERNEL, PARAMETERS, emit_entry, parameter_table
 from gradc.backends.llvm.entry.helpers import EXPORTS
 from gradc.backends.llvm.entry.plan import Fixed, Plan
+from gradc.backends.llvm.entry.reuse import KEPT, RECORD_RESULTS
 from gradc.backends.llvm.entry.runtime import RECORD_ARENAS, RECORD_CALLS, RECORD_WORDS, text
 from gradc.backends.llvm.jit import Entry, link, object_code
 from gradc.config import environment
@@ -29,6 +30,7 @@ class NativeEntry:
     def __init__(self, kernel: Entry, library: Any, address: int, named: list[object], owned: list[object]) -> None:
         self._record = (ctypes.c_size_t * RECORD_WORDS)(address)
         self._named = named
+        self._kept = Kept(self._record)
         self._token = np.empty(0)
         weakref.finalize(self._token, _let_go, self._record, [kernel, library, owned]).atexit = False
 
@@ -36,6 +38,23 @@ class NativeEntry:
     def address(self) -> int:
         """Where its record stands (``gradc.backends.llvm.entry.runtime``)."""
         return ctypes.addressof(self._record)
+
+
+class Kept:
+    """The results of an entry that it may use again, where the collector sees them.
+
+    Finalizers run before anything of a dying cycle is cleared: from then on the entry keeps none.
+    """
+
+    __slots__ = ("_record", "results")
+
+    def __init__(self, record: Any) -> None:
+        self.results: list[object] = [None] * KEPT
+        self._record = record
+        record[RECORD_RESULTS // 8] = id(self.results)
+
+    def __del__(self, place: int = RECORD_RESULTS // 8) -> None:
+        self._record[place] = 0
 
 
 def native_entry(kernel: Entry, plan: Plan) -> NativeEntry | None:

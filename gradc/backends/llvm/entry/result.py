@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from gradc.backends.llvm.dims import Dims
 from gradc.backends.llvm.entry import abi
+from gradc.backends.llvm.entry.plan import Plan
+from gradc.backends.llvm.entry.reuse import ReuseWriter, can_reuse
 from gradc.backends.llvm.entry.text import EntryText
 from gradc.frontend.tree import TreeDef
 from gradc.ir.aval import Aval
@@ -23,47 +25,61 @@ class ResultWriter:
     """
 
     def __init__(
-        self,
-        text: EntryText,
-        tree: TreeDef,
-        avals: tuple[Aval, ...],
-        given: Mapping[int, tuple[str, str]],
-        dims: Dims,
-        held: int,
+        self, text: EntryText, plan: Plan, given: Mapping[int, tuple[str, str]], dims: Dims, held: int
     ) -> None:
         self.text = text
-        self.tree = tree
-        self.avals = avals
+        self.tree = plan.outputs
+        self.avals = plan.results
         self.given = given
         self.dims = dims
-        self.count = len(avals) + _containers(tree)
-        self.room = self.count + held
+        self.reuses = can_reuse(plan) and not given
+        self.reused = ""
+        if self.reuses:
+            text.functions += ReuseWriter(plan, text).lines
+        self.count = len(plan.results) + _containers(plan.outputs)
+        self.room = self.count + held + self.reuses
         self.row = f"[{max(self.room, 1)} x ptr]"
         self.owned = text.alloca(self.row)
         self._pointers: list[str] = []
         self._leaf = 0
-        self._container = len(avals)
+        self._container = len(plan.results)
 
     def allocate(self) -> list[str]:
-        """Make the arrays; scalars get room on the stack. Gives where the kernel writes each."""
+        """Find a result to use again, or make the arrays; scalars get room on the stack.
+
+        Gives where the kernel writes each.
+        """
         text = self.text
         text.line(f"store {self.row} zeroinitializer, ptr {self.owned}")
         self.held = text.at(self.owned, 8 * self.count)
+        if not self.reuses:
+            self._pointers = [self._place(position, aval) for position, aval in enumerate(self.avals)]
+            return self._pointers
+        places = text.alloca(f"[{len(self.avals)} x ptr]")
+        self.reused = text.value(f"call ptr @gradc.find(ptr %record, ptr {places})")
+        text.line(f"store ptr {self.reused}, ptr {self._at(self.room - 1)}")
+        text.line(f"br i1 {text.value(f'icmp eq ptr {self.reused}, null')}, label %new, label %placed")
+        text.line("new:", indent=False)
         for position, aval in enumerate(self.avals):
-            if position in self.given:
-                self._pointers.append(self.given[position][1])
-                continue
-            if not aval.shape:
-                self._pointers.append(text.alloca("i64"))
-                continue
-            shape = self._shape(position, aval)
-            array = text.value(
-                f"call ptr @PyArray_New(ptr @PyArray_Type, i32 {aval.ndim}, ptr {shape}, i32 {aval.dtype.num}, "
-                "ptr null, ptr null, i32 0, i32 0, ptr null)"
-            )
-            self._own(position, array)
-            self._pointers.append(text.load("ptr", text.at(array, abi.ARRAY_DATA)))
+            text.line(f"store ptr {self._place(position, aval)}, ptr {text.at(places, 8 * position)}")
+        text.line("br label %placed")
+        text.line("placed:", indent=False)
+        self._pointers = [text.load("ptr", text.at(places, 8 * position)) for position in range(len(self.avals))]
         return self._pointers
+
+    def _place(self, position: int, aval: Aval) -> str:
+        """Where the kernel writes one result: in the caller's array, on the stack, or in a new array."""
+        text = self.text
+        if position in self.given:
+            return self.given[position][1]
+        if not aval.shape:
+            return text.alloca("i64")
+        array = text.value(
+            f"call ptr @PyArray_New(ptr @PyArray_Type, i32 {aval.ndim}, ptr {self._shape(position, aval)}, "
+            f"i32 {aval.dtype.num}, ptr null, ptr null, i32 0, i32 0, ptr null)"
+        )
+        self._own(position, array)
+        return text.load("ptr", text.at(array, abi.ARRAY_DATA))
 
     def _shape(self, position: int, aval: Aval) -> str:
         """Where the shape of a result stands."""
@@ -79,13 +95,21 @@ class ResultWriter:
             text.line(f"store i64 {self.dims.operand(size)}, ptr {text.at(shape, 8 * axis)}")
         return shape
 
-    def build(self) -> None:
-        """Put the results together and return them."""
+    def finish(self) -> None:
+        """Return the result that is used again, or put one together and return it."""
+        text = self.text
+        if self.reuses:
+            text.line(f"br i1 {text.value(f'icmp eq ptr {self.reused}, null')}, label %build, label %again")
+            text.line("again:", indent=False)
+            text.line(f"ret ptr {self.reused}")
+            text.line("build:", indent=False)
         for position, (array, _) in self.given.items():
-            self.text.line(f"call void @Py_IncRef(ptr {array})")
-            self.text.line(f"store ptr {array}, ptr {self._at(position)}")
-        place = self._built(self.tree)
-        self.text.line(f"ret ptr {self._handed_on(place)}")
+            text.line(f"call void @Py_IncRef(ptr {array})")
+            text.line(f"store ptr {array}, ptr {self._at(position)}")
+        result = self._handed_on(self._built(self.tree))
+        if self.reuses:
+            text.line(f"call void @gradc.keep(ptr %record, ptr {result})")
+        text.line(f"ret ptr {result}")
 
     def drop(self) -> None:
         """Let go of everything that is owned."""

@@ -7,8 +7,8 @@ and calls the object's fallback when none fits. An entry is
     ptr entry(ptr record, ptr args, i64 nargsf, ptr kwnames)
 
 with arguments as CPython's vectorcall has them; it gives the result, null with an exception set, or ``MISS``. Its
-``record`` is three words: its address, how many calls are in it, and its idle arenas. All three are only touched with
-the GIL held. Code is unloaded only while the count is 0.
+``record`` is four words: its address, how many calls are in it, its idle arenas, and the list of the results that may
+be used again. They are only touched with the GIL held. Code is unloaded only while the count is 0.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from gradc.backends.llvm.entry import native
 from gradc.backends.llvm.entry.apart import APART
 from gradc.backends.llvm.entry.helpers import ARENAS, BIND, DECLARATIONS, MISS_CALL, SAME, dtype_check
 from gradc.backends.llvm.entry.pack import PACK
+from gradc.backends.llvm.entry.reuse import KEEP
 
 MISS: Final = "inttoptr (i64 1 to ptr)"
 """What an entry gives for arguments that do not fit it."""
 
 RECORD_CALLS: Final = 8
 RECORD_ARENAS: Final = 16
-RECORD_WORDS: Final = 3
+RECORD_WORDS: Final = 4
 
 
 def text() -> str:
     """The module."""
     cells = ["@gradc.traces = external global i64", "@gradc.environment = external global ptr"]
-    return "\n".join([DECLARATIONS, *cells, _call(), MISS_CALL, BIND, SAME, dtype_check(), APART, PACK, ARENAS])
+    return "\n".join([DECLARATIONS, *cells, _call(), MISS_CALL, BIND, SAME, dtype_check(), APART, PACK, KEEP, ARENAS])
 
 
 def _call() -> str:
@@ -66,7 +67,7 @@ def _call() -> str:
             *words[2],
             *words[3],
             f"  %environ.{k} = load ptr, ptr @gradc.environment",
-            f"  %set.{k} = call ptr @PyDict_GetItem(ptr %environ.{k}, ptr %key.{k})",
+            f"  %set.{k} = call ptr @PyDict_GetItemWithError(ptr %environ.{k}, ptr %key.{k})",
             f"  %as.set.{k} = icmp eq ptr %set.{k}, %text.{k}",
             f"  br i1 %as.set.{k}, label %{following}, label %python",
         ]

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from gradc.backends.llvm.entry import abi
+from gradc.frontend.tree import TreeDef
 
 
 class EntryText:
-    """Lines of a function. ``entry`` holds what stands at its head, ``objects`` the Python objects by symbol."""
+    """Lines of a function. ``entry`` holds what stands at its head, ``objects`` the Python objects by symbol.
 
-    def __init__(self) -> None:
+    ``functions`` are others of the module. Those that are written as ``part`` name the same objects.
+    """
+
+    def __init__(self, whole: EntryText | None = None) -> None:
         self.lines: list[str] = []
         self.entry: list[str] = []
-        self.globals: list[str] = []
-        self.objects: dict[str, object] = {}
+        self.functions: list[str] = []
+        self.globals: list[str] = [] if whole is None else whole.globals
+        self.objects: dict[str, object] = {} if whole is None else whole.objects
         self.block = "begin"
         self._count = 0
-        self._symbols: dict[tuple[str, int], str] = {}
+        self._symbols: dict[tuple[str, int], str] = {} if whole is None else whole._symbols
+
+    def part(self) -> EntryText:
+        """The text of another function of the module."""
+        return EntryText(self)
 
     def line(self, text: str, *, indent: bool = True) -> None:
         """Add a line; a label is not indented, and begins a block."""
@@ -89,3 +98,31 @@ class EntryText:
         null, here = self.value(f"icmp eq ptr {value}, null"), self.label("made")
         self.line(f"br i1 {null}, label %failed, label %{here}")
         self.line(f"{here}:", indent=False)
+
+    def items(self, tree: TreeDef, value: str, *, same_keys: bool = False) -> list[str]:
+        """What a dict, list or tuple holds; a miss unless it is one of this size and these keys.
+
+        With ``same_keys`` the keys of a dict have to be the very objects.
+        """
+        count = len(tree.children)
+        names = {dict: "PyDict_Type", list: "PyList_Type", tuple: "PyTuple_Type"}
+        self.guard_type(value, f"@{names[tree.kind]}")  # type: ignore[index]
+        size = self.load("i64", self.at(value, abi.HEAD))
+        self.guard(self.value(f"icmp eq i64 {size}, {count}"))
+        if tree.kind is tuple:
+            return [self.load("ptr", self.at(value, abi.TUPLE_ITEMS + 8 * k)) for k in range(count)]
+        if tree.kind is list:
+            items = self.load("ptr", self.at(value, abi.LIST_ITEMS)) if count else ""
+            return [self.load("ptr", self.at(items, 8 * k)) for k in range(count)]
+        position, key, item = self.alloca("i64"), self.alloca("ptr"), self.alloca("ptr")
+        self.line(f"store i64 0, ptr {position}")
+        found = []
+        for own in tree.keys:
+            more = self.value(f"call i32 @PyDict_Next(ptr {value}, ptr {position}, ptr {key}, ptr {item})")
+            self.guard(self.value(f"icmp ne i32 {more}, 0"))
+            if same_keys:
+                self.guard(self.value(f"icmp eq ptr {self.load('ptr', key)}, {self.object('key', own)}"))
+            else:
+                self.guard_same(self.object("key", own), self.load("ptr", key))
+            found.append(self.load("ptr", item))
+        return found
