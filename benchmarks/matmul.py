@@ -51,7 +51,7 @@ def kernel(form: str, sizes: dict[str, int], dtype: np.dtype, times: int) -> Loo
     contraction = Contraction(lhs, rhs, out, tuple((x, sizes[x]) for x in dict.fromkeys(lhs + rhs)), dtype)
     call = Call(contraction, tuple(whole(buffer) for buffer in buffers))
     program = LoopProgram("product", tuple(buffers), (For("turn", size(0), size(times), (call,)),))
-    return reserve(program, lambda contraction, strides: scratch_elements(contraction, strides, host()))
+    return reserve(program, lambda call: scratch_elements(call, program.buffer, host()))
 
 
 def turns(actions: list[Callable[[], object]], repeat: int) -> list[list[float]]:

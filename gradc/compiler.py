@@ -103,14 +103,18 @@ class Compiled:
     def program(self) -> LoopProgram:
         """The loop program, its arena with what this machine's kernels of contractions want as scratch."""
         from gradc.backends.llvm.machine import host
+        from gradc.backends.llvm.matmul.functions import runs_epilogue
         from gradc.backends.llvm.matmul.shares import scratch_elements
+        from gradc.loops.attach import with_epilogues
         from gradc.loops.divide import divide
         from gradc.loops.lower import lower
         from gradc.loops.scratch import reserve
+        from gradc.loops.strips import in_strips
 
-        program = divide(lower(self.runs, name=self.request.name))
-        threads = self._threads
-        return reserve(program, lambda contraction, strides: scratch_elements(contraction, strides, host(), threads))
+        program = in_strips(lower(self.runs, name=self.request.name))
+        buffers, threads = program.buffer, self._threads
+        program = divide(with_epilogues(program, lambda call: runs_epilogue(call, buffers, host())))
+        return reserve(program, lambda call: scratch_elements(call, buffers, host(), threads))
 
     @property
     def _threads(self) -> int:

@@ -18,13 +18,27 @@ def contraction_call(
     """The call that computes a ``contract`` node into its buffer; ``views`` tell where its operands are found."""
     lhs, rhs, out = node.params["lhs"], node.params["rhs"], node.params["out"]
     shapes = [graph.nodes[operand].aval.shape for operand in node.operands]
-    sizes = dict(zip(lhs + rhs, shapes[0] + shapes[1], strict=True))
-    left, right = (
-        _view(element, shape, graph.nodes[element[0]].aval.shape, buffer_of)
-        for element, shape in zip(views, shapes, strict=True)
-    )
+    sizes = dict(zip(lhs + rhs, shapes[0] + shapes[-1], strict=True))
+    left, *_, right = _operands(node, graph, views, buffer_of)
     contraction = Contraction(lhs, rhs, out, tuple(sizes.items()), node.aval.dtype)
     return Call(contraction, (left, right, whole(_present(buffer_of(node.id)))))
+
+
+def masked_call(
+    node: Node, graph: Graph, views: Sequence[Element], buffer_of: Callable[[int], Buffer | None]
+) -> tuple[Call, View]:
+    """The plain contraction of a ``masked_contract`` node, and the view of its mask."""
+    _, mask, _ = _operands(node, graph, views, buffer_of)
+    return contraction_call(node, graph, views, buffer_of), mask
+
+
+def _operands(
+    node: Node, graph: Graph, views: Sequence[Element], buffer_of: Callable[[int], Buffer | None]
+) -> list[View]:
+    return [
+        _view(element, graph.nodes[operand].aval.shape, graph.nodes[element[0]].aval.shape, buffer_of)
+        for element, operand in zip(views, node.operands, strict=True)
+    ]
 
 
 def _view(

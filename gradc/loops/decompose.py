@@ -18,6 +18,7 @@ from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import REGISTRY, Op
 from gradc.loops.determinants import cofactors_rule, det_rule, det_sign_rule, log_abs_det_rule
 from gradc.loops.systems import cholesky_rule, inverse_rule, solve_rule, triangular_rule
+from gradc.ops.contraction import masked_contract
 from gradc.ops.elementwise import convert, exp, isfinite, log, select
 from gradc.ops.reduce import reduce_max, reduce_sum
 from gradc.ops.shape import broadcast, iota, reshaped, slice_, transpose
@@ -146,17 +147,21 @@ def _weights(x: Value, largest: Value, axes: tuple[int, ...]) -> tuple[Value, Va
 def _contract(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) -> Value | None:
     a, b = operands
     letters = _Letters(a, b, params)
-    alone = [c for c in letters.out if c not in letters.lhs or c not in letters.rhs]
-    work = size_of(tuple(letters.sizes.values()))
-    is_large = not isinstance(work, int) or work > SMALL_CONTRACTION
-    if letters.summed and alone and is_large and result.dtype.kind == "f":
+    if letters.is_call(result):
         return None
     return letters.total(letters.spread(a, letters.lhs) * letters.spread(b, letters.rhs))
 
 
-def _masked_contract(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) -> Value:
+def _masked_contract(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) -> Value | None:
+    """One that is a call has a left operand that is 0 outside of the mask."""
     a, mask, b = operands
     letters = _Letters(a, b, params)
+    if letters.is_call(result):
+        zeros = a.builder.full(0.0, a.aval)
+        kept = select(mask, a, zeros)
+        if a.node.op is select and (a.node.operands[0], a.node.operands[2]) == (mask.id, zeros.id):
+            return None
+        return masked_contract(kept, mask, b, lhs=letters.lhs, rhs=letters.rhs, out=letters.out)
     products = letters.spread(a, letters.lhs) * letters.spread(b, letters.rhs)
     return letters.total(select(letters.spread(mask, letters.lhs), products, a.builder.full(0.0, products.aval)))
 
@@ -175,6 +180,13 @@ class _Letters:
         kept_inside = int(bool(self.out) and self.out[-1:] in (self.lhs[-1:], self.rhs[-1:]))
         outer = len(self.out) - kept_inside
         self.order = [*self.out[:outer], *self.summed, *self.out[outer:]]
+
+    def is_call(self, result: Aval) -> bool:
+        """Whether it is worth a kernel of its own: a sum of many products, of floats, that is no dot product."""
+        alone = [c for c in self.out if c not in self.lhs or c not in self.rhs]
+        work = size_of(tuple(self.sizes.values()))
+        is_large = not isinstance(work, int) or work > SMALL_CONTRACTION
+        return bool(self.summed and alone and is_large and result.dtype.kind == "f")
 
     def spread(self, x: Value, letters: str) -> Value:
         """An operand as an array over all letters, repeated along those that it lacks."""

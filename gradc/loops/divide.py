@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gradc.loops.chunks import ChunkSum, accumulated, count_of, is_set_first, with_accumulations
-from gradc.loops.expand import declared_names, unused_name
+from gradc.loops.expand import unused_name
 from gradc.loops.independence import meetings
 from gradc.loops.program import (
     ALIGNMENT,
@@ -38,7 +38,7 @@ from gradc.loops.program import (
     variable,
 )
 from gradc.loops.ranges import Ranges
-from gradc.loops.traversal import buffers_named, statements_of
+from gradc.loops.traversal import buffers_named, declared_names, statements_of
 from gradc.loops.work import work_of
 
 MOST: Final = 64

@@ -6,13 +6,14 @@ contractions for which it has something better than loops.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from gradc.ir.aval import Dim
 from gradc.ir.target import Target
+from gradc.loops.epilogue import unfused
 from gradc.loops.expressions import apply
 from gradc.loops.matmul import contraction_function
 from gradc.loops.program import (
@@ -40,10 +41,10 @@ from gradc.loops.program import (
     constant,
     variable,
 )
-from gradc.loops.traversal import statements_of
+from gradc.loops.traversal import declared_names, statements_of
 
-Keeps = Callable[[Contraction, Sequence[Sequence[Dim]]], bool]
-"""Whether a backend computes a contraction on views of these strides (lhs, rhs, out) by its own means."""
+Keeps = Callable[[Call], bool]
+"""Whether a backend does a contraction, with its epilogue if it has one, by its own means."""
 
 
 def expand(program: LoopProgram, target: Target, keeps: Keeps | None = None) -> LoopProgram:
@@ -70,21 +71,22 @@ class _Contractions:
     made: dict[tuple[Contraction, tuple[tuple[Dim, ...], ...]], Function] = field(default_factory=dict)
 
     def block(self, block: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        return tuple(self._statement(s) for s in block)
+        return tuple(new for s in block for new in self._statement(s))
 
-    def _statement(self, statement: Statement) -> Statement:
+    def _statement(self, statement: Statement) -> tuple[Statement, ...]:
         match statement:
             case For(body=body):
-                return replace(statement, body=self.block(body))
+                return (replace(statement, body=self.block(body)),)
             case If(then=then, otherwise=otherwise):
-                return replace(statement, then=self.block(then), otherwise=self.block(otherwise))
+                return (replace(statement, then=self.block(then), otherwise=self.block(otherwise)),)
             case Call(callee=Contraction() as contraction, views=views):
-                strides = tuple(v.strides for v in views[:3])
-                if self.keeps is not None and self.keeps(contraction, strides):
-                    return statement
-                function = self._function(contraction, strides)
-                return Call(function.name, tuple(View(v.buffer, (1,), v.offset) for v in views[:3]))
-        return statement
+                if self.keeps is not None and self.keeps(statement):
+                    return (statement,)
+                if statement.epilogue is not None:
+                    return self.block(unfused(statement))
+                function = self._function(contraction, tuple(v.strides for v in views[:3]))
+                return (Call(function.name, tuple(View(v.buffer, (1,), v.offset) for v in views[:3])),)
+        return (statement,)
 
     def _function(self, contraction: Contraction, strides: tuple[tuple[Dim, ...], ...]) -> Function:
         key = contraction, strides
@@ -233,22 +235,6 @@ def _pairwise(op: Reduction, values: list[Expression]) -> Expression:
 def _names_of(function: Function) -> set[str]:
     """The names that a function declares."""
     return declared_names(function.body) | {p.name for p in function.parameters} | set(function.scalars)
-
-
-def declared_names(block: tuple[Statement, ...]) -> set[str]:
-    """The names that a block declares."""
-    found: set[str] = set()
-    for statement in statements_of(block):
-        match statement:
-            case For(var=name, carry=carry):
-                found.add(name)
-                for carried in carry:
-                    found |= {carried.now, carried.next}
-            case Let(name=name):
-                found.add(name)
-            case Local(buffer=local):
-                found.add(local.name)
-    return found
 
 
 def unused_name(name: str, taken: set[str]) -> str:

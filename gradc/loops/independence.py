@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gradc.ir.aval import Dim, is_nonnegative, size_of
+from gradc.loops.epilogue import unfused
 from gradc.loops.program import (
     ZERO,
     Accumulate,
@@ -22,6 +23,7 @@ from gradc.loops.program import (
     Carry,
     Constant,
     Contraction,
+    Epilogue,
     Expression,
     For,
     If,
@@ -195,6 +197,8 @@ class _Accesses:
                             self._lets[var] = b.add(statement.lo, variable(counted))
                             inside, inner = inside.inside(counted, (0, span)), inner | {counted}
                         yield from self.block(body, inside, inner | {var})
+                case Call(epilogue=Epilogue()):
+                    yield from self.block(unfused(statement), ranges, inner)
                 case Call(callee=callee, views=views):
                     for position, view in enumerate(views):
                         writes = position >= 2 if isinstance(callee, Contraction) else True

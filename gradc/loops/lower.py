@@ -310,12 +310,12 @@ class _Writer:
             buffer = self.memory.buffer_of(stage.node)
             assert buffer is not None, "a reduction into an array has one"
             return buffer, self.elements.where(stage, stage.node, stage.place, inner)
-        place = [self.elements.axis(level, inner) for level in _inner_kept(stage)]
+        place = [self.elements.axis(level, inner) for level in stage.kept_inside]
         return self.memory.partial_of(stage), tuple(place)
 
     def _over_partials(self, stage: Stage, what: Literal["set", "clear", "add", "store"]) -> None:
         """A loop nest that sets the partial results or clears the result, or adds or stores the ones to the other."""
-        levels = _inner_kept(stage)
+        levels = stage.kept_inside
         names = [self.names.loop(len(self.scopes.blocks) - 1 + k) for k in range(len(levels))]
         inner = {level: variable(name) for level, name in zip(levels, names, strict=True)}
         buffer, place = self._partial(stage, inner)
@@ -342,11 +342,6 @@ class _Writer:
 def _may_exceed(length: Dim, limit: int) -> bool:
     """Whether a length is larger than a number, or may be when the kernel is called."""
     return not isinstance(length, int) or length > limit
-
-
-def _inner_kept(stage: Stage) -> list[int]:
-    """The loops of a reduction that are inside its first reduced one and not summed over."""
-    return [a for a in range(min(stage.reduced), len(stage.extents)) if a not in stage.reduced]
 
 
 def _stages_in(item: Loop | Stage) -> list[Stage]:

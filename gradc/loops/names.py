@@ -82,9 +82,9 @@ class Names:
         self.taken.add(name)
         return name
 
-    def partial(self, stage: Stage) -> str:
+    def partial(self, stage: Stage, combine: str = "") -> str:
         """The raw name of the scalar in which a reduction accumulates."""
-        word = _PARTIALS[stage.combine or "add"]
+        word = _PARTIALS[combine or stage.combine or "add"]
         return self._raw(f"{self.of(stage.node)}_{word}".lstrip("_"))
 
     def scalar(self, wanted: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, cast, get_args
 
 import numpy as np
@@ -25,6 +26,7 @@ from gradc.loops.program import (
     Check,
     Comment,
     Contraction,
+    Epilogue,
     For,
     Function,
     If,
@@ -208,7 +210,10 @@ class _Parser(TermParser):
                 return Local(self._buffers[name])
         line = self._line()
         statement = self._simple(line)
-        line.end()
+        if isinstance(statement, Call) and line.accept("then"):
+            statement = self._epilogue(line, statement, depth)
+        else:
+            line.end()
         return statement
 
     def _simple(self, line: Lexer) -> Statement:
@@ -333,6 +338,23 @@ class _Parser(TermParser):
         line.expect(")")
         scratch = (self._view(line),) if line.accept("using") else ()
         return Call(Contraction(left, right, result, tuple(sizes), dtype, accumulate), (lhs, rhs, out, *scratch))
+
+    def _epilogue(self, line: Lexer, call: Call, depth: int) -> Call:
+        contraction = call.callee
+        if not isinstance(contraction, Contraction):
+            line.fail("only a contraction is followed by 'then'")
+        element = line.word()
+        line.expect("of")
+        index = [line.word()]
+        while line.accept(","):
+            index.append(line.word())
+        line.expect(":")
+        line.end()
+        outer = dict(self._scalars)
+        self._scalars |= {element: contraction.dtype, **dict.fromkeys(index, I64)}
+        body = self._block(depth + 1)
+        self._scalars = outer
+        return replace(call, epilogue=Epilogue(element, tuple(index), cast("tuple[Let | Store, ...]", body)))
 
     def _call(self, line: Lexer) -> Call:
         name = line.word()

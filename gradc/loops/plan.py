@@ -59,6 +59,11 @@ class Stage:
         """Whether it makes all of the node's value, element by element."""
         return self.kind in ("map", "reduce")
 
+    @property
+    def kept_inside(self) -> list[int]:
+        """The loops of a reduction that are inside its first reduced one and not summed over."""
+        return [a for a in range(min(self.reduced), len(self.extents)) if a not in self.reduced]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -44,11 +44,50 @@ from gradc.loops.expressions import (
 )
 
 __all__ = [
-    "ALIGNMENT", "BOOL", "I64", "PRIMITIVES", "SEQUENTIAL", "ZERO",
-    "Accumulate", "Apply", "Buffer", "Call", "Carry", "Check", "Comment", "Constant", "Contraction", "Expression",
-    "ExpressionBuilder", "For", "Function", "If", "Kind", "Lanes", "Let", "Load", "Local", "LoopProgram", "Mode",
-    "Order", "Reduction", "Sequential", "Size", "Statement", "Store", "Variable", "View",
-    "b", "constant", "contiguous_strides", "rewrite", "size", "variable", "walk", "whole",
+    "ALIGNMENT",
+    "BOOL",
+    "I64",
+    "PRIMITIVES",
+    "SEQUENTIAL",
+    "ZERO",
+    "Accumulate",
+    "Apply",
+    "Buffer",
+    "Call",
+    "Carry",
+    "Check",
+    "Comment",
+    "Constant",
+    "Contraction",
+    "Epilogue",
+    "Expression",
+    "ExpressionBuilder",
+    "For",
+    "Function",
+    "If",
+    "Kind",
+    "Lanes",
+    "Let",
+    "Load",
+    "Local",
+    "LoopProgram",
+    "Mode",
+    "Order",
+    "Reduction",
+    "Sequential",
+    "Size",
+    "Statement",
+    "Store",
+    "Variable",
+    "View",
+    "b",
+    "constant",
+    "contiguous_strides",
+    "rewrite",
+    "size",
+    "variable",
+    "walk",
+    "whole",
 ]  # fmt: skip
 
 ALIGNMENT: Final = 64
@@ -232,16 +271,31 @@ class Contraction:
 
 
 @dataclass(frozen=True, slots=True)
+class Epilogue:
+    """What becomes of each element of a contraction's result, which ``element`` names, once its sum is there.
+
+    ``index`` names its place, a name for each letter of the result. The body runs for each element by itself, in any
+    order: what it means is a loop nest after the contraction (``gradc.loops.epilogue``).
+    """
+
+    element: str
+    index: tuple[str, ...]
+    body: tuple[Let | Store, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A contraction on the views (lhs, rhs, out), or the internal function of that name on one view a parameter.
 
     A contraction may have a fourth view: all of an arena buffer of its dtype, as scratch (``gradc.loops.scratch``).
     A view given to a function is row-major and has the parameter's shape. ``scalars`` are the function's i64 arguments.
+    Only a contraction has an ``epilogue``.
     """
 
     callee: Contraction | str
     views: tuple[View, ...]
     scalars: tuple[Expression, ...] = ()
+    epilogue: Epilogue | None = None
 
 
 @dataclass(frozen=True, slots=True)

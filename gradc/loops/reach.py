@@ -31,7 +31,7 @@ from gradc.loops.text import block_lines
 
 RESERVED: Final = frozenset((
     "program", "function", "begin", "arena", "message", "pass", "for", "in", "to", "step", "carry", "let", "if", "else",
-    "local", "call", "check", "require", "contract", "read", "write", "parallel", "vector", "lanes", "sequence",
+    "local", "call", "check", "require", "contract", "then", "read", "write", "parallel", "vector", "lanes", "sequence",
     "blocks", "of", "true", "false", "inf", "nan", "not", "or", "xor", "and",
 ))  # fmt: skip
 """Words that name nothing."""

@@ -57,6 +57,7 @@ class Rehomed:
             case If(condition=condition, then=then, otherwise=otherwise):
                 return If(self._moved(condition), self.block(then), self.block(otherwise))
             case Call(callee=callee, views=views, scalars=scalars):
+                assert statement.epilogue is None, "epilogues come after programs are put together"
                 return Call(callee, tuple(map(self._view, views)), tuple(map(self._moved, scalars)))
             case Check(condition=condition, code=code, value=value):
                 told = self._moved(value)

@@ -14,7 +14,6 @@ import numpy as np
 
 from gradc.ir.aval import Dim
 from gradc.ir.graph import Graph, Node
-from gradc.loops.expand import declared_names
 from gradc.loops.names import Names
 from gradc.loops.program import (
     ALIGNMENT,
@@ -35,6 +34,7 @@ from gradc.loops.program import (
     whole,
 )
 from gradc.loops.rehome import Home, Rehomed
+from gradc.loops.traversal import declared_names
 from gradc.ops.control import layout
 
 _MOST_LOCAL: Final = 16 * 1024

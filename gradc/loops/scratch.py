@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
-from gradc.ir.aval import Dim
-from gradc.loops.expand import declared_names, unused_name
+from gradc.loops.expand import unused_name
 from gradc.loops.program import ALIGNMENT, Buffer, Call, Contraction, For, If, LoopProgram, Statement, whole
+from gradc.loops.traversal import declared_names
 
-Needs = Callable[[Contraction, Sequence[Sequence[Dim]]], int]
-"""How many elements of its dtype a contraction on views of these strides (lhs, rhs, out) would have as scratch."""
+Needs = Callable[[Call], int]
+"""How many elements of its dtype a contraction would have as scratch."""
 
 
 def reserve(program: LoopProgram, needs: Needs) -> LoopProgram:
@@ -29,7 +29,7 @@ def reserve(program: LoopProgram, needs: Needs) -> LoopProgram:
         contraction = call.callee
         if not isinstance(contraction, Contraction) or len(call.views) != 3:
             return call
-        elements = needs(contraction, [view.strides for view in call.views])
+        elements = needs(call)
         if not elements:
             return call
         kind = contraction.dtype

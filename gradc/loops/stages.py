@@ -48,7 +48,7 @@ class _Planner:
         self.cheap = cheap_nodes(graph)
         self.rules: dict[str, Callable[[Node], None]] = {
             **dict.fromkeys(REDUCTIONS, self._reduce),
-            **dict.fromkeys(("contract", *(op.name for op in PRIVATE)), self._call),
+            **dict.fromkeys(("contract", "masked_contract", *(op.name for op in PRIVATE)), self._call),
             "scan": self._scan,
             "update_slice": self._update,
             "scatter": self._update,

@@ -19,6 +19,7 @@ from gradc.loops.program import (
     Check,
     Comment,
     Contraction,
+    Epilogue,
     For,
     Function,
     If,
@@ -172,6 +173,9 @@ def _statement(statement: Statement, depth: int) -> list[str]:
             return [*lines, f"{pad}else:", *block_lines(otherwise, depth + 1)] if otherwise else lines
         case Local(buffer=local):
             return [f"{pad}local {local.name}: {local.aval}{_remark(local)}"]
+        case Call(epilogue=Epilogue(element=element, index=index, body=body)):
+            head = f"{pad}{_call(statement)} then {element} of {', '.join(index)}:"
+            return [head, *block_lines(body, depth + 1)]
         case Call():
             return [f"{pad}{_call(statement)}"]
         case Check(condition=condition, code=code, value=value, stops=stops):

@@ -16,6 +16,7 @@ from gradc.loops.program import (
     Check,
     Expression,
     For,
+    If,
     Let,
     Load,
     Local,
@@ -83,6 +84,12 @@ class _Block:
                 waiting.clear()
                 result.append(replace(statement, body=self.run(statement.body)))
                 continue
+            if isinstance(statement, If):
+                result += waiting.values()
+                waiting.clear()
+                then, otherwise = self.run(statement.then), self.run(statement.otherwise)
+                result.append(replace(statement, then=then, otherwise=otherwise))
+                continue
             if isinstance(statement, Let) and statement.variable in self.dead:
                 continue
             new, height = _placed(statement, waiting, heights)
@@ -147,10 +154,10 @@ class _Speller:
     def _statement(self, statement: Statement, spelling: Spelling) -> Statement:
         match statement:
             case For(body=body):
-                inner = Spelling(spelling, set())
-                named = self.block(body, inner)
-                spelling.count_on(inner)
-                return replace(statement, body=named)
+                return replace(statement, body=self._inner(body, spelling))
+            case If(condition=condition, then=then, otherwise=otherwise):
+                named_then, named_otherwise = (self._inner(block, spelling) for block in (then, otherwise))
+                return If(self._read(condition), named_then, named_otherwise)
             case Let(name=raw, value=value):
                 let = Let(spelling.name(self.wanted[raw]), self._read(value))
                 self.replaced[statement.variable] = let.variable
@@ -165,6 +172,12 @@ class _Speller:
                 return replace(statement, condition=self._read(condition), value=self._read(value))
             case _:
                 return statement
+
+    def _inner(self, body: tuple[Statement, ...], spelling: Spelling) -> tuple[Statement, ...]:
+        inner = Spelling(spelling, set())
+        named = self.block(body, inner)
+        spelling.count_on(inner)
+        return named
 
     def _read(self, value: Expression) -> Expression:
         return rewrite(value, self.replaced, self.locals)

@@ -8,11 +8,13 @@ from gradc.loops.program import (
     Accumulate,
     Call,
     Check,
+    Epilogue,
     Expression,
     For,
     If,
     Let,
     Load,
+    Local,
     Statement,
     Store,
     walk,
@@ -25,6 +27,8 @@ def nested(statement: Statement) -> tuple[tuple[Statement, ...], ...]:
         return (statement.body,)
     if isinstance(statement, If):
         return (statement.then, statement.otherwise)
+    if isinstance(statement, Call) and statement.epilogue is not None:
+        return (statement.epilogue.body,)
     return ()
 
 
@@ -67,3 +71,21 @@ def buffers_named(block: tuple[Statement, ...]) -> Iterator[str]:
             case For(carry=carry):
                 for state in carry:
                     yield from (state.first, state.second)
+
+
+def declared_names(block: tuple[Statement, ...]) -> set[str]:
+    """The names that a block declares."""
+    found: set[str] = set()
+    for statement in statements_of(block):
+        match statement:
+            case For(var=name, carry=carry):
+                found.add(name)
+                for carried in carry:
+                    found |= {carried.now, carried.next}
+            case Let(name=name):
+                found.add(name)
+            case Local(buffer=local):
+                found.add(local.name)
+            case Call(epilogue=Epilogue(element=element, index=index)):
+                found |= {element, *index}
+    return found

@@ -13,7 +13,8 @@
  9  memory    arena buffers are aligned and inside the arena, constants have the bytes of their shape, locals are of
               fixed size and at most 128 kB a function
 10  calls     a function is defined before it is called, once, and gets views of its parameters' shapes and dtypes;
-              contraction letters are sound; strides are not negative; what is written is no operand
+              contraction letters are sound; strides are not negative; what is written is no operand; an epilogue is
+              lets and stores that are a lawful nest, writes no operand and does not load from the result
 11  checks    a check's code has a message; one that stops the kernel comes before all else
 12  carry     carried state is two buffers of one shape that the loop's body does not name
 13  text      comments and messages are one line
@@ -27,6 +28,8 @@ from typing import Final, get_args
 import numpy as np
 
 from gradc.ir.aval import Dim, short_dtype, size_of
+from gradc.loops.accesses import meet, share
+from gradc.loops.epilogue import unfused
 from gradc.loops.independence import conflict
 from gradc.loops.program import (
     ALIGNMENT,
@@ -34,12 +37,12 @@ from gradc.loops.program import (
     I64,
     Accumulate,
     Apply,
-    Buffer,
     Call,
     Check,
     Comment,
     Constant,
     Contraction,
+    Epilogue,
     Expression,
     For,
     Function,
@@ -302,7 +305,11 @@ def _call(call: Call, scope: Scope) -> None:
     callee = call.callee
     if isinstance(callee, Contraction):
         _contraction(callee, call, scope)
+        if call.epilogue is not None:
+            _epilogue(call.epilogue, callee, call, scope)
         return
+    if call.epilogue is not None:
+        broken(10, "only a contraction has an epilogue", call)
     function = scope.functions.get(callee)
     if function is None:
         broken(10, f"there is no function {callee} above", call)
@@ -335,6 +342,21 @@ def _contraction(contraction: Contraction, call: Call, scope: Scope) -> None:
     _apart(call, [False, False, True, True][: len(call.views)], scope)
 
 
+def _epilogue(epilogue: Epilogue, contraction: Contraction, call: Call, scope: Scope) -> None:
+    """The loop nest that it is keeps the laws, and may run as soon as an element is there."""
+    if len(epilogue.index) != len(contraction.out) or not contraction.out:
+        broken(10, f"{', '.join(epilogue.index)} do not name the place of an element", call)
+    if not all(isinstance(statement, (Let, Store)) for statement in epilogue.body):
+        broken(10, "an epilogue is made of lets and stores", call)
+    bare, nest = unfused(call)
+    _block((nest,), scope.inner())
+    written = {s.buffer for s in epilogue.body if isinstance(s, Store)}
+    loaded = {p.buffer for s in epilogue.body for p in walk(*expressions_of(s)) if isinstance(p, Load)}
+    operands = {view.buffer for position, view in enumerate(bare.views) if position != 2}
+    if meet(written, operands, scope.buffers) or meet(loaded, {bare.views[2].buffer}, scope.buffers):
+        broken(10, "the epilogue writes an operand, or reads the result where it need not be complete", call)
+
+
 def _view(view: View, shape: tuple[Dim, ...], dtype: np.dtype, written: bool, call: Call, scope: Scope) -> None:
     buffer = buffer_in_reach(view.buffer, scope, call)
     if buffer.dtype != dtype or len(view.strides) != len(shape):
@@ -362,16 +384,5 @@ def _apart(call: Call, written: list[bool], scope: Scope) -> None:
     buffers = [scope.buffers[view.buffer] for view in call.views]
     for position, writes in enumerate(written):
         for other in range(len(buffers)):
-            if writes and other != position and _share(buffers[position], buffers[other]):
+            if writes and other != position and share(buffers[position], buffers[other]):
                 broken(10, f"{call.views[position].buffer} is written and is another operand", call)
-
-
-def _share(one: Buffer, other: Buffer) -> bool:
-    """Whether two buffers have memory in common."""
-    if one.kind != "arena" or other.kind != "arena":
-        return one == other
-    places = (one.offset, one.offset + one.bytes, other.offset, other.offset + other.bytes)
-    start, stop, other_start, other_stop = places
-    if not all(isinstance(place, int) for place in places):
-        return one == other
-    return int(start) < int(other_stop) and int(other_start) < int(stop)

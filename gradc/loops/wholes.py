@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gradc.loops.calls import Read, Whole
-from gradc.loops.contraction import contraction_call
+from gradc.loops.contraction import contraction_call, masked_call
 from gradc.loops.elements import Elements
+from gradc.loops.masked import masked_contraction
 from gradc.loops.plan import Stage
 from gradc.loops.program import Buffer, Expression, Function, Statement, b
 from gradc.loops.rows import is_row, rows_of
@@ -35,6 +36,9 @@ class Wholes:
         node = self.nodes[stage.node]
         if node.op.name == "contract":
             return [contraction_call(node, self.plan.graph, stage.views, self.memory.buffer_of)]
+        if node.op.name == "masked_contract":
+            call, mask = masked_call(node, self.plan.graph, stage.views, self.memory.buffer_of)
+            return masked_contraction(call, mask, lambda word: self.names.partial(stage, word), self.names.loop)
         out = self._present(stage.node)
         if node.op is scan:
             return self.scans.statements(node, self._sources(stage), out)

@@ -175,6 +175,22 @@ def test_what_a_mask_hides_is_an_exact_zero(run: Run) -> None:
     np.testing.assert_array_equal(run(graph, [a, mask, b])[0], [0.0, np.nan])
 
 
+@pytest.mark.parametrize(("bad", "at"), [(np.nan, (4, 2)), (np.inf, (0, 10)), (-np.inf, (8, 0))])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_a_mask_hides_what_is_not_finite_in_a_large_contraction(
+    bad: float, at: tuple[int, int], dtype: str, run: Run
+) -> None:
+    """Where the right operand is finite it is a plain product, else each masked term adds an exact 0."""
+    a, b = numbers(6, 9).astype(dtype), numbers(9, 11, seed=1).astype(dtype)
+    mask = a > 0.2
+    graph = graph_of(lambda x, m, y: masked_contract(x, m, y, lhs="ij", rhs="jk", out="ik"), a, mask, b)
+    for second in (b, np.where(np.arange(99).reshape(9, 11) == at[0] * 11 + at[1], bad, b).astype(dtype)):
+        terms = np.where(mask[:, :, None], a[:, :, None] * second[None], 0)
+        (found,) = run(graph, [np.where(mask, a, bad).astype(dtype), mask, second])
+        np.testing.assert_allclose(found, terms.sum(axis=1), rtol=1e-5 if dtype == "f4" else 1e-12, atol=1e-6)
+    assert str(lower(graph)).count("contract ij,jk->ik") == 1
+
+
 def test_transposed_and_sliced_operands_are_views(check: Checker) -> None:
     a, b = numbers(12, 9), numbers(20, 16)
 

@@ -99,6 +99,34 @@ BROKEN = [
     ("call f(y{0; 1}, y{0; 1}; 0)", "law 10: y is written and is another operand"),
     ("t{0; 1} = contract i,i->i [i=4] f64 (x{0; 1}, t{0; 1})", "law 10: t is written and is another operand"),
     ("y{0; 1} = contract ij,j->i [i=4, j=5] f64 (x{0; 5, 1}, x{0; -1})", "law 10: the view of x has a negative stride"),
+    (
+        "y{0; 1} = contract ij,j->i [i=4, j=5] f64 (x{0; 5, 1}, w{0; 1}) then z of i:\n  w[0, i] = z",
+        "law 10: the epilogue writes an operand, or reads the result where it need not be complete",
+    ),
+    (
+        "y{0; 1} = contract ij,j->i [i=4, j=5] f64 (x{0; 5, 1}, x{0; 1}) then z of i:\n  t[i] = z + y[0]",
+        "law 10: the epilogue writes an operand, or reads the result where it need not be complete",
+    ),
+    (
+        "y{0; 1} = contract ij,j->i [i=4, j=5] f64 (x{0; 5, 1}, x{0; 1}) then z of i:\n  t[0] = z",
+        "law 7: iterations of the vector loop over i write one element",
+    ),
+    (
+        "y{0; 1} = contract ij,j->i [i=4, j=5] f64 (x{0; 5, 1}, x{0; 1}) then z of i:\n  u[i] = z + u[3 - i]",
+        "law 7: two iterations may meet in the arena",
+    ),
+    (
+        "y{0; 1} = contract ij,j->i [i=4, j=5] f64 (x{0; 5, 1}, x{0; 1}) then z of i:\n  t[i + 1] = z",
+        "law 5: an index of t runs from 1 to 4",
+    ),
+    (
+        "y{0; 1} = contract ij,j->i [i=4, j=5] f64 (x{0; 5, 1}, x{0; 1}) then z of i:\n  t[i] += z in sequence",
+        "law 10: an epilogue is made of lets and stores",
+    ),
+    (
+        "y{0; 1} = contract ij,j->i [i=4, j=5] f64 (x{0; 5, 1}, x{0; 1}) then z of i, j:\n  t[i] = z",
+        "law 10: i, j do not name the place of an element",
+    ),
     ("y{0; 1} = contract ij,j->i [j=5, i=4] f64 (x{0; 5, 1}, x{0; 1})", "law 10: the letters do not fit"),
     (
         "y{0; 1} = contract ij,k->i [i=4, j=5, k=1] f64 (x{0; 5, 1}, x{0; 1})",

@@ -34,7 +34,8 @@ def emit(program: LoopProgram, target: Target, *, threads: int = 1) -> str:
 
     Raises CompileError for dtypes that the backend lacks.
     """
-    program = expand(program, target, lambda contraction, strides: kernel_of(contraction, strides, target) is not None)
+    buffers = program.buffer
+    program = expand(program, target, lambda call: kernel_of(call, buffers, target) is not None)
     if threads > 1:
         program = share_contractions(program, target, threads)
     module = Module(target)

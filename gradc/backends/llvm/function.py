@@ -15,6 +15,7 @@ from gradc.backends.llvm.types import memory_type, scalar_type
 from gradc.backends.llvm.values import ValueEmitter, is_number
 from gradc.backends.llvm.writer import Module
 from gradc.errors import CompileError
+from gradc.loops.epilogue import linear_terms
 from gradc.loops.program import (
     Accumulate,
     Buffer,
@@ -31,6 +32,8 @@ from gradc.loops.program import (
     Local,
     Statement,
     Store,
+    Variable,
+    View,
 )
 
 
@@ -62,6 +65,7 @@ class FunctionEmitter(ValueEmitter):
         super().__init__(module, buffers, pointers, scalars, read_only, frame)
         self._functions = functions
         self._checks = False
+        self._loops: list[tuple[str, int]] = []
 
     def body(self, block: tuple[Statement, ...], *, index: str = "") -> list[str]:
         """The lines of the function's body, from the entry block to the return of the status.
@@ -187,14 +191,27 @@ class FunctionEmitter(ValueEmitter):
     def _call(self, call: Call) -> None:
         pointers = [self._view(view) for view in call.views]
         if not isinstance(call.callee, str):
-            strides = [view.strides for view in call.views[:3]]
-            self.writer.line(self._functions.matmuls.call(call.callee, strides, pointers, self._dims.operand))
+            ahead = self._distance(call.views[0]), self._distance(call.views[1])
+            kernel = self._functions.matmuls.kernel(call, self._buffers, ahead)
+            epilogue = kernel.epilogue
+            others = [self._view(view) for view in (*epilogue.loads, *epilogue.stores)] if epilogue else []
+            scalars = self._expressions(*epilogue.scalars) if epilogue else []
+            self.writer.line(self._functions.matmuls.call(kernel, pointers, self._dims.operand, others, scalars))
             return
         arguments = [f"ptr {pointer}" for pointer in pointers]
         arguments += [f"i64 {s}" for s in self._expressions(*call.scalars)]
         arguments += size_arguments(self._functions.sizes)
         symbol = self._functions.symbols[call.callee]
         self._raise_status(self.writer.value(f"call i64 {symbol}({', '.join(arguments)})"))
+
+    def _distance(self, view: View) -> int:
+        """How many elements after a view the same call has its view in the next iteration of the loop around it."""
+        if not self._loops:
+            return 0
+        var, step = self._loops[-1]
+        return step * sum(
+            factor for term, factor in linear_terms(view.offset) if isinstance(term, Variable) and term.name == var
+        )
 
     def call_part(self, symbol: str, arguments: str, *, stops: bool) -> None:
         """Call a part of the kernel and keep its status; with ``stops`` return it where it is not 0."""
@@ -261,7 +278,9 @@ class FunctionEmitter(ValueEmitter):
         if independent:
             self._groups.append(writer.module.metadata("distinct !{}"))
             self._own.append(set())
+        self._loops.append((loop.var, loop.step))
         self._scope(loop.body)
+        self._loops.pop()
         writer.line(f"%{index}.step = add nsw i64 %{index}, {loop.step}")
         again = writer.value(f"icmp slt i64 %{index}.step, {hi}")
         last = writer.block

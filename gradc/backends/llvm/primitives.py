@@ -13,21 +13,31 @@ from typing import Final
 import numpy as np
 
 from gradc.backends.llvm import helpers
-from gradc.backends.llvm.types import scalar_type, suffix
+from gradc.backends.llvm.types import Kind, Packed, mask_type, scalar_type, suffix
 from gradc.backends.llvm.writer import Writer
 from gradc.loops.expressions import FUNCTIONS, FUNCTIONS_OF_TWO
 
-Emitter = Callable[[Writer, np.dtype, tuple[str, ...]], str]
+Emitter = Callable[[Writer, Kind, tuple[str, ...]], str]
 
 
-def emit_primitive(writer: Writer, name: str, source: np.dtype, result: np.dtype, operands: tuple[str, ...]) -> str:
+VECTORS: Final = frozenset((
+    "add", "sub", "mul", "div", "fma", "neg", "abs", "sqrt", "floor", "minimum", "maximum", "isnan", "select",
+    "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor",
+    "exp", "log", "log1p", "expm1", "tanh", "erf",
+))  # fmt: skip
+"""The primitives on floats and masks that vectors may be given to as well; constants among them as ``splat (...)``."""
+
+
+def emit_primitive(writer: Writer, name: str, source: Kind, result: Kind, operands: tuple[str, ...]) -> str:
     """Emit one primitive on operands of dtype ``source`` (of a select: of its arms); the name of the result."""
     if name == "convert":
+        assert isinstance(source, np.dtype), "vectors are not converted"
+        assert isinstance(result, np.dtype), "vectors are not converted"
         return _convert(writer, source, result, operands[0])
     if name == "select":
         mask, left, right = operands
         t = scalar_type(result)
-        return writer.value(f"select i1 {mask}, {t} {left}, {t} {right}")
+        return writer.value(f"select {mask_type(result)} {mask}, {t} {left}, {t} {right}")
     entry = _TABLE[name, _KIND[source.kind]]
     if callable(entry):
         return entry(writer, source, operands)
@@ -40,7 +50,7 @@ _KIND: Final = {"f": "f", "i": "i", "u": "u", "b": "b"}
 def _intrinsic(name: str, count: int = 1) -> Emitter:
     """A call of an LLVM intrinsic."""
 
-    def emit(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+    def emit(writer: Writer, dtype: Kind, operands: tuple[str, ...]) -> str:
         t = scalar_type(dtype)
         symbol = f"@llvm.{name}.{suffix(dtype)}"
         writer.module.declare(f"declare {t} {symbol}({', '.join([t] * count)})")
@@ -52,14 +62,16 @@ def _intrinsic(name: str, count: int = 1) -> Emitter:
 def _math(name: str) -> Emitter:
     """A call of our own function, which the module carries."""
 
-    def emit(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+    def emit(writer: Writer, dtype: Kind, operands: tuple[str, ...]) -> str:
         scalar_type(dtype)
+        if isinstance(dtype, Packed):
+            return writer.value(writer.module.math.call_on_vectors(name, dtype.element, operands, dtype.lanes))
         return writer.value(writer.module.math.call(name, dtype, operands, in_loop=writer.block != ".entry"))
 
     return emit
 
 
-def _float_power(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+def _float_power(writer: Writer, dtype: Kind, operands: tuple[str, ...]) -> str:
     """A power. Few products are as exact as the function (2 ULP), and neither overflow nor vanish before the result."""
     t, (x, exponent) = scalar_type(dtype), operands
     match exponent:
@@ -79,7 +91,7 @@ def _float_power(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> 
 def _helper(template: str, symbol: str) -> Emitter:
     """A call of a function that the module carries."""
 
-    def emit(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+    def emit(writer: Writer, dtype: Kind, operands: tuple[str, ...]) -> str:
         t, s = scalar_type(dtype), suffix(dtype)
         writer.module.carry(template.format(t=t, s=s))
         name = symbol.format(s=s)
@@ -91,20 +103,20 @@ def _helper(template: str, symbol: str) -> Emitter:
 def _extremum(comparison: str) -> Emitter:
     """NumPy's: the first operand where the comparison holds or it is NaN, else the second."""
 
-    def emit(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+    def emit(writer: Writer, dtype: Kind, operands: tuple[str, ...]) -> str:
         t, (left, right) = scalar_type(dtype), operands
         if not right.startswith("%") and not right.startswith(("0x7FF", "0xFFF")):
             chosen = writer.value(f"fcmp u{comparison} {t} {left}, {right}")
         else:
             ordered = writer.value(f"fcmp o{comparison} {t} {left}, {right}")
             is_nan = writer.value(f"fcmp uno {t} {left}, {left}")
-            chosen = writer.value(f"or i1 {ordered}, {is_nan}")
-        return writer.value(f"select i1 {chosen}, {t} {left}, {t} {right}")
+            chosen = writer.value(f"or {mask_type(dtype)} {ordered}, {is_nan}")
+        return writer.value(f"select {mask_type(dtype)} {chosen}, {t} {left}, {t} {right}")
 
     return emit
 
 
-def _float_sign(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+def _float_sign(writer: Writer, dtype: Kind, operands: tuple[str, ...]) -> str:
     t, x = scalar_type(dtype), operands[0]
     positive = writer.value(f"fcmp ogt {t} {x}, 0.0")
     negative = writer.value(f"fcmp olt {t} {x}, 0.0")
@@ -114,7 +126,7 @@ def _float_sign(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> s
     return writer.value(f"select i1 {positive}, {t} 1.0, {t} {lower}")
 
 
-def _signed_sign(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+def _signed_sign(writer: Writer, dtype: Kind, operands: tuple[str, ...]) -> str:
     t, x = scalar_type(dtype), operands[0]
     positive = writer.value(f"icmp sgt {t} {x}, 0")
     negative = writer.value(f"icmp slt {t} {x}, 0")
@@ -122,24 +134,24 @@ def _signed_sign(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> 
     return writer.value(f"select i1 {positive}, {t} 1, {t} {lower}")
 
 
-def _unsigned_sign(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+def _unsigned_sign(writer: Writer, dtype: Kind, operands: tuple[str, ...]) -> str:
     t = scalar_type(dtype)
     positive = writer.value(f"icmp ne {t} {operands[0]}, 0")
     return writer.value(f"select i1 {positive}, {t} 1, {t} 0")
 
 
-def _isfinite(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+def _isfinite(writer: Writer, dtype: Kind, operands: tuple[str, ...]) -> str:
     magnitude = _intrinsic("fabs")(writer, dtype, operands)
     return writer.value(f"fcmp olt {scalar_type(dtype)} {magnitude}, 0x7FF0000000000000")
 
 
-def _signed_abs(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+def _signed_abs(writer: Writer, dtype: Kind, operands: tuple[str, ...]) -> str:
     t = scalar_type(dtype)
     writer.module.declare(f"declare {t} @llvm.abs.{suffix(dtype)}({t}, i1)")
     return writer.value(f"call {t} @llvm.abs.{suffix(dtype)}({t} {operands[0]}, i1 false)")
 
 
-def _signed_floor_div(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+def _signed_floor_div(writer: Writer, dtype: Kind, operands: tuple[str, ...]) -> str:
     t, (x, divisor) = scalar_type(dtype), operands
     if not divisor.isdigit() or int(divisor) == 0:
         return _helper(helpers.SIGNED_FLOOR_DIV, "gradc.floor_div.s{s}")(writer, dtype, operands)
@@ -153,7 +165,7 @@ def _signed_floor_div(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]
     return writer.value(f"select i1 {negative}, {t} {lower}, {t} {quotient}")
 
 
-def _signed_mod(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+def _signed_mod(writer: Writer, dtype: Kind, operands: tuple[str, ...]) -> str:
     t, (x, divisor) = scalar_type(dtype), operands
     if not divisor.isdigit() or int(divisor) == 0:
         return _helper(helpers.SIGNED_MOD, "gradc.mod.s{s}")(writer, dtype, operands)
@@ -243,12 +255,12 @@ _TABLE: Final[dict[tuple[str, str], str | Emitter]] = {
     ("mod", "u"): _helper(helpers.UNSIGNED_MOD, "gradc.mod.u{s}"),
     ("pow", "i"): _helper(helpers.SIGNED_POW, "gradc.pow.s{s}"),
     ("pow", "u"): _helper(helpers.UNSIGNED_POW, "gradc.pow.u{s}"),
-    ("add", "b"): "or i1 {0}, {1}",
-    ("mul", "b"): "and i1 {0}, {1}",
-    ("minimum", "b"): "and i1 {0}, {1}",
-    ("maximum", "b"): "or i1 {0}, {1}",
-    ("logical_and", "b"): "and i1 {0}, {1}",
-    ("logical_or", "b"): "or i1 {0}, {1}",
-    ("logical_xor", "b"): "xor i1 {0}, {1}",
+    ("add", "b"): "or {t} {0}, {1}",
+    ("mul", "b"): "and {t} {0}, {1}",
+    ("minimum", "b"): "and {t} {0}, {1}",
+    ("maximum", "b"): "or {t} {0}, {1}",
+    ("logical_and", "b"): "and {t} {0}, {1}",
+    ("logical_or", "b"): "or {t} {0}, {1}",
+    ("logical_xor", "b"): "xor {t} {0}, {1}",
     ("logical_not", "b"): "xor i1 {0}, true",
 }

@@ -16,6 +16,7 @@ from gradc.backends.llvm.matmul.plan import TilePlan
 from gradc.backends.llvm.matmul.shares import Shares, scratch_elements, shares_of
 from gradc.backends.llvm.threads.pool import has_threads, pool
 from gradc.ir.target import Target
+from gradc.loops.parse import parse_program
 from gradc.loops.program import Buffer, Call, Contraction, LoopProgram, View, contiguous_strides
 from gradc.loops.scratch import reserve
 from gradc.loops.verify import verify
@@ -52,14 +53,19 @@ def contraction(formula: str, sizes: dict[str, int], dtype: np.dtype) -> tuple[C
     return Contraction(lhs, rhs, out, order, dtype), [tuple(sizes[a] for a in word) for word in (lhs, rhs, out)]
 
 
-def program(formula: str, sizes: dict[str, int], dtype: np.dtype, threads: int) -> LoopProgram:
+def call_of(formula: str, sizes: dict[str, int], dtype: np.dtype) -> tuple[Call, tuple[Buffer, ...]]:
     made, shapes = contraction(formula, sizes, dtype)
     names = ("x", "y", "z")
     kinds = ("input", "input", "output")
     buffers = tuple(Buffer(n, dtype, s, k) for n, s, k in zip(names, shapes, kinds, strict=True))  # type: ignore[arg-type]
     views = tuple(View(n, contiguous_strides(s)) for n, s in zip(names, shapes, strict=True))
-    whole = LoopProgram("p", buffers, (Call(made, views),))
-    return verify(reserve(whole, lambda c, strides: scratch_elements(c, strides, host(), threads)))
+    return Call(made, views), buffers
+
+
+def program(formula: str, sizes: dict[str, int], dtype: np.dtype, threads: int) -> LoopProgram:
+    call, buffers = call_of(formula, sizes, dtype)
+    whole = LoopProgram("p", buffers, (call,))
+    return verify(reserve(whole, lambda c: scratch_elements(c, whole.buffer, host(), threads)))
 
 
 def result(formula: str, sizes: dict[str, int], arrays: Sequence[np.ndarray], threads: int) -> tuple[np.ndarray, str]:
@@ -87,8 +93,8 @@ def test_shares_have_the_bits_of_the_whole(formula: str, sizes: dict[str, int], 
 
 
 def shares(formula: str, sizes: dict[str, int], threads: int, room: int = 1 << 22) -> Shares | None:
-    made, shapes = contraction(formula, sizes, KINDS[0])
-    return shares_of(made, [contiguous_strides(s) for s in shapes], AVX512, threads, room)
+    call, buffers = call_of(formula, sizes, KINDS[0])
+    return shares_of(call, {buffer.name: buffer for buffer in buffers}, AVX512, threads, room)
 
 
 def test_small_contractions_stay_whole() -> None:
@@ -121,14 +127,41 @@ def test_batches_are_shared_by_matrix() -> None:
 
 def test_shares_keep_the_blocks_of_the_whole_with_any_scratch_memory() -> None:
     sizes = {"i": 600, "j": 1500, "k": 600}
-    made, shapes = contraction("ij,jk->ik", sizes, KINDS[0])
-    kernel = kernel_of(made, [contiguous_strides(s) for s in shapes], AVX512)
+    kernel = kernel_of(call_of("ij,jk->ik", sizes, KINDS[0])[0], {}, AVX512)
     assert kernel is not None
-    assert isinstance(kernel[1], TilePlan)
-    for room in (1 << 22, kernel[1].scratch, 0):
+    assert isinstance(kernel.plan, TilePlan)
+    for room in (1 << 22, kernel.plan.scratch, 0):
         found = shares("ij,jk->ik", sizes, 2, room)
         assert found is not None
         assert isinstance(found.share.plan, TilePlan)
         assert found.count * found.scratch <= room
         if room:
-            assert found.share.plan.depth == kernel[1].depth
+            assert found.share.plan.depth == kernel.plan.depth
+
+
+EPILOGUE = """\
+program layer
+input x: f32[256,300]
+input w: f32[300,512]
+input bias: f32[512]
+input mask: f32[256,512]
+output y: f32[256,512]
+output z: f32[256,512]
+
+begin
+  z{0; 512, 1} = contract ij,jk->ik [i=256, j=300, k=512] f32 (x{0; 300, 1}, w{0; 512, 1}) then total of i, k:
+    y[i, k] = select(mask[i, k] > 0.0_f32, total + bias[k], 0.0_f32)
+"""
+
+
+@pytest.mark.skipif(not has_threads(), reason="parallel loops run in order on this system")
+def test_a_share_has_its_part_of_the_epilogue() -> None:
+    rng = np.random.default_rng(0)
+    whole = verify(parse_program(EPILOGUE))
+    arrays = [rng.normal(size=tuple(map(int, x.shape))).astype(np.float32) for x in whole.inputs]
+    expected = load(emit(whole, host()), whole)(arrays)
+    made = verify(reserve(whole, lambda c: scratch_elements(c, whole.buffer, host(), 2)))
+    ir = emit(made, host(), threads=2)
+    assert "@gradc.parallel" in ir
+    for got, wanted in zip(load(ir, made)(arrays), expected, strict=True):
+        assert got.tobytes() == wanted.tobytes()

@@ -39,8 +39,8 @@ def plan_of(program: LoopProgram) -> TilePlan | DotPlan | None:
     (call,) = program.body
     assert isinstance(call, Call)
     assert isinstance(call.callee, Contraction)
-    kernel = kernel_of(call.callee, [view.strides for view in call.views], host())
-    return kernel[1] if kernel else None
+    kernel = kernel_of(call, program.buffer, host())
+    return kernel.plan if kernel else None
 
 
 def compiled(form: str, sizes: Sizes, dtype: str) -> Entry:
@@ -153,7 +153,7 @@ def test_without_scratch_memory_nothing_is_packed_whole() -> None:
 
 
 def reserved(program: LoopProgram) -> LoopProgram:
-    return verify(reserve(program, lambda contraction, strides: scratch_elements(contraction, strides, host())))
+    return verify(reserve(program, lambda call: scratch_elements(call, program.buffer, host())))
 
 
 def test_no_products_leave_0() -> None:

@@ -58,6 +58,7 @@ class Library:
         self._short_calls = 0
         self._called: dict[tuple[str, Format], int] = {}
         self._looped: set[tuple[str, Format]] = set()
+        self._packed: dict[tuple[str, Format], set[int]] = {}
 
     def call(self, name: str, dtype: np.dtype, operands: Sequence[str], in_loop: bool) -> str:
         """The instruction that applies a function to numbers."""
@@ -69,6 +70,15 @@ class Library:
             self._looped.add((name, form))
         return f"call {form.type} @{symbol(name, form)}({arguments}){f' #{group}' if in_loop else ''}"
 
+    def call_on_vectors(self, name: str, dtype: np.dtype, operands: Sequence[str], lanes: int) -> str:
+        """The instruction that applies a function to vectors; the function is compiled once."""
+        form = format_of(dtype)
+        self._called.setdefault((name, form), GROUPS + len(self._called))
+        self._packed.setdefault((name, form), set()).add(lanes)
+        kind = f"<{lanes} x {form.type}>"
+        arguments = ", ".join(f"{kind} {operand}" for operand in operands)
+        return f"call {kind} @{symbol(name, form, lanes)}({arguments}) noinline"
+
     def definitions(self) -> list[str]:
         """The functions, each with the declarations of what it calls."""
         fused = self._target.fma
@@ -78,7 +88,7 @@ class Library:
                 found += trigonometric.definitions(name, form, fused)
             else:
                 found.append(_definition(name, form, fused, 1))
-            for lanes in self._lanes(name, form):
+            for lanes in sorted({*self._lanes(name, form), *self._packed.get((name, form), ())}):
                 if name in TRIGONOMETRIC:
                     found.append(trigonometric.definition(name, form, fused, lanes))
                 else:
@@ -89,7 +99,7 @@ class Library:
         """The attribute groups of the functions and their calls, and the forms for LLVM to keep until it needs them."""
         plain = "nounwind willreturn memory(none)"
         found: list[str] = []
-        if self._short_calls:
+        if any(name in SHORT for name, _ in self._called):
             found.append(f"attributes #1 = {{ {'alwaysinline' if self._inlines else 'noinline'} {plain} }}")
         if any(name not in SHORT for name, _ in self._called):
             found.append(f"attributes #2 = {{ noinline {plain} }}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from gradc.backends.llvm.matmul.plan import Part, parts
 from gradc.backends.llvm.types import scalar_type, suffix, symbol_name
 from gradc.backends.llvm.writer import Module, Writer
 from gradc.ir.target import Target
+
+LINE: Final = 64
+"""Bytes of a cache line."""
 
 Index = int | str
 """A number that is known now, or the name of an i64."""
@@ -60,6 +64,27 @@ class Library:
             self.module.functions.append("\n".join(lines))
         return self._symbols[key]
 
+    def call(
+        self,
+        key: Hashable,
+        dtype: np.dtype,
+        lanes: int,
+        arguments: Mapping[str, str],
+        scalars: Sequence[str],
+        body: Callable[[Code], str],
+    ) -> str:
+        """The instruction that calls the function of this key.
+
+        ``arguments`` are by parameter (``ptr noalias %left``); the parameters of ``scalars``, which are of the dtype,
+        are called ``%scalar.0`` and so on.
+        """
+        element = scalar_type(dtype)
+        parameters = [*arguments, *(f"{element} %scalar.{position}" for position in range(len(scalars)))]
+        symbol = self.function(key, dtype, lanes, parameters, body)
+        typed = [f"{parameter.split()[0]} {value}" for parameter, value in arguments.items()]
+        typed += [f"{element} {scalar}" for scalar in scalars]
+        return f"call void {symbol}({', '.join(typed)})"
+
 
 class Code:
     """The body of one function. ``lanes`` elements make a vector; ``count`` of a vector are real where it is ragged."""
@@ -78,15 +103,15 @@ class Code:
     def narrowed(self, count: int) -> Code:
         """The same function, in the narrowest vectors that hold ``count`` elements."""
         lanes = self.lanes
-        while lanes >= 2 * count:
+        while lanes >= max(2 * count, 4):
             lanes //= 2
         return self if lanes == self.lanes else Code(self.library, self.dtype, lanes, self.writer)
 
-    def call(self, key: Hashable, arguments: dict[str, str], body: Callable[[Code], str]) -> None:
+    def call(
+        self, key: Hashable, arguments: Mapping[str, str], body: Callable[[Code], str], scalars: Sequence[str] = ()
+    ) -> None:
         """Call the library's function of this key; ``arguments`` are by parameter (``ptr noalias %left``)."""
-        symbol = self.library.function(key, self.dtype, self.lanes, list(arguments), body)
-        typed = [f"{parameter.split()[0]} {value}" for parameter, value in arguments.items()]
-        self.writer.line(f"call void {symbol}({', '.join(typed)})")
+        self.writer.line(self.library.call(key, self.dtype, self.lanes, arguments, scalars, body))
 
     # Addresses
 
@@ -152,10 +177,25 @@ class Code:
         zeros = f"<{self.lanes} x i32> zeroinitializer"
         return self.writer.value(f"shufflevector {single} {one}, {single} poison, {zeros}")
 
+    def broadcast(self, value: str) -> str:
+        """A number in all lanes."""
+        one = self.writer.value(f"insertelement {self.vector} poison, {self.element} {value}, i64 0")
+        zeros = f"<{self.lanes} x i32> zeroinitializer"
+        return self.writer.value(f"shufflevector {self.vector} {one}, {self.vector} poison, {zeros}")
+
     def prefetch(self, place: str) -> None:
         """Ask for a cache line that will be written soon."""
+        self._prefetch(place, 1)
+
+    def fetch_ahead(self, place: str, ahead: int, count: int) -> None:
+        """Ask for the lines of the ``count`` elements ``ahead`` elements after a place, be they the buffer's or not."""
+        for start in range(0, count, LINE // self.bytes):
+            address = f"getelementptr {self.element}, ptr {place}, i64 {ahead + start}"
+            self._prefetch(self.writer.value(address), 0)
+
+    def _prefetch(self, place: str, writes: int) -> None:
         self.writer.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        self.writer.line(f"call void @llvm.prefetch.p0(ptr {place}, i32 1, i32 3, i32 1)")
+        self.writer.line(f"call void @llvm.prefetch.p0(ptr {place}, i32 {writes}, i32 3, i32 1)")
 
     def local(self, elements: int, hint: str) -> str:
         """Memory of this call."""

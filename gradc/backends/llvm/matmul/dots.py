@@ -67,7 +67,10 @@ class _Dots:
                 break
             factors = [code.load(code.pointer(left, row * product.m.left + offset), count) for row in range(self.rows)]
             for column in range(self.columns):
-                others = code.load(code.pointer(right, column * product.n.right + offset), count)
+                begin = code.pointer(right, column * product.n.right + offset)
+                others = code.load(begin, count)
+                if plan.ahead and column % 2 == 0:
+                    code.fetch_ahead(begin, plan.ahead, min(count, plan.lanes))
                 for row, factor in enumerate(factors):
                     position = (row * self.columns + column) * plan.unroll + vector
                     following[position] = code.multiply_add(factor, others, following[position])

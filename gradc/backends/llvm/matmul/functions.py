@@ -2,40 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from gradc.backends.llvm.matmul.code import Code, Index, Library
 from gradc.backends.llvm.matmul.dots import emit_dots
-from gradc.backends.llvm.matmul.plan import DotPlan, Share, TilePlan, packed_from, plan, without_blocks
+from gradc.backends.llvm.matmul.finish import VectorFinish, vector_finish
+from gradc.backends.llvm.matmul.plan import DotPlan, Share, TilePlan, fetching, packed_from, plan, without_blocks
 from gradc.backends.llvm.matmul.product import Axis, Product, product_of
 from gradc.backends.llvm.matmul.tile import SCRATCH, Lengths, Matrices, emit_tiles
 from gradc.backends.llvm.writer import Module
 from gradc.ir.aval import Dim, short_dtype
 from gradc.ir.target import Target
-from gradc.loops.program import Contraction
+from gradc.loops.epilogue import Finish, finish_of
+from gradc.loops.program import Buffer, Call, Contraction
 
-Kernel = tuple[Product, TilePlan | DotPlan]
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """The product that a contraction is, how it is computed, and its epilogue in views and in vectors."""
+
+    product: Product
+    plan: TilePlan | DotPlan
+    epilogue: Finish | None = None
+    finish: VectorFinish | None = None
 
 
-def kernel_of(contraction: Contraction, strides: Sequence[Sequence[Dim]], target: Target) -> Kernel | None:
-    """The product that a contraction is and how it is computed; None where loops do as well or nothing fits."""
-    if contraction.dtype.kind != "f" or contraction.dtype.itemsize not in (4, 8):
+def kernel_of(call: Call, buffers: Mapping[str, Buffer], target: Target) -> Kernel | None:
+    """How a contraction is computed; None where loops do as well or nothing fits it or its epilogue."""
+    contraction = call.callee
+    if not isinstance(contraction, Contraction) or contraction.dtype.kind != "f":
         return None
-    product = product_of(contraction, strides)
-    if product is None:
+    if contraction.dtype.itemsize not in (4, 8):
+        return None
+    strides = [view.strides for view in call.views[:3]]
+    if call.epilogue is None:
+        product = product_of(contraction, strides)
+        if product is None:
+            return None
+        found = contraction.plan if isinstance(contraction, Share) else plan(product, target)
+        return Kernel(product, found) if found is not None else None
+    epilogue = finish_of(call, buffers)
+    if epilogue is None:
+        return None
+    views = (*epilogue.loads, *epilogue.stores)
+    if not all(isinstance(length, int) for _, length in contraction.sizes):
+        return None
+    finish = vector_finish(epilogue, contraction.dtype, keeps=call.views[2] not in epilogue.stores)
+    product = product_of(contraction, strides, [view.strides for view in views])
+    if finish is None or product is None or any(buffers[view.buffer].dtype != contraction.dtype for view in views):
         return None
     chosen = contraction.plan if isinstance(contraction, Share) else plan(product, target)
-    return (product, chosen) if chosen is not None else None
+    if not isinstance(chosen, TilePlan) or not _is_dense(product, finish):
+        return None
+    return Kernel(product, chosen, epilogue, finish)
+
+
+def _is_dense(product: Product, finish: VectorFinish) -> bool:
+    """Whether vectors along n are loaded whole or from one element, and stored whole."""
+    loads, stores = product.n.others[: finish.loads], product.n.others[finish.loads :]
+    return all(step in (0, 1) for step in loads) and all(step == 1 for step in stores)
+
+
+def runs_epilogue(call: Call, buffers: Mapping[str, Buffer], target: Target) -> bool:
+    """Whether the epilogue of a contraction runs where its sums are stored."""
+    kernel = kernel_of(call, buffers, target)
+    return kernel is not None and kernel.finish is not None
 
 
 def scratch_of(kernel: Kernel, target: Target) -> int:
     """How many elements of scratch memory make a product faster."""
-    product, chosen = kernel
-    if not isinstance(chosen, TilePlan):
+    if not isinstance(kernel.plan, TilePlan):
         return 0
-    packed = packed_from(product, target)
-    return packed[1].scratch if packed is not None else chosen.scratch
+    packed = packed_from(kernel.product, target)
+    return packed[1].scratch if packed is not None else kernel.plan.scratch
 
 
 class MatmulFunctions:
@@ -44,40 +85,54 @@ class MatmulFunctions:
     def __init__(self, module: Module, prefix: str, target: Target) -> None:
         self._library = Library(module, prefix, target)
 
+    def kernel(self, call: Call, buffers: Mapping[str, Buffer], ahead: tuple[int, int] = (0, 0)) -> Kernel:
+        """The kernel of a contraction that has one.
+
+        ``ahead`` are the distances, in elements, to what the next iteration of a loop around the call has for lhs, rhs.
+        """
+        kernel = kernel_of(call, buffers, self._library.target)
+        assert kernel is not None, "a contraction without a kernel is expanded into loops"
+        right = ahead[0 if kernel.product.swapped else 1]
+        return replace(kernel, plan=fetching(kernel.plan, kernel.product, right))
+
     def call(
         self,
-        contraction: Contraction,
-        strides: Sequence[Sequence[Dim]],
+        kernel: Kernel,
         pointers: Sequence[str],
         size: Callable[[Dim], str],
+        others: Sequence[str] = (),
+        scalars: Sequence[str] = (),
     ) -> str:
-        """The instruction for a contraction on views that begin at these pointers (lhs, rhs, out, perhaps scratch).
+        """The instruction for a kernel on views that begin at these pointers (lhs, rhs, out, perhaps scratch).
 
-        ``size`` gives the operand that holds a symbolic size.
+        ``size`` gives the operand of a symbolic size. ``others`` are the pointers of its epilogue's views, first
+        those that it loads from, and ``scalars`` the operands of its scalars.
         """
-        kernel = kernel_of(contraction, strides, self._library.target)
-        assert kernel is not None, "a contraction without a kernel is expanded into loops"
-        product, chosen = kernel
+        product, chosen = kernel.product, kernel.plan
         lhs, rhs, out, *scratch = pointers
         if isinstance(chosen, TilePlan) and chosen.packs_blocks and not scratch:
             chosen = without_blocks(chosen, product.dtype.itemsize)
         packed = packed_from(product, self._library.target) if scratch and isinstance(chosen, TilePlan) else None
-        arguments = [*((rhs, lhs) if product.swapped else (lhs, rhs)), out]
-        parameters = ["ptr noalias readonly %left", "ptr noalias readonly %right", "ptr noalias %out"]
+        left, right = (rhs, lhs) if product.swapped else (lhs, rhs)
+        free = " noalias" if kernel.finish is None else ""
+        arguments = {
+            "ptr noalias readonly %left": left, "ptr noalias readonly %right": right, f"ptr{free} %out": out
+        }  # fmt: skip
         if packed is not None or (isinstance(chosen, TilePlan) and chosen.packs_blocks):
-            arguments += scratch
-            parameters.append(f"ptr noalias {SCRATCH}")
+            (arguments[f"ptr noalias {SCRATCH}"],) = scratch
+        names = tuple(f"%other.{position}" for position in range(len(others)))
+        arguments |= {f"ptr {name}": other for name, other in zip(names, others, strict=True)}
 
         lengths, outer = _lengths(product)
         named = zip((*outer, lengths.m, lengths.n, lengths.k), _axes(product), strict=True)
         sizes = {name: axis.length for name, axis in named if isinstance(name, str)}
-        parameters += [f"i64 {name}" for name in sizes]
+        arguments |= {f"i64 {name}": size(dim) for name, dim in sizes.items()}
 
         def emit(code: Code, way: TilePlan | DotPlan) -> None:
             with ExitStack() as loops:
-                matrices = _outer_loops(code, product, outer, loops)
+                matrices = _outer_loops(code, product, outer, loops, names)
                 if isinstance(way, TilePlan):
-                    emit_tiles(code, product, way, matrices, lengths)
+                    emit_tiles(code, product, way, matrices, lengths, kernel.finish)
                 else:
                     emit_dots(code, product, way, matrices, lengths)
 
@@ -92,9 +147,8 @@ class MatmulFunctions:
                     emit(code, chosen)
             return _described(product)
 
-        symbol = self._library.function((product, chosen, packed), product.dtype, chosen.lanes, parameters, body)
-        typed = [*[f"ptr {argument}" for argument in arguments], *[f"i64 {size(dim)}" for dim in sizes.values()]]
-        return f"call void {symbol}({', '.join(typed)})"
+        key = product, chosen, packed, kernel.finish
+        return self._library.call(key, product.dtype, chosen.lanes, arguments, scalars, body)
 
 
 def _axes(product: Product) -> tuple[Axis, ...]:
@@ -119,14 +173,12 @@ def _described(product: Product) -> str:
     )
 
 
-def _outer_loops(code: Code, product: Product, lengths: Sequence[Index], loops: ExitStack) -> Matrices:
+def _outer_loops(
+    code: Code, product: Product, lengths: Sequence[Index], loops: ExitStack, others: tuple[str, ...]
+) -> Matrices:
     """Opens the loops around a product; where its matrices begin inside them."""
-    places = Matrices("%left", "%right", "%out")
+    places = Matrices("%left", "%right", "%out", others)
     for axis, length in zip(product.outer, lengths, strict=True):
         loop = loops.enter_context(code.loop("outer", 0, length))
-        places = Matrices(
-            code.pointer(places.left, code.scale(loop.index, axis.left)),
-            code.pointer(places.right, code.scale(loop.index, axis.right)),
-            code.pointer(places.out, code.scale(loop.index, axis.out)),
-        )
+        places = places.moved(code, axis, loop.index)
     return places

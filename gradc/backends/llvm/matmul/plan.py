@@ -50,6 +50,9 @@ STREAM_VECTORS: Final = 4
 """With few rows, a right operand that is larger than this is read along its rows, so many side by side by the size of
 an element: fewer than a cache has ways, as rows may lie a power of two apart."""
 
+FETCHED_BYTES: Final = 8 * 1024
+"""A right operand of at least this size, and at most that of a panel, is fetched ahead."""
+
 DOT_ROWS: Final = 3
 """With at most so many rows, transposing the right operand costs more than it saves."""
 
@@ -92,6 +95,7 @@ class TilePlan:
     packing        how a panel of the right operand is made
     packs_blocks   whether whole blocks of both operands are packed, into scratch memory
     streams        of a k that the call tells: beyond the first number, the second is the depth
+    ahead          how far after the right operand the next one lies, in elements, half of which is fetched meanwhile
     """
 
     rows: int
@@ -103,6 +107,7 @@ class TilePlan:
     packing: Packing = "none"
     packs_blocks: bool = False
     streams: tuple[int, int] | None = None
+    ahead: int = 0
 
     @property
     def columns(self) -> int:
@@ -123,13 +128,17 @@ class TilePlan:
 
 @dataclass(frozen=True, slots=True)
 class DotPlan:
-    """Sums along k in lanes: ``rows`` by ``columns`` elements at a time, ``unroll`` vectors of k each."""
+    """Sums along k in lanes: ``rows`` by ``columns`` elements at a time, ``unroll`` vectors of k each.
+
+    ``ahead`` as in TilePlan: this one fetches the other half.
+    """
 
     rows: int
     columns: int
     lanes: int
     unroll: int
     depth: int
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +236,20 @@ def _may_stream(product: Product, packing: Packing, lanes: int) -> bool:
     """Whether a right operand, if it is large, is read along its rows for few rows of the left one."""
     m, n = product.typical.m.length, product.typical.n.length
     return packing == "none" and int(m) <= STREAM_ROWS and int(n) >= 4 * lanes
+
+
+def fetching(plan: TilePlan | DotPlan, product: Product, ahead: int) -> TilePlan | DotPlan:
+    """The plan for a product in a loop that goes on to a right operand ``ahead`` elements later.
+
+    Where the product does little with what it reads, memory would idle while the caches are worked on, so it is asked
+    for what comes next: for the even columns of the right operand where these are sums in lanes, for the odd rows
+    where sums are in tiles. A strip of a matrix that meets both is fetched once.
+    """
+    m, n, k = product.m.length, product.n.length, product.k.length
+    if not (isinstance(m, int) and isinstance(n, int) and isinstance(k, int)):
+        return plan
+    wanted = ahead > 0 and m <= STREAM_ROWS and FETCHED_BYTES <= n * k * product.dtype.itemsize <= PANEL_BYTES
+    return replace(plan, ahead=ahead) if wanted else plan
 
 
 def without_blocks(plan: TilePlan, itemsize: int) -> TilePlan:

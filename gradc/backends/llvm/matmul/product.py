@@ -20,13 +20,14 @@ from gradc.loops.program import Contraction
 class Axis:
     """A letter, or several in one: its length and the strides, in elements, in the left operand, right and result.
 
-    The length may be a symbolic size.
+    The length may be a symbolic size. ``others`` are the strides in what an epilogue loads and stores.
     """
 
     length: Dim
     left: int
     right: int
     out: int
+    others: tuple[int, ...] = ()
 
     def with_length(self, number: int) -> Axis:
         """The same with a number for a symbolic length."""
@@ -34,19 +35,18 @@ class Axis:
 
     @property
     def swapped(self) -> Axis:
-        return Axis(self.length, self.right, self.left, self.out)
+        return replace(self, left=self.right, right=self.left)
 
     def follows(self, inner: Axis) -> bool:
         """Whether this axis and the one inside it are one longer axis."""
         return all(
             outer_stride == inner_stride * inner.length
             for outer_stride, inner_stride in (
-                (self.left, inner.left), (self.right, inner.right), (self.out, inner.out)
+                (self.left, inner.left), (self.right, inner.right), (self.out, inner.out),
+                *zip(self.others, inner.others, strict=True),
             )
         )  # fmt: skip
 
-
-NONE: Final = Axis(1, 0, 0, 0)
 
 TYPICAL: Final = 32
 """What a symbolic length is taken for where something is chosen by it: then tiles fit batches of powers of two."""
@@ -86,13 +86,17 @@ class Product:
         return replace(self, outer=outer, m=m, n=n, k=k, swapped=not self.swapped)
 
 
-def product_of(contraction: Contraction, strides: Sequence[Sequence[Dim]]) -> Product | None:
+def product_of(
+    contraction: Contraction, strides: Sequence[Sequence[Dim]], others: Sequence[Sequence[Dim]] = ()
+) -> Product | None:
     """The normal form of a contraction on views of these strides (lhs, rhs, out).
+
+    ``others`` are strides in more views by the letters of the result.
 
     None where it has none: strides that are not known, a size 0, two summed letters that strides do not join, no letter
     that only one operand has and none that is summed.
     """
-    axes = _axes(contraction, strides)
+    axes = _axes(contraction, strides, others)
     if axes is None:
         return None
     kinds: dict[str, list[Axis]] = {"batch": [], "m": [], "n": [], "k": []}
@@ -103,8 +107,9 @@ def product_of(contraction: Contraction, strides: Sequence[Sequence[Dim]]) -> Pr
     m, n, k = (_joined(kinds[kind]) for kind in "mnk")
     if len(k) > 1 or not (k or (m and n)):
         return None
-    (rows, more_rows), (columns, more_columns) = _innermost(m), _innermost(n)
-    summed = k[0] if k else NONE
+    none = Axis(1, 0, 0, 0, (0,) * len(others))
+    (rows, more_rows), (columns, more_columns) = _innermost(m, none), _innermost(n, none)
+    summed = k[0] if k else none
     product = Product(
         contraction.dtype, (*outer, *more_rows, *more_columns), rows, columns, summed, contraction.accumulate
     )
@@ -113,16 +118,19 @@ def product_of(contraction: Contraction, strides: Sequence[Sequence[Dim]]) -> Pr
     return product
 
 
-def _axes(contraction: Contraction, strides: Sequence[Sequence[Dim]]) -> dict[str, Axis] | None:
+def _axes(
+    contraction: Contraction, strides: Sequence[Sequence[Dim]], others: Sequence[Sequence[Dim]]
+) -> dict[str, Axis] | None:
     """Each letter's length and strides; None where a stride is not a number, or an array is empty."""
-    words = (contraction.lhs, contraction.rhs, contraction.out)
-    by_letter = [dict(zip(word, steps, strict=True)) for word, steps in zip(words, strides, strict=True)]
+    words = (contraction.lhs, contraction.rhs, *[contraction.out] * (1 + len(others)))
+    by_letter = [dict(zip(word, steps, strict=True)) for word, steps in zip(words, (*strides, *others), strict=True)]
     axes: dict[str, Axis] = {}
     for letter, length in contraction.sizes:
         numbers = [steps.get(letter, 0) for steps in by_letter]
         if length == 0 or not all(isinstance(number, int) for number in numbers):
             return None
-        axes[letter] = Axis(length, *map(int, numbers))
+        left, right, out, *more = map(int, numbers)
+        axes[letter] = Axis(length, left, right, out, tuple(more))
     return axes
 
 
@@ -144,6 +152,6 @@ def _joined(axes: list[Axis]) -> list[Axis]:
     return joined
 
 
-def _innermost(axes: list[Axis]) -> tuple[Axis, list[Axis]]:
-    """The axis that the tiles run along, the densest in the result, and the others."""
-    return (axes[-1], axes[:-1]) if axes else (NONE, [])
+def _innermost(axes: list[Axis], none: Axis) -> tuple[Axis, list[Axis]]:
+    """The axis that the tiles run along, the densest in the result, and the others; ``none`` where there is none."""
+    return (axes[-1], axes[:-1]) if axes else (none, [])

@@ -9,32 +9,37 @@ which all this costs least.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from gradc.backends.llvm.matmul.functions import kernel_of, scratch_of
-from gradc.backends.llvm.matmul.plan import DotPlan, Share, TilePlan, plan, without_blocks
-from gradc.backends.llvm.matmul.product import Product, product_of
+from gradc.backends.llvm.matmul.plan import DotPlan, Share, TilePlan, without_blocks
+from gradc.backends.llvm.matmul.product import Product
 from gradc.backends.llvm.matmul.tile import UNROLLED
-from gradc.ir.aval import Dim
 from gradc.ir.target import Target
-from gradc.loops.expand import declared_names, unused_name
+from gradc.loops.expand import unused_name
 from gradc.loops.program import (
     I64,
     ZERO,
+    Buffer,
     Call,
     Contraction,
+    Epilogue,
     Expression,
     For,
+    Let,
     LoopProgram,
     Statement,
+    Store,
     View,
     b,
     constant,
+    rewrite,
     variable,
     whole,
 )
+from gradc.loops.traversal import declared_names
 from gradc.loops.work import NANOSECONDS, PRODUCT_BYTES, products_of
 
 LEAST: Final = 30_000
@@ -55,8 +60,6 @@ PANEL_BYTES: Final = 128 * 1024
 
 MOST_SCRATCH: Final = 1 << 22
 """Elements of scratch memory for all shares of a contraction."""
-
-Strides = Sequence[Sequence[Dim]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,30 +82,32 @@ def share_contractions(program: LoopProgram, target: Target, threads: int) -> Lo
         views = statement.views
         scratch = program.buffer[views[3].buffer] if len(views) > 3 else None
         room = math.prod(int(d) for d in scratch.shape if isinstance(d, int)) if scratch is not None else 0
-        found = shares_of(statement.callee, [view.strides for view in views[:3]], target, threads, room)
+        found = shares_of(statement, program.buffer, target, threads, room)
         if found is None:
             return statement
         words = (found.share.lhs, found.share.rhs, found.share.out)
         parts = [_part(view, word, found, variable(index)) for view, word in zip(views[:3], words, strict=True)]
         if scratch is not None and found.scratch:
             parts.append(replace(whole(scratch), offset=b.mul(variable(index), found.scratch)))
-        call = Call(found.share, tuple(parts))
+        call = Call(found.share, tuple(parts), epilogue=_part_of_epilogue(statement, found, variable(index)))
         return For(index, ZERO, constant(found.count, I64), (call,), mode="parallel")
 
     return replace(program, body=tuple(shared(s) for s in program.body))
 
 
-def scratch_elements(contraction: Contraction, strides: Strides, target: Target, threads: int = 1) -> int:
+def scratch_elements(call: Call, buffers: Mapping[str, Buffer], target: Target, threads: int = 1) -> int:
     """How many elements of scratch memory make a contraction faster, whole and in shares for so many threads."""
-    kernel = kernel_of(contraction, strides, target)
+    kernel = kernel_of(call, buffers, target)
     alone = scratch_of(kernel, target) if kernel is not None else 0
-    shares = shares_of(contraction, strides, target, threads, MOST_SCRATCH)
+    shares = shares_of(call, buffers, target, threads, MOST_SCRATCH)
     return max(alone, shares.count * shares.scratch if shares is not None else 0)
 
 
-def shares_of(contraction: Contraction, strides: Strides, target: Target, threads: int, room: int) -> Shares | None:
+def shares_of(call: Call, buffers: Mapping[str, Buffer], target: Target, threads: int, room: int) -> Shares | None:
     """The best shares for so many threads, with ``room`` elements of scratch memory; None where it stays whole."""
-    kernel = kernel_of(contraction, strides, target)
+    contraction = call.callee
+    assert isinstance(contraction, Contraction), "only contractions are shared"
+    kernel = kernel_of(call, buffers, target)
     time = products_of(contraction) * contraction.dtype.itemsize / PRODUCT_BYTES * NANOSECONDS
     fixed = all(isinstance(length, int) for _, length in contraction.sizes)
     if kernel is None or threads < 2 or time < LEAST or not fixed:
@@ -113,7 +118,7 @@ def shares_of(contraction: Contraction, strides: Strides, target: Target, thread
         cost = time * (1 + twice) * -(-count // threads) / count + DISPATCH * count / threads
         if cost > 0.8 * time or (best is not None and cost >= best[0]):
             continue
-        shares = _planned(contraction, strides, target, kernel[1], (letter, count, room))
+        shares = _planned(call, buffers, target, kernel.plan, (letter, count, room))
         if shares is not None:
             best = cost, shares
     return best[1] if best is not None else None
@@ -135,21 +140,22 @@ def _read_twice(contraction: Contraction, letter: str) -> int:
 
 
 def _planned(
-    contraction: Contraction,
-    strides: Strides,
+    call: Call,
+    buffers: Mapping[str, Buffer],
     target: Target,
     chosen: TilePlan | DotPlan,
     choice: tuple[str, int, int],
 ) -> Shares | None:
     """The shares of a choice (letter, number, room for scratch), with a plan that gives the bits of ``chosen``."""
     letter, count, room = choice
+    contraction = call.callee
+    assert isinstance(contraction, Contraction), "only contractions are shared"
     sizes = tuple((a, d // count if a == letter else d) for a, d in contraction.sizes)
     share = replace(contraction, sizes=sizes)
-    product = product_of(share, strides)
-    own = plan(product, target) if product is not None else None
-    if product is None or own is None:
+    own = kernel_of(replace(call, callee=share), buffers, target)
+    if own is None:
         return None
-    planned = _same_bits(product, own, chosen, count, room)
+    planned = _same_bits(own.product, own.plan, chosen, count, room)
     if planned is None:
         return None
     scratch = planned.scratch if isinstance(planned, TilePlan) else 0
@@ -176,6 +182,25 @@ def _same_bits(
     rest = int(product.k.length) % chosen.depth or chosen.depth
     all_are = all(p.depth * p.rows * p.vectors <= UNROLLED for p in (adapted, chosen))
     return adapted if adapted == chosen or all_are or rest > UNROLLED else None
+
+
+def _part_of_epilogue(call: Call, shares: Shares, index: Expression) -> Epilogue | None:
+    """The epilogue for the elements of a share, whose place it counts from the share's first."""
+    epilogue = call.epilogue
+    if epilogue is None:
+        return None
+    here = variable(epilogue.index[shares.share.out.index(shares.letter)])
+    start = b.mul(index, int(dict(shares.share.sizes)[shares.letter]))
+
+    def moved(expression: Expression) -> Expression:
+        return rewrite(expression, {here: b.add(here, start)})
+
+    body: list[Let | Store] = []
+    for statement in epilogue.body:
+        if isinstance(statement, Store):
+            statement = replace(statement, index=tuple(map(moved, statement.index)))
+        body.append(replace(statement, value=moved(statement.value)))
+    return replace(epilogue, body=tuple(body))
 
 
 def _part(view: View, word: str, shares: Shares, index: Expression) -> View:

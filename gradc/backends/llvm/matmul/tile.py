@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gradc.backends.llvm.matmul.code import Code, Index
+from gradc.backends.llvm.matmul.finish import VectorFinish
 from gradc.backends.llvm.matmul.packing import copy_panels, transpose_panel
 from gradc.backends.llvm.matmul.plan import Part, TilePlan, parts
-from gradc.backends.llvm.matmul.product import Product
+from gradc.backends.llvm.matmul.product import Axis, Product
 
 SCRATCH: Final = "%scratch"
 """Packed blocks: of the left operand, ``panel[k, m]`` for panel after panel, then of the right, ``panel[k, n]``."""
@@ -24,6 +25,21 @@ class Matrices:
     left: str
     right: str
     out: str
+    others: tuple[str, ...] = ()
+
+    def moved(self, code: Code, axis: Axis, index: Index) -> Matrices:
+        """Where they begin from place ``index`` of an axis on."""
+        return Matrices(
+            code.pointer(self.left, code.scale(index, axis.left)),
+            code.pointer(self.right, code.scale(index, axis.right)),
+            code.pointer(self.out, code.scale(index, axis.out)),
+            self.beside(code, axis, index),
+        )
+
+    def beside(self, code: Code, axis: Axis, index: Index) -> tuple[str, ...]:
+        """Where what the epilogue loads and stores begins from there on."""
+        steps = zip(self.others, axis.others, strict=True) if self.others else ()
+        return tuple(code.pointer(base, code.scale(index, step)) for base, step in steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +51,27 @@ class Lengths:
     k: Index
 
 
-def emit_tiles(code: Code, product: Product, plan: TilePlan, matrices: Matrices, lengths: Lengths) -> None:
+def emit_tiles(
+    code: Code,
+    product: Product,
+    plan: TilePlan,
+    matrices: Matrices,
+    lengths: Lengths,
+    finish: VectorFinish | None = None,
+) -> None:
     """The whole product, tile by tile."""
-    _Tiles(code, product, plan, lengths).emit(matrices)
+    _Tiles(code, product, plan, lengths, finish).emit(matrices)
 
 
 class _Tiles:
-    def __init__(self, code: Code, product: Product, plan: TilePlan, lengths: Lengths) -> None:
+    def __init__(
+        self, code: Code, product: Product, plan: TilePlan, lengths: Lengths, finish: VectorFinish | None
+    ) -> None:
         self.code = code
         self.product = product
         self.plan = plan
         self.lengths = lengths
+        self.finish = finish
         self.panel = ""
         if plan.packs_blocks:
             self.panel = code.pointer(SCRATCH, plan.left_scratch, "right_block")
@@ -57,13 +83,15 @@ class _Tiles:
         code, depth = self.code, self.lengths.k
         for columns in code.parts(self.lengths.n, self.plan.width):
             with code.loop("columns", columns.start, columns.stop, columns.step) as across:
-                place = self._moved(matrices, n=across.index)
+                place = matrices.moved(code, self.product.n, across.index)
                 if isinstance(depth, str):
                     self._blocks_of_depth(place, columns.step, depth)
                     continue
-                for block in parts(depth, self.plan.depth):
+                for block in self._blocks_of_k(depth):
                     with code.loop("k", block.start, block.stop, block.step) as along:
-                        self._block_of_k(self._moved(place, k=along.index), columns.step, block.step, along.index)
+                        self._block_of_k(
+                            place.moved(code, self.product.k, along.index), columns.step, block.step, along.index
+                        )
 
     def _blocks_of_depth(self, matrices: Matrices, width: int, depth: str) -> None:
         """The blocks of a k that the call tells, one of no products where it is 0."""
@@ -76,17 +104,15 @@ class _Tiles:
         each = code.even(depth, limit)
         with code.loop("k", 0, code.larger(depth, 1), each) as along:
             length = code.smaller(each, code.minus(depth, along.index))
-            self._block_of_k(self._moved(matrices, k=along.index), width, length, along.index)
+            self._block_of_k(matrices.moved(code, self.product.k, along.index), width, length, along.index)
 
-    def _moved(self, matrices: Matrices, m: Index = 0, n: Index = 0, k: Index = 0) -> Matrices:
-        """The matrices from row m, column n, element k on; one of them is not 0."""
-        code, product = self.code, self.product
-        left = code.add(code.scale(m, product.m.left), code.scale(k, product.k.left))
-        right = code.add(code.scale(n, product.n.right), code.scale(k, product.k.right))
-        out = code.add(code.scale(m, product.m.out), code.scale(n, product.n.out))
-        return Matrices(
-            code.pointer(matrices.left, left), code.pointer(matrices.right, right), code.pointer(matrices.out, out)
-        )
+    def _blocks_of_k(self, depth: int) -> list[Part]:
+        """With an epilogue, the last block stands by itself."""
+        each = self.plan.depth
+        last = (depth - 1) // each * each
+        if self.finish is None or last == 0:
+            return list(parts(depth, each))
+        return [Part(0, last, each), Part(last, depth, depth - last)]
 
     def _block_of_k(self, matrices: Matrices, width: int, depth: Index, k_start: Index) -> None:
         """The products of ``depth`` elements of k for ``width`` columns, one block of rows after the other."""
@@ -98,7 +124,7 @@ class _Tiles:
             return
         for rows in parts(self.lengths.m, self.plan.height):
             with code.loop("block", rows.start, rows.stop, rows.step) as down:
-                place = self._moved(matrices, m=down.index)
+                place = matrices.moved(code, self.product.m, down.index)
                 if self.plan.packs_blocks:
                     self._pack_left(place.left, rows.step, depth)
                 self._block(place, (rows.step, width), depth, k_start)
@@ -111,7 +137,7 @@ class _Tiles:
             return
         with code.loop("block", 0, height, self.plan.height) as down:
             count = code.smaller(self.plan.height, code.minus(height, down.index))
-            place = self._moved(matrices, m=down.index)
+            place = matrices.moved(code, self.product.m, down.index)
             self._pack_left(place.left, count, depth)
             self._block(place, (count, width), depth, k_start)
 
@@ -153,13 +179,13 @@ class _Tiles:
         height, width = shape
         for columns in parts(width, self.plan.columns):
             with code.loop("column", columns.start, columns.stop, columns.step) as across:
-                place = self._moved(matrices, n=across.index)
+                place = matrices.moved(code, self.product.n, across.index)
                 if self.plan.packs_blocks:
                     panel = code.pointer(self.panel, code.scale(across.index, depth))
-                    place = Matrices(SCRATCH, panel, place.out)
+                    place = replace(place, left=SCRATCH, right=panel)
                 elif self.panel:
                     self._pack_right(place.right, columns.step, depth)
-                    place = Matrices(place.left, self.panel, place.out)
+                    place = replace(place, right=self.panel)
                 self._panel(place, height, columns.step, depth, k_start)
 
     def _panel(self, matrices: Matrices, height: Index, width: int, depth: Index, k_start: Index) -> None:
@@ -172,6 +198,7 @@ class _Tiles:
                     code.pointer(matrices.left, code.scale(down.index, stride), "left"),
                     matrices.right,
                     code.pointer(matrices.out, code.scale(down.index, m.out), "out"),
+                    matrices.beside(code, m, down.index),
                 )
                 self._tile(place, rows, width, depth, k_start)
 
@@ -184,24 +211,38 @@ class _Tiles:
         else:
             adds = code.writer.value(f"icmp ne i64 {k_start}, 0")
         left = (1, self._panel_rows(rows)) if plan.packs_blocks else (product.m.left, product.k.left)
-        tile = Tile(rows.step, width, left, plan.columns if self.panel else product.k.right, product.m.out)
+        ends = self.finish is not None and k_start == code.minus(self.lengths.k, depth)
+        others = (product.m.others, product.n.others) if ends else ((), ())
+        tile = Tile(
+            rows.step,
+            width,
+            left,
+            plan.columns if self.panel else product.k.right,
+            product.m.out,
+            self.finish if ends else None,
+            *others,
+            ahead=plan.ahead,
+        )
         if not plan.packs_blocks:
             tile.emit(code, place, depth, adds, padded=bool(self.panel))
             return
         arguments = {
             "ptr noalias readonly %left": place.left,
             "ptr noalias readonly %right": place.right,
-            "ptr noalias %out": place.out,
+            "ptr %out" if tile.finish else "ptr noalias %out": place.out,
             "i64 %depth": str(depth),
             "i1 %adds": str(adds).lower(),
         }
+        names = tuple(f"%other.{position}" for position in range(len(place.others) if tile.finish else 0))
+        arguments |= {f"ptr {name}": other for name, other in zip(names, place.others, strict=False)}
+        scalars = [f"%scalar.{position}" for position in range(tile.finish.scalars)] if tile.finish else []
 
         def body(inner: Code) -> str:
             tile.prefetch(inner, "%out")
-            tile.emit(inner, Matrices("%left", "%right", "%out"), "%depth", "%adds", padded=True)
+            tile.emit(inner, Matrices("%left", "%right", "%out", names), "%depth", "%adds", padded=True)
             return f"a tile of {tile.rows} rows by {tile.width} columns of packed operands"
 
-        code.call(tile, arguments, body)
+        code.call(tile, arguments, body, scalars)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +252,9 @@ class Tile:
     left   the steps, in elements, from row to row and from element to element of k in the left operand
     right  the step along k in the right operand, where columns are neighbours
     out    the step from row to row in the result
+    finish the epilogue, if the sums end with this tile; ``down`` and ``across`` are the steps from row to row and from
+           column to column in what it loads and stores
+    ahead  how far after the right operand the next one lies; the odd rows of that are fetched
     """
 
     rows: int
@@ -218,6 +262,10 @@ class Tile:
     left: tuple[int, int]
     right: int
     out: int
+    finish: VectorFinish | None = None
+    down: tuple[int, ...] = ()
+    across: tuple[int, ...] = ()
+    ahead: int = 0
 
     def emit(self, code: Code, place: Matrices, depth: Index, adds: bool | str, *, padded: bool) -> None:
         """The sums of ``depth`` products; where ``adds`` holds, added to what the result has.
@@ -228,18 +276,31 @@ class Tile:
         row = self._row(code)
         left, right = place.left, place.right
         if isinstance(depth, int) and depth * self.rows * len(row) <= UNROLLED:
-            sums: list[str] = []
-            for step in range(depth):
-                place_of_step = code.pointer(left, step * self.left[1]), code.pointer(right, step * self.right)
-                sums = self._step(row, *place_of_step, sums, padded)
+            sums = self._steps(row, left, right, [], depth, padded)[2]
         else:
+            together = 2 if self.ahead else 1
+            alone = depth % together if isinstance(depth, int) else 0
+            whole = depth - alone if isinstance(depth, int) else depth
             zeros = [(vector.code.vector, "zeroinitializer") for _ in range(self.rows) for vector in row]
-            with code.loop("step", 0, depth, carried=[("ptr", left), ("ptr", right), *zeros]) as loop:
+            with code.loop("step", 0, whole, together, [("ptr", left), ("ptr", right), *zeros]) as loop:
                 left, right, *sums = loop.values
-                sums = self._step(row, left, right, sums, padded)
-                loop.following = [code.pointer(left, self.left[1]), code.pointer(right, self.right), *sums]
-            sums = loop.following[2:]
-        self._finish(code, place.out, sums, adds)
+                left, right, sums = self._steps(row, left, right, sums, together, padded)
+                loop.following = [left, right, *sums]
+            left, right, *sums = loop.following
+            sums = self._steps(row, left, right, sums, alone, padded)[2]
+        self._finish(code, place, sums, adds)
+
+    def _steps(
+        self, row: list[_Vector], left: str, right: str, sums: list[str], count: int, padded: bool
+    ) -> tuple[str, str, list[str]]:
+        """``count`` steps along k: where the operands go on, and the sums."""
+        code = row[0].code
+        for step in range(count):
+            if self.ahead and step % 2:
+                code.fetch_ahead(right, self.ahead, self.width)
+            sums = self._step(row, left, right, sums, padded)
+            left, right = code.pointer(left, self.left[1]), code.pointer(right, self.right)
+        return left, right, sums
 
     def prefetch(self, code: Code, out: str) -> None:
         """Ask for the result's cache lines before the sums are there."""
@@ -273,29 +334,51 @@ class Tile:
                     added.append(code.multiply(factor, other))
         return added
 
-    def _finish(self, code: Code, out: str, sums: list[str], adds: bool | str) -> None:
+    def _finish(self, code: Code, place: Matrices, sums: list[str], adds: bool | str) -> None:
         """Store the sums, or add them to what earlier blocks of k left."""
         if isinstance(adds, bool):
-            self._store(code, out, sums, adds=adds)
+            self._store(code, place, sums, adds=adds)
             return
         writer = code.writer
         labels = [writer.name(label) for label in ("later", "first", "stored")]
         writer.line(f"br i1 {adds}, label %{labels[0]}, label %{labels[1]}")
         for label, later in zip(labels, (True, False), strict=False):
             writer.label(label)
-            self._store(code, out, sums, adds=later)
+            self._store(code, place, sums, adds=later)
             writer.line(f"br label %{labels[2]}")
         writer.label(labels[2])
 
-    def _store(self, code: Code, out: str, sums: list[str], *, adds: bool) -> None:
+    def _store(self, code: Code, place: Matrices, sums: list[str], *, adds: bool) -> None:
         row = self._row(code)
+        shared = self._loads(row, place, 0, moving=False)
         for position, total in enumerate(sums):
             number, vector = divmod(position, len(row))
             part = row[vector]
-            place = code.pointer(out, number * self.out + part.start)
+            out = code.pointer(place.out, number * self.out + part.start)
             if adds:
-                total = part.code.sum(part.code.load(place, part.count), total)
-            part.code.store(total, place, part.count)
+                total = part.code.sum(part.code.load(out, part.count), total)
+            if self.finish is None or self.finish.keeps:
+                part.code.store(total, out, part.count)
+            if self.finish is not None:
+                loads = shared[vector] | self._loads([part], place, number, moving=True)[0]
+                scalars = {s: part.code.broadcast(f"%scalar.{s}") for s in range(self.finish.scalars)}
+                values = self.finish.emit(part.code, total, loads, scalars)
+                for other, value in enumerate(values, self.finish.loads):
+                    part.code.store(value, self._other(part, place, other, number), part.count)
+
+    def _loads(self, row: list[_Vector], place: Matrices, number: int, *, moving: bool) -> list[dict[int, str]]:
+        """What the epilogue loads for each vector of a row: what differs from row to row, or what does not."""
+        found: list[dict[int, str]] = [{} for _ in row]
+        for other in range(self.finish.loads if self.finish else 0):
+            if (self.down[other] != 0) != moving:
+                continue
+            for part, loaded in zip(row, found, strict=True):
+                at = self._other(part, place, other, number)
+                loaded[other] = part.code.load(at, part.count) if self.across[other] else part.code.spread(at)
+        return found
+
+    def _other(self, part: _Vector, place: Matrices, other: int, number: int) -> str:
+        return part.code.pointer(place.others[other], number * self.down[other] + part.start * self.across[other])
 
 
 @dataclass(frozen=True, slots=True)
