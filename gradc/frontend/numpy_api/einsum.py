@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from string import ascii_letters
 from typing import Any
 
 import numpy as np
 
 from gradc.errors import ShapeError, TraceError
+from gradc.frontend.numpy_api.orders import contraction_order
 from gradc.frontend.numpy_api.promote import astype, common_dtype, converted, truth
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.aval import Dim
@@ -22,7 +22,6 @@ from gradc.ops.shape import broadcast, reshaped
 Term = tuple[Value, str]
 """A value and the letters of its axes."""
 
-_EXHAUSTIVE = 7
 _GUESS = 64  # stands for a symbolic size when orders are compared
 
 
@@ -81,13 +80,14 @@ def contraction(name: str, values: Sequence[Value], inputs: Sequence[str], out: 
         return truth(counted)
     sizes = _sizes(name, values, inputs)
     terms = [_prepared(value, letters, sizes) for value, letters in zip(values, inputs, strict=True)]
-    while len(terms) > 1:
-        left, right = _next_pair(tuple(letters for _, letters in terms), out, _numbers(sizes))
-        pair = (terms[left], terms[right])
-        rest = [t for k, t in enumerate(terms) if k not in (left, right)]
-        kept = set(out).union(*[letters for _, letters in rest])
-        terms = [*rest, _product(*pair, kept, out if not rest else "")]
-    return _finished(terms[0], out, sizes)
+    numbers = {letter: size if isinstance(size, int) else _GUESS for letter, size in sizes.items()}
+    live = dict(enumerate(terms))
+    for number, pair in enumerate(contraction_order([t[1] for t in terms], out, numbers), len(terms)):
+        left, right = (live.pop(position) for position in pair)
+        kept = set(out).union(*[letters for _, letters in live.values()])
+        live[number] = _product(left, right, kept, out if not live else "")
+    (last,) = live.values()
+    return _finished(last, out, sizes)
 
 
 def _sizes(name: str, values: Sequence[Value], inputs: Sequence[str]) -> dict[str, Dim]:
@@ -129,50 +129,6 @@ def _diagonal(x: Value, letters: str, letter: str) -> Term:
     steps = (1,) * len(lead) + (size + 1,)
     taken = shapes.slice_(flat, starts=(0,) * len(steps), sizes=(*lead, size), steps=steps)
     return taken, "".join(letters[k] for k in rest) + letter
-
-
-# The order of contractions.
-
-
-def _numbers(sizes: dict[str, Dim]) -> tuple[tuple[str, int], ...]:
-    return tuple((c, d if isinstance(d, int) else _GUESS) for c, d in sorted(sizes.items()))
-
-
-def _next_pair(terms: tuple[str, ...], out: str, sizes: tuple[tuple[str, int], ...]) -> tuple[int, int]:
-    """The two terms to contract first: best overall for few operands, the cheapest pair for many."""
-    pairs = [(i, j) for i in range(len(terms)) for j in range(i + 1, len(terms))]
-    if len(pairs) == 1:
-        return pairs[0]
-    known = dict(sizes)
-    if len(terms) > _EXHAUSTIVE:
-        return min(pairs, key=lambda pair: _pair_cost(terms, pair, known))
-    return min(
-        pairs, key=lambda pair: _pair_cost(terms, pair, known) + _rest_cost(_merged(terms, pair, out), out, sizes)
-    )
-
-
-@lru_cache(maxsize=10_000)
-def _rest_cost(terms: tuple[str, ...], out: str, sizes: tuple[tuple[str, int], ...]) -> int:
-    """The fewest multiplications that contract all terms."""
-    if len(terms) < 2:
-        return 0
-    known = dict(sizes)
-    pairs = [(i, j) for i in range(len(terms)) for j in range(i + 1, len(terms))]
-    return min(_pair_cost(terms, pair, known) + _rest_cost(_merged(terms, pair, out), out, sizes) for pair in pairs)
-
-
-def _pair_cost(terms: tuple[str, ...], pair: tuple[int, int], sizes: dict[str, int]) -> int:
-    cost = 1
-    for letter in set(terms[pair[0]] + terms[pair[1]]):
-        cost *= sizes[letter]
-    return cost
-
-
-def _merged(terms: tuple[str, ...], pair: tuple[int, int], out: str) -> tuple[str, ...]:
-    rest = [t for k, t in enumerate(terms) if k not in pair]
-    kept = set(out).union(*rest)
-    merged = "".join(sorted((set(terms[pair[0]]) | set(terms[pair[1]])) & kept))
-    return tuple(sorted([*rest, merged]))
 
 
 # Two terms, and the last.
