@@ -10,6 +10,9 @@ from gradc.loops.expressions import FUNCTIONS, FUNCTIONS_OF_TWO
 from gradc.loops.indexing import Indices, axes_of, strides_of
 from gradc.loops.plan import Stage, is_move
 
+DEAR: Final = frozenset((*FUNCTIONS, *FUNCTIONS_OF_TWO, "pow", "sqrt"))
+"""Primitives that are worth a name where they are part of a larger rule."""
+
 _WEIGHTS: Final = {
     **dict.fromkeys((*FUNCTIONS, *FUNCTIONS_OF_TWO, "pow"), 20),
     **dict.fromkeys(("logistic", "softplus", "logistic_bce"), 40),
@@ -17,6 +20,11 @@ _WEIGHTS: Final = {
 }  # fmt: skip
 _CHEAP: Final = 4
 """The most operations that are repeated rather than stored."""
+
+
+def is_dear(node: Node) -> bool:
+    """Whether computing an element takes a function such as exp."""
+    return _WEIGHTS.get(node.op.name, 1) >= _WEIGHTS["exp"]
 
 
 def cheap_nodes(graph: Graph) -> list[bool]:
@@ -50,6 +58,12 @@ def repeats(stage: Stage, index: Indices) -> Dim:
     used = axes_of(index)
     deepest = max(used, default=-1)
     return size_of(tuple(stage.extents[a] for a in range(deepest) if a not in used))
+
+
+def share(stage: Stage, index: Indices, node: Node) -> float:
+    """How many of a node's elements a stage takes at an index, of 1; 1 where sizes are not known."""
+    taken, size = size_of(tuple(stage.extents[a] for a in axes_of(index))), node.aval.size
+    return taken / size if isinstance(taken, int) and isinstance(size, int) else 1.0
 
 
 def is_onto(stage: Stage, index: Indices, node: Node) -> bool:

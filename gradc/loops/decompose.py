@@ -1,7 +1,8 @@
 """Ops that have no loops of their own, told in those that have.
 
 softmax and logsumexp become maxima, exponentials and sums; a contraction that is a mere product, a dot product, tiny,
-masked or of integers becomes products and a sum, which fuse with what surrounds them. The others stay calls.
+masked or of integers becomes products and a sum, which fuse with what surrounds them. The others stay calls. Writes
+into slices of zeros become concatenations (``gradc.loops.slices``).
 Factors, systems and determinants become what ``gradc.loops.panels`` computes.
 """
 
@@ -17,11 +18,12 @@ from gradc.ir.aval import Aval, Dim, size_of
 from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import REGISTRY, Op
 from gradc.loops.determinants import cofactors_rule, det_rule, det_sign_rule, log_abs_det_rule
+from gradc.loops.slices import Slices, aligned
 from gradc.loops.systems import cholesky_rule, inverse_rule, solve_rule, triangular_rule
 from gradc.ops.contraction import masked_contract
 from gradc.ops.elementwise import convert, exp, isfinite, log, select
 from gradc.ops.reduce import reduce_max, reduce_sum
-from gradc.ops.shape import broadcast, iota, reshaped, slice_, transpose
+from gradc.ops.shape import broadcast, iota, reshaped, slice_, transpose, update_slice
 
 SMALL_CONTRACTION: Final = 64
 """Contractions of at most this many products are written out as loops among the others."""
@@ -40,7 +42,16 @@ _Rule = Callable[[tuple[Value, ...], dict[str, Any], Aval], Value | None]
 
 def decompose(graph: Graph) -> Graph:
     """The same function without the ops of this module; the graph itself where it has none."""
-    return rebuild(graph, _rewrite) if any(node.op.name in _RULES or node.op is iota for node in graph.nodes) else graph
+    if not any(node.op.name in _RULES or node.op in (iota, update_slice) for node in graph.nodes):
+        return graph
+    slices = Slices()
+
+    def rewrite(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
+        if op is update_slice:
+            return slices.told(tuple(builder.value(i) for i in ids), params)
+        return _rewrite(builder, op, ids, params)
+
+    return aligned(rebuild(graph, rewrite))
 
 
 def neutral(reduction: str, dtype: np.dtype) -> bool | int | float:

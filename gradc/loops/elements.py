@@ -116,9 +116,7 @@ class Elements:
     def check(self, condition: Expression, code: int, value: Expression = ZERO) -> None:
         """A check, in the outermost block where its parts are known."""
         depth = max(self.scopes.depth_of(condition), self.scopes.depth_of(value))
-        block = self.scopes.blocks[depth]
-        block.runs_in_order = True
-        block.statements.append(Check(condition, code, value))
+        self.scopes.blocks[depth].statements.append(Check(condition, code, value))
 
     def code_of(self, message: str, stage: Stage) -> int:
         """The code of a check that the present stage makes, under which the message is told with the user's line."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 
@@ -17,9 +18,10 @@ from gradc.loops.epilogue import unfused
 from gradc.loops.expressions import apply
 from gradc.loops.matmul import contraction_function
 from gradc.loops.program import (
-    I64,
     SEQUENTIAL,
+    ZERO,
     Accumulate,
+    Apply,
     Buffer,
     Call,
     Constant,
@@ -39,9 +41,17 @@ from gradc.loops.program import (
     View,
     b,
     constant,
+    size,
     variable,
+    walk,
 )
-from gradc.loops.traversal import declared_names, statements_of
+from gradc.loops.traversal import declared_names, expressions_of, statements_of
+
+_LISTED: Final = 8
+"""Partial results that are combined one by one; more are combined in loops first."""
+
+_LIGHT: Final = 64
+"""Parts of expressions in the body of a loop that is written twice."""
 
 Keeps = Callable[[Call], bool]
 """Whether a backend does a contraction, with its epilogue if it has one, by its own means."""
@@ -123,40 +133,82 @@ class _LaneLoops:
         partials = [self._partial(t, order.lanes) for t in targets]
         declared: list[Statement] = [Local(p) for p in partials]
         length = b.sub(loop.hi, loop.lo)
+        rest = b.constant(0) if _divides(order.lanes, length) else b.mod(length, order.lanes)
+        whole = b.sub(loop.hi, rest)
         if not order.block or (isinstance(length, Constant) and int(length.value) <= order.block):
-            return declared + self._chunk(loop, loop.lo, loop.hi, targets, partials, order)
-        blocked = b.add(loop.lo, b.sub(length, b.mod(length, order.block)))
+            return [*declared, *self._chunk(loop, loop.lo, whole, rest, targets, partials)]
         start = variable(unused_name(f"{loop.var}_block", self.taken))
-        chunk = self._chunk(loop, start, start + order.block, targets, partials, order)
-        statements = [*declared, For(str(start), loop.lo, blocked, tuple(chunk), order.block)]
-        if blocked is not loop.hi:
-            statements += self._chunk(loop, blocked, loop.hi, targets, partials, order)
-        return statements
+        end = start + order.block
+        if (isinstance(length, Constant) and _is_light(loop.body)) or _divides(order.block, length):
+            blocked = b.sub(loop.hi, length % order.block) if isinstance(length, Constant) else loop.hi
+            block = self._chunk(loop, start, end, b.constant(0), targets, partials)
+            statements = [*declared, For(str(start), loop.lo, blocked, tuple(block), order.block)]
+            return statements + (
+                self._chunk(loop, blocked, whole, rest, targets, partials) if blocked is not loop.hi else []
+            )
+        rests = self._rest(loop, whole, rest, targets, partials)
+        last = [If(b.ge(end, loop.hi), tuple(rests))] if rests else []
+        groups = self._groups(loop, start, b.minimum(end, whole), targets, partials)
+        block = [*self._set(targets, partials), *groups, *last, *self._combine(targets, partials)]
+        return [*declared, For(str(start), loop.lo, loop.hi, tuple(block), order.block)]
 
     def _chunk(
-        self, loop: For, lo: Expression, hi: Expression, targets: list[Accumulate], partials: list[Buffer], order: Lanes
-    ) -> list[Statement]:
-        """Partial results set, whole groups of lanes, the rest, the results combined."""
-        lanes = order.lanes
+        self, loop: For, lo: Expression, whole: Expression, rest: Expression, targets: list[Accumulate],
+        partials: list[Buffer],
+    ) -> list[Statement]:  # fmt: skip
+        """The terms from ``lo`` to ``whole``, in groups, and the rest."""
+        groups = self._groups(loop, lo, whole, targets, partials)
+        rests = self._rest(loop, whole, rest, targets, partials)
+        return [*self._set(targets, partials), *groups, *rests, *self._combine(targets, partials)]
+
+    def _set(self, targets: list[Accumulate], partials: list[Buffer]) -> list[Statement]:
+        """The partial results from their start."""
         lane = variable(unused_name("lane", self.taken))
-        zero, all_lanes = constant(0, I64), constant(lanes, I64)
-        set_partials = tuple(
+        stores = tuple(
             Store(partial.name, (lane,), constant(neutral(target.op, partial.dtype), partial.dtype))
             for target, partial in zip(targets, partials, strict=True)
         )
-        statements: list[Statement] = [For(str(lane), zero, all_lanes, set_partials, mode="vector")]
-        rest = b.mod(b.sub(hi, lo), lanes)
-        whole = b.sub(hi, rest)
+        return [For(str(lane), ZERO, size(partials[0].shape[0]), stores, mode="vector")]
+
+    def _groups(
+        self, loop: For, lo: Expression, hi: Expression, targets: list[Accumulate], partials: list[Buffer]
+    ) -> list[Statement]:
+        """Groups of as many terms as there are lanes."""
+        if isinstance(lo, Constant) and isinstance(hi, Constant) and lo.value == hi.value:
+            return []
+        lanes = int(partials[0].shape[0])
         group = variable(unused_name(f"{loop.var}_group", self.taken))
-        mode: Mode = "vector" if _only_accumulates(loop.body) else "seq"
+        inner = self._lane_loop(loop, group, b.constant(lanes), targets, partials)
+        return [For(str(group), lo, hi, (inner,), lanes)]
+
+    def _rest(
+        self, loop: For, whole: Expression, rest: Expression, targets: list[Accumulate], partials: list[Buffer]
+    ) -> list[Statement]:
+        """The terms that are left, fewer than there are lanes."""
+        if isinstance(rest, Constant) and not rest.value:
+            return []
+        return [self._lane_loop(loop, whole, rest, targets, partials)]
+
+    def _lane_loop(
+        self, loop: For, start: Expression, count: Expression, targets: list[Accumulate], partials: list[Buffer]
+    ) -> For:
+        """The terms from ``start`` on, one in each lane."""
+        lane = variable(unused_name("lane", self.taken))
+        mode: Mode = "vector" if loop.mode == "vector" or _only_accumulates(loop.body) else "seq"
         body = _in_lane(loop.body, loop.var, lane, targets, partials)
-        if whole is not lo:
-            inner = For(str(lane), zero, all_lanes, (Let(loop.var, b.add(group, lane)), *body), mode=mode)
-            statements.append(For(str(group), lo, whole, (inner,), lanes))
-        if whole is not hi:
-            statements.append(For(str(lane), zero, rest, (Let(loop.var, b.add(whole, lane)), *body), mode=mode))
+        return For(str(lane), ZERO, count, (Let(loop.var, b.add(start, lane)), *body), mode=mode)
+
+    def _combine(self, targets: list[Accumulate], partials: list[Buffer]) -> list[Statement]:
+        """The partial results combined pairwise, halves first, and with the element."""
+        statements: list[Statement] = []
         for target, partial in zip(targets, partials, strict=True):
-            total = _pairwise(target.op, [b.load(partial, (k,)) for k in range(lanes)])
+            half = int(partial.shape[0]) // 2
+            while half >= _LISTED:
+                lane = variable(unused_name("lane", self.taken))
+                fold = Accumulate(target.op, partial.name, (lane,), b.load(partial, (lane + half,)))
+                statements.append(For(str(lane), ZERO, size(half), (fold,), mode="vector"))
+                half //= 2
+            total = _pairwise(target.op, [b.load(partial, (k,)) for k in range(2 * half or 1)])
             statements.append(Accumulate(target.op, target.buffer, target.index, total, SEQUENTIAL))
         return statements
 
@@ -177,6 +229,23 @@ def neutral(op: Reduction, dtype: np.dtype) -> bool | int | float:
         return op == "minimum"
     limits = np.iinfo(dtype)
     return int(limits.max if op == "minimum" else limits.min)
+
+
+def _is_light(block: tuple[Statement, ...]) -> bool:
+    """Whether a body is small enough to stand in a program twice, for whole blocks and for what is left of one."""
+    return sum(1 for s in statements_of(block) for _ in walk(*expressions_of(s))) <= _LIGHT
+
+
+def _divides(count: int, value: Expression) -> bool:
+    """Whether the form of an integer shows that it is a multiple of ``count``."""
+    match value:
+        case Constant(value=number):
+            return int(number) % count == 0
+        case Apply(primitive="mul", arguments=arguments):
+            return any(_divides(count, a) for a in arguments)
+        case Apply(primitive="add" | "sub" | "minimum" | "maximum", arguments=arguments):
+            return all(_divides(count, a) for a in arguments)
+    return False
 
 
 def _targets(loop: For) -> list[Accumulate]:

@@ -184,3 +184,13 @@ def common_depth(one: Place, other: Place) -> int:
             break
         depth += 1
     return depth
+
+
+def stages_in(item: Loop | Stage) -> list[Stage]:
+    """The stages of a loop, or the one itself, in the order in which they run."""
+    if isinstance(item, Stage):
+        return [item]
+    found = list(item.body.follow.get(-1, ()))
+    for position, inner in enumerate(item.body.items):
+        found += [*stages_in(inner), *item.body.follow.get(position, ())]
+    return found

@@ -27,6 +27,7 @@ from gradc.loops.program import (
     Expression,
     For,
     If,
+    Lanes,
     Let,
     Load,
     Local,
@@ -66,14 +67,21 @@ def conflict(loop: For, buffers: Mapping[str, Buffer], lets: Mapping[str, Expres
 
     ``lets`` holds the integer lets around the loop, ``ranges`` the intervals before it. Symbolic shapes are not judged.
     """
-    return next((access.memory for _, access in meetings(loop, buffers, lets, ranges)), "")
+    return next((access.memory for _, access in _met(loop, buffers, lets, ranges, reduced=loop.var)), "")
 
 
 def meetings(
     loop: For, buffers: Mapping[str, Buffer], lets: Mapping[str, Expression], ranges: Ranges
 ) -> Iterator[tuple[Access, Access]]:
-    """The pairs of accesses, one writing, that may touch the same memory in two iterations; as for ``conflict``."""
-    walker = _Accesses(dict(buffers), dict(lets))
+    """The pairs of accesses, one writing, that may touch the same memory in two iterations; sums in lanes count too."""
+    return _met(loop, buffers, lets, ranges, reduced="")
+
+
+def _met(
+    loop: For, buffers: Mapping[str, Buffer], lets: Mapping[str, Expression], ranges: Ranges, *, reduced: str
+) -> Iterator[tuple[Access, Access]]:
+    """The pairs of accesses that may meet; not those of sums in lanes of the loop ``reduced``."""
+    walker = _Accesses(dict(buffers), dict(lets), reduced)
     interval = loop_interval(ranges.of(loop.lo), ranges.of(loop.hi), loop.step)
     if interval[1] - interval[0] < loop.step:
         return
@@ -159,9 +167,10 @@ def _varies(term: Expression, var: Expression, inner: frozenset[str]) -> bool:
 
 
 class _Accesses:
-    """The accesses of a loop's body to memory that is not its own."""
+    """The accesses of a loop's body to memory that is not its own; not those of sums in lanes of ``reduced``."""
 
-    def __init__(self, buffers: dict[str, Buffer], lets: dict[str, Expression]) -> None:
+    def __init__(self, buffers: dict[str, Buffer], lets: dict[str, Expression], reduced: str) -> None:
+        self._reduced = reduced
         self._buffers = buffers
         self._lets = lets
         self._own: set[str] = set()
@@ -173,6 +182,8 @@ class _Accesses:
                     if isinstance(part, Load):
                         yield from self._access(part.buffer, part.index, False, ranges, inner)
             match statement:
+                case Accumulate(order=Lanes(over=over)) if over == self._reduced:
+                    pass
                 case Store(buffer=name, index=index) | Accumulate(buffer=name, index=index):
                     yield from self._access(name, index, True, ranges, inner)
                 case Let(name=name, value=value):

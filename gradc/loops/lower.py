@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Literal
 
 from gradc.errors import CompileError, IndexBoundsError
-from gradc.ir.aval import Dim
 from gradc.ir.graph import Graph, Node
+from gradc.loops.costs import DEAR
 from gradc.loops.decompose import BLOCK, decompose, neutral
 from gradc.loops.elements import Elements
-from gradc.loops.expressions import FUNCTIONS, FUNCTIONS_OF_TWO
-from gradc.loops.fuse import Block, Loop, Nest, fuse
+from gradc.loops.fuse import Block, Loop, Nest, fuse, stages_in
 from gradc.loops.memory import Memory
 from gradc.loops.names import Names
+from gradc.loops.orders import LANES, lanes_and_block, may_exceed
 from gradc.loops.panels import require
 from gradc.loops.plan import Member, Plan, Stage
 from gradc.loops.program import (
@@ -51,12 +51,6 @@ from gradc.loops.stages import plan
 from gradc.loops.storage import Storages, assign, has_partial_array, partial_dtype, runs_in_blocks
 from gradc.loops.tidy import spell, tidy
 from gradc.loops.wholes import Wholes
-
-LANES: Final = 8
-"""Long sums run in this many partial sums."""
-
-DEAR: Final = frozenset((*FUNCTIONS, *FUNCTIONS_OF_TWO, "pow", "sqrt"))
-"""Primitives that are worth a name where they are part of a larger rule."""
 
 
 def lower(graph: Graph, *, name: str = "kernel", taken: Collection[str] = ()) -> LoopProgram:
@@ -99,6 +93,7 @@ class _Writer:
         self.sums: dict[Stage, Buffer] = {}
         self.scans = Scans(self.names, lower, self.elements.messages)
         self.wholes = Wholes(self.elements, self.scans)
+        self.lanes: dict[Loop, tuple[int, int]] = {}
 
     def program(self, name: str, required: Sequence[Requirement]) -> LoopProgram:
         for requirement in required:
@@ -165,7 +160,7 @@ class _Writer:
     def _comment(self, item: Loop | Stage) -> None:
         if len(self.scopes.blocks) > 1:
             return
-        text = self.names.comment(_stages_in(item))
+        text = self.names.comment(stages_in(item))
         if text:
             self.scopes.emit(Comment(text))
 
@@ -268,6 +263,10 @@ class _Writer:
             self.scopes.emit(Store(local.name, (), b.constant(neutral(stage.combine, dtype), wide)))
             self.sums[stage] = local
             return
+        if stage in self.storages.local:
+            shape = tuple(stage.extents[level] for level in stage.kept_inside)
+            self.sums[stage] = Buffer(self.names.partial(stage), wide, shape, "local")
+            self.scopes.emit(Local(self.sums[stage]))
         self._over_partials(stage, "clear" if runs_in_blocks(self.plan, stage) else "set")
 
     def _accumulate(self, stage: Stage, value: Expression) -> None:
@@ -277,20 +276,30 @@ class _Writer:
             buffer, place = self.sums[stage], ()
         order = self._order(stage)
         for level in stage.reduced:
-            self.scopes.blocks[level + 1].runs_in_order = True
+            block = self.scopes.blocks[level + 1]
+            block.runs_in_order |= not (isinstance(order, Lanes) and order.over == block.var)
         combine: Reduction = stage.combine  # type: ignore[assignment]
         self.scopes.emit(Accumulate(combine, buffer.name, place, b.convert(value, buffer.dtype), order))
 
     def _order(self, stage: Stage) -> Order:
         """The innermost long loop runs in lanes; with an array of partial results, the kept loop inside does."""
-        long = [level for level in stage.reduced if _may_exceed(stage.extents[level], 2 * LANES - 1)]
-        if has_partial_array(stage) or not long:
+        if has_partial_array(stage):
             return SEQUENTIAL
-        level = max(long)
+        long = [level for level in stage.reduced if may_exceed(stage.extents[level], 2 * LANES - 1)]
+        level = max(long or stage.reduced)
         block = self.scopes.blocks[level + 1]
-        assert block.loop is not None, "a stage's loops are open"
+        assert block.loop is not None, "a reduced axis has a loop"
+        lanes, length = self._lanes(block.loop)
         is_cut = any(runs_in_blocks(self.plan, other) for other in block.loop.before)
-        return Lanes(block.var, LANES, BLOCK if _may_exceed(stage.extents[level], BLOCK) and not is_cut else 0)
+        return Lanes(block.var, lanes, 0 if is_cut else length) if lanes > 1 else SEQUENTIAL
+
+    def _lanes(self, loop: Loop) -> tuple[int, int]:
+        """How many partial results sums over a loop have, and after how many terms these are combined."""
+        if loop not in self.lanes:
+            members = [self.nodes[member.node] for stage in stages_in(loop) for member in stage.members]
+            inner = any(isinstance(item, Loop) for item in loop.body.items)
+            self.lanes[loop] = lanes_and_block(loop.extent, members, nested=inner)
+        return self.lanes[loop]
 
     def _finish(self, stage: Stage) -> None:
         """After the loop: the result gets its name, or its array."""
@@ -299,19 +308,21 @@ class _Writer:
         if not has_partial_array(stage):
             total = b.convert(b.load(self.sums[stage]), dtype)
             self._keep(stage, self.scopes.bind(total, stage.node, depth=len(self.scopes.blocks) - 1))
-        elif stage in self.storages.partial and not runs_in_blocks(self.plan, stage):
+        elif (stage in self.storages.partial or stage in self.sums) and not runs_in_blocks(self.plan, stage):
             self._over_partials(stage, "store")
 
     def _partial(
         self, stage: Stage, inner: dict[int, Expression] | None = None
     ) -> tuple[Buffer, tuple[Expression, ...]]:
         """The array of partial results and the place in it; ``inner`` gives the loops inside the reduced one."""
-        if stage not in self.storages.partial:
-            buffer = self.memory.buffer_of(stage.node)
-            assert buffer is not None, "a reduction into an array has one"
-            return buffer, self.elements.where(stage, stage.node, stage.place, inner)
-        place = [self.elements.axis(level, inner) for level in stage.kept_inside]
-        return self.memory.partial_of(stage), tuple(place)
+        place = tuple([self.elements.axis(level, inner) for level in stage.kept_inside])
+        if stage in self.sums:
+            return self.sums[stage], place
+        if stage in self.storages.partial:
+            return self.memory.partial_of(stage), place
+        buffer = self.memory.buffer_of(stage.node)
+        assert buffer is not None, "a reduction into an array has one"
+        return buffer, self.elements.where(stage, stage.node, stage.place, inner)
 
     def _over_partials(self, stage: Stage, what: Literal["set", "clear", "add", "store"]) -> None:
         """A loop nest that sets the partial results or clears the result, or adds or stores the ones to the other."""
@@ -337,18 +348,3 @@ class _Writer:
             mode: Mode = "vector" if level == levels[-1] else "seq"
             statement = For(name, size(0), size(stage.extents[level]), (statement,), mode=mode)
         self.scopes.emit(statement)
-
-
-def _may_exceed(length: Dim, limit: int) -> bool:
-    """Whether a length is larger than a number, or may be when the kernel is called."""
-    return not isinstance(length, int) or length > limit
-
-
-def _stages_in(item: Loop | Stage) -> list[Stage]:
-    """The stages of a loop, or the one itself, in the order in which they run."""
-    if isinstance(item, Stage):
-        return [item]
-    found = list(item.body.follow.get(-1, ()))
-    for position, inner in enumerate(item.body.items):
-        found += [*_stages_in(inner), *item.body.follow.get(position, ())]
-    return found

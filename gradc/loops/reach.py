@@ -109,8 +109,10 @@ def buffer_in_reach(name: str, scope: Scope, statement: Statement) -> Buffer:
     return scope.buffers[name]
 
 
-def check_write(name: str, index: tuple[Expression, ...], dtype: np.dtype, scope: Scope, statement: Statement) -> None:
-    """Laws 2 to 5 and 7, for an element that is written."""
+def check_write(
+    name: str, index: tuple[Expression, ...], dtype: np.dtype, scope: Scope, statement: Statement, over: str = ""
+) -> None:
+    """Laws 2 to 5 and 7, for an element that is written, or reduced in lanes of the loop ``over``."""
     buffer = buffer_in_reach(name, scope, statement)
     check_place(name, buffer, index, scope, statement)
     if not scope.may_write(name):
@@ -119,7 +121,7 @@ def check_write(name: str, index: tuple[Expression, ...], dtype: np.dtype, scope
         broken(3, f"{short_dtype(dtype)} is written to {buffer.aval}", statement)
     behind = scope.loops_behind(*index)
     for loop, own in zip(scope.loops, scope.own, strict=True):
-        if loop.mode != "seq" and name not in own and loop.var not in behind:
+        if loop.mode != "seq" and name not in own and loop.var not in behind and loop.var != over:
             broken(7, f"iterations of the {loop.mode} loop over {loop.var} write one element", statement)
 
 

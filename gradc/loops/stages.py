@@ -16,7 +16,7 @@ import numpy as np
 from gradc.errors import CompileError
 from gradc.ir.aval import Dim, is_nonnegative
 from gradc.ir.graph import CONSTANT, Graph, Node
-from gradc.loops.costs import cheap_nodes, is_onto, repeats
+from gradc.loops.costs import cheap_nodes, is_onto, repeats, share
 from gradc.loops.decompose import REDUCTIONS
 from gradc.loops.indexing import AnyIndex, Indices, axes_of, datum, flat_index, is_data, strides_of
 from gradc.loops.panels import PRIVATE
@@ -26,7 +26,11 @@ from gradc.ops.index import index_position
 from gradc.ops.shape import iota
 
 _MOST_COPIES: Final = 4
-"""A cheap value that is demanded in more places than this is stored."""
+"""A cheap value that would be computed more often than this is stored."""
+_MOST_PLACES: Final = 16
+"""A value that is demanded in more places than this is stored, however few of its elements each of them takes."""
+_ONCE: Final = 17 / 16
+"""A dear value may be computed in several places where they share it out, but for a few elements."""
 _MOST_MEMBERS: Final = 400
 """What one iteration of a stage computes at most; a longer chain is cut, so that functions stay quick to compile."""
 
@@ -204,11 +208,30 @@ class _Planner:
         if any(len(stage.members) >= _MOST_MEMBERS for stage, _ in demands):
             return False
         cheap = self.cheap[node.id]
+        places = [(stage, index) for stage, index in demands if index is not None]
+        once = all(repeats(stage, index) == 1 for stage, index in places)
         if node.op.name == "gather":
-            return len(demands) == 1 and all(is_onto(stage, i, node) for stage, i in demands if i is not None)
-        if len(demands) > 1:
-            return cheap and len(demands) <= _MOST_COPIES
-        return cheap or all(repeats(stage, i) == 1 for stage, i in demands if i is not None)
+            cheap = once and self._is_checked(node, places)
+            if not cheap:
+                return False
+        if len(places) == 1:
+            return cheap or once
+        if cheap:
+            # Stages of the same loops that take the same element will find it in the same iteration.
+            places = list({(stage.extents, index): (stage, index) for stage, index in places}.values())
+            return len(places) <= _MOST_PLACES and self._copies(node, places) <= _MOST_COPIES
+        return once and len(places) <= _MOST_COPIES and self._copies(node, places) <= _ONCE
+
+    def _copies(self, node: Node, places: Sequence[tuple[Stage, Indices]]) -> float:
+        """How often the node would be computed in some places, all of its elements taken together."""
+        return sum([share(stage, index, node) for stage, index in places])
+
+    def _is_checked(self, node: Node, places: Sequence[tuple[Stage, Indices]]) -> bool:
+        """Whether a place goes through all elements of a gather's index arrays, so that each of them is checked."""
+        numbers = self.nodes[node.operands[1]]
+        start = index_position(node.params["axes"])
+        stop = start + numbers.aval.ndim
+        return any(is_onto(stage, index[start:stop], numbers) for stage, index in places)
 
     def _reduce(self, node: Node) -> None:
         self._announce(node.id)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from gradc.loops.buffers import Lifetime, lay_out
 from gradc.loops.fuse import Nest, common_depth, in_scope, is_ready
 from gradc.loops.indexing import Indices, axis, flat_index
 from gradc.loops.plan import Plan, Stage
+
+_SMALL: Final = 64
+"""The most partial results that stand in a local array."""
 
 
 @dataclass(eq=False, slots=True)
@@ -48,10 +52,14 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Storages:
-    """``of[n]`` is the array of node n, ``partial[stage]`` the array of a reduction's wider partial sums."""
+    """``of[n]`` is the array of node n, ``partial[stage]`` the array of a reduction's wider partial sums.
+
+    ``local`` are the reductions whose partial results stand in a local array.
+    """
 
     of: dict[int, Storage]
     partial: dict[Stage, Storage]
+    local: frozenset[Stage]
     arena_bytes: Dim
 
 
@@ -87,12 +95,15 @@ def assign(plan: Plan, nest: Nest) -> Storages:
     for position, node in enumerate(plan.results):
         if node in of:
             of[node].output = position
-    partial = {stage: _partial(plan, nest, stage) for stage in plan.stages if needs_partial(plan, stage)}
+    arrays = [stage for stage in plan.stages if has_partial_array(stage)]
+    apart = [s for s in arrays if _widens(plan, s) or runs_in_blocks(plan, s)]
+    small = [s for s in arrays if _is_small(s) and (s in apart or of[s.node].output is None)]
+    partial = {s: _partial(plan, nest, s) for s in apart if s not in small}
     scratch = [s for s in (*storages, *partial.values()) if s.output is None]
     arena = lay_out([s.lifetime for s in scratch], lambda k, n: _hands_over(nest, uses, scratch[k], scratch[n]))
     for storage, offset in zip(scratch, arena.offsets, strict=True):
         storage.offset = offset
-    return Storages(of, partial, arena.bytes)
+    return Storages(of, partial, frozenset(small), arena.bytes)
 
 
 def has_partial_array(stage: Stage) -> bool:
@@ -105,12 +116,17 @@ def partial_dtype(combine: str, dtype: np.dtype) -> np.dtype:
     return np.dtype(np.float64) if dtype.kind == "f" and combine in ("add", "mul") else dtype
 
 
-def needs_partial(plan: Plan, stage: Stage) -> bool:
-    """Whether a reduction's partial results need an array besides the result's: of another dtype, or of a block."""
-    if stage.kind != "reduce" or not has_partial_array(stage):
-        return False
+def _widens(plan: Plan, stage: Stage) -> bool:
+    """Whether partial results have another dtype than the result."""
     dtype = plan.origin(stage.node).aval.dtype
-    return partial_dtype(stage.combine, dtype) != dtype or runs_in_blocks(plan, stage)
+    return partial_dtype(stage.combine, dtype) != dtype
+
+
+def _is_small(stage: Stage) -> bool:
+    """Whether a reduction has few partial results, which registers may hold."""
+    kept = [a for a in range(min(stage.reduced), len(stage.extents)) if a not in stage.reduced]
+    count = size_of(tuple(stage.extents[a] for a in kept))
+    return isinstance(count, int) and count <= _SMALL
 
 
 def runs_in_blocks(plan: Plan, stage: Stage) -> bool:

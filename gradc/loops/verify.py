@@ -6,9 +6,9 @@
  4  writes    only outputs, arena buffers, locals and parameters for writing are written
  5  bounds    every index lies in its axis for all values that its variables can have; one that is data is clamped
  6  loops     the step is positive; bounds are made of outer variables and sizes by + - * // % minimum maximum
- 7  lanes     no iteration of a parallel or vector loop touches what another one writes, its own locals aside; it
-              carries no state
- 8  order     a reduction in lanes is over an enclosing seq loop of step 1, into one element; lanes is a power of two
+ 7  lanes     no iteration of a parallel or vector loop touches what another one writes, its own locals and what it
+              reduces in lanes aside; it carries no state
+ 8  order     a reduction in lanes is over an enclosing loop of step 1, into one element; lanes is a power of two
               that divides the block; all reductions of a loop agree; nothing else in the loop names the buffer
  9  memory    arena buffers are aligned and inside the arena, constants have the bytes of their shape, locals are of
               fixed size and at most 128 kB a function
@@ -260,8 +260,8 @@ def _reductions(loop: For) -> None:
     over = [s for s in inside if isinstance(s, Accumulate) and isinstance(s.order, Lanes) and s.order.over == loop.var]
     if not over:
         return
-    if loop.mode != "seq" or loop.step != 1 or len({s.order for s in over}) > 1:
-        broken(8, "reductions over a loop agree in their lanes, and the loop is a seq loop of step 1", loop)
+    if loop.step != 1 or len({s.order for s in over}) > 1:
+        broken(8, "reductions over a loop agree in their lanes, and the loop's step is 1", loop)
     targets = {s.buffer for s in over}
     for statement in inside:
         named = {p.buffer for p in walk(*expressions_of(statement)) if isinstance(p, Load)}
@@ -279,8 +279,9 @@ def _accumulate(statement: Accumulate, scope: Scope) -> None:
     if statement.op not in get_args(Reduction):
         broken(3, f"{statement.op} does not accumulate", statement)
     check_fits(statement.op, (statement.value, statement.value), statement)
-    check_write(statement.buffer, statement.index, statement.value.dtype, scope, statement)
     order = statement.order
+    over = order.over if isinstance(order, Lanes) else ""
+    check_write(statement.buffer, statement.index, statement.value.dtype, scope, statement, over)
     if not isinstance(order, Lanes):
         return
     loop = next((outer for outer in reversed(scope.loops) if outer.var == order.over), None)

@@ -57,7 +57,7 @@ class Grower:
     def grow(self, steps: int) -> None:
         kinds = [
             self.mapped, self.paired, self.chosen, self.moved, self.sliced, self.reduced, self.joined, self.contracted,
-            self.indexed,
+            self.indexed, self.spread,
         ]  # fmt: skip
         for _ in range(steps):
             made = self.pick(kinds)(self.value())
@@ -106,6 +106,27 @@ class Grower:
             return piece
         value = REGISTRY[self.pick(UNARY)](piece)
         return REGISTRY["update_slice"](x, value, starts=starts, steps=steps, mode=self.pick(["set", "add"]))
+
+    def spread(self, x: Value) -> Value:
+        """Parts of a value written into zeros along one axis, one after the other."""
+        if not x.aval.shape:
+            return REGISTRY["exp"](REGISTRY["sin"](x))
+        axis = self.number(0, x.aval.ndim - 1)
+        length = int(x.aval.shape[axis])
+        shape = tuple(length + 3 if a == axis else d for a, d in enumerate(x.aval.shape))
+        total = self.builder.full(0.0, x.aval.with_shape(shape))
+        for _ in range(self.number(1, 4)):
+            size = self.number(1, length)
+            sizes = tuple(size if a == axis else d for a, d in enumerate(x.aval.shape))
+            first, to = self.number(0, length - size), self.number(0, length + 3 - size)
+            one = (1,) * x.aval.ndim
+            part = REGISTRY["slice"](
+                REGISTRY[self.pick(UNARY)](x), starts=tuple(first * (a == axis) for a in range(len(one))), sizes=sizes,
+                steps=one,
+            )  # fmt: skip
+            starts, mode = tuple(to * (a == axis) for a in range(len(one))), self.pick(["set", "add"])
+            total = REGISTRY["update_slice"](total, part, starts=starts, steps=one, mode=mode)
+        return total
 
     def reduced(self, x: Value) -> Value:
         axes = self.some(x.aval.ndim)

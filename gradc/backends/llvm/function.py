@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gradc.backends.llvm.batches import can_batch, few_steps
 from gradc.backends.llvm.dims import size_arguments
 from gradc.backends.llvm.matmul.functions import MatmulFunctions
 from gradc.backends.llvm.parts import Frame
 from gradc.backends.llvm.primitives import emit_primitive
-from gradc.backends.llvm.status import CODE_BITS, TOLD, status_of
 from gradc.backends.llvm.tasks import Tasks
-from gradc.backends.llvm.types import memory_type, scalar_type
-from gradc.backends.llvm.values import ValueEmitter, is_number
+from gradc.backends.llvm.types import memory_type
+from gradc.backends.llvm.vectors import VectorEmitter
 from gradc.backends.llvm.writer import Module
 from gradc.errors import CompileError
 from gradc.loops.epilogue import linear_terms
@@ -24,7 +24,6 @@ from gradc.loops.program import (
     Check,
     Comment,
     Constant,
-    Expression,
     For,
     If,
     Lanes,
@@ -49,7 +48,7 @@ class Functions:
     sizes: tuple[str, ...] = ()
 
 
-class FunctionEmitter(ValueEmitter):
+class FunctionEmitter(VectorEmitter):
     """Emits the body of one function, with calls of ``functions``."""
 
     def __init__(
@@ -64,7 +63,6 @@ class FunctionEmitter(ValueEmitter):
     ) -> None:
         super().__init__(module, buffers, pointers, scalars, read_only, frame)
         self._functions = functions
-        self._checks = False
         self._loops: list[tuple[str, int]] = []
 
     def body(self, block: tuple[Statement, ...], *, index: str = "") -> list[str]:
@@ -118,16 +116,6 @@ class FunctionEmitter(ValueEmitter):
             case Comment(text=text):
                 self.writer.comment(text)
 
-    def _let(self, name: str, value: Expression) -> None:
-        (result,) = self._expressions(value)
-        named = self.writer.rename(result, name)
-        self._scalars[name] = named
-        if named != result and value in self._memo[-1]:
-            self._memo[-1][value] = named
-        if name in self._frame.scalars:
-            place, dtype = self._frame.scalars[name]
-            self._keep(place, scalar_type(dtype), named)
-
     def _accumulate(self, statement: Accumulate) -> None:
         if isinstance(statement.order, Lanes):
             raise CompileError("an accumulation in lanes must be expanded before it is emitted")
@@ -154,14 +142,7 @@ class FunctionEmitter(ValueEmitter):
     def _check(self, check: Check) -> None:
         writer = self.writer
         holds, told = self._expressions(check.condition, check.value)
-        if is_number(told):
-            status = str(status_of(check.code, int(told)))
-        else:
-            for bound, which in ((TOLD, "smin"), (-TOLD, "smax")):
-                writer.module.declare(f"declare i64 @llvm.{which}.i64(i64, i64)")
-                told = writer.value(f"call i64 @llvm.{which}.i64(i64 {told}, i64 {bound})")
-            shifted = writer.value(f"shl i64 {told}, {CODE_BITS}")
-            status = writer.value(f"or i64 {shifted}, {check.code}")
+        status = self._status(check.code, told)
         if check.stops:
             self._stop_unless(holds, status)
         else:
@@ -177,7 +158,9 @@ class FunctionEmitter(ValueEmitter):
         writer.label(go_on)
 
     def _local(self, local: Buffer) -> None:
-        if local.name in self._frame.locals:
+        if self._frame.locals.get(local.name, (0, None))[1] is local:
+            self._buffers[local.name] = local
+            self._pointers.pop(local.name, None)
             return
         count = int(local.bytes) // local.dtype.itemsize
         name = self.writer.name(local.name)
@@ -185,8 +168,6 @@ class FunctionEmitter(ValueEmitter):
         self.writer.entry.append(f"  %{name} = alloca [{max(count, 1)} x {element}], align 64")
         self._buffers[local.name] = local
         self._pointers[local.name] = f"%{name}"
-        for own in self._own:
-            own.add(local.name)
 
     def _call(self, call: Call) -> None:
         pointers = [self._view(view) for view in call.views]
@@ -225,16 +206,19 @@ class FunctionEmitter(ValueEmitter):
         (count,) = self._expressions(loop.hi)
         self._raise_status(tasks.call(self.writer, position, count))
 
-    def _raise_status(self, status: str) -> None:
-        """The function's status becomes the larger of what it is and ``status``."""
-        self._checks = True
-        self.writer.module.declare("declare i64 @llvm.umax.i64(i64, i64)")
-        before = self.writer.value("load i64, ptr %.status")
-        after = self.writer.value(f"call i64 @llvm.umax.i64(i64 {before}, i64 {status})")
-        self.writer.line(f"store i64 {after}, ptr %.status")
-
     def _loop(self, loop: For) -> None:
         writer = self.writer
+        steps = few_steps(loop)
+        if steps is not None:
+            for step in steps:
+                self._scalars[loop.var] = str(step)
+                self._scope(loop.body)
+            return
+        if can_batch(loop):
+            rest = self._batches(loop)
+            if rest is None:
+                return
+            loop = rest
         lo, hi = self._expressions(loop.lo, loop.hi)
         known = isinstance(loop.lo, Constant) and isinstance(loop.hi, Constant)
         if known and int(lo) >= int(hi):
@@ -274,21 +258,14 @@ class FunctionEmitter(ValueEmitter):
     def _iterate(self, loop: For, index: str, body: str, after: str, hi: str) -> str:
         """The body of a loop, and the branch that runs it again; the block that the branch is in."""
         writer = self.writer
-        independent = loop.mode != "seq"
-        if independent:
-            self._groups.append(writer.module.metadata("distinct !{}"))
-            self._own.append(set())
         self._loops.append((loop.var, loop.step))
         self._scope(loop.body)
         self._loops.pop()
         writer.line(f"%{index}.step = add nsw i64 %{index}, {loop.step}")
         again = writer.value(f"icmp slt i64 %{index}.step, {hi}")
         last = writer.block
-        writer.line(f"br i1 {again}, label %{body}, label %{after}{self._loop_metadata(independent)}")
+        writer.line(f"br i1 {again}, label %{body}, label %{after}")
         writer.label(after)
-        if independent:
-            self._groups.pop()
-            self._own.pop()
         return last
 
     def _bind_final(self, carry: Carry, pointer: str) -> None:
@@ -300,10 +277,3 @@ class FunctionEmitter(ValueEmitter):
         """Let ``name`` stand for the buffer ``like``, at another place."""
         self._buffers[name] = self._buffers[like]
         self._pointers[name] = pointer
-
-    def _loop_metadata(self, independent: bool) -> str:
-        if not independent:
-            return ""
-        module = self.writer.module
-        parallel = module.metadata(f'!{{!"llvm.loop.parallel_accesses", {self._groups[-1]}}}')
-        return f", !llvm.loop {module.metadata('distinct !{{self}, ' + parallel + '}')}"

@@ -43,14 +43,15 @@ def parse(ir: str, target: Target) -> Any:
 def optimise(module: Any, target: Target) -> None:
     """Run the passes that make loops fast.
 
-    Without unrolling and interleaving, which double the time that passes and code generation take: programs state
-    their own unrolling where it pays (``gradc.loops.matmul``) and their own lanes.
+    Without vectorising and unrolling, which double the time that passes and code generation take: loops come in
+    vectors (``gradc.backends.llvm.vectors``), and programs state their own unrolling (``gradc.loops.matmul``).
     """
     binding = _binding()
     machine = target_machine(target)
     options = binding.create_pipeline_tuning_options(speed_level=2)
     options.loop_unrolling = False
     options.loop_interleaving = False
+    options.loop_vectorization = False
     builder = binding.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
 

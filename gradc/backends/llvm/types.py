@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,26 +18,8 @@ _SCALAR: Final = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """A vector of elements of a dtype, in a register."""
-
-    element: np.dtype
-    lanes: int
-
-    @property
-    def kind(self) -> str:
-        return self.element.kind
-
-
-Kind = np.dtype | Packed
-"""What an operand in a register is: a scalar, or a vector."""
-
-
-def scalar_type(dtype: Kind) -> str:
-    """The IR type of an operand in a register. Raises CompileError for a dtype the backend lacks."""
-    if isinstance(dtype, Packed):
-        return f"<{dtype.lanes} x {scalar_type(dtype.element)}>"
+def scalar_type(dtype: np.dtype) -> str:
+    """The IR type of a scalar in a register. Raises CompileError for a dtype the backend lacks."""
     found = _SCALAR.get(dtype.name)
     if found is None:
         raise CompileError(
@@ -53,16 +34,14 @@ def memory_type(dtype: np.dtype) -> str:
     return "i8" if dtype.kind == "b" else scalar_type(dtype)
 
 
-def mask_type(dtype: Kind) -> str:
-    """The IR type of the truth of a comparison of two operands."""
-    return f"<{dtype.lanes} x i1>" if isinstance(dtype, Packed) else "i1"
-
-
-def suffix(dtype: Kind) -> str:
-    """The type's part in an intrinsic's name: ``f64``, ``i32``, ``v8f32``."""
-    if isinstance(dtype, Packed):
-        return f"v{dtype.lanes}{suffix(dtype.element)}"
+def suffix(dtype: np.dtype) -> str:
+    """The type's part in an intrinsic's name: ``f64``, ``i32``."""
     return f"f{8 * dtype.itemsize}" if dtype.kind == "f" else f"i{8 * dtype.itemsize}"
+
+
+def vector_type(element: str, lanes: int) -> str:
+    """The IR type of ``lanes`` elements; of one, the element's."""
+    return element if lanes == 1 else f"<{lanes} x {element}>"
 
 
 def number(value: bool | float, dtype: np.dtype) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from gradc.backends.llvm.dims import Dims
 from gradc.backends.llvm.parts import Frame
 from gradc.backends.llvm.primitives import emit_primitive
+from gradc.backends.llvm.status import CODE_BITS, TOLD, status_of
 from gradc.backends.llvm.types import constant_operand, memory_type, scalar_type
 from gradc.backends.llvm.writer import Module, Writer
 from gradc.errors import CompileError
@@ -49,8 +52,7 @@ class ValueEmitter:
         self._read_only = read_only
         self._frame = frame if frame is not None else Frame()
         self._memo: list[dict[Expression, str]] = [{}]
-        self._groups: list[str] = []
-        self._own: list[set[str]] = []
+        self._checks = False
         for name in (*pointers, *scalars):
             self.writer.name(name)
         self._buffers |= {name: local for name, (_, local) in self._frame.locals.items()}
@@ -95,6 +97,36 @@ class ValueEmitter:
                 return emit_primitive(self.writer, primitive, arguments[-1].dtype, part.dtype, operands)
         raise CompileError(f"{type(part).__name__} is not an expression that the llvm backend knows")
 
+    def _let(self, name: str, value: Expression) -> None:
+        (result,) = self._expressions(value)
+        named = self.writer.rename(result, name)
+        self._scalars[name] = named
+        if named != result and value in self._memo[-1]:
+            self._memo[-1][value] = named
+        if name in self._frame.scalars:
+            place, dtype = self._frame.scalars[name]
+            self._keep(place, scalar_type(dtype), named)
+
+    # Checks
+
+    def _status(self, code: int, told: str) -> str:
+        """The status that tells a number, or one number in each lane."""
+        writer, i64 = self.writer, np.dtype(np.int64)
+        if is_number(told):
+            return str(status_of(code, int(told)))
+        for bound, which in ((TOLD, "minimum"), (-TOLD, "maximum")):
+            told = emit_primitive(writer, which, i64, i64, (told, str(bound)))
+        shifted = writer.value(f"shl {writer.type(i64)} {told}, {writer.number(str(CODE_BITS), i64)}")
+        return writer.value(f"or {writer.type(i64)} {shifted}, {writer.number(str(code), i64)}")
+
+    def _raise_status(self, status: str) -> None:
+        """The function's status becomes the larger of what it is and ``status``."""
+        self._checks = True
+        self.writer.module.declare("declare i64 @llvm.umax.i64(i64, i64)")
+        before = self.writer.value("load i64, ptr %.status")
+        after = self.writer.value(f"call i64 @llvm.umax.i64(i64 {before}, i64 {status})")
+        self.writer.line(f"store i64 {after}, ptr %.status")
+
     # Memory
 
     def _scalar(self, name: str) -> str:
@@ -136,22 +168,14 @@ class ValueEmitter:
 
     def _load(self, name: str, place: str) -> str:
         dtype = self._buffers[name].dtype
-        loaded = self.writer.value(f"load {memory_type(dtype)}, ptr {place}{self._access(name)}")
+        loaded = self.writer.value(f"load {memory_type(dtype)}, ptr {place}")
         return self.writer.value(f"icmp ne i8 {loaded}, 0") if dtype.kind == "b" else loaded
 
     def _write(self, name: str, place: str, value: str) -> None:
         dtype = self._buffers[name].dtype
         if dtype.kind == "b":
             value = self.writer.value(f"zext i1 {value} to i8")
-        self.writer.line(f"store {memory_type(dtype)} {value}, ptr {place}{self._access(name)}")
-
-    def _access(self, name: str) -> str:
-        """What is known of an access: that it is independent of other iterations of the loops around it."""
-        groups = [group for group, own in zip(self._groups, self._own, strict=True) if name not in own]
-        if not groups:
-            return ""
-        listed = groups[0] if len(groups) == 1 else self.writer.module.metadata(f"!{{{', '.join(groups)}}}")
-        return f", !llvm.access.group {listed}"
+        self.writer.line(f"store {memory_type(dtype)} {value}, ptr {place}")
 
     def _address(self, name: str, index: Sequence[str]) -> str:
         """The pointer to an element."""

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
 from gradc.backends.llvm.math.library import Library
+from gradc.backends.llvm.types import scalar_type, suffix, vector_type
 from gradc.ir.target import Target
 
 
 class Module:
-    """The text of a module: constants, functions, carried helpers, declarations, attributes, metadata.
+    """The text of a module: constants, functions, carried helpers, declarations, attributes.
 
     ``math`` is what it has of the math functions.
     """
 
     def __init__(self, target: Target) -> None:
+        self.target = target
         self.math = Library(target)
         self.globals: list[str] = []
         self.functions: list[str] = []
         self._declared: dict[str, None] = {}
         self._carried: dict[str, None] = {}
-        self._metadata: list[str] = []
-        self._shared: dict[str, str] = {}
 
     def declare(self, line: str) -> None:
         """Declare a function of elsewhere, once."""
@@ -33,19 +38,6 @@ class Module:
                 self.declare(line)
         self._carried["\n".join(line for line in lines if not line.startswith("declare "))] = None
 
-    def metadata(self, text: str) -> str:
-        """A metadata node, ``!7``; ``{self}`` in the text is its own name. Equal ones are one, unless distinct."""
-        if not text.startswith("distinct"):
-            if text not in self._shared:
-                self._shared[text] = self._numbered(text)
-            return self._shared[text]
-        return self._numbered(text)
-
-    def _numbered(self, text: str) -> str:
-        name = f"!{len(self._metadata)}"
-        self._metadata.append(f"{name} = {text.replace('{self}', name)}")
-        return name
-
     def text(self) -> str:
         """The whole module."""
         for function in self.math.definitions():
@@ -57,19 +49,22 @@ class Module:
             "\n".join(self._declared),
             "attributes #0 = { nounwind willreturn memory(none) }",
             "\n".join(self.math.attributes()),
-            "\n".join(self._metadata),
         ]
         return "\n\n".join(section for section in sections if section) + "\n"
 
 
 class Writer:
-    """The instructions of one function, with unique local names. Allocas go to its entry block."""
+    """The instructions of one function, with unique local names. Allocas go to its entry block.
+
+    ``lanes`` is how many elements the instructions of primitives work on at once.
+    """
 
     def __init__(self, module: Module) -> None:
         self.module = module
         self.entry: list[str] = []
         self.lines: list[str] = []
         self.block = ".entry"
+        self.lanes = 1
         self._used: dict[str, int] = {}
         self._temporaries = 0
 
@@ -78,6 +73,25 @@ class Writer:
         count = self._used.get(hint, 0)
         self._used[hint] = count + 1
         return hint if count == 0 else self.name(f"{hint}.{count}")
+
+    @contextmanager
+    def in_lanes(self, lanes: int) -> Iterator[None]:
+        """Emit for ``lanes`` elements at once."""
+        before, self.lanes = self.lanes, lanes
+        yield
+        self.lanes = before
+
+    def type(self, dtype: np.dtype) -> str:
+        """The IR type of values of a dtype, one in each lane."""
+        return vector_type(scalar_type(dtype), self.lanes)
+
+    def suffix(self, dtype: np.dtype) -> str:
+        """The type's part in an intrinsic's name: ``f64``, ``v8f64``."""
+        return suffix(dtype) if self.lanes == 1 else f"v{self.lanes}{suffix(dtype)}"
+
+    def number(self, text: str, dtype: np.dtype) -> str:
+        """A number as an operand, in every lane."""
+        return text if self.lanes == 1 else f"splat ({scalar_type(dtype)} {text})"
 
     def value(self, instruction: str) -> str:
         """Emit an instruction with a result; the name of the result."""

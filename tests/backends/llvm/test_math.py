@@ -142,21 +142,29 @@ def test_other_machines_need_no_library_either(target: Target) -> None:
     assert not foreign_calls(text)
 
 
-def test_many_calls_use_the_forms_for_vectors() -> None:
-    def chain(length: int) -> str:
-        f64 = np.dtype(np.float64)
-        x, y, i = Buffer("x", f64, (64,), "input"), Buffer("y", f64, (64,), "output"), variable("i")
-        value = b.load(x, (i,))
-        for _ in range(length):
-            value = b.exp(value)
-        body = For("i", size(0), size(64), (Store("y", (i,), value),), mode="vector")
-        return emit(verify(LoopProgram("chain", (x, y), (body,))), host())
+def chain(calls: int, length: int) -> str:
+    f64 = np.dtype(np.float64)
+    x, y, i = Buffer("x", f64, (length,), "input"), Buffer("y", f64, (length,), "output"), variable("i")
+    value = b.load(x, (i,))
+    for _ in range(calls):
+        value = b.exp(value)
+    body = For("i", size(0), size(length), (Store("y", (i,), value),), mode="vector")
+    return emit(verify(LoopProgram("chain", (x, y), (body,))), host())
 
-    few, many, vectors = chain(INLINED), chain(INLINED + 1), f"<{host().lanes(8)} x double> @gradc.exp.f64.x"
+
+def test_few_short_functions_are_inlined_and_many_called() -> None:
+    lanes = host().lanes(8)
+    few, many = chain(INLINED, lanes), chain(INLINED + 1, lanes)
     assert "attributes #1 = { alwaysinline" in few
-    assert vectors not in few
     assert "attributes #1 = { noinline" in many
-    assert optimised_ir(many, host()).count(f"call {vectors}") == INLINED + 1
+    assert few.count(f"call <{lanes} x double> @gradc.exp.f64.x{lanes}(") == INLINED
+
+
+def test_functions_of_several_registers_are_called_and_compiled_once() -> None:
+    lanes = 4 * host().lanes(8)
+    ir = optimised_ir(chain(3, 10 * lanes), host())
+    assert len(re.findall(rf"call .*<{lanes} x double> @gradc.exp.f64.x{lanes}\(", ir)) == 3
+    assert ir.count("define internal") == 1
 
 
 def test_straight_line_code_has_no_forms_for_vectors() -> None:

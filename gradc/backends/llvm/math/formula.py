@@ -1,7 +1,7 @@
 """Writing one scalar function of the module: terms that read as mathematics, one instruction each.
 
-The functions have no branches and call nothing: LLVM inlines them into loops and vectorises the loops, for any target,
-and the elements of a vector and of its tail get the same instructions. Nothing is reordered or contracted: a fused
+The functions have no branches and call nothing: they are written for single numbers and for vectors of any length, on
+any target, and every element gets the same instructions. Nothing is reordered or contracted: a fused
 multiply-add stands where ``fma`` is written, and is a product and a sum on a target that has no such instruction.
 """
 
@@ -159,7 +159,7 @@ class Formula:
     def text_with_fallback(self, result: Term, holds: Term, fallback: str, form: Format) -> str:
         """The same, where ``holds``; else ``fallback``, a function of numbers of ``form``, is called for each element.
 
-        It is a function of its own, for inlining it would keep a loop from being vectorised.
+        It is a function of its own, so that a loop stays one without branches.
         """
         t, element = result.type, self.form.type
         condition = holds.operand

@@ -1,8 +1,7 @@
 """The functions there are, and what a module carries of them.
 
-A loop vectorises where the function in it is inlined, or where the function has forms for vectors, which LLVM's
-vectoriser finds by an attribute of the call (LLVM language reference, ``vector-function-abi-variant``). Short
-functions are inlined; where there are many calls, and for long functions, it is the forms, which are compiled once.
+A function is compiled for each number of lanes in which it is called. Short functions are inlined where there are few
+calls; those of vectors of several registers, and long functions, never are.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from gradc.backends.llvm.math.inverse_hyperbolic import arccosh, arcsinh, arctan
 from gradc.backends.llvm.math.logarithm import log, log1p, log2, log10
 from gradc.backends.llvm.math.power import power
 from gradc.backends.llvm.math.root import cbrt, hypot
+from gradc.backends.llvm.types import vector_type
 from gradc.ir.target import Target
 from gradc.loops.expressions import PRIMITIVES
 
@@ -46,9 +46,6 @@ NAMES: Final = frozenset((*SHORT, *LONG, *TRIGONOMETRIC))
 INLINED: Final = 24
 """Calls of short functions that are inlined. Each one takes some milliseconds to compile."""
 
-GROUPS: Final = 3
-"""The first attribute group of calls; 1 and 2 are those of short and other functions."""
-
 
 class Library:
     """The math functions that a module for ``target`` calls."""
@@ -56,78 +53,44 @@ class Library:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._short_calls = 0
-        self._called: dict[tuple[str, Format], int] = {}
-        self._looped: set[tuple[str, Format]] = set()
-        self._packed: dict[tuple[str, Format], set[int]] = {}
+        self._called: dict[tuple[str, Format, int], None] = {}
 
-    def call(self, name: str, dtype: np.dtype, operands: Sequence[str], in_loop: bool) -> str:
-        """The instruction that applies a function to numbers."""
+    def call(self, name: str, dtype: np.dtype, operands: Sequence[str], lanes: int = 1) -> str:
+        """The instruction that applies a function to numbers, or to vectors of ``lanes`` numbers."""
         form = format_of(dtype)
-        arguments = ", ".join(f"{form.type} {operand}" for operand in operands)
-        group = self._called.setdefault((name, form), GROUPS + len(self._called))
-        self._short_calls += name in SHORT
-        if in_loop:
-            self._looped.add((name, form))
-        return f"call {form.type} @{symbol(name, form)}({arguments}){f' #{group}' if in_loop else ''}"
-
-    def call_on_vectors(self, name: str, dtype: np.dtype, operands: Sequence[str], lanes: int) -> str:
-        """The instruction that applies a function to vectors; the function is compiled once."""
-        form = format_of(dtype)
-        self._called.setdefault((name, form), GROUPS + len(self._called))
-        self._packed.setdefault((name, form), set()).add(lanes)
-        kind = f"<{lanes} x {form.type}>"
-        arguments = ", ".join(f"{kind} {operand}" for operand in operands)
-        return f"call {kind} @{symbol(name, form, lanes)}({arguments}) noinline"
+        self._called[name, form, lanes] = None
+        self._short_calls += name in SHORT and not self._is_wide(form, lanes)
+        t = vector_type(form.type, lanes)
+        return f"call {t} @{symbol(name, form, lanes)}({', '.join(f'{t} {operand}' for operand in operands)})"
 
     def definitions(self) -> list[str]:
         """The functions, each with the declarations of what it calls."""
         fused = self._target.fma
-        found: list[str] = []
-        for name, form in self._called:
-            if name in TRIGONOMETRIC:
-                found += trigonometric.definitions(name, form, fused)
-            else:
-                found.append(_definition(name, form, fused, 1))
-            for lanes in sorted({*self._lanes(name, form), *self._packed.get((name, form), ())}):
-                if name in TRIGONOMETRIC:
-                    found.append(trigonometric.definition(name, form, fused, lanes))
-                else:
-                    found.append(_definition(name, form, fused, lanes))
-        return found
+        found: dict[str, None] = {}
+        for name, form, lanes in self._called:
+            if name not in TRIGONOMETRIC:
+                apart = name in LONG or self._is_wide(form, lanes)
+                found[_definition(name, form, fused, lanes, apart)] = None
+                continue
+            found.update(dict.fromkeys(trigonometric.definitions(name, form, fused)))
+            if lanes > 1:
+                found[trigonometric.definition(name, form, fused, lanes)] = None
+        return list(found)
 
     def attributes(self) -> list[str]:
-        """The attribute groups of the functions and their calls, and the forms for LLVM to keep until it needs them."""
+        """The attribute groups of the functions."""
         plain = "nounwind willreturn memory(none)"
         found: list[str] = []
-        if any(name in SHORT for name, _ in self._called):
-            found.append(f"attributes #1 = {{ {'alwaysinline' if self._inlines else 'noinline'} {plain} }}")
-        if any(name not in SHORT for name, _ in self._called):
+        if self._short_calls:
+            inlined = self._short_calls <= INLINED
+            found.append(f"attributes #1 = {{ {'alwaysinline' if inlined else 'noinline'} {plain} }}")
+        if any(name not in SHORT or self._is_wide(form, lanes) for name, form, lanes in self._called):
             found.append(f"attributes #2 = {{ noinline {plain} }}")
-        kept: list[str] = []
-        for (name, form), group in self._called.items():
-            if (name, form) not in self._looped:
-                continue
-            own = symbol(name, form)
-            vectors = [(lanes, symbol(name, form, lanes)) for lanes in self._lanes(name, form)]
-            kept += [f"ptr @{vector}" for _, vector in vectors]
-            arguments = "v" * PRIMITIVES[name].arity
-            variants = ",".join(f"_ZGV_LLVM_N{lanes}{arguments}_{own}({vector})" for lanes, vector in vectors)
-            known = f'"vector-function-abi-variant"="{variants}"' if variants else "nounwind"
-            found.append(f"attributes #{group} = {{ {known} }}")
-        if kept:
-            listed = f'[{len(kept)} x ptr] [{", ".join(kept)}], section "llvm.metadata"'
-            found.append(f"@llvm.compiler.used = appending global {listed}")
         return found
 
-    @property
-    def _inlines(self) -> bool:
-        return self._short_calls <= INLINED
-
-    def _lanes(self, name: str, form: Format) -> tuple[int, ...]:
-        """The vectors that a function has a form for: a loop takes as many elements as its widest type allows."""
-        if (name, form) not in self._looped or (name in SHORT and self._inlines):
-            return ()
-        return tuple(sorted({self._target.lanes(size) for size in (form.bits // 8, 8)} - {1}))
+    def _is_wide(self, form: Format, lanes: int) -> bool:
+        """Whether a vector takes several registers, so that its function is worth a call."""
+        return lanes > self._target.lanes(form.bits // 8)
 
 
 def symbol(name: str, form: Format, lanes: int = 1) -> str:
@@ -136,7 +99,7 @@ def symbol(name: str, form: Format, lanes: int = 1) -> str:
 
 
 @cache
-def _definition(name: str, form: Format, fused: bool, lanes: int) -> str:
+def _definition(name: str, form: Format, fused: bool, lanes: int, apart: bool) -> str:
     formula = Formula(symbol(name, form, lanes), form, fused, ("x", "y")[: PRIMITIVES[name].arity], lanes)
     result = (SHORT | LONG)[name](formula, *formula.arguments)
-    return formula.text(result) if name in SHORT else formula.text_apart(result)
+    return formula.text_apart(result) if apart else formula.text(result)

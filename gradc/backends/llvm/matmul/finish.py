@@ -5,14 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from gradc.backends.llvm.matmul.code import Code
-from gradc.backends.llvm.primitives import VECTORS, emit_primitive
-from gradc.backends.llvm.types import Packed, number
+from gradc.backends.llvm.primitives import emit_primitive
+from gradc.backends.llvm.types import constant_operand
 from gradc.loops.epilogue import Finish
 from gradc.loops.program import BOOL, Apply, Constant, Expression, Variable, variable, walk
+
+VECTORS: Final = frozenset((
+    "add", "sub", "mul", "div", "fma", "neg", "abs", "sqrt", "floor", "minimum", "maximum", "isnan", "select",
+    "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor",
+    "exp", "log", "log1p", "expm1", "tanh", "erf",
+))  # fmt: skip
+"""The primitives on floats and masks that vectors may be given to in epilogues."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +44,15 @@ class VectorFinish:
         known |= {variable(f"scalar {position}", dtype): value for position, value in scalars.items()}
         for part in walk(*self.values):
             if isinstance(part, Constant):
-                known[part] = f"splat ({code.element} {number(part.value, part.dtype)})"
+                known[part] = constant_operand(part)
             elif isinstance(part, Apply):
                 operands = tuple([known[o] for o in part.arguments])
-                source, result = Packed(part.arguments[-1].dtype, code.lanes), Packed(part.dtype, code.lanes)
-                known[part] = emit_primitive(code.writer, part.primitive, source, result, operands)
-        return [known[value] for value in self.values]
+                source = part.arguments[-1].dtype
+                with code.writer.in_lanes(code.lanes):
+                    known[part] = emit_primitive(code.writer, part.primitive, source, part.dtype, operands)
+        with code.writer.in_lanes(code.lanes):
+            values = [(value, known[value]) for value in self.values]
+            return [code.writer.number(v, e.dtype) if isinstance(e, Constant) else v for e, v in values]
 
 
 def vector_finish(finish: Finish, dtype: np.dtype, *, keeps: bool) -> VectorFinish | None:

@@ -1,0 +1,171 @@
+"""Writes into slices of an array of zeros, told as concatenations of sums.
+
+The adjoint of a slice writes into zeros, and those of several slices of one array follow one another. Cut where a
+slice begins or ends, such an array is a concatenation of pieces, each the sum of the values that reach it: one pass
+in place of zeros and one pass a slice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+from gradc.ir.aval import Dim
+from gradc.ir.graph import Builder, Graph, Value, rebuild
+from gradc.ir.op import Op
+from gradc.ops.reduce import reduce_sum
+from gradc.ops.shape import concatenate, reshaped, slice_
+
+_MOST_CUT: Final = 12
+"""Pieces of values that are cut in parts: each one computes its part in a nest of its own."""
+_MOST_PIECES: Final = 64
+_BORDER: Final = 8
+"""Elements that a sum may leave to others, so that its loop is that of a piece."""
+_LONG: Final = 4096
+"""Elements from which on it pays to go over an array once and not twice."""
+_MOST_TERMS: Final = 4
+"""Values that are summed in a piece. Where there are more, each is added as soon as it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A value written to ``start`` to ``stop - 1`` of an axis, or added there."""
+
+    value: Value
+    start: int
+    stop: int
+    adds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of an axis in which the same updates are."""
+
+    start: int
+    stop: int
+    terms: tuple[Update, ...]
+
+
+class Slices:
+    """The chains of writes into zeros that a graph under construction has, by their last write."""
+
+    def __init__(self) -> None:
+        self._chains: dict[int, tuple[int, tuple[Update, ...]]] = {}
+
+    def told(self, operands: tuple[Value, ...], params: dict[str, Any]) -> Value | None:
+        """An ``update_slice`` as a concatenation; None where it is no write into zeros, or has too many pieces."""
+        base, value = operands
+        shape = base.aval.shape
+        axis, updates = self._chains.get(base.id, (-1, ()))
+        if not updates and not _is_zero(base):
+            return None
+        differ = [a for a, (whole, part) in enumerate(zip(shape, value.aval.shape, strict=True)) if whole != part]
+        differ = differ or [axis]
+        if len(differ) != 1 or axis not in (-1, differ[0]) or 0 in value.aval.shape or set(params["steps"]) != {1}:
+            return None
+        (axis,) = differ
+        if axis < 0:
+            return None
+        start, length, whole = params["starts"][axis], value.aval.shape[axis], shape[axis]
+        if not (isinstance(start, int) and isinstance(length, int) and isinstance(whole, int)):
+            return None
+        updates = (*updates, Update(value, start, start + length, params["mode"] == "add"))
+        pieces = _pieces(updates, whole)
+        if not _pays(pieces):
+            return None
+        result = concatenate(*[_sum(base.builder, piece, shape, axis, base) for piece in pieces], axis=axis)
+        self._chains[result.id] = axis, updates
+        return result
+
+
+def aligned(graph: Graph) -> Graph:
+    """The graph with long sums cut as pieces of concatenations are, so that they may share loops.
+
+    A loss over neighbours sums one element less than its gradient has, and the gradient's inner piece has one less
+    again: the sum of the elements in that piece is taken apart from the others.
+    """
+    cuts = _cuts(graph)
+    if not cuts:
+        return graph
+
+    def rewrite(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
+        if op is not reduce_sum or params["keepdims"]:
+            return None
+        x = builder.value(ids[0])
+        cut = cuts.get(x.aval.shape)
+        if cut is None:
+            return None
+        ends = [0, *cut, int(x.aval.shape[0])]
+        parts = [_range(x, start, stop) for start, stop in pairwise(ends) if start < stop]
+        middle, *others = sorted(parts, key=lambda part: -int(part.aval.size))
+        total = _total(middle)
+        for other in others:
+            total = total + _total(other)
+        return total
+
+    return rebuild(graph, rewrite)
+
+
+def _cuts(graph: Graph) -> dict[tuple[Dim, ...], tuple[int, int]]:
+    """For shapes of long arrays, where most of one goes into one piece of a concatenation: its start and stop."""
+    found: dict[tuple[Dim, ...], tuple[int, int]] = {}
+    for node in graph.nodes:
+        if node.op is not concatenate or node.aval.ndim != 1:
+            continue
+        pieces = [graph.nodes[i] for i in node.operands]
+        sizes = {piece.id: size for piece in pieces if isinstance(size := piece.aval.size, int)}
+        largest = max(sizes, key=lambda i: sizes[i], default=-1)
+        if len(sizes) < len(set(node.operands)) or sizes[largest] < _LONG:
+            continue
+        for i in (largest, *graph.nodes[largest].operands):
+            part = graph.nodes[i]
+            if part.op is slice_:
+                (start,), shape = part.params["starts"], graph.nodes[part.operands[0]].aval.shape
+                if 0 < int(shape[0]) - sizes[largest] <= _BORDER:
+                    found.setdefault(shape, (start, start + sizes[largest]))
+    return found
+
+
+def _total(x: Value) -> Value:
+    return reshaped(x, ()) if x.aval.size == 1 else reduce_sum(x, axes=(0,), keepdims=False)
+
+
+def _range(x: Value, start: int, stop: int) -> Value:
+    return slice_(x, starts=(start,), sizes=(stop - start,), steps=(1,))
+
+
+def _is_zero(base: Value) -> bool:
+    number = base.builder.scalar(base)
+    return number is not None and not number
+
+
+def _pieces(updates: tuple[Update, ...], length: int) -> list[Piece]:
+    """The axis, cut where an update begins or ends."""
+    cuts = sorted({0, length, *(u.start for u in updates), *(u.stop for u in updates)})
+    pieces = []
+    for start, stop in pairwise(cuts):
+        terms: tuple[Update, ...] = ()
+        for update in updates:
+            if update.start <= start and stop <= update.stop:
+                terms = (*terms, update) if update.adds else (update,)
+        pieces.append(Piece(start, stop, terms))
+    return pieces
+
+
+def _pays(pieces: list[Piece]) -> bool:
+    cut = sum(1 for piece in pieces for u in piece.terms if u.stop - u.start > piece.stop - piece.start)
+    return cut <= _MOST_CUT and len(pieces) <= _MOST_PIECES and all(len(p.terms) <= _MOST_TERMS for p in pieces)
+
+
+def _sum(builder: Builder, piece: Piece, shape: tuple[Dim, ...], axis: int, like: Value) -> Value:
+    """The sum of the parts of values that are in a piece."""
+    length = piece.stop - piece.start
+    sizes = tuple(length if a == axis else d for a, d in enumerate(shape))
+    total: Value | None = None
+    for update in piece.terms:
+        starts = tuple(piece.start - update.start if a == axis else 0 for a in range(len(shape)))
+        part = slice_(update.value, starts=starts, sizes=sizes, steps=(1,) * len(shape))
+        part = update.value if update.stop - update.start == length else part
+        total = part if total is None else total + part
+    return total if total is not None else builder.full(0, like.aval.with_shape(sizes))
