@@ -1,4 +1,4 @@
-"""How long gradc takes before a kernel runs: import, first call, and a graph of 100,000 nodes.
+"""How long gradc takes before a kernel runs: import, first call, recurrences, and a graph of 100,000 nodes.
 
     python benchmarks/compile_time.py [--repeat 5]
 
@@ -52,6 +52,42 @@ def recurrence(w, x):
     return np.sum(h)
 
 
+def orbits(steps: int) -> Callable[..., object]:
+    """Runge-Kutta steps of the Lotka-Volterra equations, all of scalars, against measurements."""
+
+    def slope(theta, u, v):
+        return theta[0] * u - theta[1] * u * v, theta[2] * u * v - theta[3] * v
+
+    def loss(theta, data):
+        u, v, total = data[0, 0], data[0, 1], 0.0
+        for t in range(steps):
+            a, b = slope(theta, u, v)
+            c, d = slope(theta, u + 0.01 * a, v + 0.01 * b)
+            e, f = slope(theta, u + 0.01 * c, v + 0.01 * d)
+            g, h = slope(theta, u + 0.02 * e, v + 0.02 * f)
+            u, v = u + 0.02 / 6 * (a + 2 * c + 2 * e + g), v + 0.02 / 6 * (b + 2 * d + 2 * f + h)
+            total = total + (u - data[t, 0]) ** 2 + (v - data[t, 1]) ** 2
+        return total / steps
+
+    return loss
+
+
+def gated(steps: int) -> Callable[..., object]:
+    """A gated recurrence on vectors of 16."""
+
+    def loss(w, x):
+        h, c, total = np.zeros(16), np.zeros(16), 0.0
+        for t in range(steps):
+            z = np.concatenate([x[t], h]) @ w
+            forget, enter, leave = (1 / (1 + np.exp(-z[16 * k : 16 * k + 16])) for k in range(3))
+            c = forget * c + enter * np.tanh(z[48:])
+            h = leave * np.tanh(c)
+            total = total + np.sum(h * x[t])
+        return total
+
+    return loss
+
+
 def median(action: Callable[[], object], repeat: int) -> float:
     """The median processor time of an action in seconds, after one run that is not counted."""
     action()
@@ -101,13 +137,22 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder, config.cache_dir(folder):
             cached = median(first_call(function, arguments, "llvm"), repeat)
         row(f"{label}, first call, llvm, from the cache on disk", cached, plain)
+    for label, made, first in (("scalars", orbits, np.full(4, 0.5)), ("vectors", gated, 0.1 * np.ones((32, 64)))):
+        for steps in (100, 500):
+            arguments = (first, np.ones((steps, 2 if made is orbits else 16)))
+            function = made(steps)
+            plain = median(lambda f=function, a=arguments: f(*a), 3)  # type: ignore[misc]
+            seconds = median(first_call(function, arguments, "llvm"), 1)
+            row(f"{steps} steps on {label}, first call, llvm", seconds, plain)
     plain = median(lambda: recurrence(*long), 1)
-    compiled = gradc.value_and_grad(recurrence, wrt=("w", "x")).compile(*long)
-    row(
-        f"trace, differentiate, simplify {len(compiled.trace.nodes):,} nodes",
-        median(lambda: gradc.value_and_grad(recurrence, wrt=("w", "x")).compile(*long), 1),
-        plain,
-    )
+    row(f"{STEPS:,} steps on vectors, first call, llvm", median(first_call(recurrence, long, "llvm"), 1), plain)
+    with config.roll(False):
+        compiled = gradc.value_and_grad(recurrence, wrt=("w", "x")).compile(*long)
+        row(
+            f"trace, differentiate, simplify {len(compiled.trace.nodes):,} nodes",
+            median(lambda: gradc.value_and_grad(recurrence, wrt=("w", "x")).compile(*long), 1),
+            plain,
+        )
     Console().print(table)
 
 

@@ -180,13 +180,16 @@ def _rolled(trace: Graph, request: Request) -> Graph:
     def simplified(body: Graph) -> Graph:
         return simplify(body, stabilize=level, check=config.verify.value)
 
-    def finish(body: Graph, states: int, rows: int, active: Sequence[bool]) -> Step | None:
+    def finish(body: Graph, states: int, rows: int, active: Sequence[bool], pulled: Sequence[bool]) -> Step | None:
         if not any(active):
             return Step(simplified(body), None)
-        made = with_pullback(body, states, rows, active, builder_rewrite(level), simplified)
+        made = with_pullback(body, states, rows, active, pulled, builder_rewrite(level), simplified)
         return None if made is None else Step(*made)
 
-    return trace if trace.symbols else roll(trace, finish, () if request.derivative == "value" else request.wrt)
+    if trace.symbols:
+        return trace
+    wrt = () if request.derivative == "value" else request.wrt
+    return roll(trace, finish, wrt, request.primals)
 
 
 def _derived(rolled: Graph, trace: Graph, request: Request) -> Graph:

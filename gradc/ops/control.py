@@ -21,7 +21,7 @@ import numpy as np
 
 from gradc.errors import DerivativeError, ShapeError
 from gradc.ir.aval import Aval, Dim
-from gradc.ir.graph import CONSTANT, INPUT, Graph, Value
+from gradc.ir.graph import CONSTANT, INPUT, Graph, Node, Value
 from gradc.ir.op import Op, VjpContext
 from gradc.ops.shape import reshaped, slice_
 
@@ -155,6 +155,17 @@ def _vjp(context: VjpContext) -> list[Value | None]:
     for position, k in enumerate(pullback.rows):
         cts[first_row + k] = backward.rows(pulled, position)
     return cts
+
+
+def pulled_operands(node: Node) -> list[int]:
+    """The operands of a scan that its result gives a cotangent."""
+    pullback: Pullback | None = node.params["pullback"]
+    if pullback is None:
+        return []
+    first_row = node.params["states"]
+    first_fixed = first_row + node.params["rows"]
+    places = [*pullback.states, *(first_row + k for k in pullback.rows), *(first_fixed + k for k in pullback.fixed)]
+    return [node.operands[place] for place in places]
 
 
 def _flops(

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gradc.ir.graph import CONSTANT, Builder, Graph, Node, Value
-from gradc.ops.control import Parts, Pullback, scan
+from gradc.ops.control import Parts, Pullback, pulled_operands, scan
 from gradc.ops.shape import broadcast_to, concatenate, reshaped, slice_, transpose
 from gradc.passes.periods import Before, Fixed, Operand, Stretch, Varying, Within, leaves, longest_stretch
 
@@ -30,19 +30,19 @@ class Step(NamedTuple):
     pullback: Pullback | None
 
 
-Finish = Callable[[Graph, int, int, Sequence[bool]], Step | None]
-"""Makes the step that runs of a body with so many states and rows; a flag for each input of the body tells whether a
-cotangent is wanted. None where the recurrence is to stay unrolled."""
+Finish = Callable[[Graph, int, int, Sequence[bool], Sequence[bool]], Step | None]
+"""Makes the step that runs of a body with so many states and rows. A flag for each input of the body tells whether a
+cotangent is wanted, one for each emitted value whether it has one. None where the recurrence is to stay unrolled."""
 
 
-def roll(graph: Graph, finish: Finish, wrt: Sequence[int] = ()) -> Graph:
+def roll(graph: Graph, finish: Finish, wrt: Sequence[int] = (), primals: int = 0) -> Graph:
     """The same function with its recurrences rolled; the graph itself where it has none.
 
-    ``wrt`` are positions of the inputs whose cotangents are wanted.
+    ``wrt`` are positions of the inputs whose cotangents are wanted, of the first ``primals`` outputs.
     """
     for _ in range(_MOST_STRETCHES):
         stretch = longest_stretch(graph)
-        rolled = _Roller(graph, stretch, finish, wrt).run() if stretch is not None else None
+        rolled = _Roller(graph, stretch, finish, wrt, primals).run() if stretch is not None else None
         if rolled is None:
             break
         graph = rolled
@@ -55,11 +55,12 @@ def is_rolled(graph: Graph) -> bool:
 
 
 class _Roller:
-    def __init__(self, graph: Graph, stretch: Stretch, finish: Finish, wrt: Sequence[int]) -> None:
+    def __init__(self, graph: Graph, stretch: Stretch, finish: Finish, wrt: Sequence[int], primals: int) -> None:
         self.graph = graph
         self.stretch = stretch
         self.finish = finish
-        self.active = _active(graph, {graph.inputs[i] for i in wrt})
+        self.reached = _reached(graph, graph.outputs[:primals])
+        self.active = _active(graph, {graph.inputs[i] for i in wrt}, self.reached)
         self.builder = Builder()
         self.image: dict[int, Value] = {}
         self.where = {int(i): divmod(p, stretch.period) for p, i in enumerate(stretch.nodes.reshape(-1).tolist())}
@@ -102,7 +103,8 @@ class _Roller:
         firsts = [self._first(slot) for slot in body.states]
         fixed = [self.image[i] for i in body.fixed]
         flags = [any(self.active[i] for i in nodes) for nodes in self._stands_for()]
-        made = self.finish(described, len(firsts), len(rows), flags)
+        pulled = self._pulled(flags)
+        made = None if pulled is None else self.finish(described, len(firsts), len(rows), flags, pulled)
         if made is None:
             return False
         self.builder.origin = self.graph.origins.get(int(self.stretch.nodes[-1, -1]), ())
@@ -143,6 +145,25 @@ class _Roller:
             yield [*self.stretch.nodes[:, place].tolist(), *([] if first is None else [first])]
         yield from self.body.rows
         yield from ((node,) for node in self.body.fixed)
+
+    def _pulled(self, active: Sequence[bool]) -> list[bool] | None:
+        """For each emitted value whether it has a cotangent: in every step, or in none.
+
+        None where it is otherwise, or where some value of a state with cotangents has none: a 0 in the place of no
+        cotangent is not the same where it meets an infinite derivative.
+        """
+        nodes = self.stretch.nodes
+        for ((place, _), first), wanted in zip(self.body.states.items(), active, strict=False):
+            column = [*nodes[:, place].tolist(), *([] if first is None else [first])]
+            if wanted and not all(self.reached[i] for i in column):
+                return None
+        pulled = []
+        for place in self.body.emitted:
+            having = [bool(self.reached[i]) for i in nodes[:, place].tolist()]
+            if any(having) and not all(having):
+                return None
+            pulled.append(having[0])
+        return pulled
 
     def _first(self, slot: tuple[int, int]) -> Value:
         node = self.body.states[slot]
@@ -324,13 +345,25 @@ def _is_small_constant(node: Node) -> bool:
     return node.op is CONSTANT and node.params["value"].size <= _SMALL_CONSTANT
 
 
-def _active(graph: Graph, wrt: set[int]) -> bytearray:
-    """Which nodes are floats that depend on ``wrt``."""
-    active = bytearray(len(graph.nodes))
+def _active(graph: Graph, wrt: set[int], reached: bytearray) -> bytearray:
+    """Which nodes are floats that depend on ``wrt`` and have a cotangent."""
+    depends = bytearray(len(graph.nodes))
     for node in graph.nodes:
-        if node.id in wrt or any(active[i] for i in node.operands):
-            active[node.id] = node.aval.dtype.kind == "f"
-    return active
+        if node.id in wrt or any(depends[i] for i in node.operands):
+            depends[node.id] = node.aval.dtype.kind == "f"
+    return bytearray(d and r for d, r in zip(depends, reached, strict=True))
+
+
+def _reached(graph: Graph, outputs: Sequence[int]) -> bytearray:
+    """Which nodes have a cotangent if the outputs have: those that they are computed of."""
+    reached = bytearray(len(graph.nodes))
+    for i in outputs:
+        reached[i] = 1
+    for node in reversed(graph.nodes):
+        if reached[node.id]:
+            for operand in node.operands if node.op is not scan else pulled_operands(node):
+                reached[operand] = 1
+    return reached
 
 
 def _unused(wanted: str, used: set[str]) -> str:

@@ -28,15 +28,22 @@ _DEEPEST: Final = 2
 
 
 def with_pullback(
-    body: Graph, states: int, rows: int, active: Sequence[bool], rewrite: Rewrite, simplify: Simplify
+    body: Graph,
+    states: int,
+    rows: int,
+    active: Sequence[bool],
+    pulled: Sequence[bool],
+    rewrite: Rewrite,
+    simplify: Simplify,
 ) -> tuple[Graph, Pullback] | None:
     """The body that saves what its pullback needs, and the pullback.
 
     ``body`` takes the states, a row of each array of rows and what is fixed; ``active`` says of which inputs a
-    cotangent is wanted. None where the step is not differentiated as a step: for an op without a derivative, and where
-    a branch that was not taken reaches from one step into another, so that the adjoint has to know of it.
+    cotangent is wanted, ``pulled`` which emitted values have one. None where the step is not differentiated as a step:
+    for an op without a derivative, and where a branch that was not taken reaches from one step into another, so that
+    the adjoint has to know of it.
     """
-    joint = _Joint(body, states, rows, active)
+    joint = _Joint(body, states, rows, active, pulled)
     try:
         graph = simplify(joint.graph(rewrite))
     except DerivativeError:
@@ -52,6 +59,7 @@ class _Joint:
     states: int
     rows: int
     active: Sequence[bool]
+    pulled: Sequence[bool]
     active_states: tuple[int, ...] = ()
     active_rows: tuple[int, ...] = ()
     active_fixed: tuple[int, ...] = ()
@@ -60,14 +68,20 @@ class _Joint:
     def __post_init__(self) -> None:
         body, first_fixed = self.body, self.states + self.rows
         wanted = [k for k, flag in enumerate(self.active) if flag]
-        self.active_states = tuple(k for k in wanted if k < self.states)
-        self.active_rows = tuple(k - self.states for k in wanted if self.states <= k < first_fixed)
-        self.active_fixed = tuple(k - first_fixed for k in wanted if k >= first_fixed)
-        reached = {body.inputs[k] for k in wanted}
+        depends = {body.inputs[k] for k in wanted}
         for node in body.nodes:
-            if any(i in reached for i in node.operands):
-                reached.add(node.id)
-        self.emitted = tuple(k for k, node in enumerate(body.outputs[self.states :]) if node in reached)
+            if any(i in depends for i in node.operands):
+                depends.add(node.id)
+        emitted = body.outputs[self.states :]
+        self.active_states = tuple(k for k in wanted if k < self.states)
+        self.emitted = tuple(k for k, node in enumerate(emitted) if node in depends and self.pulled[k])
+        pulled = {*(body.outputs[k] for k in self.active_states), *(emitted[k] for k in self.emitted)}
+        for node in reversed(body.nodes):
+            if node.id in pulled:
+                pulled.update(node.operands)
+        having = [k for k in wanted if body.inputs[k] in pulled]
+        self.active_rows = tuple(k - self.states for k in having if self.states <= k < first_fixed)
+        self.active_fixed = tuple(k - first_fixed for k in having if k >= first_fixed)
 
     def graph(self, rewrite: Rewrite) -> Graph:
         """Inputs: those of the body, the cotangents of its active results, the sums of active fixed operands so far.

@@ -27,7 +27,7 @@ def _short_recurrences_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(periods, "LEAST_SAVED", 20)
 
 
-def plain(body: Graph, states: int, rows: int, active: Any) -> Step:
+def plain(body: Graph, states: int, rows: int, active: Any, pulled: Any) -> Step:
     verify(body)
     return Step(body, None)
 
@@ -302,6 +302,96 @@ def test_a_branch_around_the_loop_keeps_the_gradient_unrolled_and_exact():
     kernel = gradc.value_and_grad(f).compile(W, X)
     assert not is_rolled(kernel._compiled.runs)
     assert kernel(np.array([1.0, -1.0, 2.0]), np.abs(X))[1][1] == 0
+
+
+def with_auxiliary(seen):
+    """A loss with auxiliary results that have infinite slopes where an element is 0."""
+
+    def f(w, x):
+        h, logs = w, []
+        for t in range(STEPS):
+            logs.append(np.log(np.abs(h)))
+            h = h * x[t] + h
+        return np.sum(h), [logs[k] for k in seen]
+
+    return f
+
+
+@pytest.mark.parametrize("function", [with_auxiliary(range(STEPS)), with_auxiliary([3, STEPS - 1])])
+def test_auxiliary_results_of_steps_have_no_part_in_the_gradient(function):
+    w = np.array([1.0, 0.0, -2.0])
+    expected = gradc.value_and_grad(function, has_aux=True, backend="numpy")(w, X)
+    (value, logs), gradient = gradc.value_and_grad(function, has_aux=True)(w, X)
+    assert value == pytest.approx(expected[0][0], rel=1e-13)
+    assert np.isfinite(gradient).all()
+    assert gradient == pytest.approx(expected[1], rel=1e-13)
+    assert np.stack(logs) == pytest.approx(np.stack(expected[0][1]), rel=1e-13)
+
+
+def test_auxiliary_results_are_emitted_without_cotangents():
+    kernel = gradc.value_and_grad(with_auxiliary(range(STEPS)), has_aux=True).compile(W, X)
+    assert is_rolled(kernel._compiled.runs)
+
+
+def test_rows_of_which_some_have_cotangents_keep_the_gradient_unrolled_and_exact():
+    def f(w, x):
+        h, logs = w, []
+        for t in range(STEPS):
+            logs.append(np.log(np.abs(h)))
+            h = h * x[t] + h
+        return np.sum(h) + np.sum(logs[0]), logs
+
+    w = np.array([1.0, 2.0, -2.0])
+    x = X.copy()
+    x[2] = -1.0  # h is 0 from there on, where the logarithm has an infinite slope
+    kernel = gradc.value_and_grad(f, has_aux=True).compile(w, x)
+    assert not is_rolled(kernel._compiled.runs)
+    assert np.isfinite(kernel(w, x)[1]).all()
+
+
+def test_a_state_of_which_only_early_values_count_keeps_the_gradient_unrolled_and_exact():
+    def f(w, x):
+        h, seen = w, []
+        for t in range(STEPS):
+            seen.append(h)
+            h = np.sqrt(np.abs(h * x[t]))
+        return np.sum(seen[4]), h
+
+    x = np.abs(X)
+    x[9] = 0.0
+    kernel = gradc.value_and_grad(f, has_aux=True).compile(np.abs(W), x)
+    assert not is_rolled(kernel._compiled.runs)
+    assert np.isfinite(kernel(np.abs(W), x)[1]).all()
+
+
+def test_what_only_auxiliary_results_of_a_loop_read_gets_no_cotangent():
+    def f(w, x):
+        root, h, logs = np.log(np.abs(w)), w, []
+        for t in range(STEPS):
+            logs.append(h * root)
+            h = np.tanh(h * x[t]) + h
+        return np.sum(h), logs
+
+    w = np.array([1.0, 0.0, -2.0])
+    kernel = gradc.value_and_grad(f, has_aux=True).compile(w, X)
+    assert is_rolled(kernel._compiled.runs)
+    assert np.isfinite(kernel(w, X)[1]).all()
+
+
+def test_a_value_whose_last_one_alone_counts_keeps_the_gradient_exact():
+    def f(w, x):
+        h, twice = w, []
+        for t in range(STEPS):
+            log = np.log(np.abs(h))
+            twice.append(2 * log)
+            h = h + x[t]
+        return np.sum(log), twice
+
+    w, x = np.array([0.0, 1.0, 2.0]), np.abs(X)
+    _, gradient = gradc.value_and_grad(f, has_aux=True)(w, x)
+    expected = gradc.value_and_grad(f, has_aux=True, backend="numpy")(w, x)[1]
+    assert np.isfinite(gradient).all()
+    assert gradient == pytest.approx(expected, rel=1e-13)
 
 
 def test_final_is_the_unrolled_graph_and_the_numpy_module_is_made_of_it():
