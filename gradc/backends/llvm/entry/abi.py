@@ -1,7 +1,11 @@
 """The layout of CPython's and NumPy's objects, as far as entries read it.
 
-Every offset is tried on live objects before it is trusted. On interpreters that were not tested (free-threaded builds,
-other implementations, versions to come) ``abi()`` is None, and calls take the way through Python.
+Every offset is tried on live objects before it is trusted. On interpreters that are not known (free-threaded builds,
+other implementations, versions to come) ``abi()`` is None, and calls take the way through Python and ctypes.
+
+What differs by version: from 3.12 on a reference count is the low half of its word, 3.14 keeps the hash of a tuple in
+front of its items. 3.14 also has arguments on its stack without a reference where a variable of the caller's holds
+them, which is as good: whoever takes the variable's value away keeps it in the frame until the call is over.
 """
 
 from __future__ import annotations
@@ -49,7 +53,7 @@ DTYPE_SIZE: Final = HEAD + 24
 BUILTIN_DTYPES: Final = 24
 """Numbers below belong to NumPy's own dtypes; others may call themselves floats and be stored in another way."""
 
-_TESTED: Final = ((3, 11), (3, 12), (3, 13))
+_KNOWN: Final = ((3, 11), (3, 12), (3, 13), (3, 14))
 _NUMPY_ABI: Final = 0x2000000
 _NUMPY_TABLE: Final = {"PyArray_Scalar": 60, "PyArray_NewCopy": 85, "PyArray_New": 93}
 _PYTHON: Final = (
@@ -74,10 +78,10 @@ class Abi:
 @cache
 def abi() -> Abi | None:
     """The addresses, or None where the layout of objects is not the one that this module states."""
-    if not tested_interpreter() or not _layout_holds():
+    if not known_interpreter() or not _layout_holds():
         return None
     table = _numpy_table()
-    if table is None:
+    if table is None or not all(hasattr(ctypes.pythonapi, name) for name in _PYTHON):
         return None
     addresses = {name: function_address(name) for name in _PYTHON}
     addresses |= {name: id(value) for name, value in _OBJECTS.items()}
@@ -86,13 +90,15 @@ def abi() -> Abi | None:
 
 
 @cache
-def tested_interpreter() -> bool:
-    """Whether this is a CPython whose layout was tested: with a GIL, on a 64-bit machine."""
+def known_interpreter() -> bool:
+    """Whether this is a CPython whose types are laid out as this module says: with a GIL, on a 64-bit machine."""
     return (
         sys.implementation.name == "cpython"
-        and sys.version_info[:2] in _TESTED
+        and sys.version_info[:2] in _KNOWN
         and object.__basicsize__ == HEAD
         and ctypes.sizeof(ctypes.c_void_p) == 8
+        and all(_word(kind, TYPE) == id(type(kind)) for kind in (int, np.ndarray))
+        and all(_read(kind, TYPE_FLAGS, "L") == kind.__flags__ for kind in (int, type, np.ndarray))
     )
 
 
@@ -130,8 +136,9 @@ def _layout_holds() -> bool:
         all(_word(value, TYPE) == id(type(value)) for value in (array, pair, items, 1.5, dtypes[0]))
         and _word(array, ARRAY_DATA) == array.ctypes.data
         and _read(array, ARRAY_NDIM, "i") == 2
-        and list((ctypes.c_int64 * 2).from_address(shape)) == [2, 3]
-        and list((ctypes.c_int64 * 2).from_address(_word(array, ARRAY_STRIDES))) == [24, 8]
+        and _word(array, ARRAY_STRIDES) == shape + 16
+        and _is_address(shape)
+        and list((ctypes.c_int64 * 4).from_address(shape)) == [2, 3, 24, 8]
         and _word(array, ARRAY_BASE) == id(array.base)
         and _word(np.empty(0), ARRAY_BASE) == 0
         and _word(array, ARRAY_DTYPE) == id(array.dtype)
@@ -143,9 +150,14 @@ def _layout_holds() -> bool:
         and (not TUPLE_HASH or _hash_of_tuple_is_kept())
         and _references_are_counted()
         and _weak_references_are_seen()
+        and _is_address(_word(items, LIST_ITEMS))
         and ctypes.c_size_t.from_address(_word(items, LIST_ITEMS)).value == id(array)
-        and _read(np.ndarray, TYPE_FLAGS, "L") == np.ndarray.__flags__
     )
+
+
+def _is_address(word: int) -> bool:
+    """Whether a word may be looked behind: it is no number, flag or null."""
+    return word % 8 == 0 and word > 1 << 16
 
 
 def _references_are_counted() -> bool:

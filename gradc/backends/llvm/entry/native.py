@@ -16,7 +16,7 @@ import ctypes
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from gradc.backends.llvm.entry.abi import HEAD, TYPE_FLAGS, function_address, tested_interpreter
+from gradc.backends.llvm.entry.abi import HEAD, TYPE_FLAGS, function_address, known_interpreter
 
 WAYS: Final = 4
 """Entries that are tried, one after the other, before a call goes to Python."""
@@ -89,7 +89,7 @@ if TYPE_CHECKING:
     class Native:
         """An object with a pointer that CPython calls; null at first."""
 
-elif tested_interpreter():
+elif known_interpreter():
     Native = _make()
 else:
 
@@ -101,7 +101,7 @@ else:
 
 def call_natively(cls: type) -> None:
     """Let CPython look for the pointer in objects of this class before it calls ``__call__``."""
-    if tested_interpreter():
+    if known_interpreter():
         flags = ctypes.c_ulong.from_address(id(cls) + TYPE_FLAGS)
         if flags.value != cls.__flags__ or not issubclass(cls, Native):
             raise TypeError(f"{cls.__name__} is not laid out as a class of objects that are called natively")

@@ -202,7 +202,7 @@ def test_an_unknown_interpreter_gets_the_same_answers(monkeypatch: pytest.Monkey
 
 def test_the_layout_is_refused_where_it_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(abi.sys, "version_info", (3, 99, 0))
-    assert not abi.tested_interpreter.__wrapped__()
+    assert not abi.known_interpreter.__wrapped__()
 
 
 def test_room_for_what_stands_in_an_object(watch) -> None:
