@@ -21,6 +21,10 @@ from gradc.passes.periods import Before, Fixed, Operand, Stretch, Varying, Withi
 
 _MOST_STRETCHES: Final = 8
 _SMALL_CONSTANT: Final = 64
+_LARGE: Final = 4096
+"""Steps on values of this many elements gain more by being fused with each other than compiling them takes,"""
+_LONG: Final = 20_000
+"""unless they are this many nodes."""
 
 
 class Step(NamedTuple):
@@ -97,7 +101,7 @@ class _Roller:
         for place, steps in outside.items():
             body.hand_out(place, steps)
         described = body.described()
-        if described is None:
+        if described is None or (_is_large(described) and self.stretch.nodes.size < _LONG):
             return False
         rows = [self._table(ids, chain) for ids, chain in body.rows.values()]
         firsts = [self._first(slot) for slot in body.states]
@@ -339,6 +343,10 @@ def _again(builder: Builder, graph: Graph, node_id: int, fixed: dict[int, Value]
 def _alike(nodes: Sequence[Node]) -> bool:
     """Whether nodes have one shape and one dtype."""
     return len({(n.aval.shape, n.aval.dtype) for n in nodes}) == 1
+
+
+def _is_large(body: Graph) -> bool:
+    return any(int(node.aval.size) >= _LARGE for node in body.nodes)
 
 
 def _is_small_constant(node: Node) -> bool:

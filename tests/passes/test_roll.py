@@ -217,6 +217,19 @@ def test_leaves_of_several_shapes_are_no_rows():
     rolled(f, W, X)
 
 
+def test_steps_on_large_arrays_stay_fused_until_they_are_very_many(monkeypatch):
+    def f(w, x):
+        h = w
+        for t in range(STEPS):
+            h = np.tanh(w * h + x[t]) + h
+        return np.sum(h)
+
+    large = numbers(5000), numbers(STEPS, 5000, seed=1)
+    assert not is_rolled(rolled(f, *large))
+    monkeypatch.setattr("gradc.passes.roll._LONG", 20)
+    assert is_rolled(rolled(f, *large))
+
+
 def test_few_steps_stay_as_they_are():
     def f(w, x):
         h = w
