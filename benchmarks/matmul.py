@@ -2,9 +2,10 @@
 
     python benchmarks/matmul.py [--dtype f32] [--repeat 7] [--only 64]
 
-A shape is m, n, k; a form says which operands are transposed in memory. gradc's kernel repeats in a loop of its own;
-NumPy is called (``np.matmul(a, b, out=c)``), which costs it about half a microsecond. The peak is that of independent
-vector multiply-adds. The three take turns; the share of the peak and the ratio are medians over the turns.
+A shape is m, n, k, after a batch if there is one; a form says which operands are transposed in memory. gradc's kernel
+repeats in a loop of its own; NumPy is called (``np.matmul(a, b, out=c)``), which costs it about half a microsecond. The
+peak is that of independent vector multiply-adds. The three take turns; the share of the peak and the ratio are medians
+over the turns.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported
 
 import argparse
 import ctypes
+import math
+import re
 import statistics
 import time
 from collections.abc import Callable
@@ -35,6 +38,7 @@ CUBES = (16, 32, 64, 100, 128, 256, 512, 1024, 2048)
 SHAPES = [(s, s, s) for s in CUBES] + [
     (128, 10, 64), (10, 128, 64), (64, 128, 784), (64, 10, 128), (784, 128, 64), (64, 128, 10),
     (1, 512, 512), (1, 2048, 2048), (512, 1, 512), (2048, 1, 2048), (4, 512, 512),
+    (64, 16, 16, 16), (16, 64, 64, 64), (16, 128, 32, 128), (8, 128, 10, 64), (4, 256, 256, 256),
 ]  # fmt: skip
 FORMS = {"A B": "ij,jk->ik", "A' B": "ji,jk->ik", "A B'": "ij,kj->ik", "A' B'": "ji,kj->ik"}
 TURN = 4e-3
@@ -131,18 +135,20 @@ def main() -> None:
     table = Table("m n k", "form", "us", "of peak", "over OpenBLAS", title=f"{options.dtype}, one thread")
     for column in table.columns[2:]:
         column.justify = "right"
-    for m, n, k in SHAPES:
+    for *batch, m, n, k in SHAPES:
         if options.only and options.only not in (m, n, k):
             continue
         for label in options.forms.split(","):
-            sizes = {"i": m, "j": k, "k": n}
-            products = m * n * k
+            sizes = {"b": math.prod(batch), "i": m, "j": k, "k": n}
+            products = math.prod(sizes.values())
             times = max(1, int(TURN / max(2 * products / rate, 1e-7)))
             peaks = max(1, int(TURN / 2 * rate / done_at_peak))
-            program = kernel(FORMS[label], sizes, dtype, times)
+            form = re.sub(r"(\w+)", r"b\1", FORMS[label]) if batch else FORMS[label]
+            program = kernel(form, sizes, dtype, times)
             a, b = (rng.standard_normal(tuple(map(int, x.shape))).astype(dtype) for x in program.inputs)
             entry = load(emit(program, host()), program)
-            left, right = a.T if "A'" in label else a, b.T if "B'" in label else b
+            left = a.swapaxes(-1, -2) if "A'" in label else a
+            right = b.swapaxes(-1, -2) if "B'" in label else b
             (c,) = entry([a, b])
             roundings = (k + 2) * np.finfo(dtype).eps  # half of them may be NumPy's
             assert np.all(np.abs(c - left @ right) <= roundings * (np.abs(left) @ np.abs(right)))
@@ -152,7 +158,8 @@ def main() -> None:
             ratio = statistics.median(y / x for x, y in zip(ours, theirs, strict=True))
             work = products * times / (done_at_peak * peaks)
             share = statistics.median(work * y / x for x, y in zip(ours, bound, strict=True))
-            table.add_row(f"{m} {n} {k}", label, f"{min(ours) / times * 1e6:.2f}", f"{share:.0%}", f"{ratio:.2f}")
+            shape = " ".join(map(str, (*batch, m, n, k)))
+            table.add_row(shape, label, f"{min(ours) / times * 1e6:.2f}", f"{share:.0%}", f"{ratio:.2f}")
     Console(width=100).print(table)
 
 

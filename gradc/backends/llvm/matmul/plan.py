@@ -21,12 +21,13 @@ PANEL_BYTES: Final = 48 * 1024
 LARGE: Final = 128
 """Rows from which packing a right operand that is dense along n pays, and rows and columns for whole blocks."""
 
-BLOCK_DEPTH: Final = 2048
-LEFT_BYTES: Final = 384 * 1024
+BLOCK_DEPTH: Final = {4: 512, 8: 320}
+LEFT_BYTES: Final = {4: 384 * 1024, 8: 640 * 1024}
 RIGHT_BYTES: Final = 2176 * 1024
-BLOCK_ROWS: Final = 8
-"""Blocks that are packed whole: bytes along k, of the left operand (it stays in the second cache) and of the
-right; and the most rows of a tile on them."""
+BLOCK_TILE: Final = {4: (8, 8), 8: (4, 4)}
+"""Blocks that are packed whole: elements along k, bytes of the left operand (it stays in the second cache) and of the
+right, and the most rows and vectors of a tile on them, by the size of an element. With few registers tiles are as for 4
+bytes."""
 
 UNPACKED_BYTES: Final = 1024 * 1024
 """A right operand of at most this size is read where it stands."""
@@ -221,12 +222,12 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
         packing = "copy"
     large = k * max(m, n) * size > BLOCKED_BYTES and min(m, n) >= LARGE
     blocks = packing != "none" and large and 1 in (product.m.left, product.k.left)
-    most_rows = BLOCK_ROWS if blocks else MAX_ROWS
-    rows, vectors = _tile_shape(m, -(-n // lanes), k, target.registers, most_rows)
+    most = BLOCK_TILE[size if target.registers >= 32 else 4] if blocks else (MAX_ROWS, MAX_VECTORS)
+    rows, vectors = _tile_shape(m, -(-n // lanes), k, target.registers, most)
     columns = vectors * lanes
     if blocks:
-        depth = _even(k, BLOCK_DEPTH // size)
-        height = min(m, _even(m, LEFT_BYTES // (depth * size), rows))
+        depth = _even(k, BLOCK_DEPTH[size])
+        height = min(m, _even(m, LEFT_BYTES[size] // (depth * size), rows))
         width = min(n, _even(n, RIGHT_BYTES // (depth * size), columns))
         return TilePlan(rows, vectors, lanes, depth, height, width, packing, packs_blocks=True)
     return TilePlan(rows, vectors, lanes, _even(k, _panel_depth(packing, columns * size)), m, n, packing)
@@ -263,11 +264,12 @@ def _panel_depth(packing: Packing, row: int) -> int:
     return DEPTH if packing == "none" else min(DEPTH, PANEL_BYTES // row)
 
 
-def _tile_shape(m: int, vectors_in_all: int, depth: int, registers: int, most_rows: int) -> tuple[int, int]:
-    """The tile that takes the fewest cycles; of equals, the one with the fewest distinct bodies."""
+def _tile_shape(m: int, vectors_in_all: int, depth: int, registers: int, most: tuple[int, int]) -> tuple[int, int]:
+    """The tile that takes the fewest cycles, of at most so many rows and vectors; of equals, the one with the fewest
+    distinct bodies."""
     best: tuple[float, int, int] | None = None
-    for vectors in range(1, min(vectors_in_all, MAX_VECTORS) + 1):
-        for rows in range(1, min(m, most_rows) + 1):
+    for vectors in range(1, min(vectors_in_all, most[1]) + 1):
+        for rows in range(1, min(m, most[0]) + 1):
             if rows * vectors + vectors + 1 > registers:
                 break
             row_parts, column_parts = list(parts(m, rows)), list(parts(vectors_in_all, vectors))
