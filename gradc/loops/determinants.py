@@ -10,7 +10,7 @@ import numpy as np
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.loops.panels import PARITY, PIVOTS, Panels, complete_cofactors, lu_panels, row_of
-from gradc.loops.small import LARGEST, Factors, element
+from gradc.loops.small import LARGEST, Factors, each_nonzero, element
 from gradc.loops.systems import inverse_rule, stacked, upright, vanishes
 from gradc.ops.determinants import LARGEST_POLYNOMIAL
 from gradc.ops.elementwise import (
@@ -99,7 +99,7 @@ class _OfFew:
 
     def __init__(self, a: Value) -> None:
         self.factors = Factors(a)
-        self.regular = self.factors.each_regular()
+        self.regular = each_nonzero(self.factors.pivots)
 
     def _full(self, number: float) -> Value:
         return self.factors.sign.builder.full(number, self.factors.sign.aval)

@@ -23,10 +23,9 @@ SINGLE: Final = 32
 """Matrices up to this size are one panel."""
 
 NARROW: Final = 16
-"""The width of panels up to 256 columns: within a panel rows are taken off one by one, outside of it in products."""
-
-WIDTHS: Final = (16, 24, 40)
-"""Widths of panels of larger matrices, where products of wider blocks read less memory."""
+WIDTHS: Final = (16, 24)
+"""Widths of panels: within a panel rows are taken off one by one, outside of it in products. Up to 256 columns the
+narrow one leaves least to do, beyond, the wider one reads less memory."""
 
 COLUMNS: Final = (168, 184, 200, 216, 232)
 """Widths of panels of right-hand sides, of which up to the last stand in one; none is a power of two."""

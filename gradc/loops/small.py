@@ -11,7 +11,7 @@ from typing import Final
 
 from gradc.ir.graph import Value
 from gradc.loops.panels import require
-from gradc.ops.elementwise import absolute, equal, greater, isnan, logical_not, logical_or, select
+from gradc.ops.elementwise import absolute, equal, greater, isnan, logical_and, logical_not, logical_or, select, sqrt
 from gradc.ops.reduce import reduce_all
 from gradc.ops.shape import broadcast, concatenate, reshape, slice_
 
@@ -67,47 +67,80 @@ class Factors:
         """The diagonal of U."""
         return [self.u[k][k] for k in range(self.size)]
 
-    def each_regular(self) -> Value:
-        """Which matrices have no pivot that is 0."""
-        zero = self.sign.builder.full(0.0, self.sign.aval)
-        anywhere = equal(self.u[0][0], zero)
-        for pivot in self.pivots[1:]:
-            anywhere = logical_or(anywhere, equal(pivot, zero))
-        return logical_not(anywhere)
-
-    def regular(self) -> Value:
-        """Whether no pivot of any matrix is 0."""
-        return reduce_all(self.each_regular(), axes=(0,), keepdims=False)
-
     def solve(self, b: list[Value], *, transposed: bool) -> list[Value]:
         """The rows of the solution for right-hand sides given by their rows."""
         return self._transposed(b) if transposed else self._upright(b)
 
     def _upright(self, b: list[Value]) -> list[Value]:
-        x, order = list(b), range(self.size)
+        x = list(b)
         for k, i, mask in self.exchanges:
             x[k], x[i] = _exchanged(_over(mask, x[k]), x[k], x[i])
-        for i in order:
-            for j in range(i):
-                x[i] = x[i] - _over(self.u[i][j], x[i]) * x[j]
-        for i in reversed(order):
-            for j in range(i + 1, self.size):
-                x[i] = x[i] - _over(self.u[i][j], x[i]) * x[j]
-            x[i] = x[i] / _over(self.u[i][i], x[i])
-        return x
+        return substituted(self.u, substituted(self.u, x, forward=True, ones=True), forward=False)
 
     def _transposed(self, b: list[Value]) -> list[Value]:
-        x, order = list(b), range(self.size)
-        for i in order:
-            for j in range(i):
-                x[i] = x[i] - _over(self.u[j][i], x[i]) * x[j]
-            x[i] = x[i] / _over(self.u[i][i], x[i])
-        for i in reversed(order):
-            for j in range(i + 1, self.size):
-                x[i] = x[i] - _over(self.u[j][i], x[i]) * x[j]
+        u = transposed_rows(self.u)
+        x = substituted(u, substituted(u, b, forward=True), forward=False, ones=True)
         for k, i, mask in reversed(self.exchanges):
             x[k], x[i] = _exchanged(_over(mask, x[k]), x[k], x[i])
         return x
+
+
+def transposed_rows(rows: list[list[Value]]) -> list[list[Value]]:
+    """The elements of the transpose."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def substituted(rows: list[list[Value]], b: list[Value], *, forward: bool, ones: bool = False) -> list[Value]:
+    """The solution with the lower triangle of a matrix, from the first row on, or with the upper one, from the last
+    back; ``ones`` says that its diagonal is 1."""
+    x, size = list(b), len(rows)
+    for i in range(size) if forward else reversed(range(size)):
+        for j in range(i) if forward else range(i + 1, size):
+            x[i] = x[i] - _over(rows[i][j], x[i]) * x[j]
+        if not ones:
+            x[i] = x[i] / _over(rows[i][i], x[i])
+    return x
+
+
+def cholesky_rows(a: Value) -> tuple[list[list[Value]], Value]:
+    """The elements of the factor, row by row, and whether what is under every root is positive, in all matrices."""
+    size = int(a.aval.shape[-1])
+    zero = a.builder.full(0.0, element(a, 0, 0).aval)
+    rows = [[zero] * size for _ in range(size)]
+    positive: Value | None = None
+    for i in range(size):
+        for j in range(i + 1):
+            rest = element(a, i, j)
+            for k in range(j):
+                rest = rest - rows[i][k] * rows[j][k]
+            if j < i:
+                rows[i][j] = rest / rows[j][j]
+                continue
+            rows[i][i] = sqrt(rest)
+            here = greater(rest, zero)
+            positive = here if positive is None else logical_and(positive, here)
+    assert positive is not None, "a matrix has a row"
+    return rows, reduce_all(positive, axes=(0,), keepdims=False)
+
+
+def from_elements(rows: list[list[Value]]) -> Value:
+    """Matrices from their elements."""
+    batch = rows[0][0].aval.shape[0]
+    return stacked_rows([concatenate(*[reshape(x, shape=(batch, 1)) for x in row], axis=1) for row in rows])
+
+
+def each_nonzero(pivots: list[Value]) -> Value:
+    """Of which matrices no pivot is 0."""
+    zero = pivots[0].builder.full(0.0, pivots[0].aval)
+    anywhere = equal(pivots[0], zero)
+    for pivot in pivots[1:]:
+        anywhere = logical_or(anywhere, equal(pivot, zero))
+    return logical_not(anywhere)
+
+
+def nonzero(pivots: list[Value]) -> Value:
+    """Whether no pivot of any matrix is 0."""
+    return reduce_all(each_nonzero(pivots), axes=(0,), keepdims=False)
 
 
 def _size(x: Value) -> Value:

@@ -13,6 +13,7 @@ import numpy as np
 
 from gradc.ir.aval import Aval, size_of
 from gradc.ir.graph import Value
+from gradc.loops.calls import NOT_POSITIVE_DEFINITE
 from gradc.loops.panels import (
     PIVOTS,
     Panels,
@@ -24,7 +25,20 @@ from gradc.loops.panels import (
     row_of,
     sweeps,
 )
-from gradc.loops.small import LARGEST, Factors, checked, rows_of, stacked_rows
+from gradc.loops.small import (
+    LARGEST,
+    Factors,
+    checked,
+    cholesky_rows,
+    each_nonzero,
+    element,
+    from_elements,
+    nonzero,
+    rows_of,
+    stacked_rows,
+    substituted,
+    transposed_rows,
+)
 from gradc.ops.elementwise import equal, logical_not, select
 from gradc.ops.linalg import swapped
 from gradc.ops.reduce import reduce_any
@@ -51,6 +65,9 @@ def cholesky_rule(operands: Operands, params: Params, result: Aval) -> Value | N
     """The factor, out of its panels."""
     if 0 in result.shape:
         return operands[0]
+    if int(result.shape[-1]) <= LARGEST:
+        rows, positive = cholesky_rows(stacked(operands[0]))
+        return reshaped(checked(from_elements(rows), positive, NOT_POSITIVE_DEFINITE), result.shape)
     return _factor_of(cholesky_panels(stacked(operands[0])), result)
 
 
@@ -73,12 +90,21 @@ def _panels_behind(factor: Value) -> Value | None:
 def triangular_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
     """One sweep over the panels of the factor."""
     factor, b = operands
+    transposed, message = params["transposed"], f"triangular_solve: {SINGULAR}"
     if 0 in result.shape:
         return b
-    panels, message = _panels_behind(factor), ""
+    size = int(factor.aval.shape[-1])
+    if size <= LARGEST:
+        matrices = stacked(factor)
+        lower = [[element(matrices, i, j) for j in range(size)] for i in range(size)]
+        rows = transposed_rows(lower) if transposed else lower
+        found = stacked_rows(substituted(rows, rows_of(_columns(b, factor)), forward=not transposed))
+        return reshaped(checked(found, nonzero([lower[k][k] for k in range(size)]), message), result.shape)
+    panels = _panels_behind(factor)
     if panels is None:
-        panels, message = lower_panels(stacked(factor)), f"triangular_solve: {SINGULAR}"
-    transposed = params["transposed"]
+        panels = lower_panels(stacked(factor))
+    else:
+        message = ""
     return _swept(panels, b, factor, ((not transposed, transposed, False),), result, message=message)
 
 
@@ -92,7 +118,7 @@ def solve_rule(operands: Operands, params: Params, result: Aval) -> Value | None
     if int(a.aval.shape[-1]) <= LARGEST:
         factors = Factors(stacked(a))
         found = stacked_rows(factors.solve(rows_of(_columns(b, a)), transposed=transposed))
-        return reshaped(checked(found, factors.regular(), message), result.shape)
+        return reshaped(checked(found, nonzero(factors.pivots), message), result.shape)
     panels = lu_panels(stacked(a))
     if not transposed:
         steps = ((True, False, True), (False, False, False))
@@ -141,8 +167,8 @@ def _inverted(a: Value, *, strict: bool) -> Value:
         identity = broadcast(a.builder.constant(np.eye(size, dtype=a.aval.dtype)), a.aval.shape)
         found = stacked_rows(factors.solve(rows_of(identity), transposed=False))
         if strict:
-            return checked(found, factors.regular(), message)
-        singular = logical_not(factors.each_regular())
+            return checked(found, nonzero(factors.pivots), message)
+        singular = logical_not(each_nonzero(factors.pivots))
     else:
         layout, panels = Panels.of(size), lu_panels(a)
         steps = ((True, False, True), (False, False, False))
