@@ -192,3 +192,13 @@ def test_factors_in_a_recurrence() -> None:
     np.testing.assert_allclose(value, expected, rtol=1e-12)
     for found, slope in zip(gradient, slopes, strict=True):
         np.testing.assert_allclose(found, slope, rtol=1e-9)
+
+
+def test_the_derivation_tells_which_matrix_is_transposed() -> None:
+    def loss(a: Any, b: Any) -> Any:
+        return np.sum(np.linalg.solve(a, b) ** 2)
+
+    told = gradc.grad(loss, wrt="b").compile(regular(3, 3), np.ones(3)).explain()
+    assert "solve(a, b)" in told.text()
+    assert "solve(aᵀ, " in told.text()
+    assert r"a^{-\mathsf T}" in told.latex()

@@ -11,7 +11,7 @@ from gradc.inspect.expression import AXES, ONE, ZERO, Apply, Expr, Number, Symbo
 from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, SUM, Notation, Printed
 from gradc.inspect.places import new_axes, picked, subscript, written_place
 from gradc.inspect.text import filled, matrix_product, own_template
-from gradc.ir.op import REGISTRY
+from gradc.ir.op import REGISTRY, Op
 
 _GREEK: Final = frozenset({
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
@@ -26,6 +26,11 @@ _OWN: Final = {
     "indicator": r"\left[{0}\right]",
     "broadcast_to": "{0}",
 }
+
+
+def _record_template(op: Op, expression: Apply) -> str:
+    """The formula of an op's record."""
+    return op.latex if isinstance(op.latex, str) else op.latex(dict(expression.params))
 
 
 class Latex(Notation):
@@ -67,7 +72,7 @@ class Latex(Notation):
         if special is not None:
             return special(self, expression)
         op = None if ("helper", True) in expression.params else REGISTRY.get(expression.function)
-        template = own_template(_OWN, expression) or (op.latex if op else "")
+        template = own_template(_OWN, expression) or (_record_template(op, expression) if op else "")
         if template == "{0}":
             return self.printed(expression.args[0])
         if not template:

@@ -139,7 +139,7 @@ def record_template(expression: Apply) -> str:
     if op is None or ("helper", True) in expression.params:
         return _call(expression)
     if op.text:
-        return op.text
+        return op.text if isinstance(op.text, str) else op.text(dict(expression.params))
     if isinstance(op.numpy, str):
         return op.numpy.replace("np.", "") or _call(expression)
     avals = [Aval(a.shape, np.dtype(np.float64)) for a in expression.args]

@@ -66,7 +66,8 @@ class Op:
                 element of the result depends upon
     flops       ``flops(result, *avals, **params)``; by default the size of the result for elementwise ops, else 0
     latex       the formula, ``r"\\exp\\left({0}\\right)"``; empty where it is never shown
-    text        the formula as explain prints it, ``"exp({0})"``; by default the ``numpy`` text without ``np.``
+    text        the formula as explain prints it, ``"exp({0})"``; by default the ``numpy`` text without ``np.``; like
+                ``latex`` it may be a function of the params that gives it
     elementwise one result element for each element of operands of one shape
     commutative the first two operands may be exchanged
     captures    the functions outside that mean this op, as ``"module:attribute"``, never imported by us
@@ -82,8 +83,8 @@ class Op:
     linear: bool = False
     live: Callable[[Value, VjpContext], Sequence[Value | None]] | None = None
     flops: Callable[..., Dim] | None = None
-    latex: str = ""
-    text: str = ""
+    latex: str | Callable[[dict[str, Any]], str] = ""
+    text: str | Callable[[dict[str, Any]], str] = ""
     elementwise: bool = False
     commutative: bool = False
     captures: tuple[str, ...] = field(default=())

@@ -23,9 +23,9 @@ SINGLE: Final = 32
 """Matrices up to this size are one panel."""
 
 NARROW: Final = 16
-WIDTHS: Final = (16, 24)
+WIDE: Final = 24
 """Widths of panels: within a panel rows are taken off one by one, outside of it in products. Up to 256 columns the
-narrow one leaves least to do, beyond, the wider one reads less memory."""
+narrow one leaves least to do, beyond, the wide one reads less memory."""
 
 COLUMNS: Final = (168, 184, 200, 216, 232)
 """Widths of panels of right-hand sides, of which up to the last stand in one; none is a power of two."""
@@ -49,10 +49,10 @@ class Panels:
 
     @staticmethod
     def of(size: int) -> Panels:
-        """The layout for a size: the widest panels that need the least padding."""
+        """The layout for a size."""
         if size <= SINGLE:
             return Panels(size, size, 1)
-        return _padded(size, WIDTHS if size > 256 else (NARROW,))
+        return _padded(size, (WIDE if size > 256 else NARROW,))
 
     @staticmethod
     def of_columns(columns: int) -> Panels:

@@ -173,8 +173,8 @@ triangular_solve = register(
         vjp=_triangular_solve_vjp,
         live=live_columns,
         flops=lambda result, factor, b, transposed: b.size * factor.shape[-1],
-        latex=r"{0}^{{-1}} {1}",
-        text="solve({0}, {1})",
+        latex=lambda params: r"{0}^{{-\mathsf T}} {1}" if params["transposed"] else r"{0}^{{-1}} {1}",
+        text=lambda params: "solve({0}ᵀ, {1})" if params["transposed"] else "solve({0}, {1})",
     )
 )
 """``inverse(L) @ b`` with the lower triangle L of a matrix, or its transpose where ``transposed``."""

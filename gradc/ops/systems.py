@@ -60,8 +60,8 @@ solve = register(
         vjp=_solve_vjp,
         live=live_columns,
         flops=lambda result, a, b, transposed: cubed(a, 3) * 2 + b.size * a.shape[-1] * 2,
-        latex=r"{0}^{{-1}} {1}",
-        text="solve({0}, {1})",
+        latex=lambda params: r"{0}^{{-\mathsf T}} {1}" if params["transposed"] else r"{0}^{{-1}} {1}",
+        text=lambda params: "solve({0}ᵀ, {1})" if params["transposed"] else "solve({0}, {1})",
     )
 )
 """``inverse(a) @ b``, or with the transpose of ``a`` where ``transposed``. A singular matrix is an error."""
