@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -32,6 +33,9 @@ TUPLE_ITEMS: Final = tuple.__basicsize__
 TUPLE_HASH: Final = HEAD + 8 if TUPLE_ITEMS == HEAD + 16 else 0
 """Where a tuple keeps its hash, -1 at first; 0 where it does not: from 3.14 on it does."""
 TYPE_FLAGS: Final = 168
+
+DICT_VERSION: Final = HEAD + 8 if sys.version_info < (3, 13) else 0
+"""Where a dict keeps a number that changes with it; 0 where it does not: from 3.13 on."""
 
 ARRAY_DATA: Final = HEAD
 ARRAY_NDIM: Final = HEAD + 8
@@ -148,6 +152,7 @@ def _layout_holds() -> bool:
         and _word(pair, HEAD) == _word(items, HEAD) == _word({1: 2, 3: 4}, HEAD) == 2
         and _word(pair, TUPLE_ITEMS) == id(array)
         and (not TUPLE_HASH or _hash_of_tuple_is_kept())
+        and (not DICT_VERSION or _versions_of_dicts_change())
         and _references_are_counted()
         and _weak_references_are_seen()
         and _is_address(_word(items, LIST_ITEMS))
@@ -173,6 +178,24 @@ def _weak_references_are_seen() -> bool:
     before = _word(array, ARRAY_WEAK_REFERENCES)
     reference = weakref.ref(array)
     return before == 0 and _word(array, ARRAY_WEAK_REFERENCES) == id(reference)
+
+
+def _versions_of_dicts_change() -> bool:
+    changed: dict[bytes, bytes] = {}
+    seen = []
+    changes: list[Callable[[], object]] = [
+        lambda: changed.update({b"a": b"1"}),
+        lambda: changed.update({b"a": b"2"}),
+        lambda: changed.setdefault(b"b", b""),
+        lambda: changed.pop(b"b"),
+        changed.clear,
+    ]
+    for change in changes:
+        change()
+        seen.append(_read(changed, DICT_VERSION, "q"))
+        if _read(changed, DICT_VERSION, "q") != seen[-1]:
+            return False
+    return len(set(seen)) == len(seen) and 0 not in seen
 
 
 def _hash_of_tuple_is_kept() -> bool:

@@ -29,7 +29,10 @@ FALLBACK: Final = HEAD + 8
 ENTRIES: Final = HEAD + 16
 SETTING: Final = ENTRIES + 8 * WAYS
 SETTING_WORDS: Final = 4
-SIZE: Final = SETTING + 8 * SETTING_WORDS * SETTINGS
+VERSION: Final = SETTING + 8 * SETTING_WORDS * SETTINGS
+"""The version of the environment in which the settings were as they are compared; 0 at first."""
+
+SIZE: Final = VERSION + 8
 
 _VECTORCALL: Final = 1 << 11
 _DEFAULT: Final = 1 << 18
@@ -125,6 +128,6 @@ def point(target: Native, dispatch: int, fallback: object, entries: Sequence[int
     fields[0] = 0
     tried = [*entries, *[0] * WAYS][:WAYS]
     compared = [*settings, *[0] * SETTING_WORDS * SETTINGS][: SETTING_WORDS * SETTINGS]
-    for position, word in enumerate([id(fallback), *tried, *compared], 1):
+    for position, word in enumerate([id(fallback), *tried, *compared, 0], 1):
         fields[position] = word
     fields[0] = dispatch

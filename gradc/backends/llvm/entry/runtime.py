@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gradc.backends.llvm.entry import native
+from gradc.backends.llvm.entry import abi, native
 from gradc.backends.llvm.entry.apart import APART
 from gradc.backends.llvm.entry.helpers import ARENAS, BIND, DECLARATIONS, MISS_CALL, SAME, dtype_check
 from gradc.backends.llvm.entry.pack import PACK
@@ -36,10 +36,19 @@ def text() -> str:
 
 
 def _call() -> str:
-    """Settings, then entries, then Python."""
+    """Settings, then entries, then Python.
+
+    What the environment says is looked up again only when the dict of its variables has changed.
+    """
     lines = [
         "define ptr @gradc.call(ptr %self, ptr %args, i64 %nargsf, ptr %kwnames) {",
         "  %found = alloca ptr",
+        "  %environ = load ptr, ptr @gradc.environment",
+        f"  %version.at = getelementptr i8, ptr %environ, i64 {abi.DICT_VERSION}",
+        "  %version = load i64, ptr %version.at",
+        f"  %seen.at = getelementptr i8, ptr %self, i64 {native.VERSION}",
+        "  %seen = load i64, ptr %seen.at",
+        f"  %unchanged = {'icmp eq i64 %version, %seen' if abi.DICT_VERSION else 'icmp ne i64 %seen, %seen'}",
         "  %traces = load i64, ptr @gradc.traces",
         "  %tracing = icmp ne i64 %traces, 0",
         "  br i1 %tracing, label %python, label %setting.0",
@@ -47,7 +56,7 @@ def _call() -> str:
     for k in range(native.SETTINGS):
         offset = native.SETTING + 8 * native.SETTING_WORDS * k
         words = [_field(f"{name}.{k}", offset + 8 * n) for n, name in enumerate(("variable", "chosen", "key", "text"))]
-        following = f"setting.{k + 1}" if k + 1 < native.SETTINGS else "entry.0"
+        following = f"setting.{k + 1}" if k + 1 < native.SETTINGS else "settled"
         lines += [
             f"setting.{k}:",
             *words[0],
@@ -59,18 +68,25 @@ def _call() -> str:
             f"  br i1 %readable.{k}, label %variable.same.{k}, label %clear",
             f"variable.same.{k}:",
             f"  %now.{k} = load ptr, ptr %found",
+            f"  %unset.{k} = icmp eq ptr %now.{k}, null",
+            f"  br i1 %unset.{k}, label %variable.compare.{k}, label %variable.drop.{k}",
+            f"variable.drop.{k}:",
             f"  call void @Py_DecRef(ptr %now.{k})",
+            f"  br label %variable.compare.{k}",
+            f"variable.compare.{k}:",
             *words[1],
             f"  %as.chosen.{k} = icmp eq ptr %now.{k}, %chosen.{k}",
             f"  br i1 %as.chosen.{k}, label %environment.{k}, label %python",
             f"environment.{k}:",
+            f"  br i1 %unchanged, label %{following}, label %environment.read.{k}",
+            f"environment.read.{k}:",
             *words[2],
             *words[3],
-            f"  %environ.{k} = load ptr, ptr @gradc.environment",
-            f"  %set.{k} = call ptr @PyDict_GetItemWithError(ptr %environ.{k}, ptr %key.{k})",
+            f"  %set.{k} = call ptr @PyDict_GetItemWithError(ptr %environ, ptr %key.{k})",
             f"  %as.set.{k} = icmp eq ptr %set.{k}, %text.{k}",
             f"  br i1 %as.set.{k}, label %{following}, label %python",
         ]
+    lines += ["settled:", "  store i64 %version, ptr %seen.at", "  br label %entry.0"]
     for k in range(native.WAYS):
         following = f"entry.{k + 1}" if k + 1 < native.WAYS else "python"
         lines += [

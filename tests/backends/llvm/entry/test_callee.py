@@ -176,6 +176,18 @@ def test_settings_of_the_environment(watch, monkeypatch: pytest.MonkeyPatch) -> 
     assert function(1000.0) == np.inf
     monkeypatch.delenv("GRADC_STABILIZE")
     assert function(1000.0) == 1000.0
+    for _ in range(3):
+        watch.native(function, 1000.0)
+        monkeypatch.setenv("UNRELATED", "1")
+        assert watch.native(function, 1000.0) == 1000.0
+        monkeypatch.setenv("GRADC_STABILIZE", "safe")
+        assert function(1000.0) == 1000.0
+        watch.native(function, 1000.0)
+        monkeypatch.setenv("GRADC_STABILIZE", "off")
+        assert watch.python(function, 1000.0) == np.inf
+        monkeypatch.delenv("GRADC_STABILIZE")
+        for _ in range(2):
+            assert function(1000.0) == 1000.0
 
 
 def test_given_settings_ask_nobody(watch) -> None:
@@ -206,5 +218,5 @@ def test_the_layout_is_refused_where_it_is_not_known(monkeypatch: pytest.MonkeyP
 
 
 def test_room_for_what_stands_in_an_object(watch) -> None:
-    assert native.SIZE == native.SETTING + 8 * native.SETTING_WORDS * native.SETTINGS
+    assert native.SIZE == native.SETTING + 8 * native.SETTING_WORDS * native.SETTINGS + 8
     assert callee.Callee.__basicsize__ >= native.SIZE
