@@ -136,6 +136,32 @@ def test_a_forked_child_has_threads_of_its_own() -> None:
     np.testing.assert_array_equal(function(X), expected)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_forked_while_others_compute_does_not_wait_for_them() -> None:
+    function = gradc.grad(chain, threads=4)
+    expected = [function(X) for _ in range(5)][-1]
+    ends = threading.Event()
+
+    def compute() -> None:
+        while not ends.is_set():
+            function(X)
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    try:
+        for _ in range(8):
+            child = os.fork()
+            if child == 0:
+                pool().limit(2)
+                results = [function(X) for _ in range(20)]
+                os._exit(0 if all(np.array_equal(r, expected) for r in results) else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        ends.set()
+        thread.join()
+
+
 @pytest.mark.parametrize(
     "ending",
     ["", "threading.Thread(target=lambda: [f(x) for _ in range(10**6)], daemon=True).start()", "os._exit(0)"],
