@@ -1,4 +1,5 @@
-"""Fits the polynomials of gradc's math functions, and writes gradc/backends/llvm/math/coefficients.py.
+"""Fits the polynomials of gradc's math functions, and writes coefficients.py and gamma_coefficients.py
+in gradc/backends/llvm/math/.
 
     python tools/fit_polynomials.py [--check]
 
@@ -22,7 +23,8 @@ from typing import Any
 
 from mpmath import mp, mpf
 
-TARGET = Path(__file__).parents[1] / "gradc" / "backends" / "llvm" / "math" / "coefficients.py"
+FOLDER = Path(__file__).parents[1] / "gradc" / "backends" / "llvm" / "math"
+GAMMA = ("GAMMALN", "STIRLING", "DIGAMMA", "SIN_PI", "ONE_LESS_EULER", "LOG_PI", "HALF_LOG_TAU")  # how names start
 DIGITS = 120
 WINDOW, PARTS = 26, 4  # binades of an argument that share a row of TWO_OVER_PI, and the numbers in a row
 CENTRE = mpf("3.75")  # where the argument of the polynomial of erfc is 0
@@ -123,9 +125,52 @@ def fits() -> dict[str, Fit]:
             (mpf(28) - CENTRE) / (mpf(28) + CENTRE),
             {"f64": 24, "f32": 12},
         ),
+        "GAMMALN": Fit("(gammaln(2 + u) / u - 1 + gamma) / u", gammaln_rest, -mpf(1) / 2, mpf(1) / 2, {"f64": 16}),
+        "GAMMALN_SHORT": Fit("the same, for results in f32", gammaln_rest, -mpf(1) / 2, mpf(1) / 2, {"f64": 7}),
+        "STIRLING": Fit(
+            "the rest of Stirling's formula, by x, in 1 / x**2", stirling, mpf(0), mpf(4) / 25, {"f64": 12}
+        ),
+        "STIRLING_SHORT": Fit("the same, for results in f32", stirling, mpf(0), mpf(4) / 25, {"f64": 4}),
+        "DIGAMMA": Fit("digamma(3 / 2 + u) / (3 / 2 + u - root)", digamma_rest, -mpf(1) / 2, mpf(1) / 2, {"f64": 22}),
+        "DIGAMMA_SHORT": Fit("the same, for results in f32", digamma_rest, -mpf(1) / 2, mpf(1) / 2, {"f64": 10}),
+        "DIGAMMA_SERIES": Fit(
+            "(log(x) - 1 / (2 x) - digamma(x)) x**2 in 1 / x**2", digamma_series, mpf(0), mpf(1) / 4, {"f64": 15}
+        ),
+        "DIGAMMA_SERIES_SHORT": Fit("the same, for results in f32", digamma_series, mpf(0), mpf(1) / 4, {"f64": 6}),
+        "SIN_PI": Fit("(sin(pi x) - pi x) / x**3 in x**2", sine_rest, mpf(0), mpf(1) / 4, {"f64": 8}),
         "ERF_FAR_F32": Fit("log(erfc(x)) in x - 1", lambda u: mp.log(mp.erfc(u + 1)), mpf(0), mpf(3), {"f32": 9}),
         "ERF_FAR_F64": Fit("log(erfc(x)) in x - 1", lambda u: mp.log(mp.erfc(u + 1)), mpf(0), mpf(5), {"f64": 24}),
     }
+
+
+def gammaln_rest(u: Any) -> Any:
+    return (mp.loggamma(2 + u) / u - (1 - mp.euler)) / u
+
+
+def stirling(z: Any) -> Any:
+    """``x (gammaln(x) - (x - 1 / 2) log(x) + x - log(2 pi) / 2)`` of ``x = z**(-1 / 2)``, which is large near z = 0."""
+    x = 1 / mp.sqrt(z)
+    return x * (mp.loggamma(x) - (x - mpf(1) / 2) * mp.log(x) + x - mp.log(2 * mp.pi) / 2)
+
+
+def digamma_series(z: Any) -> Any:
+    x = 1 / mp.sqrt(z)
+    return (mp.log(x) - 1 / (2 * x) - mp.digamma(x)) * x**2
+
+
+def digamma_rest(u: Any) -> Any:
+    x = mpf(3) / 2 + u
+    return mp.digamma(x) / (x - digamma_root())
+
+
+def digamma_root() -> Any:
+    """The zero of the digamma function."""
+    return mp.findroot(mp.digamma, mpf("1.4616321449683623"))
+
+
+def sine_rest(z: Any) -> Any:
+    x = mp.sqrt(z)
+    return (mp.sin(mp.pi * x) - mp.pi * x) / x**3
 
 
 def scaled_erfc(t: Any) -> Any:
@@ -188,6 +233,10 @@ def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
         mp.log(2, 10),
         {"f64": (40,), "f32": (14,)},
     )
+    split("ONE_LESS_EULER", "1 - gamma", 1 - mp.euler, {"f64": (53,)})
+    split("LOG_PI", "log(pi)", mp.log(mp.pi), {"f64": (53,)})
+    split("HALF_LOG_TAU", "log(2 pi) / 2", mp.log(2 * mp.pi) / 2, {"f64": (53,)})
+    split("DIGAMMA_ROOT", "the zero of digamma, less 1", digamma_root() - 1, {"f64": (53,)})
     split("TWO_THIRDS", "2 / 3", mpf(2) / 3, {"f64": (53,)})
     found["TWO_OVER_PI"] = (
         f"2 / pi without multiples of 2**(34 - {WINDOW} g), times 2**({WINDOW} g): {PARTS} numbers for each g",
@@ -208,9 +257,16 @@ def two_over_pi(row: int) -> list[float]:
         return parts
 
 
-def render() -> str:
-    """The text of coefficients.py."""
+def render() -> dict[Path, str]:
+    """The text of each file."""
     mp.dps = DIGITS
+    tables = constant_tables() | polynomial_tables()
+    gamma = {name: lines for name, lines in tables.items() if name.startswith(GAMMA)}
+    others = {name: lines for name, lines in tables.items() if name not in gamma}
+    return {FOLDER / "coefficients.py": module(others), FOLDER / "gamma_coefficients.py": module(gamma)}
+
+
+def module(tables: dict[str, list[str]]) -> str:
     lines = [
         '"""Polynomials and split constants of the math functions, by ``tools/fit_polynomials.py``. Do not edit."""',
         "",
@@ -220,13 +276,23 @@ def render() -> str:
         "",
         "# fmt: off",
     ]
-    for name, (meaning, parts) in constants().items():
-        lines += table(name, meaning if name == "TWO_OVER_PI" else f"{meaning}, as a sum", parts)
+    return "\n".join([*lines, *itertools.chain.from_iterable(tables.values())]) + "\n"
+
+
+def constant_tables() -> dict[str, list[str]]:
+    return {
+        name: table(name, meaning if name == "TWO_OVER_PI" else f"{meaning}, as a sum", parts)
+        for name, (meaning, parts) in constants().items()
+    }
+
+
+def polynomial_tables() -> dict[str, list[str]]:
+    found = {}
     for name, fit in fits().items():
         rows = {d: tuple(nearest(c, d) for c in polynomial(fit, degree)) for d, degree in fit.degree.items()}
         bounds = f"{mp.nstr(fit.low, 4)} to {mp.nstr(fit.high, 4)}"
-        lines += table(name, f"{fit.meaning}, from {bounds}", rows)
-    return "\n".join(lines) + "\n"
+        found[name] = table(name, f"{fit.meaning}, from {bounds}", rows)
+    return found
 
 
 def table(name: str, meaning: str, columns: dict[str, tuple[float, ...]]) -> list[str]:
@@ -238,14 +304,15 @@ def table(name: str, meaning: str, columns: dict[str, tuple[float, ...]]) -> lis
 
 
 def main() -> int:
-    """Write the file, or with ``--check`` tell whether it is as this script writes it."""
+    """Write the files, or with ``--check`` tell whether they are as this script writes them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the file differs")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file differs")
     arguments = parser.parse_args()
-    text = render()
+    texts = render()
     if arguments.check:
-        return int(TARGET.read_text(encoding="utf-8") != text)
-    TARGET.write_text(text, encoding="utf-8")
+        return int(any(file.read_text(encoding="utf-8") != text for file, text in texts.items()))
+    for file, text in texts.items():
+        file.write_text(text, encoding="utf-8")
     return 0
 
 

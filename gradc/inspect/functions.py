@@ -86,6 +86,8 @@ DERIVATIVES: Final[Mapping[str, Derivative]] = dict([
         "erfc'(u) = -2/√π · e^(-u²)",
         r"$\operatorname{erfc}'(u) = -\tfrac{2}{\sqrt{\pi}} e^{-u^2}$",
     ),
+    _one("gammaln", apply("digamma", U), "gammaln' = digamma", r"$(\log |\Gamma|)' = \psi$"),
+    _one("digamma", apply("polygamma", U, n=1), "digamma'(u) = polygamma(1, u)", r"$\psi' = \psi^{(1)}$"),
     _one("sinh", apply("cosh", U), "sinh' = cosh", r"$\sinh' = \cosh$"),
     _one("cosh", apply("sinh", U), "cosh' = sinh", r"$\cosh' = \sinh$"),
     _one("tan", add(ONE, power(R, TWO)), "tan' = 1 + tan²", r"$\tan' = 1 + \tan^2$"),

@@ -102,6 +102,9 @@ class Latex(Notation):
         over = "" if len(axes) == len(expression.args[0].shape) else "_{" + ",".join(AXES[a] for a in axes) + "}"
         return rf"\sum{over} {self.at(expression.args[0], PRODUCT)}", SUM
 
+    def _polygamma(self, expression: Apply) -> Printed:
+        return rf"\psi^{{({expression.param('n')})}}\left({self(expression.args[0])}\right)", ATOM
+
     def _exp(self, expression: Apply) -> Printed:
         return f"e^{{{self(expression.args[0])}}}", POWER
 
@@ -133,6 +136,7 @@ _SPECIAL: Final[dict[str, Callable[[Latex, Apply], Printed]]] = {
     "contract": Latex._contract,
     "reduce_sum": Latex._reduce_sum,
     "exp": Latex._exp,
+    "polygamma": Latex._polygamma,
     "item": Latex._part,
     "reshape": Latex._reshape,
     "slice": Latex._part,

@@ -33,6 +33,7 @@ _CALLS: Final = {
     "exp2": "exp(({0})*log(2))",
     "log2": "log({0}, 2)",
     "log10": "log({0}, 10)",
+    "gammaln": "loggamma({0})",
     "hypot": "sqrt(({0})**2 + ({1})**2)",
     "arcsin": "asin({0})",
     "arccos": "acos({0})",
@@ -97,6 +98,8 @@ class Sympy(Notation):
         if name == "item" and isinstance(expression.args[0], Symbol):
             index = ", ".join(str(i) for i in expression.param("index"))
             return sympy_name(f"{expression.args[0].name}[{index}]"), ATOM
+        if name == "polygamma":
+            return f"polygamma({expression.param('n')}, {self(expression.args[0])})", ATOM
         if name == "reduce_sum":
             return f"total({self(expression.args[0])})", ATOM
         template = _CALLS.get(name)

@@ -136,12 +136,12 @@ class Primitive:
 
 FUNCTIONS: Final = (
     "exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "erf",
-    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cbrt", "cosh", "erfc", "exp2", "log10", "log2",
-    "sinh", "tan",
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cbrt", "cosh", "digamma", "erfc", "exp2",
+    "gammaln", "log10", "log2", "sinh", "tan",
 )  # fmt: skip
 """The primitives of one number that take many operations."""
 
-FUNCTIONS_OF_TWO: Final = ("arctan2", "hypot")
+FUNCTIONS_OF_TWO: Final = ("arctan2", "fmod", "hypot")
 """The same of two numbers; the power, which integers have too, apart."""
 
 PRIMITIVES: Final[dict[str, Primitive]] = {

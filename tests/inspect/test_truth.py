@@ -55,6 +55,7 @@ from gradc.ops.functions import (
     sinh,
     tan,
 )
+from gradc.ops.gamma import digamma, gammaln
 from gradc.transforms.derivative import differentiate
 from tests.inspect import networks, programs, test_shifts
 
@@ -135,6 +136,8 @@ UNARY: list[Callable[[Value], Value]] = [
     lambda u: arctanh(0.9 * tanh(u)),
     lambda u: arccosh(1.5 + u * u),
     lambda u: cbrt(1.0 + u * u),
+    lambda u: gammaln(1.5 + u * u),
+    lambda u: digamma(1.5 + u * u),
     lambda u: log2(1.0 + u * u),
     lambda u: log10(1.0 + u * u),
     logistic,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 import gradc
 
@@ -36,3 +37,12 @@ def test_slopes_of_large_and_small_arguments(backend: str) -> None:
     close(slopes(lambda x: np.arcsinh(x), 1e200, backend=backend), [1e-200])
     close(slopes(lambda x: np.arccosh(x), 1e200, backend=backend), [1e-200])
     close(slopes(lambda x: np.cbrt(x), 1e300, backend=backend), [1e-200 / 3])
+
+
+def test_the_program_of_polygamma_stays_small() -> None:
+    def curvature(x: Any) -> Any:
+        return np.sum(scipy.special.digamma(x))
+
+    kernel = gradc.grad(curvature).compile(np.full(3, 2.5))
+    assert len(str(kernel.loops)) < 50_000
+    np.testing.assert_allclose(kernel(np.full(3, 2.5)), scipy.special.polygamma(1, np.full(3, 2.5)), rtol=1e-14)

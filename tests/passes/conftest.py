@@ -33,6 +33,8 @@ _REAL: dict[str, Callable[..., Any]] = {
     "cos": mpmath.cos,
     "erf": mpmath.erf,
     "erfc": mpmath.erfc,
+    "gammaln": lambda x: mpmath.re(mpmath.loggamma(x)),
+    "digamma": mpmath.digamma,
     "exp2": lambda x: mpmath.mpf(2) ** x,
     "log2": lambda x: mpmath.log(x, 2),
     "log10": lambda x: mpmath.log(x, 10),

@@ -1,57 +1,11 @@
 """Scalar functions that a module carries with it, as IR templates: ``{t}`` is the type, ``{s}`` its suffix.
 
-NumPy's ``%`` and ``//`` for floats follow ``npy_divmod``; integers round to minus infinity, a divisor 0 gives 0 and
-the one overflow (the least integer by -1) wraps.
+Integers round to minus infinity, a divisor 0 gives 0 and the one overflow (the least integer by -1) wraps.
 """
 
 from __future__ import annotations
 
 from typing import Final
-
-FLOAT_MOD: Final = """
-define internal {t} @gradc.mod.{s}({t} %a, {t} %b) #0 {{
-  %remainder = frem {t} %a, %b
-  %is_zero = fcmp oeq {t} %remainder, 0.0
-  %signed_zero = call {t} @llvm.copysign.{s}({t} 0.0, {t} %b)
-  %remainder_negative = fcmp olt {t} %remainder, 0.0
-  %divisor_negative = fcmp olt {t} %b, 0.0
-  %differs = xor i1 %remainder_negative, %divisor_negative
-  %shifted = fadd {t} %remainder, %b
-  %moved = select i1 %differs, {t} %shifted, {t} %remainder
-  %result = select i1 %is_zero, {t} %signed_zero, {t} %moved
-  ret {t} %result
-}}
-declare {t} @llvm.copysign.{s}({t}, {t})
-"""
-
-FLOAT_FLOOR_DIV: Final = """
-define internal {t} @gradc.floor_div.{s}({t} %a, {t} %b) #0 {{
-  %ratio = fdiv {t} %a, %b
-  %remainder = frem {t} %a, %b
-  %difference = fsub {t} %a, %remainder
-  %quotient = fdiv {t} %difference, %b
-  %nonzero = fcmp une {t} %remainder, 0.0
-  %remainder_negative = fcmp olt {t} %remainder, 0.0
-  %divisor_negative = fcmp olt {t} %b, 0.0
-  %differs = xor i1 %remainder_negative, %divisor_negative
-  %round_down = and i1 %nonzero, %differs
-  %lower = fsub {t} %quotient, 1.0
-  %chosen = select i1 %round_down, {t} %lower, {t} %quotient
-  %floor = call {t} @llvm.floor.{s}({t} %chosen)
-  %lost = fsub {t} %chosen, %floor
-  %round_up = fcmp ogt {t} %lost, 0.5
-  %upper = fadd {t} %floor, 1.0
-  %rounded = select i1 %round_up, {t} %upper, {t} %floor
-  %is_zero = fcmp oeq {t} %chosen, 0.0
-  %signed_zero = call {t} @llvm.copysign.{s}({t} 0.0, {t} %ratio)
-  %finite = select i1 %is_zero, {t} %signed_zero, {t} %rounded
-  %by_zero = fcmp oeq {t} %b, 0.0
-  %result = select i1 %by_zero, {t} %ratio, {t} %finite
-  ret {t} %result
-}}
-declare {t} @llvm.floor.{s}({t})
-declare {t} @llvm.copysign.{s}({t}, {t})
-"""
 
 SIGNED_FLOOR_DIV: Final = """
 define internal {t} @gradc.floor_div.s{s}({t} %a, {t} %b) #0 {{

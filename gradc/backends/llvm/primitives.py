@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from gradc.backends.llvm import helpers
-from gradc.backends.llvm.types import scalar_type, suffix, vector_type
+from gradc.backends.llvm.types import number, scalar_type, suffix, vector_type
 from gradc.backends.llvm.writer import Writer
 from gradc.loops.expressions import FUNCTIONS, FUNCTIONS_OF_TWO
 from gradc.loops.program import Constant, Expression
@@ -41,7 +41,7 @@ def emit_primitive(writer: Writer, name: str, source: np.dtype, result: np.dtype
 
 def has_lanes(name: str, source: np.dtype, operands: Sequence[Expression]) -> bool:
     """Whether a primitive can be emitted for several elements at once."""
-    if name in ("floor_div", "mod"):
+    if name in ("floor_div", "mod") and source.kind != "f":
         by = operands[1]
         return source.kind == "i" and isinstance(by, Constant) and by.value > 0 and int(by.value).bit_count() == 1
     return name != "pow" or source.kind == "f"
@@ -151,6 +151,71 @@ def _signed_abs(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> s
     return writer.value(f"call {t} {symbol}({t} {_lifted(writer, operands[0], dtype)}, i1 false)")
 
 
+def _remainder(writer: Writer, dtype: np.dtype, x: str, y: str) -> tuple[str, str]:
+    """``fmod(x, y)``, and whether NumPy's remainder, which has the sign of y, is that plus y."""
+    t, mask, zero = writer.type(dtype), writer.type(np.dtype(bool)), writer.number("0.0", dtype)
+    remainder = _math("fmod")(writer, dtype, (x, y))
+    nonzero = writer.value(f"fcmp une {t} {remainder}, {zero}")
+    negative = writer.value(f"fcmp olt {t} {remainder}, {zero}")
+    divisor_negative = writer.value(f"fcmp olt {t} {y}, {zero}")
+    differs = writer.value(f"xor {mask} {negative}, {divisor_negative}")
+    return remainder, writer.value(f"and {mask} {nonzero}, {differs}")
+
+
+def _float_mod(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+    """NumPy's ``npy_divmod``: the remainder has the sign of the divisor, and so has a 0."""
+    t, mask, zero = writer.type(dtype), writer.type(np.dtype(bool)), writer.number("0.0", dtype)
+    x, y = (_lifted(writer, operand, dtype) for operand in operands)
+    remainder, moves = _remainder(writer, dtype, x, y)
+    shifted = writer.value(f"fadd {t} {remainder}, {y}")
+    moved = writer.value(f"select {mask} {moves}, {t} {shifted}, {t} {remainder}")
+    is_zero = writer.value(f"fcmp oeq {t} {remainder}, {zero}")
+    signed = _intrinsic("copysign", 2)(writer, dtype, (zero, y))
+    return writer.value(f"select {mask} {is_zero}, {t} {signed}, {t} {moved}")
+
+
+def _float_floor_div(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+    """NumPy's ``npy_divmod``: ``(x - fmod(x, y)) / y``, less 1 where the remainder moves, to the nearest integer."""
+    t, mask, zero = writer.type(dtype), writer.type(np.dtype(bool)), writer.number("0.0", dtype)
+    x, y = (_lifted(writer, operand, dtype) for operand in operands)
+    remainder, moves = _remainder(writer, dtype, x, y)
+    ratio = writer.value(f"fdiv {t} {x}, {y}")
+    difference = writer.value(f"fsub {t} {x}, {remainder}")
+    quotient = writer.value(f"fdiv {t} {difference}, {y}")
+    lower = writer.value(f"fsub {t} {quotient}, {writer.number('1.0', dtype)}")
+    chosen = writer.value(f"select {mask} {moves}, {t} {lower}, {t} {quotient}")
+    rounded = _nearest(writer, dtype, chosen)
+    is_zero = writer.value(f"fcmp oeq {t} {chosen}, {zero}")
+    signed = _intrinsic("copysign", 2)(writer, dtype, (zero, ratio))
+    finite = writer.value(f"select {mask} {is_zero}, {t} {signed}, {t} {rounded}")
+    by_zero = writer.value(f"fcmp oeq {t} {y}, {zero}")
+    return writer.value(f"select {mask} {by_zero}, {t} {ratio}, {t} {finite}")
+
+
+def _nearest(writer: Writer, dtype: np.dtype, x: str) -> str:
+    """The integer nearest to a number, with its sign: what sums with a number of that many bits leave of it."""
+    t, mask = writer.type(dtype), writer.type(np.dtype(bool))
+    bound = writer.number(number(2.0 ** np.finfo(dtype).nmant, dtype), dtype)
+    size = _intrinsic("fabs")(writer, dtype, (x,))
+    small = writer.value(f"fcmp olt {t} {size}, {bound}")
+    raised = writer.value(f"fadd {t} {size}, {bound}")
+    whole = writer.value(f"fsub {t} {raised}, {bound}")
+    signed = _intrinsic("copysign", 2)(writer, dtype, (whole, x))
+    return writer.value(f"select {mask} {small}, {t} {signed}, {t} {x}")
+
+
+def _float_floor(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+    """An instruction on machines with fused multiply-adds or vectors of 256 bits; else by the nearest integer."""
+    target = writer.module.target
+    if target.fma or target.vector_bits > 128:
+        return _intrinsic("floor")(writer, dtype, operands)
+    t, x = writer.type(dtype), _lifted(writer, operands[0], dtype)
+    nearest = _nearest(writer, dtype, x)
+    above = writer.value(f"fcmp ogt {t} {nearest}, {x}")
+    lower = writer.value(f"fsub {t} {nearest}, {writer.number('1.0', dtype)}")
+    return writer.value(f"select {writer.type(np.dtype(bool))} {above}, {t} {lower}, {t} {nearest}")
+
+
 def _signed_floor_div(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
     t, (x, divisor) = writer.type(dtype), operands
     if not divisor.isdigit() or int(divisor) == 0:
@@ -214,11 +279,11 @@ _TABLE: Final[dict[tuple[str, str], str | Emitter]] = {
     ("neg", "f"): "fneg {t} {0}",
     ("abs", "f"): _intrinsic("fabs"),
     ("sign", "f"): _sign,
-    ("floor", "f"): _intrinsic("floor"),
+    ("floor", "f"): _float_floor,
     ("minimum", "f"): _extremum("le"),
     ("maximum", "f"): _extremum("ge"),
-    ("floor_div", "f"): _helper(helpers.FLOAT_FLOOR_DIV, "gradc.floor_div.{s}"),
-    ("mod", "f"): _helper(helpers.FLOAT_MOD, "gradc.mod.{s}"),
+    ("floor_div", "f"): _float_floor_div,
+    ("mod", "f"): _float_mod,
     ("sqrt", "f"): _intrinsic("sqrt"),
     ("pow", "f"): _float_power,
     **{(name, "f"): _math(name) for name in (*FUNCTIONS, *FUNCTIONS_OF_TWO)},

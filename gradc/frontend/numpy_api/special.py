@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import DtypeError
+from gradc.errors import DtypeError, TraceError
 from gradc.frontend.numpy_api.axes import all_axes
 from gradc.frontend.numpy_api.promote import converted, marker, operand_dtype
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
 from gradc.ops import elementwise as ops
-from gradc.ops import functions
+from gradc.ops import functions, gamma
 from gradc.ops import reduce as reductions
 from gradc.ops.reduce import spread
 
@@ -57,6 +57,17 @@ _one_op("expm1", ops.expm1)
 _one_op("log1p", ops.log1p)
 _one_op("exp2", functions.exp2)
 _one_op("cbrt", functions.cbrt)
+_one_op("gammaln", gamma.gammaln)
+_one_op("digamma", gamma.digamma)  # psi is the same object
+
+
+@implements("scipy.special:polygamma", arrays=("x",))
+def polygamma(n: Any, x: Value) -> Value:
+    """The derivative of order ``n``, an int, of digamma. Raises TraceError for an order that is data."""
+    if not isinstance(n, (int, np.integer)) or isinstance(n, bool):
+        raise TraceError(f"scipy.special.polygamma: the order is one int that is known, got {n!r}")
+    operand = _floating("polygamma", x)
+    return gamma.polygamma(operand, n=int(n)) if n else gamma.digamma(operand)
 
 
 @implements("scipy.special:log_expit", arrays=("x",))

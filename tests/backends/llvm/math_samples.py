@@ -8,29 +8,49 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import scipy.special
 from mpmath import mp
 
 Arrays = tuple[np.ndarray, ...]
 
 SAME_NAME = (
     "exp", "expm1", "log", "log1p", "log2", "log10", "exp2", "tanh", "sinh", "cosh", "sin", "cos", "tan",
-    "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "cbrt", "arctan2", "hypot",
+    "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "cbrt", "arctan2", "fmod", "hypot",
 )  # fmt: skip
 """Those that NumPy has under the name they have here."""
 
 EXACT: dict[str, Callable[..., Any]] = {
     **{name: getattr(mp, name.replace("arc", "a")) for name in SAME_NAME if hasattr(mp, name.replace("arc", "a"))},
+    "fmod": lambda x, y: mp.mpf(math.fmod(float(x), float(y))),  # exact, in C too
     "log2": lambda x: mp.log(x, 2),
     "exp2": lambda x: mp.mpf(2) ** x,
     "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)),
     "erf": mp.erf,
     "erfc": mp.erfc,
+    "gammaln": lambda x: mp.re(mp.loggamma(x)),
+    "digamma": mp.digamma,
     "pow": mp.power,
 }
+TERMS: dict[str, Callable[[Any], Any]] = {
+    "gammaln": lambda x: max(1, mp.loggamma(-x)),
+    "digamma": lambda x: max(1, mp.digamma(1 - x)),
+}
+"""For negative arguments results are differences of terms of this size: the larger of both sets the unit."""
+
+
+def _lgamma(x: float) -> float:
+    """C's: Python raises an error at the poles and where the result is too large."""
+    if (x <= 0 and x == np.floor(x)) or x > 2.559983327851638e305:
+        return math.inf
+    return math.lgamma(x)
+
+
 NUMPY: dict[str, Callable[..., Any]] = {
     **{name: getattr(np, name) for name in SAME_NAME},
     "erf": np.vectorize(math.erf, otypes=[np.float64]),
     "erfc": np.vectorize(math.erfc, otypes=[np.float64]),
+    "gammaln": np.vectorize(_lgamma, otypes=[np.float64]),
+    "digamma": scipy.special.digamma,
     "pow": np.power,
 }
 PRECISION = 200
@@ -59,7 +79,7 @@ def samples(name: str, dtype: np.dtype, count: int, seed: int = 0) -> Arrays:
 
 def _special(name: str, dtype: np.dtype) -> Arrays:
     values = special_values(dtype)
-    if name in ("arctan2", "hypot"):
+    if name in ("arctan2", "fmod", "hypot"):
         return tuple(np.ascontiguousarray(side) for side in np.array(list(itertools.product(values, values)), dtype).T)
     if name != "pow":
         return (values,)
@@ -141,6 +161,16 @@ def _strata(name: str, dtype: np.dtype, random: np.random.Generator, count: int)
         case "erfc":
             yield from (between(-1.2, 1.2), between(-7, 0), between(0, 11), between(0, 28), signed(smallest, 0))
             yield from (between(9.1, 10.2), between(26.3, 27.3))
+        case "gammaln" | "digamma":
+            yield from (between(0, 3), between(1, 2), between(2, 20), (magnitudes(smallest, largest),))
+            yield from (between(0.9, 1.1), between(1.9, 2.1), between(1.4, 1.5), (magnitudes(2, 30),))
+            yield from (between(-0.5, 0.1), between(-5, 0), between(-50, 0), (-magnitudes(smallest, 45),))
+            yield (np.round(between(-20, 0)[0]) + magnitudes(-20, -3),)
+        case "fmod":
+            x, y = signed(smallest, largest)[0], between(-2, 2)[0]
+            yield from ((x, signed(smallest, largest)[0]), (x, y), (y, random.uniform(-2, 2, count)))
+            yield from ((y * 1e6, random.uniform(-2, 2, count)), (np.round(1e3 * y), np.round(between(1, 9)[0])))
+            yield np.round(30 * y) * 0.1, np.full(count, 0.1)
         case "arctan2" | "hypot":
             x, y = signed(smallest, largest)[0], between(-2, 2)[0]
             yield from ((signed(-3, 3)[0], signed(-3, 3)[0]), (signed(smallest, largest)[0], x))
@@ -185,15 +215,18 @@ def ulps(name: str, arguments: Arrays, result: np.ndarray) -> np.ndarray:
         for k in np.flatnonzero(~same | ~exceptional):
             finite = all(np.isfinite(a[k]) for a in arguments)
             if finite and not np.isnan(result[k]) and not np.isnan(expected[k]):
-                errors[k] = _distance(EXACT[name](*[mp.mpf(float(a[k])) for a in arguments]), result[k], dtype)
+                point = [mp.mpf(float(a[k])) for a in arguments]
+                term = TERMS[name](point[0]) if name in TERMS and point[0] < 0 else 0
+                errors[k] = _distance(EXACT[name](*point), result[k], dtype, term)
     return errors
 
 
-def _distance(exact: Any, result: Any, dtype: np.dtype) -> float:
+def _distance(exact: Any, result: Any, dtype: np.dtype, term: Any = 0) -> float:
+    """In units in the last place of the exact result, or of a larger term of it."""
     limits = np.finfo(dtype)
     if mp.isinf(exact) or exact == 0:
         return 0.0 if result == exact else np.inf
-    exponent = max(mp.frexp(exact)[1] - 1, int(limits.minexp)) - int(limits.nmant)
+    exponent = max(mp.frexp(max(abs(exact), abs(term)))[1] - 1, int(limits.minexp)) - int(limits.nmant)
     overflow = mp.ldexp(1, int(limits.maxexp))
     rounded = mp.mpf(float(result)) if np.isfinite(result) else overflow * (1 if result > 0 else -1)
     return float(abs(rounded - exact) / mp.ldexp(1, exponent)) if abs(exact) < overflow or np.isfinite(result) else 0.0

@@ -49,7 +49,8 @@ def evaluate(name: str, arguments: tuple[np.ndarray, ...], target: Target) -> np
 def foreign_calls(text: str) -> list[str]:
     """What machine code calls that is not ours."""
     called = re.findall(r"^\s+(?:call[ql]?|jmp[ql]?|blx?|b|tail)\s+([A-Za-z_]\S*)", text, re.MULTILINE)
-    return [name for name in called if not name.startswith("gradc.")]
+    ours = set(re.findall(r"^([A-Za-z_]\S*):", text, re.MULTILINE))
+    return [name for name in called if name not in ours]
 
 
 @cache

@@ -8,7 +8,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from gradc.backends.llvm.math import coefficients
+from gradc.backends.llvm.math import coefficients, gamma_coefficients
 from tests.backends.llvm import math_samples
 
 WITHIN_ULP = {"erf": 2.0, "erfc": 4.0}
@@ -36,7 +36,26 @@ def test_errors_are_at_most_those_that_the_helper_says(name: str, dtype: type) -
     assert errors.max() <= WITHIN_ULP[name], [a[np.argmax(errors)] for a in arguments]
 
 
+@pytest.mark.parametrize("name", ["gammaln", "digamma"])
+def test_the_gamma_family_is_right_to_14_digits_of_the_larger_of_itself_and_1(name: str) -> None:
+    assert "within 1e-14 of itself or of 1" in text_of(name)
+    (x,) = math_samples.samples(name, np.dtype(np.float64), 100)
+    with np.errstate(all="ignore"):
+        result, expected = helper(name)(x), math_samples.NUMPY[name](x)
+    finite = np.isfinite(expected) & np.isfinite(x)
+    np.testing.assert_array_equal(result[~finite], expected[~finite])
+    for at, value in zip(x[finite], result[finite], strict=True):
+        with math_samples.mp.workprec(math_samples.PRECISION):
+            exact = math_samples.EXACT[name](math_samples.mp.mpf(float(at)))
+            assert abs(value - exact) <= 1e-14 * max(1, abs(exact)), at
+
+
 def test_the_coefficients_are_those_of_the_fits() -> None:
-    text = text_of("erfc")
-    for number in (*coefficients.ERFC["f64"], *coefficients.ERF_NEAR["f64"]):
-        assert f" {number!r}," in text
+    tables = {
+        "erfc": (coefficients.ERFC, coefficients.ERF_NEAR),
+        "gammaln": (gamma_coefficients.GAMMALN, gamma_coefficients.STIRLING),
+        "digamma": (gamma_coefficients.DIGAMMA, gamma_coefficients.DIGAMMA_SERIES),
+    }
+    for name, found in tables.items():
+        text = text_of(name)
+        assert [number for table in found for number in table["f64"] if f" {number!r}," not in text] == []

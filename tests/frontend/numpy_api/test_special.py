@@ -12,7 +12,7 @@ from gradc.frontend.numpy_api import lookup, places
 from gradc.ops import elementwise, reduce
 
 
-@pytest.mark.parametrize("name", ["expit", "erf", "log_expit", "erfc", "expm1", "exp2", "cbrt", "ndtr"])
+@pytest.mark.parametrize("name", ["expit", "erf", "log_expit", "erfc", "expm1", "exp2", "cbrt", "ndtr", "psi"])
 def test_elementwise(name, agrees, sample):
     function = getattr(scipy.special, name)
     for dtype in "f", "d", "e", "i", "b", "?":
@@ -60,10 +60,32 @@ def test_they_are_the_stable_ops(bench, sample):
 
 
 @pytest.mark.parametrize("name", ["expit", "erf", "log_expit", "logit", "logsumexp", "softmax", "log_softmax", "erfc",
-                                  "expm1", "log1p", "exp2", "cbrt", "ndtr"])  # fmt: skip
+                                  "expm1", "log1p", "exp2", "cbrt", "ndtr", "gammaln", "psi"])  # fmt: skip
 def test_gradients(name, gradient_agrees):
     function = getattr(scipy.special, name)
     gradient_agrees(lambda bench, x: bench.call(function, x), np.array([0.3, 0.45, 0.9]))
+
+
+def test_gammaln_is_infinite_where_c_has_it(agrees, traced, sample):
+    for dtype in "f", "d", "e", "i", "b", "?":
+        agrees(scipy.special.gammaln, sample(7, dtype=np.dtype(dtype)), ulp=4)
+    points = np.array([np.inf, -np.inf, np.nan, 0.0, -3.0])
+    np.testing.assert_array_equal(traced(scipy.special.gammaln, points), [np.inf, np.inf, np.nan, np.inf, np.inf])
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5])
+def test_polygamma(n, traced, gradient_agrees):
+    x = np.array([0.3, 1.5, 7.0, 120.0, -0.7])
+    found = traced(scipy.special.polygamma, n, x)
+    np.testing.assert_allclose(found, scipy.special.polygamma(n, x), rtol=1e-12)
+    gradient_agrees(lambda bench, v: bench.call(scipy.special.polygamma, n, v), np.array([0.7, 1.5, 4.0]))
+
+
+def test_the_order_of_polygamma_is_known(traced, sample):
+    with pytest.raises(TraceError, match="the order is one int that is known"):
+        traced(scipy.special.polygamma, sample(3), sample(3))
+    with pytest.raises(DtypeError, match="the order is from 1 to 100, got -1"):
+        traced(scipy.special.polygamma, -1, sample(3))
 
 
 def test_scipy_is_never_imported():

@@ -171,18 +171,21 @@ class Formula:
         self._lines += lines
         total = "poison"
         for lane in range(self.lanes):
-            x = f"%{self._parameters[0]}"
-            if self.lanes > 1:
-                x = self._result(f"extractelement {t} {x}, i64 {lane}")
-            if form is not self.form:
-                x = self._result(f"fpext {element} {x} to {form.type}")
-            value = self._result(f"call {form.type} @{fallback}({form.type} {x})")
+            arguments = [self._lane(f"%{parameter}", lane, form) for parameter in self._parameters]
+            listed = ", ".join(f"{form.type} {x}" for x in arguments)
+            value = self._result(f"call {form.type} @{fallback}({listed})")
             if form is not self.form:
                 value = self._result(f"fptrunc {form.type} {value} to {element}")
             total = (
                 self._result(f"insertelement {t} {total}, {element} {value}, i64 {lane}") if self.lanes > 1 else value
             )
         return self._definition(2, [f"  ret {t} {total}"])
+
+    def _lane(self, operand: str, lane: int, form: Format) -> str:
+        """An element of a parameter, in the format ``form``."""
+        t, element = self.vector(self.form.type), self.form.type
+        x = operand if self.lanes == 1 else self._result(f"extractelement {t} {operand}, i64 {lane}")
+        return x if form is self.form else self._result(f"fpext {element} {x} to {form.type}")
 
     def _definition(self, attributes: int, end: list[str]) -> str:
         t = self.vector(self.form.type)

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from gradc.backends.llvm.math import trigonometric
+from gradc.backends.llvm.math import gamma, remainder, trigonometric
 from gradc.backends.llvm.math.arc import arccos, arcsin, arctan, arctan2
 from gradc.backends.llvm.math.error import erf, erfc
 from gradc.backends.llvm.math.exponential import exp, exp2, expm1
@@ -40,8 +40,14 @@ LONG: Final[dict[str, Callable[..., Term]]] = {
     "erfc": erfc,
     "pow": power,
 }
-TRIGONOMETRIC: Final = ("cos", "sin", "tan")
-NAMES: Final = frozenset((*SHORT, *LONG, *TRIGONOMETRIC))
+PARTED: Final = {
+    **dict.fromkeys(("cos", "sin", "tan"), trigonometric),
+    **dict.fromkeys(("digamma", "gammaln"), gamma),
+    "fmod": remainder,
+}
+"""Functions with a second path, for arguments that are seldom met."""
+
+NAMES: Final = frozenset((*SHORT, *LONG, *PARTED))
 
 INLINED: Final = 24
 """Calls of short functions that are inlined. Each one takes some milliseconds to compile."""
@@ -68,13 +74,14 @@ class Library:
         fused = self._target.fma
         found: dict[str, None] = {}
         for name, form, lanes in self._called:
-            if name not in TRIGONOMETRIC:
+            parted = PARTED.get(name)
+            if parted is None:
                 apart = name in LONG or self._is_wide(form, lanes)
                 found[_definition(name, form, fused, lanes, apart)] = None
                 continue
-            found.update(dict.fromkeys(trigonometric.definitions(name, form, fused)))
+            found.update(dict.fromkeys(parted.definitions(name, form, fused)))
             if lanes > 1:
-                found[trigonometric.definition(name, form, fused, lanes)] = None
+                found[parted.definition(name, form, fused, lanes)] = None
         return list(found)
 
     def attributes(self) -> list[str]:

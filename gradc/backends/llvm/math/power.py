@@ -39,7 +39,7 @@ def power(f: Formula, x: Term, y: Term) -> Term:
 
 
 def _power_f64(f: Formula, size: Term, y: Term) -> Term:
-    high, low = _log_with_error(f, size)
+    high, low = log_with_error(f, size)
     product, error = f.product_with_error(high, y)
     error = f.fma(y, low, error)
     f.comment("Beyond these bounds the result is 0 or infinity.")
@@ -65,7 +65,7 @@ def _power_f32(f: Formula, size: Term, y: Term) -> Term:
     return wide.convert(wide.polynomial(coefficients.EXP2_SHORT["f64"], r) * power_of_two, F32)
 
 
-def _log_with_error(f: Formula, x: Term) -> tuple[Term, Term]:
+def log_with_error(f: Formula, x: Term) -> tuple[Term, Term]:
     """``log(x)`` as a sum: ``k log(2) + 2 s + s**3 (2 / 3 + s**2 Q(s**2))`` with ``s = (m - 1) / (m + 1)``."""
     k, fraction = split(f, x)
     f.comment("s + s_low = f / (2 + f)")

@@ -1,0 +1,183 @@
+"""``gammaln``, the logarithm of the size of the gamma function, and ``digamma``, its derivative.
+
+From 5/2 (digamma: 2) on, Stirling's series, its rest a polynomial in ``1 / x**2``; below, the recurrence of the gamma
+function leads to an interval with a polynomial, out of which its zero is taken. Negative arguments take a second path,
+by Euler's reflection formula (Digital Library of Mathematical Functions, 5.4 to 5.11). Results in f32 are computed in
+f64.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Final
+
+from gradc.backends.llvm.math import coefficients, gamma_coefficients
+from gradc.backends.llvm.math.formats import F32, F64, Format
+from gradc.backends.llvm.math.formula import Formula, Term
+from gradc.backends.llvm.math.logarithm import log_split, split
+from gradc.backends.llvm.math.power import log_with_error
+
+LARGE: Final = 2.0**900
+"""Beyond it gammaln is ``x (log(x) - 1)``."""
+
+TINY: Final = 2.0**-64
+"""Below it digamma is ``-1 / x``."""
+
+
+@cache
+def definitions(name: str, form: Format, fused: bool) -> list[str]:
+    """The function ``name`` of numbers, and what it calls."""
+    far = Formula(f"gradc.{name}.far", F64, fused)
+    text = far.text_apart((_gammaln_far if name == "gammaln" else _digamma_far)(far, far.arguments[0]))
+    return [text, definition(name, form, fused, 1)]
+
+
+@cache
+def definition(name: str, form: Format, fused: bool, lanes: int) -> str:
+    """The function ``name`` of numbers or of vectors. Where arguments are negative, a more general one is called."""
+    own = f"gradc.{name}.{form.name}"
+    f = Formula(own + (f".x{lanes}" if lanes > 1 else ""), form, fused, lanes=lanes)
+    (x,) = f.arguments
+    wide = f.within(F64)
+    holds = (x <= (-0.5 if name == "gammaln" else 0.0)).negated()
+    value = (_gammaln if name == "gammaln" else _digamma)(wide, f.convert(x, F64), form is F32)
+    result = f.convert(value, form)
+    if lanes > 1:
+        return f.text_with_fallback(result, holds, own, form)
+    return f.text_with_fallback(result, holds, f"gradc.{name}.far", F64)
+
+
+def _log(f: Formula, x: Term, short: bool) -> tuple[Term, Term]:
+    """The logarithm of a positive number as a sum of two, of which the second is 0 where f32 is enough."""
+    if not short:
+        return log_with_error(f, x)
+    k, fraction = split(f, x)
+    return log_split(f, k, fraction), f.number(0.0)
+
+
+def _gammaln(f: Formula, x: Term, short: bool) -> Term:
+    """For x above -1/2.
+
+    Below 5/2 it is ``u (1 - gamma + u P(u)) - log(p)`` where ``2 + u`` is x, ``x + 1`` or ``x + 2``, and p is 1, x or
+    ``x (x + 1)``.
+    """
+    rest, series = (gamma_coefficients.GAMMALN_SHORT, gamma_coefficients.STIRLING_SHORT) if short else (
+        gamma_coefficients.GAMMALN, gamma_coefficients.STIRLING)  # fmt: skip
+    near, low, middle = x < 2.5, x < 0.5, x < 1.5
+    u = x - f.select(low, 0.0, f.select(middle, 1.0, f.number(2.0)))
+    first, first_low = gamma_coefficients.ONE_LESS_EULER["f64"]
+    curve, curve_low = f.product_with_error(u, f.polynomial(rest["f64"], u))
+    slope, slope_low = f.sum_with_error(first, curve)
+    slope_low = slope_low + curve_low
+    polynomial, polynomial_low = f.product_with_error(u, slope)
+    polynomial_low = f.fma(u, slope_low + first_low, polynomial_low)
+    f.comment("what the logarithm is of, and what rounding took from it")
+    next_one, next_low = f.two_sum(f.number(1.0), x)
+    product, product_low = f.product_with_error(x, next_one)
+    product_low = f.fma(x, next_low, product_low) / product
+    argument = f.select(low, product, f.select(middle, x, f.select(near, 1.0, x)))
+    log, log_low = _log(f, f.abs(argument), short)
+    log_low = log_low + f.select(low, product_low, 0.0)
+    f.comment("(x - 1 / 2) log(x) - x + log(2 pi) / 2 + P(1 / x**2) / x, or the polynomial minus the logarithm")
+    factor = f.select(near, -1.0, x - 0.5)
+    main, main_low = f.product_with_error(factor, log)
+    main_low = f.fma(factor, log_low, main_low)
+    high, low_part = gamma_coefficients.HALF_LOG_TAU["f64"]
+    inverse = 1.0 / x
+    tail = f.fma(inverse, f.polynomial(series["f64"], inverse * inverse), low_part)
+    total, error_1 = f.two_sum(main, f.select(near, polynomial, -x))
+    total, error_2 = f.two_sum(total, f.select(near, 0.0, f.number(high)))
+    result = total + ((error_1 + error_2) + (main_low + f.select(near, polynomial_low, tail)))
+    f.comment("infinite at 0 and infinity")
+    result = f.select(x > LARGE, ((log - 1.0) * (x * 0.25)) * 4.0, result)
+    result = f.select(x.equals(0.0) | x.equals(math.inf), math.inf, result)
+    return f.select(f.is_nan(x), x, result)
+
+
+def _gammaln_far(f: Formula, x: Term) -> Term:
+    """For x of at most -1/2: ``log(pi / abs(x sin(pi x))) - gammaln(-x)``, infinite at integers."""
+    size = -x
+    sine, sine_low = _sine(f, f.abs(_fraction(f, size)))
+    product, product_low = f.product_with_error(size, sine)
+    product_low = f.fma(size, sine_low, product_low)
+    log, log_low = log_with_error(f, product)
+    log_low = log_low + product_low / product
+    high, low = gamma_coefficients.LOG_PI["f64"]
+    total, error_1 = f.two_sum(f.number(high), -log)
+    total, error_2 = f.two_sum(total, -_gammaln(f, size, short=False))
+    result = total + ((error_1 + error_2) + (low - log_low))
+    return f.select((size < math.inf) & (sine > 0.0), result, math.inf)
+
+
+def _digamma(f: Formula, x: Term, short: bool) -> Term:
+    """For positive x. Below 2 it is ``(v + 1 - root) P(v - 1/2)``, of ``x = 1 + v``, or ``v = x`` and less 1 / x."""
+    rest, series = (gamma_coefficients.DIGAMMA_SHORT, gamma_coefficients.DIGAMMA_SERIES_SHORT) if short else (
+        gamma_coefficients.DIGAMMA, gamma_coefficients.DIGAMMA_SERIES)  # fmt: skip
+    near, low = x < 2.0, x < 1.0
+    v = f.select(low, x, x - 1.0)
+    root, root_low = gamma_coefficients.DIGAMMA_ROOT["f64"]
+    distance, distance_low = f.two_sum(v, f.number(-root))
+    first, *others = rest["f64"]
+    u = v - 0.5
+    slope, slope_low = f.sum_with_error(first, u * f.polynomial(others, u))
+    product, product_low = f.product_with_error(distance, slope)
+    product_low = f.fma(distance, slope_low, f.fma(distance_low - root_low, slope, product_low))
+    inverse = 1.0 / x
+    lacking = f.rest(f.number(1.0), inverse, x) * inverse
+    total, error = f.two_sum(product, f.select(low, -inverse, 0.0))
+    below = total + (error + (product_low - f.select(low, lacking, 0.0)))
+    below = f.select(x < TINY, -inverse, below)
+    f.comment("log(x) - 1 / (2 x) - P(1 / x**2) / x**2")
+    square = inverse * inverse
+    log, log_low = _log(f, x, short)
+    total, error = f.sum_with_error(log, inverse * -0.5)
+    above = total + ((error + log_low) - square * f.polynomial(series["f64"], square))
+    above = f.select(x < math.inf, above, x)
+    return f.select(f.is_nan(x), x, f.select(near, below, above))
+
+
+def _digamma_far(f: Formula, x: Term) -> Term:
+    """For x of at most 0: ``digamma(1 - x) + pi cot(-pi x)``, infinite at 0 and NaN at other integers."""
+    size = -x
+    pi, pi_low = (2 * part for part in coefficients.HALF_PI_PAIR["f64"])
+    fraction = _fraction(f, size)
+    distance = f.abs(fraction)
+    above, above_low = _cosine(f, distance)
+    below, below_low = _sine(f, distance)
+    inverse = 1.0 / below
+    quotient = f.copysign(above * inverse, fraction)
+    left = f.rest(f.copysign(above, fraction), quotient, below) - quotient * below_low
+    quotient_low = (left + f.select(fraction < 0.0, -above_low, above_low)) * inverse
+    product, product_low = f.product_with_error(quotient, f.number(pi))
+    product_low = f.fma(quotient, pi_low, f.fma(quotient_low, pi, product_low))
+    total, error = f.two_sum(product, _digamma(f, size + 1.0, short=False))
+    result = f.select(size < TINY, 1.0 / size, total + (error + product_low))
+    result = f.select((size < math.inf) & (distance > 0.0), result, math.nan)
+    return f.select(x.equals(0.0), f.copysign(f.number(math.inf), size), result)
+
+
+def _fraction(f: Formula, size: Term) -> Term:
+    """``size`` minus the integer nearest to it."""
+    bound = 2.0**F64.mantissa
+    return f.select(size < bound, size - ((size + bound) - bound), 0.0)
+
+
+def _cosine(f: Formula, x: Term) -> tuple[Term, Term]:
+    """``cos(pi x)`` for x from 0 to 1/2, as a sum: ``1 - 2 sin(pi x / 2)**2`` where that loses nothing."""
+    half, half_low = _sine(f, x * 0.5)
+    square, square_low = f.product_with_error(half, half)
+    total, error = f.sum_with_error(1.0, square * -2.0)
+    error = error - 2.0 * f.fma(half + half, half_low, square_low)
+    other, other_low = _sine(f, 0.5 - x)
+    small = x < 0.25
+    return f.select(small, total, other), f.select(small, error, other_low)
+
+
+def _sine(f: Formula, x: Term) -> tuple[Term, Term]:
+    """``sin(pi x)`` for x from 0 to 1/2, as a sum."""
+    pi, pi_low = (2 * part for part in coefficients.HALF_PI_PAIR["f64"])
+    square = x * x
+    product, product_low = f.product_with_error(x, f.number(pi))
+    tail = f.fma(x, pi_low, product_low)
+    return f.sum_with_error(product, f.fma(x * square, f.polynomial(gamma_coefficients.SIN_PI["f64"], square), tail))
