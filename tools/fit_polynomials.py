@@ -62,6 +62,12 @@ def fits() -> dict[str, Fit]:
             lambda f: mp.log1p(f) / f * factor - short,
         )
 
+    def ratio_to_base(base: int) -> tuple[str, Callable[[Any], Any]]:
+        return (
+            f"(log((1 + s) / (1 - s)) - 2 s) / (s**3 log({base})) in s**2",
+            lambda z: 2 * odd(mp.atanh)(z) / mp.log(base),
+        )
+
     return {
         "EXP": Fit("(exp(r) - 1 - r) / r**2", lambda r: (mp.expm1(r) - r) / r**2, -half, half, {"f64": 9, "f32": 4}),
         "LOG": Fit(
@@ -95,8 +101,10 @@ def fits() -> dict[str, Fit]:
         ),
         "EXP2": Fit("(2**r - 1) / r", lambda r: (mpf(2) ** r - 1) / r, -mpf(1) / 2, mpf(1) / 2, {"f64": 11, "f32": 5}),
         "LOG2": Fit(*to_base(2), low, high, {"f32": 9}),
+        "LOG2_RATIO": Fit(*ratio_to_base(2), mpf(0), ratio, {"f64": 7}),
         "LOG10": Fit(*to_base(10), low, high, {"f32": 9}),
-        "CBRT": Fit("(1 + f)**(-1/3)", lambda f: mp.cbrt(1 / (1 + f)), low, high, {"f64": 3, "f32": 2}),
+        "LOG10_RATIO": Fit(*ratio_to_base(10), mpf(0), ratio, {"f64": 7}),
+        "CBRT": Fit("(1 + f)**(-1/3)", lambda f: mp.cbrt(1 / (1 + f)), low, high, {"f64": 3, "f32": 5}),
         "SINH": Fit("(sinh(x) - x) / x**3 in x**2", odd(mp.sinh), mpf(0), mpf(1), {"f64": 6, "f32": 3}),
         "ARCSINH": Fit("(arcsinh(x) - x) / x**3 in x**2", odd(mp.asinh), mpf(0), mpf(1) / 4, {"f64": 12, "f32": 5}),
         "ARCTANH": Fit("(arctanh(s) - s) / s**3 in s**2", odd(mp.atanh), mpf(0), mpf("0.0443"), {"f64": 7, "f32": 3}),

@@ -95,9 +95,18 @@ def power_of_two(f: Formula, shifted: Term, more: int = 0) -> Term:
     return f.from_bits(biased << form.mantissa)
 
 
+def raised(f: Formula, x: Term, shifted: Term, more: int = 0) -> Term:
+    """``x * 2**(n + more)``, where that power is a normal number; n stands in the last bits of ``shifted``."""
+    if f.has_exponents:
+        return f.times_power(x, shifted - (f.form.rounder - more))
+    return x * power_of_two(f, shifted, more)
+
+
 def scaled(f: Formula, x: Term, shifted: Term) -> Term:
     """``x * 2**n``, rounded once: two factors, each within range. n stands in the last bits of ``shifted``."""
     form = f.form
+    if f.has_exponents:
+        return f.times_power(x, shifted - form.rounder)
     f.comment("times 2**n in two steps, for 2**n may be out of range where the result is not")
     biased = (f.bits(shifted) + (2 * form.bias - form.bits_of(form.rounder))).named("biased")
     first = (biased >> 1).named("first")

@@ -121,16 +121,23 @@ class Term:
 class Formula:
     """The function ``name`` of numbers of the format ``form``, or of vectors of ``lanes`` such numbers.
 
-    ``fused`` says whether the target has fused multiply-adds.
+    ``fused`` says whether the target has fused multiply-adds, ``wide`` whether it has the instructions of AVX-512F.
     """
 
     def __init__(
-        self, name: str, form: Format, fused: bool, parameters: Sequence[str] = ("x",), lanes: int = 1
+        self,
+        name: str,
+        form: Format,
+        fused: bool,
+        parameters: Sequence[str] = ("x",),
+        lanes: int = 1,
+        wide: bool = False,
     ) -> None:
         self.name = name
         self.form = form
         self.fused = fused
         self.lanes = lanes
+        self._wide = wide
         self._parameters = list(parameters)
         self._lines: list[str] = []
         self._declared: dict[str, None] = {}
@@ -304,6 +311,51 @@ class Formula:
         for coefficient in reversed(rest):
             total = self.fma(total, x, coefficient)
         return total
+
+    # Exponents, where the machine has instructions for them.
+
+    @property
+    def has_exponents(self) -> bool:
+        """Whether ``exponent``, ``significand`` and ``times_power`` are instructions."""
+        return self._wide and self.lanes * self.form.bits % 512 == 0
+
+    def exponent(self, x: Term) -> Term:
+        """The exponent as a number, of subnormal numbers too: -infinity of 0, infinity of infinity, NaN of NaN."""
+        return self._avx512("getexp", x)
+
+    def significand(self, x: Term) -> Term:
+        """x over the power of two that leaves 1 to 2: 1 of 0, -0 and infinity, NaN of negative numbers."""
+        return self._avx512("getmant", x, more=f"i32 {0b1100}, ")
+
+    def times_power(self, x: Term, n: Term) -> Term:
+        """``x * 2**n`` of a whole n, rounded once."""
+        return self._avx512("scalef", x, n)
+
+    def _avx512(self, name: str, *operands: Term, more: str = "") -> Term:
+        """An instruction on registers of 512 bits, for each register of the operands."""
+        count = 512 // self.form.bits
+        t, mask = f"<{count} x {self.form.type}>", f"i{count}"
+        symbol = f"@llvm.x86.avx512.mask.{name}.{'pd' if self.form.bits == 64 else 'ps'}.512"
+        kinds = ", ".join([t] * len(operands)) + (", i32" if more else "")
+        self._declared[f"declare {t} {symbol}({kinds}, {t}, {mask}, i32)"] = None
+        parts = []
+        for first in range(0, self.lanes, count):
+            registers = [self._shuffled(x.type, x.operand, "poison", range(first, first + count)) for x in operands]
+            listed = ", ".join(f"{t} {register}" for register in registers)
+            parts.append(self._result(f"call {t} {symbol}({listed}, {more}{t} zeroinitializer, {mask} -1, i32 4)"))
+        while len(parts) > 1:
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            parts = [self._shuffled(t, left, right, range(2 * count)) for left, right in pairs]
+            count *= 2
+            t = f"<{count} x {self.form.type}>"
+        return Term(self, parts[0], self.form.type)
+
+    def _shuffled(self, t: str, left: str, right: str, lanes: range) -> str:
+        """Some lanes of two vectors."""
+        if len(lanes) == self.lanes and right == "poison":
+            return left
+        listed = ", ".join(f"i32 {lane}" for lane in lanes)
+        return self._result(f"shufflevector {t} {left}, {t} {right}, <{len(lanes)} x i32> <{listed}>")
 
     # Sums and products with their rounding errors (T. J. Dekker, Numer. Math. 18, 1971).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gradc.backends.llvm.math import coefficients
-from gradc.backends.llvm.math.exponential import exp_reduced, power_of_two, reduce
+from gradc.backends.llvm.math.exponential import raised, reduce
 from gradc.backends.llvm.math.formula import Formula, Term
 
 NEAR = 0.6
@@ -20,8 +20,10 @@ def tanh(f: Formula, x: Term) -> Term:
     size = f.abs(x)
     most = (f.form.mantissa + 4) * 0.5
     kept = f.select(size > most, most, size)
-    reduced = reduce(f, kept + kept)
-    grown = exp_reduced(f, reduced) * power_of_two(f, reduced.shifted)
+    f.comment("exp(2 x) as a power of 2, whose last places count little")
+    shifted = f.fma(kept, 2 / math.log(2), f.form.rounder).named("shifted")
+    r = f.rest(f.form.rounder - shifted, kept, f.number(-2 / math.log(2)))
+    grown = raised(f, f.fma(r, f.polynomial(coefficients.EXP2[f.form.name], r), 1.0), shifted)
     far = 1.0 - 2.0 / (grown + 1.0)
     return f.copysign(f.select(size < NEAR, near, far), x)
 
@@ -47,5 +49,8 @@ def _quarter_exp(f: Formula, size: Term) -> tuple[Term, Term]:
     f.comment("Beyond the bound the result is infinite.")
     most = (f.form.bias + 2.3) * math.log(2)
     reduced = reduce(f, f.select(size > most, most, size))
-    quarter = (exp_reduced(f, reduced) * power_of_two(f, reduced.shifted, -2)).named("quarter")
+    r = reduced.r
+    f.comment("exp(r) = 1 + (r + r**2 P(r))")
+    grown = f.fma(r * r, f.polynomial(coefficients.EXP[f.form.name], r), r) + 1.0
+    quarter = raised(f, grown, reduced.shifted, -2).named("quarter")
     return quarter, 0.0625 / quarter

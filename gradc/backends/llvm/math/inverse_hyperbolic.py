@@ -9,7 +9,7 @@ import math
 
 from gradc.backends.llvm.math import coefficients
 from gradc.backends.llvm.math.formula import Formula, Term
-from gradc.backends.llvm.math.logarithm import log_split, split
+from gradc.backends.llvm.math.logarithm import log_split, split, whole_power
 
 
 def arcsinh(f: Formula, x: Term) -> Term:
@@ -64,7 +64,7 @@ def arctanh(f: Formula, x: Term) -> Term:
     below, below_low = f.sum_with_error(1.0, -kept)
     f.comment("k by the quotient to 5 percent, without a division")
     k, _ = split(f, below * f.fma(kept, -0.5, 0.957), subnormal=False)
-    power = _exp2(f, k).named("power")
+    power = whole_power(f, k).named("power")
     difference = f.fma(power, above, -below) + f.fma(power, above_low, -below_low)
     near = k.equals(0.0)
     s = f.select(near, kept, difference) / f.select(near, 1.0, f.fma(power, above, below))
@@ -88,10 +88,3 @@ def _log(f: Formula, x: Term, correction: Term, doubled: Term) -> Term:
     """``log(x) + correction``, and of 2 x where ``doubled``."""
     k, fraction = split(f, x, subnormal=False)
     return log_split(f, f.select(doubled, k + 1.0, k), fraction, correction)
-
-
-def _exp2(f: Formula, k: Term) -> Term:
-    """``2**k`` of an integer, a normal number."""
-    form = f.form
-    shifted = k + (form.rounder + form.bias)
-    return f.from_bits(f.bits(shifted) << form.mantissa)

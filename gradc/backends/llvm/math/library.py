@@ -71,13 +71,13 @@ class Library:
 
     def definitions(self) -> list[str]:
         """The functions, each with the declarations of what it calls."""
-        fused = self._target.fma
+        fused, exponents = self._target.fma, "+avx512f" in self._target.features
         found: dict[str, None] = {}
         for name, form, lanes in self._called:
             parted = PARTED.get(name)
             if parted is None:
                 apart = name in LONG or self._is_wide(form, lanes)
-                found[_definition(name, form, fused, lanes, apart)] = None
+                found[_definition(name, form, fused, lanes, apart, exponents)] = None
                 continue
             found.update(dict.fromkeys(parted.definitions(name, form, fused)))
             if lanes > 1:
@@ -106,7 +106,7 @@ def symbol(name: str, form: Format, lanes: int = 1) -> str:
 
 
 @cache
-def _definition(name: str, form: Format, fused: bool, lanes: int, apart: bool) -> str:
-    formula = Formula(symbol(name, form, lanes), form, fused, ("x", "y")[: PRIMITIVES[name].arity], lanes)
+def _definition(name: str, form: Format, fused: bool, lanes: int, apart: bool, exponents: bool) -> str:
+    formula = Formula(symbol(name, form, lanes), form, fused, ("x", "y")[: PRIMITIVES[name].arity], lanes, exponents)
     result = (SHORT | LONG)[name](formula, *formula.arguments)
     return formula.text_apart(result) if apart else formula.text(result)

@@ -16,7 +16,8 @@ from gradc.backends.llvm.math.formula import Formula, Term
 def log(f: Formula, x: Term) -> Term:
     """``log(x)``: -infinity at 0, NaN below."""
     k, fraction = split(f, x)
-    return specials(f, log_split(f, k, fraction), x, x)
+    result = log_split(f, k, fraction)
+    return result if f.has_exponents else specials(f, result, x, x)
 
 
 def log1p(f: Formula, x: Term) -> Term:
@@ -24,21 +25,26 @@ def log1p(f: Formula, x: Term) -> Term:
     f.comment("1 + x = u + error")
     u, error = f.two_sum(f.number(1.0), x)
     k, fraction = split(f, u, subnormal=False)
-    near = k.equals(0.0)
-    result = log_split(f, k, f.select(near, x, fraction), f.select(near, 0.0, error / u))
+    f.comment("error / u, of which few bits count: 1 / (1 + f) is nearly 1 - f (1 - f); beyond 2**64 none does")
+    near, distance = k.equals(0.0), f.abs(k)
+    inverse = f.fma(fraction, fraction - 1.0, 1.0)
+    lowered = f.times_power(error, -k) if f.has_exponents else error * whole_power(f, -k)
+    correction = f.select((distance > 0.0) & (distance < 64.0), lowered * inverse, 0.0)
+    result = log_split(f, k, f.select(near, x, fraction), correction)
     f.comment("Near 0 it is x itself, with its sign.")
     result = f.select(f.abs(x) < f.form.epsilon / 2, x, result)
-    return specials(f, result, x, u)
+    return f.select(u >= 0.0, result, math.nan) if f.has_exponents else specials(f, result, x, u)
 
 
 def log2(f: Formula, x: Term) -> Term:
     """``log(x) / log(2)``: exact of powers of two."""
-    return _to_base(f, x, coefficients.LOG2_E, (1.0, 0.0), coefficients.LOG2)
+    return _to_base(f, x, coefficients.LOG2_E, (1.0, 0.0), coefficients.LOG2 | coefficients.LOG2_RATIO)
 
 
 def log10(f: Formula, x: Term) -> Term:
     """``log(x) / log(10)``."""
-    return _to_base(f, x, coefficients.LOG10_E, coefficients.LOG10_2[f.form.name], coefficients.LOG10)
+    table = coefficients.LOG10 | coefficients.LOG10_RATIO
+    return _to_base(f, x, coefficients.LOG10_E, coefficients.LOG10_2[f.form.name], table)
 
 
 def _to_base(
@@ -46,26 +52,33 @@ def _to_base(
     x: Term,
     factor: dict[str, tuple[float, ...]],
     of_two: tuple[float, ...],
-    short: dict[str, tuple[float, ...]],
+    table: dict[str, tuple[float, ...]],
 ) -> Term:
     """``k of_two + factor log(1 + fraction)``."""
     k, fraction = split(f, x)
     high, low = factor[f.form.name]
     if f.form.name == "f32":
-        tail = fraction * f.polynomial(short["f32"], fraction)
+        tail = fraction * f.polynomial(table["f32"], fraction)
     else:
-        half, rest = _log_ratio(f, fraction)
-        tail = f.fma(fraction, low, (half - rest) * -high)
+        half = fraction * fraction * (high / 2)
+        tail = f.fma(fraction, low, f.fma(*_ratio(f, fraction, half, table), -half))
     tail = tail if of_two[1] == 0.0 else f.fma(k, of_two[1], tail)
     result = f.fma(k, of_two[0], f.fma(fraction, high, tail))
-    return specials(f, result, x, x)
+    return result if f.has_exponents else specials(f, result, x, x)
 
 
 def split(f: Formula, x: Term, subnormal: bool = True) -> tuple[Term, Term]:
-    """``k`` and ``m - 1`` where ``x = 2**k m``, of a positive finite x."""
+    """``k`` and ``m - 1`` where ``x = 2**k m``, of a positive finite x.
+
+    Where instructions give them, k is infinite of 0 and infinity, and m is NaN of negative numbers.
+    """
     form = f.form
     bits = form.mantissa + 2
     f.comment("x = 2**k m with m from sqrt(1/2) to sqrt(2)")
+    if f.has_exponents:
+        k, m = f.exponent(x), f.significand(x)
+        over = m >= float(2 * form.dtype.type(math.sqrt(0.5)))
+        return f.select(over, k + 1.0, k).named("k"), f.select(over, m * 0.5, m) - 1.0
     if subnormal:
         tiny = x < form.smallest_normal
         x = f.select(tiny, x * 2.0**bits, x)
@@ -81,28 +94,36 @@ def split(f: Formula, x: Term, subnormal: bool = True) -> tuple[Term, Term]:
     return k, m - 1.0
 
 
+def whole_power(f: Formula, k: Term) -> Term:
+    """``2**k`` of an integer k within the exponents of normal numbers; 0 where it is just below."""
+    shifted = k + (f.form.rounder + f.form.bias)
+    return f.from_bits(f.bits(shifted) << f.form.mantissa)
+
+
 def log_split(f: Formula, k: Term, fraction: Term, correction: Term | None = None) -> Term:
     """``k log(2) + log(1 + fraction) + correction``."""
     high, low = coefficients.LN2[f.form.name]
-    tail = k * low if correction is None else f.fma(k, low, correction)
     if f.form.name == "f32":
+        tail = k * low if correction is None else f.fma(k, low, correction)
         f.comment("log(1 + f) = f - f**2 / 2 + f**3 P(f)")
         square = fraction * fraction
         tail = f.fma(square * fraction, f.polynomial(coefficients.LOG["f32"], fraction), tail)
         tail = f.fma(square, -0.5, tail)
         return f.fma(k, high, fraction + tail)
-    half, rest = _log_ratio(f, fraction, tail)
-    return f.fma(k, high, fraction - (half - rest))
-
-
-def _log_ratio(f: Formula, fraction: Term, more: Term | None = None) -> tuple[Term, Term]:
-    """``h`` and ``r + more`` in ``log(1 + fraction) = fraction - (h - r)``."""
     f.comment("log(1 + f) = f - f**2 / 2 + s (f**2 / 2 + s**2 P(s**2)), s = f / (2 + f)")
+    half = fraction * fraction * 0.5
+    s, rest = _ratio(f, fraction, half, coefficients.LOG_RATIO)
+    tail = f.fma(s, rest, -half)
+    if correction is not None:
+        tail = tail + correction
+    return f.fma(k, high, fraction + f.fma(k, low, tail))
+
+
+def _ratio(f: Formula, fraction: Term, half: Term, table: dict[str, tuple[float, ...]]) -> tuple[Term, Term]:
+    """``s`` and ``half + s**2 P(s**2)``."""
     s = (fraction / (fraction + 2.0)).named("s")
     z = s * s
-    half = fraction * fraction * 0.5
-    rest = half + z * f.polynomial(coefficients.LOG_RATIO["f64"], z)
-    return half, s * rest if more is None else f.fma(s, rest, more)
+    return s, f.fma(z, f.polynomial(table["f64"], z), half)
 
 
 def specials(f: Formula, result: Term, x: Term, argument: Term) -> Term:

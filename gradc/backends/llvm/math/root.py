@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gradc.backends.llvm.math import coefficients
-from gradc.backends.llvm.math.exponential import power_of_two
+from gradc.backends.llvm.math.exponential import raised
 from gradc.backends.llvm.math.formats import F64
 from gradc.backends.llvm.math.formula import Formula, Term
 from gradc.backends.llvm.math.logarithm import split
@@ -14,29 +14,36 @@ from gradc.backends.llvm.math.logarithm import split
 def cbrt(f: Formula, x: Term) -> Term:
     """The cube root, with the sign of x: ``a w**2`` with ``w = a**(-1/3)``, of ``x = 2**(3 n) a``.
 
-    A polynomial starts w, and a step of Householder's method in f64, of Newton's in f32, makes it right to half of the
-    digits (A. S. Householder, The Numerical Treatment of a Single Nonlinear Equation, 1970), all without divisions.
-    The last step is Newton's, with the rest ``a - t**3`` computed exactly.
+    A polynomial starts w, and in f64 a step of Householder's method makes it right to two thirds of the digits (A. S.
+    Householder, The Numerical Treatment of a Single Nonlinear Equation, 1970), all without divisions. The last step is
+    Newton's.
     """
+    form = f.form
     size = f.abs(x)
     k, fraction = split(f, size)
     f.comment("k = 3 n + rest; n stands in the last bits of %shifted")
-    shifted = f.fma(k, 1 / 3, f.form.rounder).named("shifted")
-    rest = (k - (shifted - f.form.rounder) * 3.0).named("rest")
-    over, under = rest > 0.5, rest < -0.5
-    a = (fraction + 1.0) * f.select(over, 2.0, f.select(under, 0.5, f.number(1.0)))
-    factor = f.select(over, 2 ** (-1 / 3), f.select(under, 2 ** (1 / 3), f.number(1.0)))
-    w = (f.polynomial(coefficients.CBRT[f.form.name], fraction) * factor).named("w")
-    missing = 1.0 - a * (w * w * w)
-    step = f.fma(missing, 2 / 9, 1 / 3) if f.form is F64 else f.number(1 / 3)
-    w = f.fma(w * missing, step, w).named("w")
+    shifted = f.fma(k, 1 / 3, form.rounder).named("shifted")
+    rest = f.fma(shifted - form.rounder, -3.0, k).named("rest")
+    f.comment("2**rest, and 2**(-rest / 3), as parabolas through the three points there are")
+    a = (fraction + 1.0) * f.fma(rest, f.fma(rest, 0.25, 0.75), 1.0)
+    up, down = 2 ** (-1 / 3), 2 ** (1 / 3)
+    factor = f.fma(rest, f.fma(rest, (up + down) / 2 - 1, (up - down) / 2), 1.0)
+    w = (f.polynomial(coefficients.CBRT[form.name], fraction) * factor).named("w")
+    if form is F64:
+        missing = 1.0 - a * (w * w * w)
+        w = f.fma(w * missing, f.fma(missing, 2 / 9, 1 / 3), w).named("w")
     square = w * w
     t = (a * square).named("t")
-    power, power_low = f.product_with_error(t, t)
-    left = f.rest(a, power, t) - power_low * t
-    root = f.fma(left, square * (1 / 3), t) * power_of_two(f, shifted)
+    left = f.fma(t * t, -t, a) if f.fused else _left(f, a, t)
+    root = raised(f, f.fma(left, square * (1 / 3), t), shifted)
     f.comment("0, infinity and NaN are their own roots.")
     return f.copysign(f.select((size > 0.0) & (size < math.inf), root, size), x)
+
+
+def _left(f: Formula, a: Term, t: Term) -> Term:
+    """``a - t**3`` without fused multiply-adds."""
+    square, square_low = f.product_with_error(t, t)
+    return f.rest(a, square, t) - square_low * t
 
 
 def hypot(f: Formula, x: Term, y: Term) -> Term:
