@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradc.backends.llvm.divide import divide
-from gradc.backends.llvm.machine import host, optimise, parse, target_machine, tidy
+from gradc.backends.llvm.machine import host, parse, target_machine, tidy
 from gradc.backends.llvm.status import failure
 from gradc.backends.llvm.symbols import constant_symbol, kernel_symbol, linked_constants
 from gradc.backends.llvm.threads.text import PARALLEL
@@ -156,7 +156,7 @@ def _finished(ir: str, target: Target) -> Any:
         return parse(ir, target)
     rest, written, shared = divide(ir)
     module = parse(rest, target)
-    optimise(module, target)
+    tidy(module, target)
     if written:
         other = parse(written, target)
         tidy(other, target)

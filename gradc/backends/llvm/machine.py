@@ -40,24 +40,11 @@ def parse(ir: str, target: Target) -> Any:
     return module
 
 
-def optimise(module: Any, target: Target) -> None:
-    """Run the passes that make loops fast.
-
-    Without vectorising and unrolling, which double the time that passes and code generation take: loops come in
-    vectors (``gradc.backends.llvm.vectors``), and programs state their own unrolling (``gradc.loops.matmul``).
-    """
-    binding = _binding()
-    machine = target_machine(target)
-    options = binding.create_pipeline_tuning_options(speed_level=2)
-    options.loop_unrolling = False
-    options.loop_interleaving = False
-    options.loop_vectorization = False
-    builder = binding.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
-
-
 def tidy(module: Any, target: Target) -> None:
-    """Run the few passes that functions profit from whose loops and vectors are written as they should run."""
+    """Run the few passes that functions profit from whose loops and vectors are written as they should run.
+
+    All others together take several times as long, and what they add is within a few per cent.
+    """
     binding = _binding()
     machine = target_machine(target)
     passes = binding.create_new_module_pass_manager()
