@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from gradc.ir.aval import is_nonnegative
 from gradc.loops.program import (
     Accumulate,
     Buffer,
@@ -71,14 +72,14 @@ def _own(statement: Statement) -> set[str]:
 
 
 def share(one: Buffer, other: Buffer) -> bool:
-    """Whether two buffers have memory in common."""
+    """Whether two buffers may have memory in common: symbolic places lie apart where their form tells."""
     if one.kind != "arena" or other.kind != "arena":
         return one == other
-    places = (one.offset, one.offset + one.bytes, other.offset, other.offset + other.bytes)
-    start, stop, other_start, other_stop = places
-    if not all(isinstance(place, int) for place in places):
-        return one == other
-    return int(start) < int(other_stop) and int(other_start) < int(stop)
+    return not _ends_before(one, other) and not _ends_before(other, one)
+
+
+def _ends_before(one: Buffer, other: Buffer) -> bool:
+    return is_nonnegative(other.offset - (one.offset + one.bytes))
 
 
 def meet(some: Iterable[str], others: Iterable[str], buffers: Mapping[str, Buffer]) -> bool:

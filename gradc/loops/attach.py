@@ -42,9 +42,7 @@ Fuses = Callable[[Call], bool]
 
 
 def with_epilogues(program: LoopProgram, fuses: Fuses) -> LoopProgram:
-    """The program with such nests as epilogues; itself where there are none, or where sizes are symbolic."""
-    if program.symbols:
-        return program
+    """The program with such nests as epilogues; itself where there are none."""
     body = _Attacher(program, fuses).block(program.body)
     if body == program.body:
         return program

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
+from gradc.backends.llvm.matmul.functions import runs_epilogue
 from gradc.backends.reference import evaluate
 from gradc.errors import DerivativeError
 from gradc.ir.aval import Aval, Dim, aval, dim_value, symbol
 from gradc.ir.graph import Builder, Graph, Value
 from gradc.ir.op import REGISTRY
+from gradc.loops.attach import with_epilogues
 from gradc.loops.lower import lower
 from gradc.loops.parse import parse_program
 from gradc.loops.verify import verify
@@ -64,6 +66,7 @@ class Grower:
             self.reduced,
             self.joined,
             self.contracted,
+            self.finished,
             self.indexed,
         ]
         for _ in range(steps):
@@ -132,6 +135,18 @@ class Grower:
         free = [c for c in dict.fromkeys(lhs + rhs) if not (c in lhs and c in rhs) or self.number(0, 3) == 0]
         return REGISTRY["contract"](x, y, lhs=lhs, rhs=rhs, out="".join(self.data.draw(st.permutations(free))))
 
+    def finished(self, x: Value) -> Value:
+        """A product of any depth and something elementwise of it, with a value of its shape if there is one."""
+        depth = [k for k, length in enumerate(x.aval.shape) if not isinstance(length, int)]
+        if len(depth) != 1 or x.aval.ndim < 2:
+            return REGISTRY["tanh"](x)
+        lhs, rhs = (list(letters[: x.aval.ndim]) for letters in ("abcd", "efgh"))
+        lhs[depth[0]] = rhs[depth[0]] = "k"
+        out = "".join(letter for letter in lhs + rhs if letter != "k")
+        product = REGISTRY["contract"](x, self.like(x), lhs="".join(lhs), rhs="".join(rhs), out=out)
+        same = [v for v in self.values if v.aval.shape == product.aval.shape]
+        return REGISTRY[self.pick(BINARY)](product, self.pick(same)) if same else self.mapped(product)
+
     def indexed(self, x: Value) -> Value:
         if not x.aval.shape:
             return REGISTRY["cos"](x)
@@ -161,7 +176,8 @@ class Grower:
 
 
 def assert_as_the_oracle(graph: Graph) -> None:
-    program = verify(lower(graph))
+    lowered = verify(lower(graph))
+    program = verify(with_epilogues(lowered, lambda call: runs_epilogue(call, lowered.buffer, host())))
     assert parse_program(str(program)) == program
     entry = load(emit(program, host()), program)
     for sizes in SIZES:

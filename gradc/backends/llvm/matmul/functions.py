@@ -47,16 +47,21 @@ def kernel_of(call: Call, buffers: Mapping[str, Buffer], target: Target) -> Kern
     if epilogue is None:
         return None
     views = (*epilogue.loads, *epilogue.stores)
-    if not all(isinstance(length, int) for _, length in contraction.sizes):
-        return None
     finish = vector_finish(epilogue, contraction.dtype, keeps=call.views[2] not in epilogue.stores)
     product = product_of(contraction, strides, [view.strides for view in views])
     if finish is None or product is None or any(buffers[view.buffer].dtype != contraction.dtype for view in views):
+        return None
+    if not _has_fixed_result(product) or packed_from(product, target) is not None:
         return None
     chosen = contraction.plan if isinstance(contraction, Share) else plan(product, target)
     if not isinstance(chosen, TilePlan) or not _is_dense(product, finish):
         return None
     return Kernel(product, chosen, epilogue, finish)
+
+
+def _has_fixed_result(product: Product) -> bool:
+    """Whether all lengths but the depth are numbers."""
+    return all(isinstance(axis.length, int) for axis in (*product.outer, product.m, product.n))
 
 
 def _is_dense(product: Product, finish: VectorFinish) -> bool:

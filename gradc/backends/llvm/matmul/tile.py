@@ -211,7 +211,9 @@ class _Tiles:
         else:
             adds = code.writer.value(f"icmp ne i64 {k_start}, 0")
         left = (1, self._panel_rows(rows)) if plan.packs_blocks else (product.m.left, product.k.left)
-        ends = self.finish is not None and k_start == code.minus(self.lengths.k, depth)
+        stop = code.minus(self.lengths.k, depth) if self.finish is not None else None
+        until = f"icmp eq i64 {k_start}, {stop}" if isinstance(stop, str) else ""
+        ends = bool(until) or k_start == stop
         others = (product.m.others, product.n.others) if ends else ((), ())
         tile = Tile(
             rows.step,
@@ -224,7 +226,7 @@ class _Tiles:
             ahead=plan.ahead,
         )
         if not plan.packs_blocks:
-            tile.emit(code, place, depth, adds, padded=bool(self.panel))
+            tile.emit(code, place, depth, adds, padded=bool(self.panel), until=until)
             return
         arguments = {
             "ptr noalias readonly %left": place.left,
@@ -267,10 +269,12 @@ class Tile:
     across: tuple[int, ...] = ()
     ahead: int = 0
 
-    def emit(self, code: Code, place: Matrices, depth: Index, adds: bool | str, *, padded: bool) -> None:
+    def emit(
+        self, code: Code, place: Matrices, depth: Index, adds: bool | str, *, padded: bool, until: str = ""
+    ) -> None:
         """The sums of ``depth`` products; where ``adds`` holds, added to what the result has.
 
-        ``padded`` says that the right operand's last vector may be read in full.
+        ``padded``: the right operand's last vector may be read in full. ``until``: the epilogue's condition, if any.
         """
         code.writer.comment(f"a tile of {self.rows} rows by {self.width} columns, {depth} products each")
         row = self._row(code)
@@ -288,7 +292,13 @@ class Tile:
                 loop.following = [left, right, *sums]
             left, right, *sums = loop.following
             sums = self._steps(row, left, right, sums, alone, padded)[2]
-        self._finish(code, place, sums, adds)
+        if not until:
+            self._finish(code, place, sums, adds)
+            return
+        with code.either(until) as otherwise:
+            self._finish(code, place, sums, adds)
+            otherwise()
+            replace(self, finish=None)._finish(code, place, sums, adds)
 
     def _steps(
         self, row: list[_Vector], left: str, right: str, sums: list[str], count: int, padded: bool
