@@ -139,6 +139,8 @@ class VectorEmitter(ValueEmitter):
                         self._let(name, value)
                     else:
                         batch.names[name] = self.writer.rename(self._in_lanes(batch, value)[0], name)
+                        if value in batch.known:
+                            batch.known[value] = batch.names[name]
                 case Store(buffer=buffer, index=index, value=value):
                     *places, stored = self._in_lanes(batch, *self._varying(batch, index), value)
                     self._put(batch, buffer, index, places, stored)

@@ -184,3 +184,18 @@ begin
 """
     lanes = host().lanes(8)
     assert f"fmul <{lanes} x double> %" in emit(verify(parse_program(text)), host())
+
+
+def test_two_names_of_one_value(run: Run) -> None:
+    text = """program p
+input x: f64[21]
+output y: f64[21]
+
+begin
+  for i in 0 to 21 vector:
+    let t = x[i]
+    let first = t < 0.5
+    let second = t < 0.5
+    y[i] = select(first, t, 1.0) + select(second, x[i], 2.0)
+"""
+    same_bits(text, run, np.random.default_rng(0).standard_normal(21))
