@@ -13,7 +13,7 @@ from gradc.backends.llvm.jit import link, load
 from gradc.backends.llvm.machine import host, parse, target_machine
 from gradc.loops.program import Buffer, For, LoopProgram, Store, b, size, variable
 
-CHAINS, STEPS = 12, 200_000
+CHAINS, STEPS = 12, 20_000
 TRIADS = (24 << 10, 600 << 10, 8 << 20, 192 << 20)
 """Bytes of the three arrays of a triad: in the first, second and third cache, and beyond."""
 
@@ -29,8 +29,8 @@ def least(action: Callable[[], object], repeat: int = 5) -> float:
     return min(seconds)
 
 
-def multiply_adds(dtype: np.dtype) -> Callable[[], float]:
-    """A function that measures the multiply-adds a second of one core: independent chains in vector registers."""
+def multiply_adds(dtype: np.dtype) -> tuple[Callable[[], None], int]:
+    """A function that does multiply-adds in independent chains of vector registers, and how many it does."""
     target = host()
     lanes = target.lanes(dtype.itemsize)
     element, word = ("float", "f32") if dtype.itemsize == 4 else ("double", "f64")
@@ -56,11 +56,17 @@ def multiply_adds(dtype: np.dtype) -> Callable[[], float]:
     kind = ctypes.c_float if dtype.itemsize == 4 else ctypes.c_double
     function = ctypes.CFUNCTYPE(kind, kind)(library["peak"])
 
-    def rate() -> float:
+    def run() -> None:
         assert library, "the code lives as long as its library"
-        return CHAINS * STEPS * lanes / least(lambda: function(0.5))
+        function(0.5)
 
-    return rate
+    return run, CHAINS * STEPS * lanes
+
+
+def peak(dtype: np.dtype) -> float:
+    """Multiply-adds a second of one core."""
+    run, count = multiply_adds(dtype)
+    return count / least(run, 20)
 
 
 def bandwidth(size_in_bytes: int) -> float:

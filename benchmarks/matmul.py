@@ -15,7 +15,6 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported
 
 import argparse
-import ctypes
 import math
 import re
 import statistics
@@ -24,12 +23,13 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+from machine import multiply_adds
 from rich.console import Console
 from rich.table import Table
 
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
-from gradc.backends.llvm.machine import host, parse, target_machine
+from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.matmul.shares import scratch_elements
 from gradc.loops.program import Buffer, Call, Contraction, For, LoopProgram, size, whole
 from gradc.loops.scratch import reserve
@@ -72,45 +72,6 @@ def turns(actions: list[Callable[[], object]], repeat: int) -> list[list[float]]
     return seconds
 
 
-def peak(dtype: np.dtype) -> tuple[Callable[[], None], int]:
-    """A function that does independent chains of multiply-adds in registers, and how many."""
-    import llvmlite.binding as binding
-
-    target, chains, steps = host(), 12, 20_000
-    lanes = target.lanes(dtype.itemsize)
-    element, word = ("float", "f32") if dtype.itemsize == 4 else ("double", "f64")
-    vector = f"<{lanes} x {element}>"
-    lines = [
-        f"declare {vector} @llvm.fma.v{lanes}{word}({vector}, {vector}, {vector})",
-        f'define {element} @peak({element} %x) "prefer-vector-width"="{target.vector_bits}" {{\nentry:',
-        f"  %one = insertelement {vector} poison, {element} %x, i64 0",
-        f"  %v = shufflevector {vector} %one, {vector} poison, <{lanes} x i32> zeroinitializer",
-        "  br label %body\nbody:",
-        "  %i = phi i64 [ 0, %entry ], [ %next, %body ]",
-        *[f"  %s{c} = phi {vector} [ %v, %entry ], [ %t{c}, %body ]" for c in range(chains)],
-        *[
-            f"  %t{c} = call {vector} @llvm.fma.v{lanes}{word}({vector} %s{c}, {vector} %v, {vector} %v)"
-            for c in range(chains)
-        ],
-        f"  %next = add i64 %i, 1\n  %more = icmp ult i64 %next, {steps}",
-        "  br i1 %more, label %body, label %end\nend:",
-        f"  %sum0 = fadd {vector} %t0, %t1",
-        *[f"  %sum{c} = fadd {vector} %sum{c - 1}, %t{c + 1}" for c in range(1, chains - 1)],
-        f"  %r = extractelement {vector} %sum{chains - 2}, i64 0\n  ret {element} %r\n}}",
-    ]
-    code = target_machine(target).emit_object(parse("\n".join(lines), target))
-    builder = binding.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol("peak")
-    library = builder.link(binding.create_lljit_compiler(target_machine(target)), "peak")
-    kind = ctypes.c_float if dtype.itemsize == 4 else ctypes.c_double
-    function = ctypes.CFUNCTYPE(kind, kind)(library["peak"])
-
-    def run() -> None:
-        assert library, "the code lives as long as its library"
-        function(0.5)
-
-    return run, chains * steps * lanes
-
-
 def repeated(action: Callable[[], object], times: int) -> Callable[[], None]:
     """An action that does another ``times`` times."""
 
@@ -130,7 +91,7 @@ def main() -> None:
     options = parser.parse_args()
     dtype = np.dtype({"f32": "f4", "f64": "f8"}[options.dtype])
     rng = np.random.default_rng(0)
-    at_peak, done_at_peak = peak(dtype)
+    at_peak, done_at_peak = multiply_adds(dtype)
     rate = done_at_peak / min(turns([at_peak], 20)[0])
     table = Table("m n k", "form", "us", "of peak", "over OpenBLAS", title=f"{options.dtype}, one thread")
     for column in table.columns[2:]:
