@@ -146,7 +146,10 @@ class Index:
         low, high = self.range
         if isinstance(low, int) and isinstance(high, int) and isinstance(by, int):
             return low // by if low // by == high // by else None
-        return 0 if is_nonnegative(low) and is_nonnegative(by - 1 - high) else None
+        for quotient in (0, -1):
+            if is_nonnegative(low - quotient * by) and is_nonnegative((quotient + 1) * by - 1 - high):
+                return quotient
+        return None
 
 
 AnyIndex = Index | Dim

@@ -173,6 +173,13 @@ def test_there_and_back_is_the_axes_themselves(shape: tuple[int, ...], other: tu
         assert unflattened(flat_index(there, other), shape) == own
 
 
+def test_a_reversed_symbolic_axis_counts_from_its_end() -> None:
+    backwards = -1 - axis(1, N)
+    assert backwards // N == -1
+    assert backwards % N == N - 1 - axis(1, N)
+    assert (backwards + N * axis(0, M)) // N == axis(0, M) - 1
+
+
 def test_merging_and_splitting_axes() -> None:
     i, j = axis(0, 4), axis(1, 6)
     assert unflattened(i * 6 + j, (24,)) == (i * 6 + j,)
