@@ -28,6 +28,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve()
+SETTLE = 0.4
+"""Seconds between turns on several threads: those of the tool before spin for a while when they have nothing to do."""
+
 THREAD_KNOBS = ("OMP", "OPENBLAS", "MKL", "NUMBA")
 
 
@@ -114,6 +117,7 @@ def run(workload: str, options: argparse.Namespace, folder: Path) -> dict[str, A
         for turn in range(options.rounds):
             order = list(live)
             for peer in order if turn % 2 else reversed(order):
+                time.sleep(SETTLE if options.threads > 1 else 0.0)
                 answer = live[peer].answer(options.limit, do="time", seconds=options.seconds)
                 if answer["status"] != "ok":
                     rows[peer].update(answer)
