@@ -65,7 +65,10 @@ class Cost:
 
     flops: Dim
     bytes: Dim
-    arena: Dim | None
+    arena: Dim
+
+    def __str__(self) -> str:
+        return f"{self.flops} flops, {self.bytes} bytes of arguments and results, {self.arena} of scratch"
 
 
 @dataclass(frozen=True)

@@ -286,6 +286,8 @@ def test_the_text_of_a_kernel_says_its_sizes() -> None:
     assert "i64 %batch.size" in kernel.llvm_ir
     assert "the size batch" in kernel.llvm_ir
     assert str(kernel.cost.flops).endswith("*batch + 1")
+    cost = kernel.cost
+    assert str(cost) == f"{cost.flops} flops, {cost.bytes} bytes of arguments and results, {cost.arena} of scratch"
 
 
 @native
