@@ -187,7 +187,8 @@ def test_a_mask_hides_what_is_not_finite_in_a_large_contraction(
     for second in (b, np.where(np.arange(99).reshape(9, 11) == at[0] * 11 + at[1], bad, b).astype(dtype)):
         terms = np.where(mask[:, :, None], a[:, :, None] * second[None], 0)
         (found,) = run(graph, [np.where(mask, a, bad).astype(dtype), mask, second])
-        np.testing.assert_allclose(found, terms.sum(axis=1), rtol=1e-5 if dtype == "f4" else 1e-12, atol=1e-6)
+        bound = 16 * np.finfo(dtype).eps
+        np.testing.assert_allclose(found, terms.sum(axis=1), rtol=bound, atol=bound)
     assert str(lower(graph)).count("contract ij,jk->ik") == 1
 
 
