@@ -8,14 +8,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradc import errors
+    from gradc import errors, optim
     from gradc.function import Function, grad, jit, value_and_grad, vjp
     from gradc.ir.aval import Aval, aval
     from gradc.kernel import Kernel
 
 __version__ = "0.1.0"
 
-__all__ = ["Aval", "Function", "Kernel", "aval", "errors", "grad", "jit", "value_and_grad", "vjp"]
+__all__ = ["Aval", "Function", "Kernel", "aval", "errors", "grad", "jit", "optim", "value_and_grad", "vjp"]
 
 _IMPORTED = time.time_ns()
 """When: a source that was changed after this may differ from the module that runs."""
@@ -32,8 +32,8 @@ _HOME = {"Aval": "gradc.ir.aval", "aval": "gradc.ir.aval", "Kernel": "gradc.kern
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for, so that ``import gradc`` costs next to nothing."""
-    if name == "errors":
-        return importlib.import_module("gradc.errors")
+    if name in ("errors", "optim"):
+        return importlib.import_module(f"gradc.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'gradc' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)

@@ -40,7 +40,9 @@ def wrapped(code: str) -> list[str]:
         return [code]
     breaks = _breaks(code)
     if any(depth == 0 and position < len(code) for position, depth in breaks) and not code.endswith(","):
-        code = _bracketed(code)
+        if not code.startswith("return "):
+            return _many_targets(code)
+        code = f"return ({code.removeprefix('return ')})"
         breaks = _breaks(code)
     opening = next((position for position, depth in _brackets(code) if depth == 1), -1)
     if opening < 0 or not breaks:
@@ -66,12 +68,11 @@ def _lines(content: str) -> list[str]:
     return [*lines, *wrapped(current)]
 
 
-def _bracketed(code: str) -> str:
-    """The statement with brackets around the commas that have none: those of a result, or of targets."""
-    if code.startswith("return "):
-        return f"return ({code.removeprefix('return ')})"
-    targets, equals, value = code.partition(" = ")
-    return f"({targets}){equals}{value}"
+def _many_targets(code: str) -> list[str]:
+    """An assignment to several names, each side broken by itself."""
+    targets, _, value = code.partition(" = ")
+    first, *rest = wrapped(value)
+    return ["(", *(f"    {line}" for line in _lines(targets)), f") = {first}", *rest]
 
 
 def _breaks(code: str) -> list[tuple[int, int]]:

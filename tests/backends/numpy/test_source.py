@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import gradc.ops  # noqa: F401
+import gradc.ops
 from gradc.backends.numpy import flat_entry, load, render
 from gradc.backends.numpy.constants import array_text
 from gradc.backends.numpy.contractions import contraction
@@ -230,3 +230,14 @@ def test_a_long_recurrence_is_written_without_recursion() -> None:
     entry = flat_entry(graph, name="f")
     given = [np.array([0.5, -0.5]), np.array([0.1, 0.2])]
     np.testing.assert_allclose(entry(given)[0], evaluate(graph, given)[0], rtol=1e-12)
+
+
+def test_many_arguments_are_taken_apart_over_several_lines() -> None:
+    names = [f"argument_{k}" for k in range(12)]
+    source = gradc.jit(lambda w: sum(w.values())).compile(dict.fromkeys(names, 1.0), backend="numpy").numpy_source
+    lines = source.splitlines()
+    start = lines.index("    (")
+    end = next(k for k in range(start, len(lines)) if lines[k].startswith("    )"))
+    assert lines[end] == "    ) = _arguments(w)"
+    taken = " ".join(line.strip() for line in lines[start + 1 : end])
+    assert taken == "".join(f"{name}, " for name in names).strip()
