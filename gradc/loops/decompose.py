@@ -18,12 +18,12 @@ from gradc.ir.aval import Aval, Dim, size_of
 from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import REGISTRY, Op
 from gradc.loops.determinants import cofactors_rule, det_rule, det_sign_rule, log_abs_det_rule
-from gradc.loops.slices import Slices, aligned
+from gradc.loops.slices import Slices, aligned, part_of
 from gradc.loops.systems import cholesky_rule, inverse_rule, solve_rule, triangular_rule
 from gradc.ops.contraction import masked_contract
 from gradc.ops.elementwise import convert, exp, isfinite, log, select
 from gradc.ops.reduce import reduce_max, reduce_sum
-from gradc.ops.shape import broadcast, iota, reshaped, slice_, transpose, update_slice
+from gradc.ops.shape import broadcast, concatenate, iota, reshaped, slice_, transpose, update_slice
 
 SMALL_CONTRACTION: Final = 64
 """Contractions of at most this many products are written out as loops among the others."""
@@ -42,13 +42,21 @@ _Rule = Callable[[tuple[Value, ...], dict[str, Any], Aval], Value | None]
 
 def decompose(graph: Graph) -> Graph:
     """The same function without the ops of this module; the graph itself where it has none."""
-    if not any(node.op.name in _RULES or node.op in (iota, update_slice) for node in graph.nodes):
+    nodes = graph.nodes
+    if not any(
+        node.op.name in _RULES
+        or node.op in (iota, update_slice)
+        or (node.op is slice_ and nodes[node.operands[0]].op is concatenate)
+        for node in nodes
+    ):
         return graph
     slices = Slices()
 
     def rewrite(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
         if op is update_slice:
             return slices.told(tuple(builder.value(i) for i in ids), params)
+        if op is slice_:
+            return part_of(builder.value(ids[0]), params)
         return _rewrite(builder, op, ids, params)
 
     return aligned(rebuild(graph, rewrite))

@@ -2,7 +2,8 @@
 
 The adjoint of a slice writes into zeros, and those of several slices of one array follow one another. Cut where a
 slice begins or ends, such an array is a concatenation of pieces, each the sum of the values that reach it: one pass
-in place of zeros and one pass a slice.
+in place of zeros and one pass a slice. What is read of one piece alone is read there, so that an array of which nothing
+else is read, as the cotangent of a recurrence's result is, need not be put together.
 """
 
 from __future__ import annotations
@@ -77,6 +78,38 @@ class Slices:
         result = concatenate(*[_sum(base.builder, piece, shape, axis, base) for piece in pieces], axis=axis)
         self._chains[result.id] = axis, updates
         return result
+
+
+def part_of(joined: Value, params: dict[str, Any]) -> Value | None:
+    """A slice of a concatenation as a slice of the one piece that it lies in; None where it reaches into several."""
+    node, builder = joined.node, joined.builder
+    if node.op is not concatenate:
+        return None
+    axis = node.params["axis"]
+    start, length, step = (params[key][axis] for key in ("starts", "sizes", "steps"))
+    if not isinstance(start, int) or not isinstance(length, int) or not length:
+        return None
+    begin = 0
+    for piece in map(builder.value, node.operands):
+        whole = piece.aval.shape[axis]
+        if not isinstance(whole, int):
+            return None
+        if begin <= start < begin + whole:
+            last = start + (length - 1) * step
+            return _within(piece, params, axis, start - begin) if begin <= last < begin + whole else None
+        begin += whole
+    return None
+
+
+def _within(piece: Value, params: dict[str, Any], axis: int, start: int) -> Value:
+    """A slice of a piece; of a number that is repeated, that number."""
+    starts = tuple(start if a == axis else s for a, s in enumerate(params["starts"]))
+    number = piece.builder.scalar(piece)
+    if number is not None:
+        return piece.builder.full(number.item(), piece.aval.with_shape(params["sizes"]))
+    if params["sizes"] == piece.aval.shape and set(params["steps"]) == {1}:
+        return piece
+    return slice_(piece, starts=starts, sizes=params["sizes"], steps=params["steps"])
 
 
 def aligned(graph: Graph) -> Graph:

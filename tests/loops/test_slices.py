@@ -13,12 +13,13 @@ from gradc.ir.aval import aval_of
 from gradc.ir.graph import Builder, Graph, Value
 from gradc.loops.decompose import decompose
 from gradc.loops.lower import lower
+from gradc.loops.parse import parse_program
 from gradc.loops.program import For, LoopProgram
 from gradc.loops.traversal import statements_of
 from gradc.ops.elementwise import exp, sin
 from gradc.ops.index import gather
 from gradc.ops.reduce import reduce_sum
-from gradc.ops.shape import slice_, update_slice
+from gradc.ops.shape import concatenate, slice_, update_slice
 
 Checker = Callable[..., LoopProgram]
 
@@ -146,3 +147,41 @@ def test_checks_in_vectors_tell_the_index(place: int, run: Callable[..., list[np
         bad[place] = wrong
         with pytest.raises(IndexBoundsError, match=f"index {wrong} is out of bounds"):
             run(graph, [x, bad])
+
+
+@pytest.mark.parametrize(("start", "size", "step"), [(0, 3, 1), (1, 2, 1), (3, 4, 1), (4, 2, 2), (0, 2, 2), (7, 2, 1)])
+def test_what_lies_in_one_piece_is_read_there(check: Checker, start: int, size: int, step: int) -> None:
+    x, y = numbers(2, 3), numbers(2, 4, seed=1)
+    builder = Builder()
+    a, b = builder.input("a", aval_of(x)), builder.input("b", aval_of(y))
+    joined = concatenate(sin(a), sin(b), builder.full(2.5, a.aval), axis=1)
+    part = slice_(joined, starts=(0, start), sizes=(2, size), steps=(1, step))
+    program = check(builder.freeze([part]), [x, y])
+    assert not [buffer for buffer in program.buffers if buffer.kind == "arena"]
+
+
+@pytest.mark.parametrize(("start", "size", "step"), [(2, 2, 1), (0, 3, 3), (2, 3, 4)])
+def test_what_reaches_into_several_pieces_is_read_of_the_whole(
+    check: Checker, start: int, size: int, step: int
+) -> None:
+    x, y = numbers(3), numbers(8, seed=1)
+    builder = Builder()
+    a, b = builder.input("a", aval_of(x)), builder.input("b", aval_of(y))
+    part = slice_(concatenate(sin(a), sin(b), axis=0), starts=(start,), sizes=(size,), steps=(step,))
+    check(builder.freeze([part]), [x, y])
+
+
+def test_the_cotangent_of_a_recurrence_takes_no_array() -> None:
+    """Of the flat result of a scan only the last state has a cotangent: the rows that it saved have none."""
+
+    steps, size = 500, 6
+
+    def loss(w, x):
+        h = np.zeros(size)
+        for t in range(steps):
+            h = np.tanh(w * h + x[t])
+        return np.sum(h)
+
+    program = parse_program(gradc.grad(loss).compile(numbers(size), numbers(steps, size)).loops)
+    assert program.functions
+    assert [b.shape for b in program.buffers if b.kind == "arena" and int(b.bytes) >= 8 * steps * size] == [(6006,)]
