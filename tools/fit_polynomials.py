@@ -112,6 +112,7 @@ def fits() -> dict[str, Fit]:
         "ARCSIN": Fit("(arcsin(t) - t) / t**3 in t**2", odd(mp.asin), mpf(0), mpf(1) / 4, {"f64": 12, "f32": 5}),
         "TANH": Fit("(tanh(x) - x) / x**3 in x**2", odd(mp.tanh), mpf(0), mpf("0.36"), {"f64": 10, "f32": 4}),
         "SIN": Fit("(sin(r) - r) / r**3 in r**2", odd(mp.sin), mpf(0), eighth, {"f64": 5, "f32": 2}),
+        "TAN": Fit("(tan(r) - r) / r**3 in r**2", odd(mp.tan), mpf(0), eighth, {"f32": 6}),
         "COS": Fit(
             "(cos(r) - 1 + r**2 / 2) / r**4 in r**2",
             lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2,
@@ -231,7 +232,12 @@ def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
         found[name] = (meaning, parts)
 
     split("LN2", "log(2), whose first part has bits to spare for a factor", mp.log(2), {"f64": (40,), "f32": (14,)})
-    split("HALF_PI", "pi / 2, whose first parts have bits to spare for a factor", mp.pi / 2, {"f64": (33, 33, 33)})
+    split(
+        "HALF_PI",
+        "pi / 2, whose first parts in f64 have bits to spare for a factor",
+        mp.pi / 2,
+        {"f64": (33, 33, 33), "f32": (24, 24)},
+    )
     split("HALF_PI_PAIR", "pi / 2", mp.pi / 2, {"f64": (53,), "f32": (24,)})
     split("LOG2_E", "log2(e)", 1 / mp.log(2), {"f64": (53,), "f32": (24,)})
     split("LOG10_E", "log10(e)", 1 / mp.log(10), {"f64": (53,), "f32": (24,)})

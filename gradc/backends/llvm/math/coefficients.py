@@ -20,8 +20,11 @@ HALF_PI: Final[dict[str, tuple[float, ...]]] = {
     "f64": (
         1.5707963267341256, 6.077100506303966e-11, 2.0222662487111665e-21, 8.4784276603689e-32,
     ),
+    "f32": (
+        1.570796251296997, 7.549789415861596e-08, 5.390302953474238e-15,
+    ),
 }
-"""pi / 2, whose first parts have bits to spare for a factor, as a sum."""
+"""pi / 2, whose first parts in f64 have bits to spare for a factor, as a sum."""
 
 HALF_PI_PAIR: Final[dict[str, tuple[float, ...]]] = {
     "f64": (
@@ -314,6 +317,14 @@ SIN: Final[dict[str, tuple[float, ...]]] = {
     ),
 }
 """(sin(r) - r) / r**3 in r**2, from 0.0 to 0.6175."""
+
+TAN: Final[dict[str, tuple[float, ...]]] = {
+    "f32": (
+        0.3333333432674408, 0.133332297205925, 0.05399462208151817, 0.021619902923703194,
+        0.009966441430151463, 0.0011784646194428205, 0.003847206709906459,
+    ),
+}
+"""(tan(r) - r) / r**3 in r**2, from 0.0 to 0.6175."""
 
 COS: Final[dict[str, tuple[float, ...]]] = {
     "f64": (

@@ -5,6 +5,8 @@ and the cosine of r and their signs; the last one, for the tangent, between thei
 changed. Below 2**20 a product of n with pi / 2 in parts gives r (W. J. Cody and W. Waite, Software Manual for the
 Elementary Functions, 1980). Beyond, x is multiplied by those bits of 2 / pi that matter: the higher ones give multiples
 of 4 (M. H. Payne and R. N. Hanek, SIGNUM Newsletter 18, 1983).
+
+In f32, with fused multiply-adds, all is f32 where arguments are below 2**17; the rest is computed in f64.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from gradc.backends.llvm.types import number
 
 NEAR: Final = 20
 """The power of two below which n has bits to spare, so that its products with parts of pi / 2 are exact."""
+
+NEAR_F32: Final = 17
+"""The same in f32, where the products of n are fused."""
 
 WINDOW: Final = 26
 """How many binades of arguments share a row of the table of 2 / pi."""
@@ -48,9 +53,14 @@ def definition(name: str, form: Format, fused: bool, lanes: int) -> str:
     own = f"gradc.{name}.{form.name}"
     f = Formula(own + (f".x{lanes}" if lanes > 1 else ""), form, fused, lanes=lanes)
     (x,) = f.arguments
-    near = f.abs(x) < 2.0**NEAR
-    result = (_near_f32 if form is F32 else _near_f64)(f, x, name)
-    if name != "cos":
+    native = form is F32 and fused
+    size = f.abs(x)
+    near = size < 2.0 ** (NEAR_F32 if native else NEAR)
+    if native:
+        result = _near_f32(f, x, size, name)
+    else:
+        result = (_near_unfused_f32 if form is F32 else _near_f64)(f, x, name)
+    if name != "cos" and not native:
         f.comment("Near 0 it is x itself, with its sign.")
         result = f.select(f.abs(x) < form.epsilon / 2, x, result)
     if lanes > 1:
@@ -69,7 +79,40 @@ def _near_f64(f: Formula, x: Term, name: str) -> Term:
     return _of_rest(f, r, low, f.bits(shifted), name)
 
 
-def _near_f32(f: Formula, x: Term, name: str) -> Term:
+def _near_f32(f: Formula, x: Term, size: Term, name: str) -> Term:
+    first, second, third = coefficients.HALF_PI["f32"]
+    shifted, n = _nearest(f, size, 2 / math.pi)
+    f.comment("r = size - n pi / 2; the product with the first part leaves no error.")
+    exact = f.fma(n, -first, size)
+    if name == "tan":
+        return _with_sign(f, _tangent_f32(f, exact, n, f.cast("trunc", f.bits(shifted), "i1")), x)
+    r = f.fma(n, -third, f.fma(n, -second, exact)).named("r")
+    square = r * r
+    sine = f.fma(r * square, f.polynomial(coefficients.SIN["f32"], square), r)
+    even = f.fma(square, f.polynomial(coefficients.COS["f32"], square), -0.5)
+    cosine = f.fma(square, even, 1.0)
+    quadrant = f.bits(shifted)
+    if name == "cos":
+        return _signed(f, sine, cosine, quadrant + 1)
+    value = f.bits(f.select(f.cast("trunc", quadrant, "i1"), cosine, sine))
+    return f.from_bits(value ^ (((quadrant << 30) ^ f.bits(x)) & (1 << 31)))
+
+
+def _tangent_f32(f: Formula, exact: Term, n: Term, odd: Term) -> Term:
+    """The tangent, with what rounding takes from r, from the tangent of r and from its inverse."""
+    _, second, third = coefficients.HALF_PI["f32"]
+    product, product_low = f.product_with_error(n, f.number(second))
+    r, error = f.two_sum(exact, -product)
+    low = f.fma(n, -third, error - product_low)
+    square = r * r
+    tail = f.fma(r * square, f.polynomial(coefficients.TAN["f32"], square), low)
+    tangent, tangent_low = f.sum_with_error(r, tail)
+    inverse = -1.0 / tangent
+    lacking = f.fma(tangent_low, inverse, f.fma(tangent, inverse, 1.0))
+    return f.select(odd, f.fma(inverse, lacking, inverse), tangent)
+
+
+def _near_unfused_f32(f: Formula, x: Term, name: str) -> Term:
     """In f64, where two parts of pi / 2 are enough."""
     wide = f.within(F64)
     first, *rest = coefficients.HALF_PI["f64"]
@@ -118,13 +161,13 @@ def _far(f: Formula, x: Term, name: str) -> Term:
     low = error + f.fma(rest, high_low, low * high)
     result = _of_rest(f, r, low, f.bits(shifted), name)
     if name != "cos":
-        result = f.from_bits(f.bits(result) ^ (f.bits(x) & (-1 << 63)))
+        result = _with_sign(f, result, x)
     return f.select(size < math.inf, result, x - x)
 
 
-def _nearest(f: Formula, x: Term) -> tuple[Term, Term]:
-    """The integer nearest to x: as the last bits of a number, and as a number."""
-    shifted = (x + f.form.rounder).named("shifted")
+def _nearest(f: Formula, x: Term, factor: float = 1.0) -> tuple[Term, Term]:
+    """The integer nearest to x times the factor: as the last bits of a number, and as a number."""
+    shifted = (x + f.form.rounder if factor == 1.0 else f.fma(x, factor, f.form.rounder)).named("shifted")
     return shifted, (shifted - f.form.rounder).named("n")
 
 
@@ -166,3 +209,8 @@ def _signed(f: Formula, sine: Term, cosine: Term, quadrant: Term) -> Term:
     """By the last two bits of ``quadrant``: sine, cosine, -sine, -cosine."""
     value = f.select(f.cast("trunc", quadrant, "i1"), cosine, sine)
     return f.from_bits(f.bits(value) ^ ((quadrant & 2) << (f.form.bits - 2)))
+
+
+def _with_sign(f: Formula, result: Term, x: Term) -> Term:
+    """``result`` of the size of x, with its sign changed where x is negative."""
+    return f.from_bits(f.bits(result) ^ (f.bits(x) & (-1 << (f.form.bits - 1))))
