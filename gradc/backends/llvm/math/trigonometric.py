@@ -60,9 +60,9 @@ def definition(name: str, form: Format, fused: bool, lanes: int) -> str:
         result = _near_f32(f, x, size, name)
     else:
         result = (_near_unfused_f32 if form is F32 else _near_f64)(f, x, name)
-    if name != "cos" and not native:
-        f.comment("Near 0 it is x itself, with its sign.")
-        result = f.select(f.abs(x) < form.epsilon / 2, x, result)
+        if name != "cos":
+            f.comment("Near 0 it is x itself, with its sign.")
+            result = f.select(size < form.epsilon / 2, x, result)
     if lanes > 1:
         return f.text_with_fallback(result, near, own, form)
     return f.text_with_fallback(result, near, f"gradc.{name}.{'far' if form is F64 else 'f64'}", F64)
