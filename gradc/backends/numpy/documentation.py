@@ -72,6 +72,11 @@ def _number(aval: Aval) -> str:
 
 def _returns(graph: Graph, signature: Signature) -> str:
     """The nesting of the results, gradients as ``dL/dw``."""
+    return Result(signature).text(result_labels(graph, signature), shown=True)
+
+
+def result_labels(graph: Graph, signature: Signature) -> list[str]:
+    """What each output is to the user: ``L``, ``dL/dw["hidden"]``, or the name or key that it has."""
     loss = loss_name(graph)
     paths = {graph.input_names[leaf]: shown_path(root, steps) for leaf, root, steps in signature.input_paths()}
     keys = {leaf: steps[-1][1] if steps else "" for leaf, steps in leaves(signature.output)}
@@ -84,4 +89,4 @@ def _returns(graph: Graph, signature: Signature) -> str:
             own = paths[graph.input_names[node]] if node in graph.inputs else graph.names.get(node)
             key = keys[k]
             labels.append(own or (loss if k == 0 else key if isinstance(key, str) and key else name))
-    return Result(signature).text(labels, shown=True)
+    return labels
