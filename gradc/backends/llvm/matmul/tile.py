@@ -272,21 +272,21 @@ class Tile:
     def emit(
         self, code: Code, place: Matrices, depth: Index, adds: bool | str, *, padded: bool, until: str = ""
     ) -> None:
-        """The sums of ``depth`` products; where ``adds`` holds, added to what the result has.
+        """The sums of ``depth`` products, from 0 on, or of one; where ``adds`` holds, added to what the result has.
 
         ``padded``: the right operand's last vector may be read in full. ``until``: the epilogue's condition, if any.
         """
         code.writer.comment(f"a tile of {self.rows} rows by {self.width} columns, {depth} products each")
-        row = self._row(code)
-        left, right = place.left, place.right
+        row, left, right = self._row(code), place.left, place.right
         if isinstance(depth, int) and depth * self.rows * len(row) <= UNROLLED:
-            sums = self._steps(row, left, right, [], depth, padded)[2]
+            zeros = ["zeroinitializer"] * (self.rows * len(row) if depth > 1 else 0)
+            sums = self._steps(row, left, right, zeros, depth, padded)[2]
         else:
             together = 2 if self.ahead else 1
             alone = depth % together if isinstance(depth, int) else 0
             whole = depth - alone if isinstance(depth, int) else depth
-            zeros = [(vector.code.vector, "zeroinitializer") for _ in range(self.rows) for vector in row]
-            with code.loop("step", 0, whole, together, [("ptr", left), ("ptr", right), *zeros]) as loop:
+            carried = [(vector.code.vector, "zeroinitializer") for vector in row * self.rows]
+            with code.loop("step", 0, whole, together, [("ptr", left), ("ptr", right), *carried]) as loop:
                 left, right, *sums = loop.values
                 left, right, sums = self._steps(row, left, right, sums, together, padded)
                 loop.following = [left, right, *sums]
