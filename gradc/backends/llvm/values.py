@@ -15,6 +15,7 @@ from gradc.backends.llvm.writer import Module, Writer
 from gradc.errors import CompileError
 from gradc.ir.aval import Dim
 from gradc.loops.program import (
+    I64,
     Apply,
     Buffer,
     Constant,
@@ -23,6 +24,7 @@ from gradc.loops.program import (
     Size,
     Variable,
     View,
+    b,
     contiguous_strides,
     walk,
 )
@@ -94,6 +96,9 @@ class ValueEmitter:
             case Size(dim=dim):
                 return self._dims.operand(dim)
             case Apply(primitive=primitive, arguments=arguments):
+                folded = _folded(primitive, part.dtype, operands)
+                if folded is not None:
+                    return folded
                 return emit_primitive(self.writer, primitive, arguments[-1].dtype, part.dtype, operands)
         raise CompileError(f"{type(part).__name__} is not an expression that the llvm backend knows")
 
@@ -205,6 +210,16 @@ class ValueEmitter:
         place = total or str(fixed_part)
         base, element = self._pointer(name), memory_type(self._buffers[name].dtype)
         return base if place == "0" else writer.value(f"getelementptr inbounds {element}, ptr {base}, i64 {place}")
+
+
+def _folded(primitive: str, dtype: np.dtype, operands: Sequence[str]) -> str | None:
+    """A sum or product of numbers, which places must be for LLVM to see that a small buffer fits in registers."""
+    if dtype != I64 or primitive not in ("add", "sub", "mul"):
+        return None
+    if all(map(is_number, operands)):
+        result = getattr(b, primitive)(*[int(operand) for operand in operands])
+        return constant_operand(result) if isinstance(result, Constant) else None
+    return operands[0] if primitive != "mul" and operands[1] == "0" else None
 
 
 def is_number(operand: str) -> bool:

@@ -278,7 +278,9 @@ class VectorEmitter(ValueEmitter):
         element = memory_type(dtype)
         t = vector_type(element, batch.lanes)
         pointer, step, places = self._places(batch, name, index, varying)
-        if batch.mask:
+        if batch.mask and self._holds_all(batch, name, index):
+            value = writer.value(f"load {t}, ptr {pointer}, align {dtype.itemsize}")
+        elif batch.mask:
             symbol = f"@llvm.masked.load.{self._masked_suffix(batch, element)}"
             masks = vector_type("i1", batch.lanes)
             writer.module.declare(f"declare {t} {symbol}(ptr, i32, {masks}, {t})")
@@ -310,6 +312,11 @@ class VectorEmitter(ValueEmitter):
         if dtype.kind == "b":
             value = writer.value(f"zext {vector_type('i1', batch.lanes)} {value} to {t}")
         pointer, step, places = self._places(batch, name, index, varying)
+        if batch.mask and self._holds_all(batch, name, index):
+            before = writer.value(f"load {t}, ptr {pointer}, align {dtype.itemsize}")
+            after = writer.value(f"select {vector_type('i1', batch.lanes)} {batch.mask}, {t} {value}, {t} {before}")
+            writer.line(f"store {t} {after}, ptr {pointer}, align {dtype.itemsize}")
+            return
         if batch.mask:
             symbol = f"@llvm.masked.store.{self._masked_suffix(batch, element)}"
             masks = vector_type("i1", batch.lanes)
@@ -328,6 +335,16 @@ class VectorEmitter(ValueEmitter):
             lanes = ", ".join(f"i32 {lane}" for lane in range(batch.count))
             value = writer.value(f"shufflevector {t} {value}, {t} poison, <{batch.count} x i32> <{lanes}>")
         writer.line(f"store {part} {value}, ptr {pointer}, align {dtype.itemsize}")
+
+    def _holds_all(self, batch: Batch, name: str, index: Sequence[Expression]) -> bool:
+        """Whether a small buffer of one axis has an element for every lane of a batch that starts with its first.
+
+        All of it is then read and written, with or without an iteration, so that it can live in registers.
+        """
+        buffer = self._buffers[name]
+        if buffer.kind != "local" or buffer.shape != (batch.lanes,) or batch.paces.of(index[0]) != 1:
+            return False
+        return self._expressions(index[0]) == ["0"]
 
     def _masked_suffix(self, batch: Batch, element: str) -> str:
         kind = {"float": "f32", "double": "f64"}.get(element, element)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from gradc.backends.llvm.emit import emit
+from gradc.backends.llvm.jit import optimised_ir
 from gradc.backends.llvm.machine import host
+from gradc.ir.target import Target
 from gradc.loops.parse import parse_program
 from gradc.loops.verify import verify
 
@@ -184,6 +186,27 @@ begin
 """
     lanes = host().lanes(8)
     assert f"fmul <{lanes} x double> %" in emit(verify(parse_program(text)), host())
+
+
+def test_partial_sums_are_in_registers() -> None:
+    """Of a loop whose length is not known too: LLVM leaves no memory for them."""
+    text = """program p
+input x: f64[n]
+output total: f64[]
+output y: f64[n]
+
+begin
+  total[] = 0.0
+  for i in 0 to {n} vector:
+    total[] += x[i] * x[i] in 16 lanes of i, blocks of 1024
+    y[i] = 2.0 * x[i]
+"""
+    avx512 = Target("x86_64-unknown-linux-gnu", "skylake-avx512", "", 512, 32, True)
+    emitted = emit(verify(parse_program(text)), avx512)
+    assert "alloca [16 x double]" in emitted
+    finished = optimised_ir(emitted, avx512)
+    assert "alloca" not in finished
+    assert "phi <16 x double>" in finished
 
 
 def test_two_names_of_one_value(run: Run) -> None:
