@@ -24,7 +24,12 @@ _CHEAP: Final = 4
 
 def is_dear(node: Node) -> bool:
     """Whether computing an element takes a function such as exp."""
-    return _WEIGHTS.get(node.op.name, 1) >= _WEIGHTS["exp"]
+    return weight_of(node) >= _WEIGHTS["exp"]
+
+
+def weight_of(node: Node) -> int:
+    """The operations that an element of an elementwise node takes, of which an exponential is 20."""
+    return _WEIGHTS.get(node.op.name, 1)
 
 
 def cheap_nodes(graph: Graph) -> list[bool]:
@@ -33,7 +38,6 @@ def cheap_nodes(graph: Graph) -> list[bool]:
     weights: list[int] = []
     arrays: list[frozenset[int]] = []
     for node in graph.nodes:
-        name = node.op.name
         weight, read, is_cheap = 0, frozenset((node.id,)), False
         if node.aval.size == 1 or node.op is CONSTANT:
             read = frozenset()
@@ -42,7 +46,7 @@ def cheap_nodes(graph: Graph) -> list[bool]:
             weight = weights[operand]
             read = frozenset() if graph.nodes[operand].aval.size != node.aval.size else arrays[operand]
         elif node.op.elementwise:
-            total = _WEIGHTS.get(name, 1) + sum([weights[o] for o in node.operands])
+            total = weight_of(node) + sum([weights[o] for o in node.operands])
             every = frozenset().union(*[arrays[o] for o in node.operands])
             is_cheap = total <= _CHEAP and len(every) <= 1
             if is_cheap:

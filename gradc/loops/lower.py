@@ -1,7 +1,8 @@
 """From a graph to a loop program. Sizes may be symbolic.
 
 The steps, each a module: ``decompose`` tells composite ops in simpler ones, ``stages`` decides what is computed where,
-``fuse`` which loops are shared, ``storage`` and ``buffers`` where values live; this one writes the statements.
+``fuse`` which loops are shared, ``crossings`` what a nest computes again rather than read it, ``storage`` and
+``buffers`` where values live; this one writes the statements.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Literal
 from gradc.errors import CompileError, IndexBoundsError
 from gradc.ir.graph import Graph, Node
 from gradc.loops.costs import DEAR
+from gradc.loops.crossings import computed_again
 from gradc.loops.decompose import BLOCK, decompose, neutral
 from gradc.loops.elements import Elements
 from gradc.loops.fuse import Block, Loop, Nest, fuse, stages_in
@@ -64,6 +66,10 @@ def lower(graph: Graph, *, name: str = "kernel", taken: Collection[str] = ()) ->
     graph = decompose(graph)
     stages = plan(graph)
     nest = fuse(stages)
+    again = computed_again(stages, nest)
+    if again:
+        stages = plan(graph, again)
+        nest = fuse(stages)
     return _Writer(stages, nest, assign(stages, nest), taken).program(name, required)
 
 

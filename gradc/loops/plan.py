@@ -10,6 +10,8 @@ from gradc.ir.graph import Graph, Node
 from gradc.ir.op import Op
 from gradc.loops.indexing import AnyIndex, Indices, axis
 
+Order = tuple[int, int]
+"""The rank of a stage: its node, and the number of the part."""
 StageKind = Literal["map", "reduce", "write", "call"]
 Element = tuple[int, Indices]
 """An element of a node's value: the node and an index over the axes of a stage."""
@@ -28,7 +30,7 @@ class Member:
 class Stage:
     """Loops that compute or write one value, of node ``node``.
 
-    order     its rank: the node, and the number of the part
+    order     its rank
     kind      ``map`` stores an element for each iteration, ``reduce`` combines terms, ``write`` puts a part into place
               (of ``update_slice``, ``scatter``, ``concatenate``), ``call`` works on whole arrays: a contraction, or
               loops of its own (``gradc.loops.triangular``)
@@ -43,7 +45,7 @@ class Stage:
     """
 
     node: int
-    order: tuple[int, int]
+    order: Order
     kind: StageKind
     extents: tuple[Dim, ...] = ()
     source: Element | None = None

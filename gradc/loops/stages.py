@@ -2,13 +2,15 @@
 
 One pass from the results back to the inputs. It carries, for every node, the places that demand it: (stage, index)
 pairs. Ops that only move elements change the index and vanish. A node that is demanded in one place becomes part of
-that stage; a cheap one may be computed in several; all others become stages. So nothing dear is computed twice,
+that stage; a cheap one may be computed in several, and one of which it is said that a stage computes it again
+(``gradc.loops.crossings``) is part of that; all others become stages. So nothing dear is computed twice without need,
 and no chain of nodes, however long, is followed by recursion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -20,7 +22,7 @@ from gradc.loops.costs import cheap_nodes, is_onto, repeats, share
 from gradc.loops.decompose import REDUCTIONS
 from gradc.loops.indexing import AnyIndex, Indices, axes_of, datum, flat_index, is_data, strides_of
 from gradc.loops.panels import PRIVATE
-from gradc.loops.plan import Element, Member, Plan, Stage, identity, is_move
+from gradc.loops.plan import Element, Member, Order, Plan, Stage, identity, is_move
 from gradc.loops.rows import is_row, rows_of
 from gradc.ops.index import index_position
 from gradc.ops.shape import iota
@@ -41,8 +43,9 @@ Demands = dict[tuple[Stage, Indices | None], None]
 class _Planner:
     """The state of the backward pass."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, again: Mapping[int, frozenset[Order]]) -> None:
         self.graph = graph
+        self.again = again
         self.nodes = graph.nodes
         self.demands: list[Demands] = [{} for _ in graph.nodes]
         self.stages: list[Stage] = []
@@ -184,6 +187,8 @@ class _Planner:
 
     def _visit_map(self, node: Node) -> None:
         demands = self.demands[node.id]
+        if node.id in self.again and node.id not in self.forced:
+            self._compute_again(node, demands)
         if node.id in self.forced:
             self._make(node)
         elif not demands:
@@ -194,6 +199,14 @@ class _Planner:
                 self._compute(stage, node, index)
         else:
             self._make(node)
+
+    def _compute_again(self, node: Node, demands: Demands) -> None:
+        """Make the node part of the stages that are to compute it themselves, which then no longer demand it."""
+        for stage, index in list(demands):
+            told = stage.order in self.again[node.id] and len(stage.members) < _MOST_MEMBERS
+            if told and index is not None and not is_data(index):
+                self._compute(stage, node, index)
+                del demands[stage, index]
 
     def _make(self, node: Node) -> None:
         self._announce(node.id)
@@ -342,9 +355,12 @@ class _Planner:
         return True
 
 
-def plan(graph: Graph) -> Plan:
-    """The stages of a graph whose ops have loops (see ``gradc.loops.decompose``)."""
-    return _Planner(graph).run()
+def plan(graph: Graph, again: Mapping[int, frozenset[Order]] = MappingProxyType({})) -> Plan:
+    """The stages of a graph whose ops have loops (see ``gradc.loops.decompose``).
+
+    ``again`` maps nodes to stages that compute them themselves, whoever else does.
+    """
+    return _Planner(graph, again).run()
 
 
 def equal_steps(value: np.ndarray, length: int) -> tuple[int, int] | None:

@@ -15,7 +15,10 @@ from typing import Final
 
 import gradc
 
-SOURCES: Final = ("errors.py", "config.py", "compiler.py", "ir", "ops", "loops", "backends/sizes.py", "backends/llvm")
+SOURCES: Final = (
+    "errors.py", "config.py", "compiler.py", "ir", "ops", "passes/remat.py", "loops", "backends/sizes.py",
+    "backends/llvm",
+)  # fmt: skip
 """All that runs between a finished graph and its object file, in the package."""
 
 CLOCK: Final = 50_000_000
