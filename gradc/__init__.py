@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradc import errors, optim
-    from gradc.function import Function, grad, jit, value_and_grad, vjp
+    from gradc.derivatives import grad, jit, jvp, value_and_grad, vjp
+    from gradc.function import Function
     from gradc.ir.aval import Aval, aval
     from gradc.kernel import Kernel
 
 __version__ = "0.1.0"
 
-__all__ = ["Aval", "Function", "Kernel", "aval", "errors", "grad", "jit", "optim", "value_and_grad", "vjp"]
+__all__ = ["Aval", "Function", "Kernel", "aval", "errors", "grad", "jit", "jvp", "optim", "value_and_grad", "vjp"]
 
 _IMPORTED = time.time_ns()
 """When: a source that was changed after this may differ from the module that runs."""
@@ -25,9 +26,13 @@ if not os.path.isdir(os.path.join(_HERE, "templates")):
     # A checkout: templates/ stands beside this package, and gradc.templates is found there, installed or not.
     __path__.append(os.path.dirname(_HERE))
 
-_HOME = {"Aval": "gradc.ir.aval", "aval": "gradc.ir.aval", "Kernel": "gradc.kernel"} | dict.fromkeys(
-    ("Function", "grad", "jit", "value_and_grad", "vjp"), "gradc.function"
-)
+_HOME = {
+    "Aval": "gradc.ir.aval",
+    "aval": "gradc.ir.aval",
+    "Kernel": "gradc.kernel",
+    "Function": "gradc.function",
+    **dict.fromkeys(("grad", "jit", "jvp", "value_and_grad", "vjp"), "gradc.derivatives"),
+}
 
 
 def __getattr__(name: str) -> Any:

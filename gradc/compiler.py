@@ -21,7 +21,7 @@ from gradc.ir.graph import CONSTANT, INPUT, Graph
 from gradc.ir.signature import Signature
 from gradc.passes.pipeline import builder_rewrite, simplify
 from gradc.passes.roll import Step, is_rolled, roll
-from gradc.transforms.derivative import Derivative, differentiate
+from gradc.transforms.derivative import FORWARD, Derivative, differentiate
 from gradc.transforms.recurrence import with_pullback
 
 if TYPE_CHECKING:
@@ -169,15 +169,20 @@ class Compiled:
 def compile_trace(trace: Graph, signature_of: Callable[[Graph], Signature], request: Request) -> Compiled:
     """Simplify, differentiate and simplify again. ``signature_of`` describes the call of the finished graph."""
     with _without_collector():
-        rolled = _rolled(trace, request) if request.backend == "llvm" and config.roll.value else trace
-        runs = derive(trace, request) if rolled is trace else _derived(rolled, trace, request)
+        runs = _rolled(trace, request) if request.backend == "llvm" and config.roll.value else None
+        if runs is None:
+            runs = derive(trace, request)
     signature = signature_of(runs)
     signature.check(runs)
     return Compiled(trace, runs, signature, request)
 
 
-def _rolled(trace: Graph, request: Request) -> Graph:
-    """The trace with recurrences as loops, each with the derivative of its step; the trace itself where it has none."""
+def _rolled(trace: Graph, request: Request) -> Graph | None:
+    """The simplified derivative with recurrences as loops; None where there is none.
+
+    A reverse pass is made of the rolled trace, each loop with the derivative of its step. A forward pass goes the same
+    way as the recurrence: its steps are rolled with the steps.
+    """
     level = request.stabilize
 
     def simplified(body: Graph) -> Graph:
@@ -190,20 +195,22 @@ def _rolled(trace: Graph, request: Request) -> Graph:
         return None if made is None else Step(*made)
 
     if trace.symbols:
-        return trace
-    wrt = () if request.derivative == "value" else request.wrt
-    return roll(trace, finish, wrt, request.primals)
-
-
-def _derived(rolled: Graph, trace: Graph, request: Request) -> Graph:
-    """The derivative of a rolled trace; of the trace itself where a branch that is not taken reaches into a loop."""
-    level = request.stabilize
-    try:
-        derivative = differentiate(
-            rolled, request.derivative, request.wrt, primals=request.primals, rewrite=builder_rewrite(level)
-        )
-    except DerivativeError:
-        return derive(trace, request)
+        return None
+    if request.derivative in ("value", *FORWARD):
+        written = differentiate(trace, request.derivative, request.wrt, primals=request.primals)
+        derivative = roll(written, finish)
+        if derivative is written:
+            return None
+    else:
+        rolled = roll(trace, finish, request.wrt, request.primals)
+        if rolled is trace:
+            return None
+        try:
+            derivative = differentiate(
+                rolled, request.derivative, request.wrt, primals=request.primals, rewrite=builder_rewrite(level)
+            )
+        except DerivativeError:  # a branch that is not taken reaches into a loop
+            return None
     if config.dump.value:
         derive(trace, request)  # whose stages are for reading
     return simplify(derivative, stabilize=level)
@@ -265,6 +272,9 @@ _ENTRIES: Final[dict[str, Callable[[Compiled], Entry]]] = {
     "llvm": _llvm_entry,
 }
 
+_ENDINGS: Final = {"grad": "grad", "value_and_grad": "grad"}
+"""What the name of a generated function ends in, where that is not its derivative."""
+
 
 def chosen_name(name: str | None, label: str, derivative: Derivative) -> str:
     """The name of the generated function. Raises ArgumentError for one that Python could not define."""
@@ -277,7 +287,7 @@ def chosen_name(name: str | None, label: str, derivative: Derivative) -> str:
     own = label if label.isidentifier() and label.isascii() and not keyword.iskeyword(label) else "kernel"
     if own.startswith("_") or hasattr(builtins, own):
         own = f"{own.lstrip('_') or 'kernel'}_"
-    return {"value": own, "vjp": f"{own}_vjp"}.get(derivative, f"{own}_grad")
+    return own if derivative == "value" else f"{own}_{_ENDINGS.get(derivative, derivative)}"
 
 
 @contextlib.contextmanager

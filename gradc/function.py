@@ -1,4 +1,4 @@
-"""Function, which compiles when it is called, and what makes one: jit, grad, value_and_grad, vjp."""
+"""Function: a NumPy function, or a derivative of one, that compiles when it is called."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gradc import config
 from gradc.backends.llvm.entry.callee import Callee
 from gradc.compiler import Backend, Request, Stabilize, chosen_name, compile_trace, derive
 from gradc.errors import ArgumentError, DerivativeError, TraceError
-from gradc.frontend.binding import Binder, has_values_for_defaults, signature_of, with_cotangent
+from gradc.frontend.binding import Binder, has_values_for_defaults, signature_of, with_seed
 from gradc.frontend.layout import (
     Call,
     call_key,
@@ -24,7 +24,15 @@ from gradc.frontend.layout import (
     origin_of,
     slots_of,
 )
-from gradc.frontend.targets import differentiable, leaves_of, select_parameters, without_leaves
+from gradc.frontend.targets import (
+    checked_tangent,
+    differentiable,
+    leaves_of,
+    matched_tangents,
+    result_tree,
+    select_parameters,
+    without_leaves,
+)
 from gradc.frontend.tracing import Trace, current_trace, inline, is_static, trace
 from gradc.frontend.tree import TreeDef, tuple_of
 from gradc.ir.graph import Graph
@@ -42,7 +50,13 @@ _SUMMARIES: Final[dict[Derivative, str]] = {
     "grad": "gradient",
     "value_and_grad": "value and gradient",
     "vjp": "vector-Jacobian product",
+    "jvp": "value and Jacobian-vector product",
 }
+_SEEDS: Final[dict[str, tuple[str, str]]] = {"vjp": ("ct", "cotangent"), "jvp": ("tangents", "directions")}
+"""The parameter for cotangents or tangents, and what it is called where the function has one of that name."""
+
+
+_NO_TANGENT: Final = "give None for its tangent"
 
 
 class Function(Callee, native=True):
@@ -54,6 +68,10 @@ class Function(Callee, native=True):
     Each call takes ``out=``: arrays for the results, nested as the result is, with None for new ones. Where there is
     an array for each result, ``out`` itself is returned. A function that has a parameter named ``out`` takes
     ``results=`` instead.
+
+    With ``derivative="vjp"`` it takes a cotangent as ``ct=`` and with ``derivative="jvp"`` tangents as ``tangents=``:
+    a tuple with one for each of ``wrt``, which is every argument by default. ``seed`` is what this parameter is called,
+    ``out`` that for the results.
     """
 
     def __init__(
@@ -76,9 +94,9 @@ class Function(Callee, native=True):
         self._label = getattr(function, "__name__", type(function).__name__)
         self._wrt = wrt
         self._has_aux = has_aux
-        self._ct = "cotangent" if "ct" in own.parameters else "ct"
-        self._out = "results" if "out" in own.parameters else "out"
-        self.__signature__ = with_cotangent(own, self._ct) if derivative == "vjp" else own
+        self.seed = next((name for name in _SEEDS.get(derivative, ()) if name not in own.parameters), "")
+        self.out = "results" if "out" in own.parameters else "out"
+        self.__signature__ = with_seed(own, self.seed) if self.seed else own
         self._bind = Binder(self.__signature__, self._label, defaults=has_values_for_defaults(function))
         self._derivative = derivative
         self._name = chosen_name(name, self._label, derivative)
@@ -90,13 +108,13 @@ class Function(Callee, native=True):
         self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        out = kwargs.pop(self._out, NOT_GIVEN)
+        out = kwargs.pop(self.out, NOT_GIVEN)
         call = self._bound(args, kwargs)
         present = current_trace()
         if present is not None:
             if out is not NOT_GIVEN and out is not None:
                 raise TraceError(
-                    f"{self._label}: a call that is traced writes no {self._out}=; use what it returns",
+                    f"{self._label}: a call that is traced writes no {self.out}=; use what it returns",
                     line=present.line(),
                 )
             return self._inline(self._prepared(call))
@@ -146,9 +164,9 @@ class Function(Callee, native=True):
         )
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        """The call, its cotangent last."""
+        """The call, its cotangent or tangents last."""
         call = self._bind(args, kwargs)
-        return call.with_last(self._ct) if self._derivative == "vjp" else call
+        return call.with_last(self.seed) if self.seed else call
 
     def _prepared(self, call: Call) -> Call:
         """The call with the Python ints that are differentiated made floats. Raises for what has no derivative."""
@@ -156,6 +174,11 @@ class Function(Callee, native=True):
         if self._derivative == "value":
             return call
         leaves, paths = list(call.leaves), call.paths
+        if self._derivative == "jvp":
+            for position, tangent in self._tangents(call):
+                leaves[position] = differentiable(leaves[position], paths[position], _NO_TANGENT)
+                leaves[tangent] = checked_tangent(leaves[tangent], paths[tangent], leaves[position], paths[position])
+            return Call(call.signature, call.trees, tuple(leaves))
         chosen = self._derivative != "vjp" or self._wrt is not None
         for target in self._targets(call):
             positions = leaves_of(call, target)[0]
@@ -171,12 +194,21 @@ class Function(Callee, native=True):
     def _targets(self, call: Call) -> list[tuple[str, int | None]]:
         primal = self._primal(call)
         wrt = self._wrt
-        if wrt is None and self._derivative == "vjp":
+        if wrt is None and self.seed:
             wrt = tuple(range(len(primal.trees)))
         return select_parameters(wrt, primal, self._label)
 
+    def _tangents(self, call: Call) -> list[tuple[int, int]]:
+        """Positions of the leaves that move, and of their tangents."""
+        return matched_tangents(call, self._targets(call), single=self._is_single)
+
+    @property
+    def _is_single(self) -> bool:
+        """Whether ``wrt`` is one argument, so that there is no tuple around what belongs to it."""
+        return isinstance(self._wrt, (str, int)) or (self._wrt is None and not self.seed)
+
     def _primal(self, call: Call) -> Call:
-        return call.without_last() if self._derivative == "vjp" else call
+        return call.without_last() if self.seed else call
 
     def _settings(self) -> tuple[Backend, Stabilize, int]:
         """Backend, level and threads: the function's own, else what ``gradc.config`` says now."""
@@ -259,7 +291,7 @@ class Function(Callee, native=True):
 
         graph = specialize(source.graph, source.guards)
         compiled = compile_trace(graph, describe, full)
-        return guards, Kernel(compiled, call, slots, outputs, source, fills_defaults=self._bind.defaults, out=self._out)
+        return guards, Kernel(compiled, call, slots, outputs, source, fills_defaults=self._bind.defaults, out=self.out)
 
     def _inline(self, call: Call) -> Any:
         """The derivative as part of the graph that is being traced."""
@@ -278,7 +310,10 @@ class Function(Callee, native=True):
         """The graph's inputs under ``wrt``, each once."""
         if self._derivative == "value":
             return ()
-        found = [slots[k] for target in self._targets(call) for k in leaves_of(call, target)[0]]
+        if self._derivative == "jvp":
+            found = [slots[k] for k, _ in self._tangents(call)]
+        else:
+            found = [slots[k] for target in self._targets(call) for k in leaves_of(call, target)[0]]
         return tuple([slot.index for slot in found if isinstance(slot, Leaf)])
 
     def _primals(self, source: Trace) -> int:
@@ -292,107 +327,9 @@ class Function(Callee, native=True):
         return source.out_tree.children[0].num_leaves
 
     def _output_tree(self, call: Call, source: Trace, slots: Sequence[Leaf | Static]) -> TreeDef:
-        derivative, values = self._derivative, source.out_tree
-        if derivative == "value":
-            return values
         trees = []
-        for target in self._targets(call):
+        for target in self._targets(call) if self._derivative not in ("value", "jvp") else ():
             positions, tree = leaves_of(call, target)
             trees.append(without_leaves(tree, iter([isinstance(slots[k], Leaf) for k in positions])))
-        single = isinstance(self._wrt, (str, int)) or (self._wrt is None and derivative != "vjp")
-        gradients = trees[0] if single else tuple_of(*trees)
-        if derivative == "value_and_grad":
-            return tuple_of(values, gradients)
-        if derivative == "grad" and self._has_aux:
-            return tuple_of(gradients, values.children[1])
-        return gradients
-
-
-def jit(
-    function: Callable[..., Any] | None = None,
-    *,
-    backend: Backend | None = None,
-    stabilize: Stabilize | None = None,
-    threads: int | None = None,
-    name: str | None = None,
-) -> Any:
-    """Compile a NumPy function as it is; also a decorator, with or without options. Returns a Function."""
-    if function is None:
-        return functools.partial(jit, backend=backend, stabilize=stabilize, threads=threads, name=name)
-    return Function(function, backend=backend, stabilize=stabilize, threads=threads, name=name)
-
-
-def grad(
-    function: Callable[..., Any],
-    wrt: Wrt = None,
-    *,
-    argnums: int | Sequence[int] | None = None,
-    has_aux: bool = False,
-    backend: Backend | None = None,
-    stabilize: Stabilize | None = None,
-    threads: int | None = None,
-    name: str | None = None,
-) -> Function:
-    """The gradient of a function with one scalar floating-point result.
-
-    ``wrt`` is a name or a position (the result has the structure of that argument) or a tuple of them (a tuple of
-    such); the first argument by default. ``argnums`` is an alias. With ``has_aux`` the function returns
-    ``(loss, aux)`` and the gradient ``(gradient, aux)``. Raises DerivativeError for integer or boolean arrays.
-    """
-    return Function(
-        function, derivative="grad", wrt=_one_choice(wrt, argnums), has_aux=has_aux, backend=backend,
-        stabilize=stabilize, threads=threads, name=name,
-    )  # fmt: skip
-
-
-def value_and_grad(
-    function: Callable[..., Any],
-    wrt: Wrt = None,
-    *,
-    argnums: int | Sequence[int] | None = None,
-    has_aux: bool = False,
-    backend: Backend | None = None,
-    stabilize: Stabilize | None = None,
-    threads: int | None = None,
-    name: str | None = None,
-) -> Function:
-    """``(value, gradient)`` of a function with one scalar floating-point result; arguments as for ``grad``.
-
-    With ``has_aux`` it gives ``((loss, aux), gradient)``.
-    """
-    return Function(
-        function, derivative="value_and_grad", wrt=_one_choice(wrt, argnums), has_aux=has_aux, backend=backend,
-        stabilize=stabilize, threads=threads, name=name,
-    )  # fmt: skip
-
-
-def vjp(
-    function: Callable[..., Any],
-    *primals: Any,
-    wrt: Wrt = None,
-    argnums: int | Sequence[int] | None = None,
-    has_aux: bool = False,
-    backend: Backend | None = None,
-    stabilize: Stabilize | None = None,
-    threads: int | None = None,
-) -> tuple[Any, ...]:
-    """``(out, pullback)``: the value at the primals, and the map from cotangents of it to those of the primals.
-
-    ``pullback(ct)`` takes a cotangent with the structure of ``out`` and gives a tuple with one entry for each
-    primal, or what ``wrt`` selects, as in ``grad``; with ``out=`` it writes into the arrays of that. With ``has_aux``
-    the result is ``(out, pullback, aux)``.
-    """
-    options: dict[str, Any] = {"backend": backend, "stabilize": stabilize, "threads": threads}
-    out = Function(function, **options)(*primals)
-    pulled = Function(function, derivative="vjp", wrt=_one_choice(wrt, argnums), has_aux=has_aux, **options)
-
-    def pullback(ct: Any, *, out: Any = None) -> Any:
-        return pulled(*primals, **{pulled._ct: ct, pulled._out: out})
-
-    return (out[0], pullback, out[1]) if has_aux else (out, pullback)
-
-
-def _one_choice(wrt: Wrt, argnums: int | Sequence[int] | None) -> Wrt:
-    if wrt is not None and argnums is not None:
-        raise ArgumentError(f"wrt={wrt!r} and argnums={argnums!r} are the same choice; give one of them")
-    return wrt if argnums is None else argnums
+        gradients = trees[0] if self._is_single and trees else tuple_of(*trees)
+        return result_tree(self._derivative, source.out_tree, gradients, has_aux=self._has_aux)

@@ -70,8 +70,8 @@ def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
 
 
 _derivative = click.option(
-    "--derivative", type=click.Choice(["value", "grad", "value_and_grad"]), default="value_and_grad", show_default=True,
-    help="What to make of the function.",
+    "--derivative", type=click.Choice(["value", "grad", "value_and_grad", "jvp"]), default="value_and_grad",
+    show_default=True, help="What to make of the function.",
 )  # fmt: skip
 _common = _options(
     click.argument("target", metavar="FILE:FUNC"),

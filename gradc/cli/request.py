@@ -32,7 +32,8 @@ class Request:
         call = self.arguments.bound()
         try:
             with UserCode(self.target.path):
-                return self._function().compile(*call.args, **call.kwargs, **options)
+                function = self._function()
+                return function.compile(*call.args, **call.kwargs, **self._tangents(function.seed), **options)
         except (GradcError, Failure) as error:
             if not self.arguments.guessed:
                 raise
@@ -40,6 +41,13 @@ class Request:
             message = error.format_message() if isinstance(error, Failure) else one_line(error)
             specs = " ".join(f"--spec '{name}=f64[...]'" for name in guessed)
             raise Failure(f"{message}; {', '.join(guessed)} taken for f64[]: if that is wrong, give {specs}") from error
+
+    def _tangents(self, parameter: str) -> dict[str, Any]:
+        """Tangents are like what they belong to."""
+        if self.derivative != "jvp":
+            return {}
+        values = tuple(self.arguments.values[name] for name in self.wrt)
+        return {parameter: values[0] if len(values) == 1 else values}
 
     def _function(self) -> Function:
         from gradc.function import Function

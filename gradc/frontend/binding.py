@@ -38,12 +38,12 @@ def has_values_for_defaults(function: Callable[..., Any]) -> bool:
     return not isinstance(innermost, _OF_NUMPY) and hasattr(innermost, "__code__")
 
 
-def with_cotangent(signature: inspect.Signature, name: str) -> inspect.Signature:
-    """The signature with a keyword-only cotangent at the end."""
+def with_seed(signature: inspect.Signature, name: str) -> inspect.Signature:
+    """The signature with one more parameter, keyword-only, at the end: for a cotangent or for tangents."""
     parameters = list(signature.parameters.values())
-    ct = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
+    seed = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
     at = next((k for k, p in enumerate(parameters) if p.kind is p.VAR_KEYWORD), len(parameters))
-    return signature.replace(parameters=[*parameters[:at], ct, *parameters[at:]])
+    return signature.replace(parameters=[*parameters[:at], seed, *parameters[at:]])
 
 
 class Binder:

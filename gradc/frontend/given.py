@@ -83,7 +83,7 @@ def _match(found: TreeDef, wanted: TreeDef, start: int, path: str, places: list[
         places.append(start)
         return True
     if found.kind is not wanted.kind or set(found.keys) != set(wanted.keys):
-        raise ArgumentError(f"{path} is {_told(found)} where the result has {_told(wanted)}; nest it as the result is")
+        raise ArgumentError(f"{path} is {told(found)} where the result has {told(wanted)}; nest it as the result is")
     starts = {}
     for key, child in zip(wanted.keys, wanted.children, strict=True):
         starts[key] = child, start
@@ -94,7 +94,8 @@ def _match(found: TreeDef, wanted: TreeDef, start: int, path: str, places: list[
     return whole
 
 
-def _told(tree: TreeDef) -> str:
+def told(tree: TreeDef) -> str:
+    """What a structure is, in an error: ``a dict of 2 ('w', 'b')``."""
     if tree == LEAF:
         return "one array"
     if tree.kind is None:

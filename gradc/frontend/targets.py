@@ -6,10 +6,11 @@ import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from gradc.errors import DerivativeError
+from gradc.errors import ArgumentError, DerivativeError
+from gradc.frontend.given import told
 from gradc.frontend.layout import Call, leaf_aval
 from gradc.frontend.tracing import is_static
-from gradc.frontend.tree import LEAF, NONE, TreeDef
+from gradc.frontend.tree import LEAF, NONE, TreeDef, tuple_of
 
 
 def select_parameters(
@@ -70,7 +71,7 @@ def without_leaves(tree: TreeDef, kept: Iterator[bool]) -> TreeDef:
     return TreeDef(tree.kind, tree.keys, tuple([without_leaves(child, kept) for child in tree.children]))
 
 
-def differentiable(leaf: Any, path: str) -> Any:
+def differentiable(leaf: Any, path: str, remedy: str = "leave it out of wrt") -> Any:
     """A leaf as a target: Python ints become floats, static values stay, integer and boolean arrays are refused."""
     if is_static(leaf):
         return leaf
@@ -80,6 +81,88 @@ def differentiable(leaf: Any, path: str) -> Any:
     if aval.weak:
         return float(leaf) if type(leaf) is int else leaf * 1.0
     raise DerivativeError(
-        f"{path} is {aval}, and there is no derivative by integers or truth values; "
-        f"convert it to a float, or leave it out of wrt"
+        f"{path} is {aval}, and there is no derivative by integers or truth values; convert it to a float, or {remedy}"
     )
+
+
+Target = tuple[str, int | None]
+"""A parameter, or an element of one of ``*args``."""
+
+
+def matched_tangents(call: Call, targets: Sequence[Target], *, single: bool) -> list[tuple[int, int]]:
+    """Which leaf each tangent of a call belongs to: positions of the primal and of the tangent, in the tangents' order.
+
+    The last parameter of ``call`` holds the tangents: a tuple with an entry for each target, or the entry itself where
+    ``single``. An entry is nested as its target is; None, for all of it or for parts, is for what does not move. Raises
+    ArgumentError where it is nested otherwise.
+    """
+    name, given = call.trees[-1]
+    primal = call.without_last()
+    wanted = [(*leaves_of(primal, target), _path(target)) for target in targets]
+    entries = given.children
+    if single:
+        entries = (given,)
+    elif given.kind not in (tuple, list) or len(entries) != len(wanted):
+        listed = ", ".join(path for _, _, path in wanted)
+        raise ArgumentError(f"{name} is {told(given)} and has to be a tuple with a tangent for each of {listed}")
+    pairs: list[tuple[int, int]] = []
+    tangent = len(primal.leaves)
+    for k, (entry, (positions, tree, path)) in enumerate(zip(entries, wanted, strict=True)):
+        own = name if single else f"{name}[{k}]"
+        for position in _positions(entry, tree, positions.start, own, path):
+            pairs.append((position, tangent))
+            tangent += 1
+    return pairs
+
+
+def _path(target: Target) -> str:
+    return target[0] if target[1] is None else f"{target[0]}[{target[1]}]"
+
+
+def _positions(given: TreeDef, wanted: TreeDef, start: int, path: str, primal: str) -> Iterator[int]:
+    """The position of the primal leaf for each leaf of ``given``."""
+    if given == NONE:
+        return
+    if given.is_leaf and wanted.is_leaf:
+        yield start
+        return
+    if given.is_leaf or wanted.is_leaf or given.kind is not wanted.kind or set(given.keys) != set(wanted.keys):
+        raise ArgumentError(
+            f"{path} is {told(given)} and {primal} is {told(wanted)}; nest it as the argument is, "
+            "with None for what does not move"
+        )
+    starts = {}
+    for key, child in zip(wanted.keys, wanted.children, strict=True):
+        starts[key] = start, child
+        start += child.num_leaves
+    for key, child in zip(given.keys, given.children, strict=True):
+        at, own = starts[key]
+        yield from _positions(child, own, at, f"{path}[{key!r}]", f"{primal}[{key!r}]")
+
+
+def checked_tangent(tangent: Any, path: str, primal: Any, primal_path: str) -> Any:
+    """A tangent for a primal leaf. Raises ArgumentError unless it has the dtype and shape of its primal."""
+    if is_static(primal):
+        raise DerivativeError(f"{path}: {primal_path} is {primal!r} and does not move; give None for its tangent")
+    found, wanted = leaf_aval(tangent, path), leaf_aval(primal, primal_path)
+    if found.weak and found.dtype.kind in "if" and wanted.shape == found.shape == ():
+        return float(tangent) if type(tangent) is int else tangent
+    if found.dtype != wanted.dtype or found.shape != wanted.shape:
+        raise ArgumentError(
+            f"{path} is {found} and {primal_path} is {wanted}; a tangent has the dtype and shape of its primal"
+        )
+    return tangent
+
+
+def result_tree(derivative: str, values: TreeDef, gradients: TreeDef, *, has_aux: bool) -> TreeDef:
+    """The structure of what a derivative gives; ``gradients`` is that of the gradients of one result."""
+    if derivative == "value":
+        return values
+    if derivative == "value_and_grad":
+        return tuple_of(values, gradients)
+    if derivative == "jvp":
+        out, *aux = values.children if has_aux else (values,)
+        return tuple_of(out, out, *aux)
+    if derivative == "grad" and has_aux:
+        return tuple_of(gradients, values.children[1])
+    return gradients

@@ -167,7 +167,7 @@ class Differentiation:
         result = builder.apply(op, *operands, **dict(expression.params))
         wanted = (True,) * len(operands)
         ct = builder.input("ct", Aval((), number_type))
-        context = VjpContext(ct, operands, result, dict(expression.params), wanted, (False,) * len(operands))
+        context = VjpContext(operands, result, dict(expression.params), wanted, (False,) * len(operands), ct)
         if op.partials is None:
             made = _cotangents(op, context)
         else:
@@ -288,7 +288,7 @@ class Differentiation:
         result = builder.apply(op, *operands, **params)
         seed = builder.input("ct", Aval(expression.shape, np.dtype(np.float64)))
         active = tuple(kind.kind == "f" for kind in kinds)
-        values = _cotangents(op, VjpContext(seed, operands, result, params, active, (False,) * len(operands)))
+        values = _cotangents(op, VjpContext(operands, result, params, active, (False,) * len(operands), seed))
         given: dict[int, Expr] = {o.id: a for o, a in zip(operands, expression.args, strict=True)}
         given[seed.id] = spread(ct, expression.shape)
         given[result.id] = self.names.get(expression, expression)

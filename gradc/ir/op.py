@@ -25,15 +25,14 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class VjpContext:
-    """What a vjp rule may look at.
+class Context:
+    """What the rule of a partial derivative may look at.
 
-    ``ct`` is the cotangent of the result, ``operands`` and ``result`` are the primal values, ``params`` the
-    static keywords. ``active[k]`` says whether the cotangent of operand k is wanted, ``constant[k]`` whether
-    operand k depends on no input of the graph (the criterion for ties, see DESIGN's kinks).
+    ``operands`` and ``result`` are the primal values, ``params`` the static keywords. ``active[k]`` says whether the
+    result is differentiated by operand k, ``constant[k]`` whether operand k depends on no input of the graph (the
+    criterion for ties, see docs/derivatives.md).
     """
 
-    ct: Value
     operands: tuple[Value, ...]
     result: Value
     params: dict[str, Any]
@@ -41,7 +40,22 @@ class VjpContext:
     constant: tuple[bool, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class VjpContext(Context):
+    """What a vjp rule may look at: ``ct`` is the cotangent of the result."""
+
+    ct: Value
+
+
+@dataclass(frozen=True, slots=True)
+class JvpContext(Context):
+    """What a jvp rule may look at: ``tangents[k]`` is that of operand k, None where it is 0."""
+
+    tangents: tuple[Value | None, ...]
+
+
 Vjp = Callable[[VjpContext], Sequence["Value | None"]]
+Jvp = Callable[[JvpContext], "Value | None"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +75,13 @@ class Op:
     partials    elementwise ops: the partial derivatives, ``partials(context) -> [d0, d1, ...]``, each a Value, None
                 (zero) or the literal 1 or -1 (no multiply)
     vjp         other ops: ``vjp(context) -> [ct0, ct1, ...]``, None where there is none
-    linear      the result is linear in every operand that has a cotangent, so that the vjp rule also carries masks
+    linear      the result is linear in all operands of floating point together, so that the op is its own jvp, and the
+                vjp rule also carries masks
+    jvp         other ops: ``jvp(context) -> tangent``, None where it is 0; an op without it has its vjp transposed
     live        other ops with a mask: ``live(mask, context) -> [mask0, ...]``: which elements of each operand a live
                 element of the result depends upon
+    reach       forward the same: ``reach(mask, k, context) -> mask``: which elements of the result depend upon a live
+                element of operand k; by default all
     flops       ``flops(result, *avals, **params)``; by default the size of the result for elementwise ops, else 0
     latex       the formula, ``r"\\exp\\left({0}\\right)"``; empty where it is never shown
     text        the formula as explain prints it, ``"exp({0})"``; by default the ``numpy`` text without ``np.``; like
@@ -78,10 +96,12 @@ class Op:
     evaluate: Callable[..., Any]
     numpy: str | Callable[..., str] = ""
     loops: Callable[..., Any] | None = None
-    partials: Callable[[VjpContext], Sequence[Any]] | None = None
+    partials: Callable[[Context], Sequence[Any]] | None = None
     vjp: Vjp | None = None
     linear: bool = False
+    jvp: Jvp | None = None
     live: Callable[[Value, VjpContext], Sequence[Value | None]] | None = None
+    reach: Callable[[Value, int, JvpContext], Value] | None = None
     flops: Callable[..., Dim] | None = None
     latex: str | Callable[[dict[str, Any]], str] = ""
     text: str | Callable[[dict[str, Any]], str] = ""

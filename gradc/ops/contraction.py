@@ -10,9 +10,9 @@ import numpy as np
 from gradc.errors import DtypeError, ShapeError
 from gradc.ir.aval import Aval, Dim
 from gradc.ir.graph import Value
-from gradc.ir.op import REGISTRY, Op, VjpContext, register
-from gradc.ops.elementwise import select
-from gradc.ops.reduce import reduce_any
+from gradc.ir.op import REGISTRY, JvpContext, Op, VjpContext, register
+from gradc.ops.elementwise import logical_and, select
+from gradc.ops.reduce import reduce_any, reduce_sum
 
 
 def _sizes(a: Aval, b: Aval, lhs: str, rhs: str, out: str) -> dict[str, Dim]:
@@ -82,6 +82,40 @@ def _contract_vjp(context: VjpContext) -> Sequence[Any]:
     ]
 
 
+def _contract_jvp(context: JvpContext) -> Value | None:
+    return masked_contract_jvp(context, (None, None))
+
+
+def masked_contract_jvp(context: JvpContext, masks: Sequence[Value | None]) -> Value | None:
+    """The jvp of ``contract`` where only the elements of a tangent under its mask, if it has one, are alive."""
+    (a, b), (of_a, of_b) = context.operands, context.tangents
+    lhs, rhs, out = (context.params[k] for k in ("lhs", "rhs", "out"))
+    terms = []
+    if of_a is not None:
+        terms.append(_masked_product(of_a, masks[0], b, lhs, rhs, out))
+    if of_b is not None:
+        terms.append(
+            contract(a, of_b, lhs=lhs, rhs=rhs, out=out)
+            if masks[1] is None
+            else _masked_product(of_b, masks[1], a, rhs, lhs, out)
+        )
+    return sum_of(terms)
+
+
+def _masked_product(x: Value, mask: Value | None, y: Value, lhs: str, rhs: str, out: str) -> Value:
+    if mask is None:
+        return contract(x, y, lhs=lhs, rhs=rhs, out=out)
+    return masked_contract(x, mask, y, lhs=lhs, rhs=rhs, out=out)
+
+
+def sum_of(terms: Sequence[Value]) -> Value | None:
+    """The sum of values, None of no value."""
+    found: Value | None = None
+    for term in terms:
+        found = term if found is None else found + term
+    return found
+
+
 def masked_contract_vjp(context: VjpContext, mask: Value) -> Sequence[Any]:
     """The vjp of ``contract`` where only the results under ``mask`` are alive: what is not contributes an exact 0."""
     a, b = context.operands
@@ -125,6 +159,57 @@ def _masked_vjp(context: VjpContext) -> Sequence[Any]:
     return [by_a, None, by_b]
 
 
+def _masked_jvp(context: JvpContext) -> Value | None:
+    return doubly_masked_jvp(context, (None, None, None))
+
+
+def doubly_masked_jvp(context: JvpContext, alive: Sequence[Value | None]) -> Value | None:
+    """The jvp of ``masked_contract`` where only the elements of a tangent under its mask are alive."""
+    (a, mask, b), (of_a, _, of_b) = context.operands, context.tangents
+    lhs, rhs, out = (context.params[k] for k in ("lhs", "rhs", "out"))
+    terms = []
+    if of_a is not None:
+        kept = mask if alive[0] is None else logical_and(mask, alive[0])
+        terms.append(masked_contract(of_a, kept, b, lhs=lhs, rhs=rhs, out=out))
+    if of_b is not None:
+        terms.append(
+            masked_contract(a, mask, of_b, lhs=lhs, rhs=rhs, out=out)
+            if alive[2] is None
+            else selected_contract((a, lhs), (of_b, rhs), [(mask, lhs), (alive[2], rhs)], out)
+        )
+    return sum_of(terms)
+
+
+def doubly_masked_vjp(context: VjpContext, alive: Value) -> Sequence[Value | None]:
+    """The vjp of ``masked_contract`` where only the results under ``alive`` are alive."""
+    a, mask, b = context.operands
+    lhs, rhs, out = (context.params[k] for k in ("lhs", "rhs", "out"))
+    masks = [(mask, lhs), (alive, out)]
+    by_a = selected_contract((context.ct, out), (b, rhs), masks, lhs) if context.active[0] else None
+    by_b = selected_contract((context.ct, out), (a, lhs), masks, rhs) if context.active[2] else None
+    return [by_a, None, by_b]
+
+
+def selected_contract(
+    first: tuple[Value, str], second: tuple[Value, str], masks: Sequence[tuple[Value, str]], out: str
+) -> Value:
+    """Sum of products, each of them 0 where a mask is False, with every letter as an axis of its own."""
+    letters = out + "".join(sorted(set(first[1] + second[1]) - set(out)))
+    sizes = dict(zip(first[1] + second[1], first[0].aval.shape + second[0].aval.shape, strict=True))
+    full = tuple(sizes[c] for c in letters)
+    transpose, reshape, broadcast_to = (REGISTRY[name] for name in ("transpose", "reshape", "broadcast_to"))
+
+    def aligned(value: Value, own: str) -> Value:
+        order = tuple(sorted(range(len(own)), key=lambda k: letters.index(own[k])))
+        spread = reshape(transpose(value, axes=order), shape=tuple(sizes[c] if c in own else 1 for c in letters))
+        return broadcast_to(spread, shape=full) if spread.aval.shape != full else spread
+
+    product = aligned(*first) * aligned(*second)
+    for mask, own in masks:
+        product = select(aligned(mask, own), product, product.builder.full(0.0, product.aval))
+    return reduce_sum(product, axes=tuple(range(len(out), len(letters))), keepdims=False)
+
+
 def _live_contract(mask: Value, context: VjpContext) -> Sequence[Value | None]:
     return masked_contract_live(context, mask)
 
@@ -133,6 +218,11 @@ def _live_masked(mask: Value, context: VjpContext) -> Sequence[Value | None]:
     lhs, rhs, out = (context.params[k] for k in ("lhs", "rhs", "out"))
     a, _, b = context.operands
     return [_reached(mask, out, lhs, a), None, _reached(mask, out, rhs, b)]
+
+
+def _reach(mask: Value, k: int, context: JvpContext) -> Value:
+    letters = context.params["lhs" if k == 0 else "rhs"]
+    return _reached(mask, letters, context.params["out"], context.result)
 
 
 def numpy_contract(params: dict[str, Any], result: Aval, a: Aval, b: Aval) -> str:
@@ -168,7 +258,9 @@ contract = register(
         _evaluate_contract,
         numpy_contract,
         vjp=_contract_vjp,
+        jvp=_contract_jvp,
         live=_live_contract,
+        reach=_reach,
         flops=contraction_flops,
         latex=r"{0} \, {1}",
     )
@@ -180,7 +272,9 @@ masked_contract = register(
         _evaluate_masked,
         lambda p, result, a, mask, b: f'_masked_contract({{0}}, {{1}}, {{2}}, "{p["lhs"]},{p["rhs"]}->{p["out"]}")',
         vjp=_masked_vjp,
+        jvp=_masked_jvp,
         live=_live_masked,
+        reach=_reach,
         flops=contraction_flops,
     )
 )

@@ -16,8 +16,8 @@ import numpy as np
 from gradc.errors import ShapeError
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
-from gradc.ir.op import Op, VjpContext, register
-from gradc.ops.linalg import cubed, live_everywhere, product, require_square, swapped
+from gradc.ir.op import Context, JvpContext, Op, VjpContext, register
+from gradc.ops.linalg import cubed, live_everywhere, product, reach_everywhere, require_square, swapped
 from gradc.ops.reduce import spread, total
 from gradc.ops.shape import broadcast, concatenate, reshaped, slice_
 from gradc.ops.systems import inverse
@@ -68,6 +68,20 @@ def _log_abs_det_vjp(context: VjpContext) -> Sequence[Any]:
     return [_over_matrices(context.ct, a) * swapped(inverse(a, strict=False))]
 
 
+def _det_jvp(context: JvpContext) -> Value | None:
+    return _sum_of_products(context, cofactors(context.operands[0]))
+
+
+def _log_abs_det_jvp(context: JvpContext) -> Value | None:
+    return _sum_of_products(context, swapped(inverse(context.operands[0], strict=False)))
+
+
+def _sum_of_products(context: JvpContext, slope: Value) -> Value | None:
+    (tangent,), ndim = context.tangents, slope.aval.ndim
+    assert tangent is not None
+    return total(slope * tangent, axes=(ndim - 2, ndim - 1), keepdims=False)
+
+
 det = register(
     Op(
         "det",
@@ -75,7 +89,9 @@ det = register(
         _evaluate_det,
         "np.linalg.det({0})",
         vjp=_det_vjp,
+        jvp=_det_jvp,
         live=_live_number,
+        reach=reach_everywhere,
         flops=lambda result, a: cubed(a, 3) * 2,
         latex=r"\det {0}",
         text="det({0})",
@@ -90,7 +106,9 @@ log_abs_det = register(
         _evaluate_part_of_slogdet(1),
         "np.linalg.slogdet({0})[1]",
         vjp=_log_abs_det_vjp,
+        jvp=_log_abs_det_jvp,
         live=_live_number,
+        reach=reach_everywhere,
         flops=lambda result, a: cubed(a, 3) * 2,
         latex=r"\log \left|\det {0}\right|",
         text="log(abs(det({0})))",
@@ -105,6 +123,7 @@ det_sign = register(
         _evaluate_part_of_slogdet(0),
         "np.linalg.slogdet({0})[0]",
         vjp=lambda context: [None],
+        jvp=lambda context: None,
         live=_live_number,
         flops=lambda result, a: cubed(a, 3) * 2,
         latex=r"\operatorname{{sign}} \det {0}",
@@ -132,23 +151,23 @@ def _evaluate_cofactors(a: np.ndarray) -> Any:
     return np.where(broken, a.dtype.type(np.nan), found)
 
 
-def _cofactors_vjp(context: VjpContext) -> Sequence[Any]:
-    """Cofactors are the gradient of the determinant, so their derivative is symmetric: applied to the cotangent."""
-    (a,), ct = context.operands, context.ct
+def _change_of_cofactors(context: Context, change: Value | None) -> Value | None:
+    """Cofactors are the gradient of the determinant, so their derivative is symmetric: its own vjp and jvp."""
+    (a,) = context.operands
     size = int(a.aval.shape[-1])
-    if size == 1:
-        return [None]
+    if size == 1 or change is None:
+        return None
     if size == 2:
-        return [cofactors(ct)]
+        return cofactors(change)
     if size == LARGEST_POLYNOMIAL:
-        parts = [(_shifted(a, *this), _shifted(ct, *that)) for this, that in _MINORS]
+        parts = [(_shifted(a, *this), _shifted(change, *that)) for this, that in _MINORS]
         (a11, c22), (a22, c11), (a12, c21), (a21, c12) = parts
-        return [(a11 * c22 + a22 * c11) - (a12 * c21 + a21 * c12)]
+        return (a11 * c22 + a22 * c11) - (a12 * c21 + a21 * c12)
     inverted = swapped(inverse(a, strict=False))
     last = (a.aval.ndim - 2, a.aval.ndim - 1)
-    trace = spread(total(inverted * ct, axes=last, keepdims=False), a.aval.shape, last)
-    turned = product(product(context.result, ct, "ij,kj->ik"), inverted, "ij,jk->ik")
-    return [trace * context.result - turned]
+    trace = spread(total(inverted * change, axes=last, keepdims=False), a.aval.shape, last)
+    turned = product(product(context.result, change, "ij,kj->ik"), inverted, "ij,jk->ik")
+    return trace * context.result - turned
 
 
 _MINORS = (((1, 1), (2, 2)), ((2, 2), (1, 1)), ((1, 2), (2, 1)), ((2, 1), (1, 2)))
@@ -172,14 +191,16 @@ def _turned(x: Value, axis: int, by: int) -> Value:
     return concatenate(part(by, length - by), part(0, by), axis=axis)
 
 
-cofactors = register(
+cofactors: Op = register(
     Op(
         "cofactors",
         _infer_cofactors,
         _evaluate_cofactors,
         "_cofactors({0})",
-        vjp=_cofactors_vjp,
+        vjp=lambda context: [_change_of_cofactors(context, context.ct)],
+        jvp=lambda context: _change_of_cofactors(context, context.tangents[0]),
         live=live_everywhere,
+        reach=reach_everywhere,
         flops=lambda result, a: cubed(a, 1) * 2,
         latex=r"\operatorname{{cof}} {0}",
         text="cofactors({0})",

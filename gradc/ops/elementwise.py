@@ -15,9 +15,9 @@ import numpy as np
 from gradc.errors import DtypeError, ShapeError
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
-from gradc.ir.op import Op, VjpContext, register
+from gradc.ir.op import Context, JvpContext, Op, VjpContext, register
 
-Partials = Callable[[VjpContext], Sequence[Any]]
+Partials = Callable[[Context], Sequence[Any]]
 
 
 def _same(name: str, avals: tuple[Aval, ...]) -> Aval:
@@ -60,7 +60,7 @@ def elementwise(
 # Arithmetic. A partial is a Value, None (zero), 1, -1, or a function of the cotangent where that saves a rounding.
 
 
-def _pow_partials(context: VjpContext) -> Sequence[Any]:
+def _pow_partials(context: Context) -> Sequence[Any]:
     x, y = context.operands
     exponent = x.builder.scalar(y)
     if exponent is not None:
@@ -74,7 +74,7 @@ def _pow_partials(context: VjpContext) -> Sequence[Any]:
     return [slope, _log_power(x, y, context) if context.active[1] else None]
 
 
-def _log_power(x: Value, y: Value, context: VjpContext) -> Value:
+def _log_power(x: Value, y: Value, context: Context) -> Value:
     """``x**y * log(x)``, with its limit 0 where x is 0."""
     zero = x.builder.full(0.0, x.aval)
     return select(equal(x, zero), zero, context.result * log(x))
@@ -85,7 +85,7 @@ def _evaluate_pow(x: Any, y: Any) -> Any:
 
 
 def _extremum_partials(first_wins: Callable[..., Value]) -> Partials:
-    def partials(context: VjpContext) -> Sequence[Any]:
+    def partials(context: Context) -> Sequence[Any]:
         x, y = context.operands
         shared = not (context.constant[0] or context.constant[1])
 
@@ -329,6 +329,13 @@ def _select_vjp(context: VjpContext) -> Sequence[Any]:
     ]
 
 
+def _select_jvp(context: JvpContext) -> Value:
+    mask, a, _ = context.operands
+    zero = a.builder.full(0.0, a.aval)
+    of_a, of_b = (zero if t is None else t for t in context.tangents[1:])
+    return select(mask, of_a, of_b)
+
+
 select = register(
     Op(
         "select",
@@ -336,6 +343,7 @@ select = register(
         lambda mask, a, b: np.where(mask, a, b),
         "np.where({0}, {1}, {2})",
         vjp=_select_vjp,
+        jvp=_select_jvp,
         elementwise=True,
         latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
     )

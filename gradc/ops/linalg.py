@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from string import ascii_uppercase
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from gradc.errors import DtypeError, MatrixError, ShapeError
 from gradc.ir.aval import Aval, Dim, SymbolicDim
 from gradc.ir.graph import Value
-from gradc.ir.op import Op, VjpContext, register
+from gradc.ir.op import JvpContext, Op, VjpContext, register
 from gradc.ops.contraction import contract
 from gradc.ops.elementwise import select
 from gradc.ops.reduce import reduce_any
@@ -82,6 +82,21 @@ def live_columns(mask: Value, context: VjpContext) -> Sequence[Value | None]:
     return [broadcast(anywhere, a.aval.shape), broadcast(alive, b.aval.shape)]
 
 
+def reach_everywhere(mask: Value, k: int, context: JvpContext) -> Value:
+    """A live element of a matrix reaches every element of the result, a matrix or a number."""
+    ndim, shape = mask.aval.ndim, context.result.aval.shape
+    return broadcast(reduce_any(mask, axes=(ndim - 2, ndim - 1), keepdims=len(shape) == ndim), shape)
+
+
+def reach_columns(mask: Value, k: int, context: JvpContext) -> Value:
+    """The columns of the right-hand side are systems of their own, with one matrix."""
+    shape = context.result.aval.shape
+    if len(shape) == 1:
+        return broadcast(reduce_any(mask, axes=tuple(range(mask.aval.ndim)), keepdims=False), shape)
+    rows, columns = len(shape) - 2, len(shape) - 1
+    return broadcast(reduce_any(mask, axes=(rows,) if k else (rows, columns), keepdims=True), shape)
+
+
 def cubed(a: Aval, share: int) -> Dim:
     """The cube of the size of a matrix, divided by ``share``, for each one of a stack."""
     size: Dim = a.size
@@ -106,12 +121,28 @@ def _evaluate_cholesky(a: np.ndarray) -> Any:
 def _cholesky_vjp(context: VjpContext) -> Sequence[Any]:
     """Only the lower triangle of the matrix is read: an element below the diagonal stands for its mirror too."""
     factor = context.result
-    inner = product(factor, lower_part(context.ct), "ki,kj->ij")
-    half = inner * 0.5
-    halved = lower_part(inner, -1) + (lower_part(half) - lower_part(half, -1))
+    halved = _lower_with_half_diagonal(product(factor, lower_part(context.ct), "ki,kj->ij"))
     left = triangular_solve(factor, halved, transposed=True)
     both = triangular_solve(factor, swapped(left), transposed=True)
     return [lower_part(both) + lower_part(swapped(both), -1)]
+
+
+def _lower_with_half_diagonal(x: Value) -> Value:
+    half = x * 0.5
+    return lower_part(x, -1) + (lower_part(half) - lower_part(half, -1))
+
+
+def _cholesky_jvp(context: JvpContext) -> Value | None:
+    """``L * Phi(inverse(L) * da * inverse(L).T)``, where Phi takes the lower triangle and half of the diagonal.
+
+    (Murray, Differentiation of the Cholesky decomposition, 2016, equation 8.)
+    """
+    factor, (tangent,) = context.result, context.tangents
+    assert tangent is not None
+    symmetric = lower_part(tangent) + swapped(lower_part(tangent, -1))
+    left = triangular_solve(factor, symmetric, transposed=False)
+    both = triangular_solve(factor, swapped(left), transposed=False)
+    return product(factor, _lower_with_half_diagonal(both), "ik,kj->ij")
 
 
 cholesky = register(
@@ -121,7 +152,9 @@ cholesky = register(
         _evaluate_cholesky,
         "np.linalg.cholesky({0})",
         vjp=_cholesky_vjp,
+        jvp=_cholesky_jvp,
         live=live_everywhere,
+        reach=reach_everywhere,
         flops=lambda result, a: cubed(a, 3),
         latex=r"\operatorname{{chol}} {0}",
         text="cholesky({0})",
@@ -164,14 +197,27 @@ def _triangular_solve_vjp(context: VjpContext) -> Sequence[Any]:
     return [by_factor, by_b if context.active[1] else None]
 
 
-triangular_solve = register(
+def system_jvp(system: Op, context: JvpContext, part: Callable[[Value], Value]) -> Value | None:
+    """``inverse(a) * (db - da * x)`` for a system that reads ``part`` of its matrix."""
+    of_a, right = context.tangents
+    if of_a is not None:
+        letters = "k->i" if context.result.aval.ndim == 1 else "kj->ij"
+        matrix = "ki" if context.params["transposed"] else "ik"
+        moved = product(part(of_a), context.result, f"{matrix},{letters}")
+        right = -moved if right is None else right - moved
+    return None if right is None else system(context.operands[0], right, **context.params)
+
+
+triangular_solve: Op = register(
     Op(
         "triangular_solve",
         _infer_triangular_solve,
         _evaluate_triangular_solve,
         _numpy_triangular_solve,
         vjp=_triangular_solve_vjp,
+        jvp=lambda context: system_jvp(triangular_solve, context, lower_part),
         live=live_columns,
+        reach=reach_columns,
         flops=lambda result, factor, b, transposed: b.size * factor.shape[-1],
         latex=lambda params: r"{0}^{{-\mathsf T}} {1}" if params["transposed"] else r"{0}^{{-1}} {1}",
         text=lambda params: "solve({0}ᵀ, {1})" if params["transposed"] else "solve({0}, {1})",

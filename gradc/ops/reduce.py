@@ -10,7 +10,7 @@ import numpy as np
 from gradc.errors import DerivativeError, DtypeError, ShapeError
 from gradc.ir.aval import Aval, Dim, SymbolicDim, size_of
 from gradc.ir.graph import Value
-from gradc.ir.op import REGISTRY, Op, VjpContext, register
+from gradc.ir.op import REGISTRY, Context, JvpContext, Op, VjpContext, register
 from gradc.ops.elementwise import convert, equal, select
 
 Axes = tuple[int, ...]
@@ -87,32 +87,52 @@ def _spread_mask(mask: Value, context: VjpContext) -> Sequence[Value | None]:
     return [spread(mask, context.operands[0].aval.shape, context.params["axes"])]
 
 
+def _any_of(mask: Value, _: int, context: JvpContext) -> Value:
+    return total(mask, axes=context.params["axes"], keepdims=context.params["keepdims"])
+
+
+def _extremes(context: Context) -> tuple[Value, Value]:
+    """Which elements are extreme, and how many tie."""
+    x, axes = context.operands[0], context.params["axes"]
+    extreme = equal(x, spread(context.result, x.aval.shape, axes))
+    return extreme, total(convert(extreme, dtype=x.aval.dtype), axes=axes, keepdims=context.params["keepdims"])
+
+
 def _extremum_vjp(context: VjpContext) -> Sequence[Any]:
     """The cotangent goes to the extreme elements; those that tie share it evenly."""
     x, axes = context.operands[0], context.params["axes"]
-    shape = x.aval.shape
-    extreme = equal(x, spread(context.result, shape, axes))
-    count = reduce_sum(convert(extreme, dtype=x.aval.dtype), axes=axes, keepdims=context.params["keepdims"])
-    share = spread(context.ct / count, shape, axes)
+    extreme, count = _extremes(context)
+    share = spread(context.ct / count, x.aval.shape, axes)
     return [select(extreme, share, x.builder.full(0.0, x.aval))]
 
 
+def _extremum_jvp(context: JvpContext) -> Value | None:
+    (x,), (tangent,) = context.operands, context.tangents
+    assert tangent is not None
+    extreme, count = _extremes(context)
+    return total(select(extreme, tangent, x.builder.full(0.0, x.aval)), **context.params) / count
+
+
 def _product_vjp(context: VjpContext) -> Sequence[Any]:
-    """``ct`` times the product of all other elements, by a tree of products: exact at 0, at any order."""
     x, axes = context.operands[0], context.params["axes"]
+    others = _products_of_others(x, axes)
+    return [spread(context.ct, x.aval.shape, axes) * others]
+
+
+def _product_jvp(context: JvpContext) -> Value | None:
+    (x,), (tangent,) = context.operands, context.tangents
+    assert tangent is not None
+    return total(tangent * _products_of_others(x, context.params["axes"]), **context.params)
+
+
+def _products_of_others(x: Value, axes: Axes) -> Value:
+    """For each element along ``axes`` the product of the others, by a tree of products: exact at 0, at any order."""
+    transpose, reshape = REGISTRY["transpose"], REGISTRY["reshape"]
     shape = x.aval.shape
     if any(isinstance(shape[a], SymbolicDim) for a in axes):
         raise DerivativeError(
             f"reduce_prod: the derivative of a product over the symbolic axis of {x.aval} is not known"
         )
-    others = _products_of_others(x, axes)
-    return [spread(context.ct, shape, axes) * others]
-
-
-def _products_of_others(x: Value, axes: Axes) -> Value:
-    """For each element along ``axes`` the product of the others."""
-    transpose, reshape = REGISTRY["transpose"], REGISTRY["reshape"]
-    shape = x.aval.shape
     kept = tuple(a for a in range(len(shape)) if a not in axes)
     order = kept + axes
     count = int(size_of(tuple(shape[a] for a in axes)))
@@ -159,16 +179,16 @@ reduce_sum = _reduction(
     "reduce_sum", _numpy_reduce(np.add), "np.sum({0}{1})", kinds="fciu", vjp=_sum_vjp, linear=True, latex=r"\sum {0}"
 )
 reduce_prod = _reduction(
-    "reduce_prod", _numpy_reduce(np.multiply), "np.prod({0}{1})", kinds="fiu", vjp=_product_vjp, live=_spread_mask,
-    latex=r"\prod {0}",
+    "reduce_prod", _numpy_reduce(np.multiply), "np.prod({0}{1})", kinds="fiu", vjp=_product_vjp, jvp=_product_jvp,
+    live=_spread_mask, reach=_any_of, latex=r"\prod {0}",
 )  # fmt: skip
 reduce_max = _reduction(
     "reduce_max", _numpy_reduce(np.maximum), "np.max({0}{1})", kinds="fiub", needs_elements=True, vjp=_extremum_vjp,
-    live=_spread_mask, latex=r"\max {0}",
+    jvp=_extremum_jvp, live=_spread_mask, reach=_any_of, latex=r"\max {0}",
 )  # fmt: skip
 reduce_min = _reduction(
     "reduce_min", _numpy_reduce(np.minimum), "np.min({0}{1})", kinds="fiub", needs_elements=True, vjp=_extremum_vjp,
-    live=_spread_mask, latex=r"\min {0}",
+    jvp=_extremum_jvp, live=_spread_mask, reach=_any_of, latex=r"\min {0}",
 )  # fmt: skip
 reduce_any = _reduction("reduce_any", _numpy_reduce(np.logical_or), "np.any({0}{1})", kinds="b", latex=r"\exists {0}")
 reduce_all = _reduction("reduce_all", _numpy_reduce(np.logical_and), "np.all({0}{1})", kinds="b", latex=r"\forall {0}")
@@ -212,14 +232,29 @@ def _softmax_vjp(context: VjpContext) -> Sequence[Any]:
     return [p * (ct - inner)]
 
 
-def _softmax_live(mask: Value, context: VjpContext) -> Sequence[Value | None]:
+def _logsumexp_jvp(context: JvpContext) -> Value | None:
+    (x,), (tangent,) = context.operands, context.tangents
+    assert tangent is not None
+    return total(softmax(x, axes=context.params["axes"]) * tangent, **context.params)
+
+
+def _softmax_jvp(context: JvpContext) -> Value | None:
+    p, axes = context.result, context.params["axes"]
+    (tangent,) = context.tangents
+    assert tangent is not None
+    return p * (tangent - spread(total(p * tangent, axes=axes, keepdims=True), p.aval.shape, axes))
+
+
+def _along_axes(mask: Value, context: Context) -> Value:
+    """Where any element along the axes is alive."""
     axes = context.params["axes"]
-    return [spread(reduce_any(mask, axes=axes, keepdims=True), mask.aval.shape, axes)]
+    return spread(total(mask, axes=axes, keepdims=True), mask.aval.shape, axes)
 
 
 logsumexp = _reduction(
-    "logsumexp", _evaluate_logsumexp, "_logsumexp({0}{1})", kinds="f", vjp=_logsumexp_vjp, live=_spread_mask,
-    latex=r"\log \sum e^{{{0}}}", captures=("scipy.special:logsumexp",),
+    "logsumexp", _evaluate_logsumexp, "_logsumexp({0}{1})", kinds="f", vjp=_logsumexp_vjp,
+    jvp=_logsumexp_jvp, live=_spread_mask, reach=_any_of, latex=r"\log \sum e^{{{0}}}",
+    captures=("scipy.special:logsumexp",),
 )  # fmt: skip
 softmax = register(
     Op(
@@ -228,7 +263,9 @@ softmax = register(
         _evaluate_softmax,
         lambda params, result, x: f"_softmax({{0}}{_axis_text(dict(params, keepdims=False), x)})",
         vjp=_softmax_vjp,
-        live=_softmax_live,
+        jvp=_softmax_jvp,
+        live=lambda mask, context: [_along_axes(mask, context)],
+        reach=lambda mask, k, context: _along_axes(mask, context),
         flops=lambda result, x, **params: x.size * 3,
         captures=("scipy.special:softmax",),
         latex=r"\operatorname{{softmax}} {0}",

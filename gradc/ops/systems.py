@@ -9,14 +9,18 @@ import numpy as np
 
 from gradc.errors import MatrixError
 from gradc.ir.aval import Aval
-from gradc.ir.op import Op, VjpContext, register
+from gradc.ir.graph import Value
+from gradc.ir.op import JvpContext, Op, VjpContext, register
 from gradc.ops.linalg import (
     cubed,
     live_columns,
     live_everywhere,
     product,
+    reach_columns,
+    reach_everywhere,
     require_sides,
     require_square,
+    system_jvp,
     transposed_text,
 )
 
@@ -51,14 +55,16 @@ def _solve_vjp(context: VjpContext) -> Sequence[Any]:
     return [-product(rows, columns, letters) if context.active[0] else None, by_b if context.active[1] else None]
 
 
-solve = register(
+solve: Op = register(
     Op(
         "solve",
         _infer_solve,
         _evaluate_solve,
         _numpy_solve,
         vjp=_solve_vjp,
+        jvp=lambda context: system_jvp(solve, context, lambda a: a),
         live=live_columns,
+        reach=reach_columns,
         flops=lambda result, a, b, transposed: cubed(a, 3) * 2 + b.size * a.shape[-1] * 2,
         latex=lambda params: r"{0}^{{-\mathsf T}} {1}" if params["transposed"] else r"{0}^{{-1}} {1}",
         text=lambda params: "solve({0}ᵀ, {1})" if params["transposed"] else "solve({0}, {1})",
@@ -91,6 +97,12 @@ def _inverse_vjp(context: VjpContext) -> Sequence[Any]:
     return [-product(product(inverted, context.ct, "ki,kj->ij"), inverted, "ik,jk->ij")]
 
 
+def _inverse_jvp(context: JvpContext) -> Value | None:
+    inverted, (tangent,) = context.result, context.tangents
+    assert tangent is not None
+    return -product(product(inverted, tangent, "ik,kj->ij"), inverted, "ik,kj->ij")
+
+
 inverse = register(
     Op(
         "inverse",
@@ -98,7 +110,9 @@ inverse = register(
         _evaluate_inverse,
         lambda params, result, a: "np.linalg.inv({0})" if params["strict"] else "_inverse({0})",
         vjp=_inverse_vjp,
+        jvp=_inverse_jvp,
         live=live_everywhere,
+        reach=reach_everywhere,
         flops=lambda result, a, strict: cubed(a, 1) * 2,
         latex=r"{0}^{{-1}}",
         text="inverse({0})",

@@ -9,16 +9,16 @@ means that every element is alive.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from gradc.errors import DerivativeError
 from gradc.ir.graph import Builder, Node, Value
 from gradc.ir.op import VjpContext
-from gradc.ops.contraction import contract, masked_contract, masked_contract_vjp
+from gradc.ops.contraction import contract, doubly_masked_vjp, masked_contract, masked_contract_vjp
 from gradc.ops.elementwise import convert, logical_and, logical_or, select
 from gradc.ops.index import scatter
-from gradc.ops.reduce import reduce_sum
-from gradc.ops.shape import broadcast, reshape, transpose, update_slice
+from gradc.ops.shape import update_slice
 
 
 class Cotangent(NamedTuple):
@@ -57,7 +57,9 @@ def adjoint(
         builder.tables.cotangents.setdefault(index, total.value.id)
         if index in wanted:
             if total.mask is not None and not masked:
-                raise DerivativeError("a cotangent is of a branch that is not always taken", line=_line(builder, node))
+                raise DerivativeError(
+                    "a cotangent is of a branch that is not always taken", line=line_of(builder, node)
+                )
             found[index] = total.value
         for operand, contribution in _pulled(builder, node, total, active):
             pending.setdefault(operand, []).append(contribution)
@@ -108,12 +110,12 @@ def _pulled(builder: Builder, node: Node, ct: Cotangent, active: bytearray) -> l
         return []
     operands = tuple([builder.value(i) for i in node.operands])
     constant = tuple([builder.is_constant(v) for v in operands])
-    context = VjpContext(ct.value, operands, builder.value(node.id), node.params, wanted, constant)
+    context = VjpContext(operands, builder.value(node.id), node.params, wanted, constant, ct.value)
     if node.op.partials is not None:
         pulled = _through_partials(context, node.op.partials(context), ct)
     elif node.op.vjp is None:
         raise DerivativeError(
-            f"{node.op.name} has no derivative, and the result depends on it", line=_line(builder, node)
+            f"{node.op.name} has no derivative, and the result depends on it", line=line_of(builder, node)
         )
     elif ct.mask is None or node.op is select:
         pulled = [_as_pair(c, ct.mask) for c in node.op.vjp(context)]
@@ -131,7 +133,7 @@ def _through_partials(context: VjpContext, partials: Sequence[Any], ct: Cotangen
             pulled.append(Cotangent(ct.value if partial == 1 else -ct.value, ct.mask))
         else:
             product = partial(ct.value) if callable(partial) and not isinstance(partial, Value) else ct.value * partial
-            pulled.append(Cotangent(_strong(ct.mask, product), ct.mask))
+            pulled.append(Cotangent(strong(ct.mask, product), ct.mask))
     return pulled
 
 
@@ -144,13 +146,13 @@ def _through_masked(
     if node.op is contract:
         cts = masked_contract_vjp(context, mask)
     elif node.op is masked_contract:
-        cts = _doubly_masked(context, mask)
+        cts = doubly_masked_vjp(context, mask)
     else:
         cts = [_as_pair(c, None) for c in rule(context)]
         cts = [c.value if c is not None else None for c in cts]
     masks = _live(node, context, mask)
     return [
-        None if c is None else Cotangent(c if node.op.linear else _strong(m, c), m)
+        None if c is None else Cotangent(c if node.op.linear else strong(m, c), m)
         for c, m in zip(cts, masks, strict=True)
     ]
 
@@ -160,44 +162,13 @@ def _live(node: Node, context: VjpContext, mask: Value) -> Sequence[Value | None
     if node.op is convert:
         return [mask]
     if node.op.linear and node.op.vjp is not None:
-        on_mask = VjpContext(mask, context.operands, context.result, context.params, context.active, context.constant)
-        return node.op.vjp(on_mask)
+        return node.op.vjp(replace(context, ct=mask))
     if node.op.live is None:
         raise DerivativeError(f"{node.op.name} has no rule for the branches that were not taken")
     return node.op.live(mask, context)
 
 
-def _doubly_masked(context: VjpContext, alive: Value) -> list[Value | None]:
-    """The vjp of ``masked_contract`` under a mask of its own: products are selected one by one."""
-    a, mask, b = context.operands
-    lhs, rhs, out = (context.params[k] for k in ("lhs", "rhs", "out"))
-    masks = [(mask, lhs), (alive, out)]
-    by_a = _selected_contract((context.ct, out), (b, rhs), masks, lhs) if context.active[0] else None
-    by_b = _selected_contract((context.ct, out), (a, lhs), masks, rhs) if context.active[2] else None
-    return [by_a, None, by_b]
-
-
-def _selected_contract(
-    first: tuple[Value, str], second: tuple[Value, str], masks: Sequence[tuple[Value, str]], out: str
-) -> Value:
-    """Sum of products, each of them 0 where a mask is False, with every letter as an axis of its own."""
-    letters = out + "".join(sorted(set(first[1] + second[1]) - set(out)))
-    sizes = dict(zip(first[1] + second[1], first[0].aval.shape + second[0].aval.shape, strict=True))
-    full = tuple(sizes[c] for c in letters)
-
-    def aligned(value: Value, own: str) -> Value:
-        order = tuple(sorted(range(len(own)), key=lambda k: letters.index(own[k])))
-        moved = transpose(value, axes=order)
-        spread = reshape(moved, shape=tuple(sizes[c] if c in own else 1 for c in letters))
-        return broadcast(spread, full)
-
-    product = aligned(*first) * aligned(*second)
-    for mask, own in masks:
-        product = _strong(aligned(mask, own), product)
-    return reduce_sum(product, axes=tuple(range(len(out), len(letters))), keepdims=False)
-
-
-def _strong(mask: Value | None, value: Value) -> Value:
+def strong(mask: Value | None, value: Value) -> Value:
     """``value`` where the mask is True, an exact 0 elsewhere."""
     return value if mask is None else select(mask, value, value.builder.full(0.0, value.aval))
 
@@ -212,6 +183,6 @@ def _as_pair(contribution: Any, mask: Value | None) -> Cotangent | None:
     return Cotangent(value, kept if mask is None else logical_and(kept, mask))
 
 
-def _line(builder: Builder, node: Node) -> str:
+def line_of(builder: Builder, node: Node) -> str:
     origins = builder.tables.origins.get(node.id, ())
     return f"{origins[0]}: {origins[0].text}" if origins else ""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from gradc.errors import DerivativeError
 from gradc.ir.graph import Builder, Graph, Rewrite, Value
 from gradc.transforms.adjoint import adjoint
+from gradc.transforms.pushforward import TANGENT_PREFIX, pushforward, replay_with_tangents
 
-Derivative = Literal["value", "grad", "value_and_grad", "vjp"]
-DERIVATIVES: Final[tuple[Derivative, ...]] = ("value", "grad", "value_and_grad", "vjp")
+Derivative = Literal["value", "grad", "value_and_grad", "vjp", "jvp"]
+DERIVATIVES: Final[tuple[Derivative, ...]] = get_args(Derivative)
+FORWARD: Final[tuple[Derivative, ...]] = ("jvp",)
+"""The derivatives whose steps run along with those of the function."""
 
 
 def differentiate(
@@ -21,13 +24,19 @@ def differentiate(
     ``wrt`` are positions of inputs; the first ``primals`` outputs are differentiated, the others are auxiliary.
     ``grad`` gives the cotangents of ``wrt``, then the auxiliary outputs; ``value_and_grad`` all outputs, then the
     cotangents; ``vjp`` takes one more input for each differentiated output, its cotangent, and gives the cotangents
-    of ``wrt``. An input that does not reach an output has cotangent 0. Raises DerivativeError where ``grad`` or
-    ``value_and_grad`` is asked of a result that is not one floating-point number.
+    of ``wrt``; ``jvp`` takes one more input for each of ``wrt``, its tangent, and gives the differentiated outputs,
+    their tangents, then the auxiliary outputs. An input that does not reach an output has cotangent 0, an output that
+    depends on none of ``wrt`` has tangent 0.
+
+    Raises DerivativeError where ``grad`` or ``value_and_grad`` is asked of a result that is not one floating-point
+    number, and for results that have no cotangent or tangent.
     """
     if derivative == "value":
         return graph
     builder = Builder(rewrite)
     inputs = [builder.input(graph.nodes[i].params["name"], graph.nodes[i].aval) for i in graph.inputs]
+    if derivative == "jvp":
+        return _pushed(builder, graph, inputs, wrt, primals)
     outputs = graph.replay(builder, inputs)
     differentiated = outputs[:primals]
     cts = _cotangent_inputs(builder, graph, primals) if derivative == "vjp" else [_seed(differentiated, graph)]
@@ -40,6 +49,25 @@ def differentiate(
     if derivative == "grad":
         return builder.freeze([*gradients, *outputs[primals:]], [*names, *graph.output_names[primals:]])
     return builder.freeze(gradients, names)
+
+
+def _pushed(builder: Builder, graph: Graph, inputs: Sequence[Value], wrt: Sequence[int], primals: int) -> Graph:
+    _require_numbers(graph, primals, "tangent", "jvp")
+    moved = [inputs[i] for i in wrt]
+    tangents = [builder.input(f"{TANGENT_PREFIX}{graph.input_names[i]}", inputs[i].aval) for i in wrt]
+    if builder.rewrite is None:
+        outputs, found = replay_with_tangents(graph, builder, inputs, moved, tangents)
+    else:
+        outputs = graph.replay(builder, inputs)
+        found = pushforward(builder, outputs[:primals], moved, tangents)
+    pushed = [builder.full(0, x.aval) if t is None else t for t, x in zip(found[:primals], outputs, strict=False)]
+    names = graph.output_names
+    of_tangents = [f"{TANGENT_PREFIX}{name}" for name in names[:primals]]
+    for value, name in zip(pushed, of_tangents, strict=True):
+        builder.name(value, name)
+    return builder.freeze(
+        [*outputs[:primals], *pushed, *outputs[primals:]], [*names[:primals], *of_tangents, *names[primals:]]
+    )
 
 
 def _seed(differentiated: Sequence[Value], graph: Graph) -> Value:
@@ -58,10 +86,15 @@ def _seed(differentiated: Sequence[Value], graph: Graph) -> Value:
 
 
 def _cotangent_inputs(builder: Builder, graph: Graph, primals: int) -> list[Value]:
-    cts = []
-    for position, name in zip(graph.outputs[:primals], graph.output_names[:primals], strict=True):
-        aval = graph.nodes[position].aval
+    _require_numbers(graph, primals, "cotangent", "vjp")
+    avals = graph.output_avals[:primals]
+    return [builder.input(f"ct_{name}", aval) for name, aval in zip(graph.output_names, avals, strict=False)]
+
+
+def _require_numbers(graph: Graph, primals: int, what: str, derivative: str) -> None:
+    for name, aval in zip(graph.output_names, graph.output_avals[:primals], strict=False):
         if aval.dtype.kind not in "fc":
-            raise DerivativeError(f"vjp: the result {name} is {aval}, which has no cotangent")
-        cts.append(builder.input(f"ct_{name}", aval))
-    return cts
+            raise DerivativeError(
+                f"{derivative}: the result {name} is {aval}, which has no {what}; "
+                "return auxiliary values with has_aux=True"
+            )

@@ -62,6 +62,16 @@ def test_compile_writes_the_same_bytes_again(gradc: Gradc, net: Path) -> None:
     assert (net / "one.py").read_bytes() == (net / "two.py").read_bytes()
 
 
+def test_compile_writes_a_forward_derivative(gradc: Gradc, net: Path) -> None:
+    assert gradc("compile", "net.py:loss", "-o", "push.py", "--wrt", "v1,v2", "--derivative", "jvp").code == 0
+    spec = importlib.util.spec_from_file_location("push", net / "push.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    value, tangent = module.loss_jvp(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0, 2.0, 1.0, tangents=(2.0, 0.0))
+    assert value == pytest.approx(np.log1p(np.exp(-0.91)), rel=1e-14)
+    assert tangent == pytest.approx(2 * (1 / (1 + np.exp(-0.91)) - 1) * 0.5, rel=1e-12)
+
+
 def test_what_was_assumed_is_said(gradc: Gradc) -> None:
     said = gradc("show", "net.py:loss", "--emit", "final").err
     assert said.splitlines() == [

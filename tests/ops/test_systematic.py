@@ -1,4 +1,4 @@
-"""Every op, one row: value, vjp and second order on every backend, against the op's meaning in 60 digits of mpmath.
+"""Every op, one row: value, vjp, jvp and second order on every backend, against its meaning in 60 digits of mpmath.
 
 A row gives the meaning of its op on object arrays of ``mpf``. The exact vjp and its derivative are central
 differences there, with steps so small that they are exact in double precision. The bound is 1e-12 of the sum of the
@@ -7,6 +7,7 @@ absolute terms. ``test_every_op_has_a_row`` keeps the table complete.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,9 +21,10 @@ import gradc.ops
 from gradc.compiler import BACKENDS, Compiled, Request
 from gradc.ir.aval import aval, aval_of
 from gradc.ir.graph import Builder, Graph
-from gradc.ir.op import REGISTRY
+from gradc.ir.op import REGISTRY, JvpContext
 from gradc.ir.signature import flat_signature
 from gradc.transforms.adjoint import adjoint
+from gradc.transforms.pushforward import by_transposing, pushforward
 
 BOUND = 1e-12
 F64 = np.dtype(np.float64)
@@ -413,14 +415,36 @@ def vjp_graph(row: Row) -> Graph:
     return builder.freeze([builder.full(0.0, x.aval) if d is None else d for d, x in zip(found, wrt, strict=True)])
 
 
-def second_order_graph(row: Row, weights: list[np.ndarray]) -> Graph:
-    """Inputs and a cotangent to the gradient of the sum of ``weights * vjp``."""
-    first = vjp_graph(row)
+def jvp_graph(row: Row) -> Graph:
+    """Inputs and tangents of the floating-point ones to the tangent of the result."""
     builder = Builder()
-    inputs = [builder.input(name, a) for name, a in zip(first.input_names, first.input_avals, strict=True)]
-    outputs = first.replay(builder, inputs)
+    operands = [builder.input(f"x{k}", aval_of(np.asarray(x))) for k, x in enumerate(row.inputs)]
+    result = builder.apply(REGISTRY[row.op], *operands, **row.params)
+    wrt = [operands[k] for k in floats(row)]
+    tangents = [builder.input(f"t{k}", x.aval) for k, x in enumerate(wrt)]
+    (found,) = pushforward(builder, [result], wrt, tangents)
+    return builder.freeze([builder.full(0.0, result.aval) if found is None else found])
+
+
+def second_order_graph(row: Row, weights: list[np.ndarray], modes: str) -> Graph:
+    """Inputs and a cotangent to the second derivative, of the product with the cotangent, along ``weights``.
+
+    Three ways lead to it: the gradient of ``weights * vjp``, the vjp's own tangent, the gradient of the tangent.
+    """
+    first = jvp_graph(row) if modes == "reverse over forward" else vjp_graph(row)
+    builder = Builder()
+    count = len(row.inputs)
+    inputs = [builder.input(f"x{k}", aval_of(np.asarray(x))) for k, x in enumerate(row.inputs)]
+    ct = builder.input("ct", value_graph(row).output_avals[0])
+    constants = [builder.constant(w) for w in weights]
     wrt = [inputs[k] for k in floats(row)]
-    found = adjoint(builder, outputs, [builder.constant(w) for w in weights], wrt)
+    if modes == "reverse over forward":
+        found = adjoint(builder, first.replay(builder, [*inputs, *constants]), [ct], wrt)
+    elif modes == "forward over reverse":
+        found = pushforward(builder, first.replay(builder, [*inputs, ct]), wrt, constants)
+    else:
+        found = adjoint(builder, first.replay(builder, [*inputs, ct]), constants, wrt)
+    assert len(builder.inputs) == count + 1
     return builder.freeze([builder.full(0.0, x.aval) if d is None else d for d, x in zip(found, wrt, strict=True)])
 
 
@@ -500,26 +524,74 @@ def test_vjp(row: Row, backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("row", [r for r in ROWS if floats(r) and r.smooth], ids=str)
-def test_second_order(row: Row, backend: str) -> None:
+@pytest.mark.parametrize("row", [r for r in ROWS if floats(r)], ids=str)
+def test_jvp(row: Row, backend: str) -> None:
+    if value_graph(row).output_avals[0].dtype != F64:
+        return  # it is not a number, and has no tangent
     inputs = exact_inputs(row)
-    ct = numbers(*exact_value(row, inputs).shape, seed=9)
-    wrt = floats(row)
-    weights = [numbers(*np.shape(row.inputs[k]), seed=11 + k) for k in wrt]
-    actual = run(second_order_graph(row, weights), backend, [*row.inputs, ct])
+    tangents = [numbers(*np.shape(row.inputs[k]), seed=13 + k) for k in floats(row)]
+    (actual,) = run(jvp_graph(row), backend, [*row.inputs, *tangents])
+    exact = terms = np.zeros(actual.shape, object)
+    for columns, tangent in zip(slopes(row, inputs), tangents, strict=True):
+        for column, t in zip(columns, tangent.reshape(-1), strict=True):
+            exact = exact + column * t
+            terms = terms + abs(column * t)
+    assert_within(actual, exact, terms + mp.mpf(10) ** -30, "tangent")
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if floats(r)], ids=str)
+def test_jvp_is_the_transpose_of_the_vjp(row: Row) -> None:
+    """The rules of an op for both modes describe one matrix: the jvp made of the vjp alone is the jvp."""
+    op = REGISTRY[row.op]
+    if value_graph(row).output_avals[0].dtype != F64 or op.vjp is None:
+        return  # it has no derivative, or both come of one partial derivative
+    builder = Builder()
+    operands = [builder.input(f"x{k}", aval_of(np.asarray(x))) for k, x in enumerate(row.inputs)]
+    result = builder.apply(op, *operands, **row.params)
+    tangents = [builder.input(f"t{k}", operands[k].aval) if k in floats(row) else None for k in range(len(operands))]
+    active = tuple(t is not None for t in tangents)
+    context = JvpContext(tuple(operands), result, row.params, active, tuple(False for _ in operands), tuple(tangents))
+    found = by_transposing(builder, context)
+    graph = builder.freeze([builder.full(0.0, result.aval) if found is None else found])
+    inputs = [*row.inputs, *(numbers(*np.shape(row.inputs[k]), seed=13 + k) for k in floats(row))]
+    assert len(graph.inputs) == len(inputs)
+    (expected,), (actual,) = run(jvp_graph(row), "reference", inputs), run(graph, "reference", inputs)
+    np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-12)
+
+
+@functools.cache
+def exact_second_order(row_id: str) -> list[tuple[Any, Any]]:
+    """The elements of the second derivative and the sizes of their terms, one input after the other."""
+    (row,) = (r for r in ROWS if str(r) == row_id)
+    inputs = exact_inputs(row)
+    ct, weights = seeds(row)
     h = mp.mpf(10) ** -15
-    directions = [(k, p, w) for k, ws in zip(wrt, weights, strict=True) for p, w in enumerate(ws.reshape(-1))]
-    for k, got in zip(wrt, actual, strict=True):
-        for p, element in enumerate(got.reshape(-1)):
-            exact, terms = mp.mpf(0), mp.mpf(10) ** -20
-            ahead = [(i, q, h * w) for i, q, w in directions]
-            behind = [(i, q, -h * w) for i, q, w in directions]
-            corners = [
-                exact_value(row, moved(inputs, (k, p, step), *way)) for step in (h, -h) for way in (ahead, behind)
-            ]
+    directions = [(k, p, w) for k, ws in zip(floats(row), weights, strict=True) for p, w in enumerate(ws.reshape(-1))]
+    ways = [[(i, q, sign * h * w) for i, q, w in directions] for sign in (1, -1)]
+    found = []
+    for k in floats(row):
+        for p in range(np.size(row.inputs[k])):
+            corners = [exact_value(row, moved(inputs, (k, p, step), *way)) for step in (h, -h) for way in ways]
             mixed = ct * (corners[0] - corners[1] - corners[2] + corners[3]) / (4 * h * h)
-            exact, terms = np.sum(mixed), terms + np.sum(abs(mixed)) + np.max(np.abs(ct))
-            assert abs(mp.mpf(float(element)) - exact) <= BOUND * terms, f"{element} for {mp.nstr(exact, 20)}"
+            found.append((np.sum(mixed), mp.mpf(10) ** -20 + np.sum(abs(mixed)) + np.max(np.abs(ct))))
+    return found
+
+
+def seeds(row: Row) -> tuple[np.ndarray, list[np.ndarray]]:
+    """A cotangent of the result, and tangents of the inputs."""
+    shape = value_graph(row).output_avals[0].shape
+    return numbers(*shape, seed=9), [numbers(*np.shape(row.inputs[k]), seed=11 + k) for k in floats(row)]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("modes", ["reverse over reverse", "forward over reverse", "reverse over forward"])
+@pytest.mark.parametrize("row", [r for r in ROWS if floats(r) and r.smooth], ids=str)
+def test_second_order(row: Row, modes: str, backend: str) -> None:
+    ct, weights = seeds(row)
+    actual = run(second_order_graph(row, weights, modes), backend, [*row.inputs, ct])
+    elements = [element for got in actual for element in got.reshape(-1)]
+    for element, (exact, terms) in zip(elements, exact_second_order(str(row)), strict=True):
+        assert abs(mp.mpf(float(element)) - exact) <= BOUND * terms, f"{element} for {mp.nstr(exact, 20)}"
 
 
 SPECIAL = np.array(

@@ -1,0 +1,133 @@
+"""What makes a Function of a function: jit, and the derivatives grad, value_and_grad, vjp, jvp."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradc.compiler import Backend, Stabilize
+from gradc.errors import ArgumentError
+from gradc.function import Function, Wrt
+
+
+def jit(
+    function: Callable[..., Any] | None = None,
+    *,
+    backend: Backend | None = None,
+    stabilize: Stabilize | None = None,
+    threads: int | None = None,
+    name: str | None = None,
+) -> Any:
+    """Compile a NumPy function as it is; also a decorator, with or without options. Returns a Function."""
+    if function is None:
+        return functools.partial(jit, backend=backend, stabilize=stabilize, threads=threads, name=name)
+    return Function(function, backend=backend, stabilize=stabilize, threads=threads, name=name)
+
+
+def grad(
+    function: Callable[..., Any],
+    wrt: Wrt = None,
+    *,
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    backend: Backend | None = None,
+    stabilize: Stabilize | None = None,
+    threads: int | None = None,
+    name: str | None = None,
+) -> Function:
+    """The gradient of a function with one scalar floating-point result.
+
+    ``wrt`` is a name or a position (the result has the structure of that argument) or a tuple of them (a tuple of
+    such); the first argument by default. ``argnums`` is an alias. With ``has_aux`` the function returns
+    ``(loss, aux)`` and the gradient ``(gradient, aux)``. Raises DerivativeError for integer or boolean arrays.
+    """
+    return Function(
+        function, derivative="grad", wrt=_one_choice(wrt, argnums), has_aux=has_aux, backend=backend,
+        stabilize=stabilize, threads=threads, name=name,
+    )  # fmt: skip
+
+
+def value_and_grad(
+    function: Callable[..., Any],
+    wrt: Wrt = None,
+    *,
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    backend: Backend | None = None,
+    stabilize: Stabilize | None = None,
+    threads: int | None = None,
+    name: str | None = None,
+) -> Function:
+    """``(value, gradient)`` of a function with one scalar floating-point result; arguments as for ``grad``.
+
+    With ``has_aux`` it gives ``((loss, aux), gradient)``.
+    """
+    return Function(
+        function, derivative="value_and_grad", wrt=_one_choice(wrt, argnums), has_aux=has_aux, backend=backend,
+        stabilize=stabilize, threads=threads, name=name,
+    )  # fmt: skip
+
+
+def vjp(
+    function: Callable[..., Any],
+    *primals: Any,
+    wrt: Wrt = None,
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    backend: Backend | None = None,
+    stabilize: Stabilize | None = None,
+    threads: int | None = None,
+) -> tuple[Any, ...]:
+    """``(out, pullback)``: the value at the primals, and the map from cotangents of it to those of the primals.
+
+    ``pullback(ct)`` takes a cotangent with the structure of ``out`` and gives a tuple with one entry for each
+    primal, or what ``wrt`` selects, as in ``grad``; with ``out=`` it writes into the arrays of that. With ``has_aux``
+    the result is ``(out, pullback, aux)``.
+    """
+    options: dict[str, Any] = {"backend": backend, "stabilize": stabilize, "threads": threads}
+    out = Function(function, **options)(*primals)
+    pulled = Function(function, derivative="vjp", wrt=_one_choice(wrt, argnums), has_aux=has_aux, **options)
+
+    def pullback(ct: Any, *, out: Any = None) -> Any:
+        return pulled(*primals, **{pulled.seed: ct, pulled.out: out})
+
+    return (out[0], pullback, out[1]) if has_aux else (out, pullback)
+
+
+def jvp(
+    function: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    *,
+    has_aux: bool = False,
+    backend: Backend | None = None,
+    stabilize: Stabilize | None = None,
+    threads: int | None = None,
+) -> tuple[Any, ...]:
+    """``(out, tangent)``: the value at the primals, and its derivative along the tangents, by forward mode.
+
+    ``primals`` are the arguments in order, ``tangents`` as many: each nested as its primal is, of the same dtypes and
+    shapes, with None for what does not move. ``tangent`` has the structure of ``out``. With ``has_aux`` the function
+    returns ``(out, aux)`` and the result is ``(out, tangent, aux)``. Raises ArgumentError for tangents that do not fit,
+    DerivativeError for tangents of integer or boolean arrays.
+
+    ``Function(function, derivative="jvp")`` keeps what it compiled from call to call.
+    """
+    for name, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, (tuple, list)):
+            raise ArgumentError(f"{name} is a {type(given).__name__} and has to be a tuple with one entry per argument")
+    if len(primals) != len(tangents):
+        raise ArgumentError(f"there are {len(primals)} primals and {len(tangents)} tangents; give None for no tangent")
+    pushed = Function(
+        function, derivative="jvp", wrt=tuple(range(len(primals))), has_aux=has_aux, backend=backend,
+        stabilize=stabilize, threads=threads,
+    )  # fmt: skip
+    found: tuple[Any, ...] = pushed(*primals, **{pushed.seed: tuple(tangents)})
+    return found
+
+
+def _one_choice(wrt: Wrt, argnums: int | Sequence[int] | None) -> Wrt:
+    if wrt is not None and argnums is not None:
+        raise ArgumentError(f"wrt={wrt!r} and argnums={argnums!r} are the same choice; give one of them")
+    return wrt if argnums is None else argnums
