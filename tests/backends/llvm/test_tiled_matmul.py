@@ -106,7 +106,7 @@ def test_packed_and_blocked(form: str, dtype: str, shape: tuple[int, int, int]) 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
-    ("dtype", "shape"), [("f4", (170, 700, 530)), ("f8", (301, 330, 520)), ("f4", (600, 700, 1100))]
+    ("dtype", "shape"), [("f4", (170, 700, 1030)), ("f8", (301, 330, 820)), ("f4", (600, 700, 1100))]
 )
 def test_packed_in_scratch_memory(form: str, dtype: str, shape: tuple[int, int, int]) -> None:
     """Whole blocks of both operands are packed where the program has memory for them."""

@@ -11,8 +11,10 @@ from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.plan import parts
 
 
-def copy_panels(code: Code, source: str, stride: int, panels: str, width: int, columns: int, depth: Index) -> None:
-    """Copy ``depth`` rows of ``width`` elements, ``stride`` apart, to one panel after the other.
+def copy_panels(
+    code: Code, source: str, stride: int, panels: str, width: int, columns: int, depth: Index, pitch: Index
+) -> None:
+    """Copy ``depth`` rows of ``width`` elements, ``stride`` apart, to panels whose columns are ``pitch`` elements each.
 
     Row by row, so that memory is read as it lies.
     """
@@ -23,10 +25,11 @@ def copy_panels(code: Code, source: str, stride: int, panels: str, width: int, c
         for part in parts(width, columns):
             with code.loop("panel", part.start, part.stop, part.step) as across:
                 begin = code.pointer(row, across.index)
-                target = code.pointer(place, code.scale(across.index, depth))
+                target = code.pointer(place, code.scale(across.index, pitch))
                 for start in range(0, part.step, code.lanes):
-                    vector = code.load(code.pointer(begin, start), part.step - start)
-                    code.store(vector, code.pointer(target, start), columns - start)
+                    some = code.narrowed(min(code.lanes, columns - start))
+                    vector = some.load(code.pointer(begin, start), part.step - start)
+                    some.store(vector, code.pointer(target, start), columns - start)
 
 
 def transpose_panel(code: Code, right: str, stride: int, panel: str, width: int, columns: int, depth: int) -> None:

@@ -21,18 +21,22 @@ PANEL_BYTES: Final = 48 * 1024
 LARGE: Final = 128
 """Rows from which packing a right operand that is dense along n pays, and rows and columns for whole blocks."""
 
-BLOCK_DEPTH: Final = {4: 512, 8: 320}
-LEFT_BYTES: Final = {4: 384 * 1024, 8: 640 * 1024}
-RIGHT_BYTES: Final = 2176 * 1024
-BLOCK_TILE: Final = {4: (8, 8), 8: (4, 4)}
+BLOCK_DEPTH: Final = {4: 1024, 8: 512}
+LEFT_BYTES: Final = {4: 512 * 1024, 8: 640 * 1024}
+RIGHT_BYTES: Final = 4352 * 1024
+BLOCK_TILE: Final = {4: (8, 8), 8: (6, 4)}
 """Blocks that are packed whole: elements along k, bytes of the left operand (it stays in the second cache) and of the
 right, and the most rows and vectors of a tile on them, by the size of an element. With few registers tiles are as for 4
 bytes."""
 
-UNPACKED_BYTES: Final = 1024 * 1024
+UNPACKED_BYTES: Final = 512 * 1024
 """A right operand of at most this size is read where it stands."""
 
-BLOCKED_BYTES: Final = 512 * 1024
+PANEL_TILE: Final = {4: (8, 3), 8: (6, 4)}
+"""The most rows and vectors of a tile on panels of a right operand that is larger, by the size of an element: wide, for
+fewer passes over the left operand."""
+
+BLOCKED_BYTES: Final = 2048 * 1024
 """With an operand that is larger than this, whole blocks are packed, where there is memory for them."""
 
 LONGEST: Final = 4096
@@ -87,6 +91,19 @@ def parts(length: int, step: int) -> Iterator[Part]:
         yield Part(whole, length, length - whole)
 
 
+def gap(columns: int) -> int:
+    """How much longer than what it holds each column of a packed panel is.
+
+    Panels of powers of two would begin at the same place of the first cache, which holds a row of few of them.
+    """
+    return -(-16 // columns)
+
+
+def pitch(depth: int, columns: int) -> int:
+    """Elements from column to column between packed panels of ``depth`` rows."""
+    return depth + gap(columns)
+
+
 @dataclass(frozen=True, slots=True)
 class TilePlan:
     """Sums along k in registers, one element of the result in each lane.
@@ -118,13 +135,14 @@ class TilePlan:
     def left_scratch(self) -> int:
         """Elements of a packed block of the left operand, whole panels and cache lines."""
         panels = -(-self.height // self.rows)
-        return -(-panels * self.rows * self.depth // 16) * 16
+        return -(-panels * self.rows * pitch(self.depth, self.rows) // 16) * 16
 
     @property
     def scratch(self) -> int:
         """Elements of scratch memory that it needs."""
         panels = -(-self.width // self.columns)
-        return self.left_scratch + panels * self.columns * self.depth if self.packs_blocks else 0
+        right = panels * self.columns * pitch(self.depth, self.columns)
+        return self.left_scratch + right if self.packs_blocks else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +240,11 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
         packing = "copy"
     large = k * max(m, n) * size > BLOCKED_BYTES and min(m, n) >= LARGE
     blocks = packing != "none" and large and 1 in (product.m.left, product.k.left)
-    most = BLOCK_TILE[size if target.registers >= 32 else 4] if blocks else (MAX_ROWS, MAX_VECTORS)
+    most = MAX_ROWS, MAX_VECTORS
+    if blocks:
+        most = BLOCK_TILE[size if target.registers >= 32 else 4]
+    elif packing != "none" and k * n * size > UNPACKED_BYTES:
+        most = PANEL_TILE[size]
     rows, vectors = _tile_shape(m, -(-n // lanes), k, target.registers, most)
     columns = vectors * lanes
     if blocks:

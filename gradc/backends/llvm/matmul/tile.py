@@ -8,7 +8,7 @@ from typing import Final
 from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.finish import VectorFinish
 from gradc.backends.llvm.matmul.packing import copy_panels, transpose_panel
-from gradc.backends.llvm.matmul.plan import Part, TilePlan, parts
+from gradc.backends.llvm.matmul.plan import Part, TilePlan, gap, parts
 from gradc.backends.llvm.matmul.product import Axis, Product
 
 SCRATCH: Final = "%scratch"
@@ -144,18 +144,25 @@ class _Tiles:
     def _pack_left(self, left: str, height: Index, depth: Index) -> None:
         """Copy the left operand's block to scratch memory: panel after panel of a tile's rows."""
         code, m, k, rows = self.code, self.product.m, self.product.k, self.plan.rows
+        pitch = self._left_pitch(depth)
         if m.left == 1 and isinstance(height, int):
-            copy_panels(code, left, k.left, SCRATCH, height, rows, depth)
+            copy_panels(code, left, k.left, SCRATCH, height, rows, depth, pitch)
             return
         for part in code.parts(height, rows):
             with code.loop("packed", part.start, part.stop, part.step) as down:
                 source = code.pointer(left, code.scale(down.index, m.left))
-                panel = code.pointer(SCRATCH, code.scale(down.index, depth))
+                panel = code.pointer(SCRATCH, code.scale(down.index, pitch))
                 columns = self._panel_rows(part)
                 if m.left == 1:
-                    copy_panels(code, source, k.left, panel, part.step, columns, depth)
+                    copy_panels(code, source, k.left, panel, part.step, columns, depth, pitch)
                 else:
                     transpose_panel(code, source, m.left, panel, part.step, columns, int(depth))
+
+    def _left_pitch(self, depth: Index) -> Index:
+        return self.code.add(depth, gap(self.plan.rows))
+
+    def _right_pitch(self, depth: Index) -> Index:
+        return self.code.add(depth, gap(self.plan.columns))
 
     def _panel_rows(self, part: Part) -> int:
         """How many elements of a packed panel of the left operand are neighbours: a tile's rows, also at the end."""
@@ -164,13 +171,14 @@ class _Tiles:
     def _pack_right(self, right: str, width: int, depth: Index) -> None:
         """Copy the right operand's block to scratch memory: panel after panel of a tile's columns."""
         code, n, k, columns = self.code, self.product.n, self.product.k, self.plan.columns
+        pitch = self._right_pitch(depth)
         if self.plan.packing == "copy":
-            copy_panels(code, right, k.right, self.panel, width, columns, depth)
+            copy_panels(code, right, k.right, self.panel, width, columns, depth, pitch)
             return
         for part in parts(width, columns):
             with code.loop("packed", part.start, part.stop, part.step) as across:
                 source = code.pointer(right, code.scale(across.index, n.right))
-                panel = code.pointer(self.panel, code.scale(across.index, depth))
+                panel = code.pointer(self.panel, code.scale(across.index, pitch))
                 transpose_panel(code, source, n.right, panel, part.step, columns, int(depth))
 
     def _block(self, matrices: Matrices, shape: tuple[Index, int], depth: Index, k_start: Index) -> None:
@@ -181,7 +189,7 @@ class _Tiles:
             with code.loop("column", columns.start, columns.stop, columns.step) as across:
                 place = matrices.moved(code, self.product.n, across.index)
                 if self.plan.packs_blocks:
-                    panel = code.pointer(self.panel, code.scale(across.index, depth))
+                    panel = code.pointer(self.panel, code.scale(across.index, self._right_pitch(depth)))
                     place = replace(place, left=SCRATCH, right=panel)
                 elif self.panel:
                     self._pack_right(place.right, columns.step, depth)
@@ -191,7 +199,7 @@ class _Tiles:
     def _panel(self, matrices: Matrices, height: Index, width: int, depth: Index, k_start: Index) -> None:
         """All rows of a block with the columns of one panel."""
         code, m = self.code, self.product.m
-        stride = depth if self.plan.packs_blocks else m.left
+        stride = self._left_pitch(depth) if self.plan.packs_blocks else m.left
         for rows in code.parts(height, self.plan.rows):
             with code.loop("row", rows.start, rows.stop, rows.step) as down:
                 place = Matrices(
