@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from gradc.backends.llvm.matmul.blocks import Lengths
 from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.plan import DotPlan, parts
 from gradc.backends.llvm.matmul.product import Product
-from gradc.backends.llvm.matmul.tile import Lengths, Matrices
+from gradc.backends.llvm.matmul.tile import Matrices
 
 
 def emit_dots(code: Code, product: Product, plan: DotPlan, matrices: Matrices, lengths: Lengths) -> None:

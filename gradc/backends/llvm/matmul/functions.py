@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
+from gradc.backends.llvm.matmul.blocks import SCRATCH, Lengths, emit_tiles
 from gradc.backends.llvm.matmul.code import Code, Index, Library
 from gradc.backends.llvm.matmul.dots import emit_dots
 from gradc.backends.llvm.matmul.finish import VectorFinish, vector_finish
 from gradc.backends.llvm.matmul.plan import DotPlan, Share, TilePlan, fetching, packed_from, plan, without_blocks
 from gradc.backends.llvm.matmul.product import Axis, Product, product_of
-from gradc.backends.llvm.matmul.tile import SCRATCH, Lengths, Matrices, emit_tiles
+from gradc.backends.llvm.matmul.tile import Matrices
 from gradc.backends.llvm.writer import Module
 from gradc.ir.aval import Dim, short_dtype
 from gradc.ir.target import Target
