@@ -92,7 +92,7 @@ class ExpressionBuilder:
         return self._binary("maximum", x, y)
 
     def fma(self, x: Scalar, y: Scalar, z: Expression) -> Expression:
-        """``x * y + z``, rounded once."""
+        """``x * y + z``, rounded once; on machines without that instruction a product and a sum."""
         product = self._binary("mul", x, y)
         if product.dtype != z.dtype or z.dtype.kind != "f":
             raise DtypeError(

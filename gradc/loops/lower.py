@@ -1,8 +1,8 @@
 """From a graph to a loop program. Sizes may be symbolic.
 
-The steps, each a module: ``decompose`` tells composite ops in simpler ones, ``stages`` decides what is computed where,
-``fuse`` which loops are shared, ``crossings`` what a nest computes again rather than read it, ``storage`` and
-``buffers`` where values live; this one writes the statements.
+The steps, each a module: ``decompose`` tells composite ops in simpler ones, ``multiply_add`` fuses products with sums,
+``stages`` decides what is computed where, ``fuse`` which loops are shared, ``crossings`` what a nest computes again
+rather than read it, ``storage`` and ``buffers`` where values live; this one writes the statements.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from gradc.loops.decompose import BLOCK, decompose, neutral
 from gradc.loops.elements import Elements
 from gradc.loops.fuse import Block, Loop, Nest, fuse, stages_in
 from gradc.loops.memory import Memory
+from gradc.loops.multiply_add import with_multiply_adds
 from gradc.loops.names import Names
 from gradc.loops.orders import LANES, lanes_and_block, may_exceed
 from gradc.loops.panels import require
@@ -63,7 +64,7 @@ def lower(graph: Graph, *, name: str = "kernel", taken: Collection[str] = ()) ->
     """
     _check(graph)
     required = requirements(graph)
-    graph = decompose(graph)
+    graph = with_multiply_adds(decompose(graph))
     stages = plan(graph)
     nest = fuse(stages)
     again = computed_again(stages, nest)

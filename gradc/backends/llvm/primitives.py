@@ -65,6 +65,12 @@ def _intrinsic(name: str, count: int = 1) -> Emitter:
     return emit
 
 
+def _multiply_add(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
+    """Rounded once where the machine has the instruction; else a product and a sum, not a call of the C library."""
+    name = "fma" if writer.module.target.fma else "fmuladd"
+    return _intrinsic(name, 3)(writer, dtype, operands)
+
+
 def _math(name: str) -> Emitter:
     """A call of our own function, which the module carries."""
 
@@ -275,7 +281,7 @@ _TABLE: Final[dict[tuple[str, str], str | Emitter]] = {
     ("sub", "f"): "fsub {t} {0}, {1}",
     ("mul", "f"): "fmul {t} {0}, {1}",
     ("div", "f"): "fdiv {t} {0}, {1}",
-    ("fma", "f"): _intrinsic("fma", 3),
+    ("fma", "f"): _multiply_add,
     ("neg", "f"): "fneg {t} {0}",
     ("abs", "f"): _intrinsic("fabs"),
     ("sign", "f"): _sign,
