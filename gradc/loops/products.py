@@ -56,7 +56,12 @@ def with_products(program: LoopProgram, target: Target, order_of: OrderOf) -> Lo
 
     def block(statements: Sequence[Statement], names: frozenset[str]) -> tuple[Statement, ...]:
         names |= _directly(statements)
-        return tuple([new for statement in statements for new in replaced(statement, names)])
+        result: list[Statement] = []
+        for statement in statements:
+            new = replaced(statement, names)
+            names |= _directly(new)
+            result += new
+        return tuple(result)
 
     def replaced(statement: Statement, names: frozenset[str]) -> Sequence[Statement]:
         match statement:
@@ -137,18 +142,20 @@ class _Product:
     def _factors(self, k: Expression) -> tuple[Expression, Expression]:
         """The elements of both operands for a term; the summed letters, which strides join, count as one."""
         (lhs, left), (rhs, right) = self._operands()
-        x, y = (b.mul(k, size(step)) for step in self.steps)
-        return self._element(lhs, left, x), self._element(rhs, right, y)
+        return self._element(lhs, left, k, self.steps[0]), self._element(rhs, right, k, self.steps[1])
 
-    def _element(self, view: View, word: str, inner: Expression = ZERO) -> Expression:
-        return load_from(view.buffer, self.contraction.dtype, self._place(view, word, inner))
+    def _element(self, view: View, word: str, k: Expression = ZERO, step: int = 0) -> Expression:
+        return load_from(view.buffer, self.contraction.dtype, self._place(view, word, k, step))
 
-    def _place(self, view: View, word: str, inner: Expression = ZERO) -> tuple[Expression, ...]:
+    def _place(self, view: View, word: str, k: Expression = ZERO, step: int = 0) -> tuple[Expression, ...]:
+        """The index of an element, the longest strides first."""
+        strides = {letter: _step(view, word, letter) for letter in word if letter in self.index}
+        terms = [(stride, b.mul(self.index[letter], size(stride))) for letter, stride in strides.items()]
+        terms.append((step, b.mul(k, size(step))))
         place = view.offset
-        for letter, stride in zip(word, view.strides, strict=True):
-            if letter in self.index:
-                place = b.add(place, b.mul(self.index[letter], size(stride)))
-        return (b.add(place, inner),)
+        for _, term in sorted(terms, key=lambda item: item[0], reverse=True):
+            place = b.add(place, term)
+        return (place,)
 
     def _added(self, total: Expression, k: Expression) -> Expression:
         """A term added to a sum."""
@@ -255,14 +262,14 @@ class _Product:
             return [For(var, lo, hi, body, mode="vector")] if shape else list(body)
 
         def added(start: Expression, end: Expression) -> list[Statement]:
-            clear = each(Store(sums.name, place, constant(0, sums.dtype)))
+            clear = _cleared(sums, self.taken)
             add = each(Store(sums.name, place, self._added(total, self.k)))
-            return [*clear, For(str(self.k), start, end, tuple(add))]
+            return [Local(sums), *clear, For(str(self.k), start, end, tuple(add))]
 
         if block is None:
-            return [Local(sums), *added(ZERO, size(self.depth)), *each(*self._finish(total))]
+            return [*added(ZERO, size(self.depth)), *each(*self._finish(total))]
         blocks = self._over_blocks(block, lambda start, end: [*added(start, end), *each(*self._later(total, start))])
-        return [Local(sums), *blocks, *(each(*self._rest()) if self.epilogue else [])]
+        return [*blocks, *(each(*self._rest()) if self.epilogue else [])]
 
     # Sums in lanes.
 
@@ -274,13 +281,13 @@ class _Product:
         total = b.load(sums, (lane,))
 
         def added(start: Expression, end: Expression) -> list[Statement]:
-            clear = For(str(lane), ZERO, size(count), (Store(sums.name, (lane,), constant(0, sums.dtype)),))
             rest = b.mod(b.sub(end, start), count)
             whole = b.sub(end, rest)
             group = Store(sums.name, (lane,), self._added(total, b.add(self.k, lane)))
             last = Store(sums.name, (lane,), self._added(total, b.add(whole, lane)))
             return [
-                clear,
+                Local(sums),
+                *_cleared(sums, self.taken),
                 For(str(self.k), start, whole, (For(str(lane), ZERO, size(count), (group,), mode="vector"),), count),
                 For(str(lane), ZERO, rest, (last,), mode="vector"),
                 *_folded(sums, lanes, lane),
@@ -289,9 +296,18 @@ class _Product:
         result = _pairwise([b.load(sums, (k,)) for k in range(min(lanes, _LISTED))])
         lets, block = self._block_length()
         if block is None:
-            return [Local(sums), *added(ZERO, size(self.depth)), *self._finish(result)]
+            return [*added(ZERO, size(self.depth)), *self._finish(result)]
         blocks = self._over_blocks(block, lambda start, end: [*added(start, end), *self._later(result, start)])
-        return [*lets, Local(sums), *blocks, *self._rest()]
+        return [*lets, *blocks, *self._rest()]
+
+
+def _cleared(sums: Buffer, taken: set[str]) -> list[Statement]:
+    """All partial sums set to 0."""
+    zero = constant(0, sums.dtype)
+    if not sums.shape:
+        return [Store(sums.name, (), zero)]
+    place = variable(unused_name("column", set(taken)))
+    return [For(str(place), ZERO, size(sums.shape[0]), (Store(sums.name, (place,), zero),), mode="vector")]
 
 
 def _folded(sums: Buffer, lanes: int, lane: Expression) -> list[Statement]:

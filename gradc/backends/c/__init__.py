@@ -1,0 +1,5 @@
+"""Loop programs as C source."""
+
+from gradc.backends.c.render import render
+
+__all__ = ["render"]

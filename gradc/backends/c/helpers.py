@@ -1,0 +1,114 @@
+"""What a file carries with it: small functions that C lacks, or that its library has and the file does without."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from gradc.backends.c.types import c_type
+from gradc.errors import CompileError
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_KINDS: Final = {"f": "float", "i": "signed", "u": "unsigned"}
+_CALL: Final = re.compile(r"\b(\w+?)_([fiu])(8|16|32|64)\(")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A dtype as the templates of helpers see it.
+
+    ``f`` ends its numbers, ``bits`` is the unsigned type of its size, ``wide`` the one in which its integers wrap.
+    """
+
+    type: str
+    suffix: str
+    f: str = ""
+    bits: str = ""
+    wide: str = ""
+    mantissa: int = 0
+
+
+def suffix_of(dtype: np.dtype) -> str:
+    """How the helpers of a dtype end."""
+    return f"{dtype.kind}{8 * dtype.itemsize}"
+
+
+@cache
+def _kind(suffix: str) -> Kind:
+    letter, bits = suffix[0], int(suffix[1:])
+    unsigned = f"uint{bits}_t"
+    if letter == "f":
+        end, mantissa = ("f", 23) if bits == 32 else ("", 52)
+        return Kind(c_type(np.dtype(f"f{bits // 8}")), suffix, end, unsigned, mantissa=mantissa)
+    return Kind(c_type(np.dtype(f"{letter}{bits // 8}")), suffix, "", unsigned, f"uint{max(bits, 32)}_t")
+
+
+class Helpers:
+    """The helpers that a file calls; ``written`` are those that something else than a template writes, by name."""
+
+    def __init__(self, written: Mapping[str, str]) -> None:
+        self._written = written
+        self._called: dict[str, None] = {}
+
+    def name(self, helper: str, dtype: np.dtype) -> str:
+        """The C name of a helper on a dtype, which the file has from then on."""
+        name = f"{helper}_{suffix_of(dtype)}"
+        self._called[name] = None
+        return name
+
+    def definitions(self) -> list[str]:
+        """Their texts, each after those that it calls."""
+        found: dict[str, str] = {}
+
+        def add(name: str) -> None:
+            if name not in found:
+                text = self._text(name)
+                for match in _CALL.finditer(text):
+                    if match.group(0)[:-1] != name:
+                        add(match.group(0)[:-1])
+                found[name] = text
+
+        for name in sorted(self._called):
+            add(name)
+        return list(found.values())
+
+    def _text(self, name: str) -> str:
+        if name in self._written:
+            return self._written[name]
+        helper, _, suffix = name.rpartition("_")
+        kind = "float" if suffix[0] == "f" else "integer"
+        names = [f"{helper}_{word}" for word in (_KINDS[suffix[0]], kind)]
+        macro = next((found for n in names if (found := getattr(_templates(), n, None))), None)
+        if macro is None:
+            raise CompileError(f"{helper} of {suffix} cannot be written in C yet")
+        return str(macro(_kind(suffix))).strip("\n")
+
+
+@cache
+def _templates() -> Any:
+    return environment().get_template("helpers.c.j2").module
+
+
+@cache
+def environment() -> Environment:
+    """The templates of C files."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    def source(name: str) -> Any:
+        return (resources.files("gradc.templates") / "c" / name).read_text(encoding="utf-8")
+
+    return Environment(
+        loader=FunctionLoader(source),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )

@@ -1,0 +1,146 @@
+"""A kernel as one file of C99, for the header that goes with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from gradc import __version__
+from gradc.backends.abi import Interface
+from gradc.backends.c.entry import Entry
+from gradc.backends.c.expressions import Expressions
+from gradc.backends.c.helpers import Helpers, environment
+from gradc.backends.c.layout import indented, wrapped
+from gradc.backends.c.names import Spelling
+from gradc.backends.c.statements import Callee, Statements
+from gradc.backends.c.types import c_type, comment, literal
+from gradc.backends.c.unused import without_unused
+from gradc.ir.target import Target
+from gradc.loops.expand import expand
+from gradc.loops.products import OrderOf, with_products
+from gradc.loops.program import Buffer, Call, Check, Contraction, Function, LoopProgram, Statement
+from gradc.loops.traversal import declared_names, statements_of
+
+
+def render(program: LoopProgram, interface: Interface, target: Target, order_of: OrderOf) -> str:
+    """The C source of a kernel for a target.
+
+    ``order_of`` tells in which order the target's kernels add up a contraction. Raises CompileError for what cannot
+    be written in C.
+    """
+    return _File(expand(with_products(program, target, order_of), target), interface, target).text()
+
+
+class _File:
+    def __init__(self, program: LoopProgram, interface: Interface, target: Target) -> None:
+        self.program = program
+        self.interface = interface
+        self.target = target
+        self.names = _spelling(program, interface)
+        self.helpers = Helpers({})
+        self.callees: dict[str, Callee] = {}
+        self.constants = {b.name: b for b in program.buffers if b.kind == "constant"}
+
+    def text(self) -> str:
+        """The whole file."""
+        functions = [self._function(function) for function in _callees_first(self.program)]
+        entry = self._entry()
+        code = "\n".join([line for lines in (*functions, entry) for line in lines])
+        constants = [self._constant(b) for b in self.constants.values() if _mentions(code, self.names(b.name))]
+        helpers = self.helpers.definitions()
+        template = environment().get_template("kernel.c.j2")
+        return template.render(
+            name=self.interface.name,
+            graph=self.interface.graph,
+            version=__version__,
+            target=self.target,
+            uses_fma=any("__builtin_fma" in helper for helper in helpers),
+            sections=[*helpers, *constants, *("\n".join(wrapped(lines)) for lines in (*functions, entry))],
+        )
+
+    def _failure(self, code: int) -> str:
+        return f"{self.interface.macro}_{self.interface.failures[code - 1].name}"
+
+    def _statements(self, buffers: dict[str, Buffer], scalars: Iterable[str] = ()) -> Statements:
+        expressions = Expressions(self.names, self.helpers, buffers, set(scalars))
+        return Statements(expressions, self.callees, self._failure)
+
+    def _constant(self, buffer: Buffer) -> str:
+        """A table, some numbers a line."""
+        values = [literal(value, buffer.dtype) for value in buffer.array.reshape(-1).tolist()] or ["0"]
+        rows = wrapped([f"    {', '.join(values[k : k + 64])}," for k in range(0, len(values), 64)])
+        head = f"static const {c_type(buffer.dtype)} {self.names(buffer.name)}[{len(values)}] = {{"
+        remark = [comment(buffer.comment)] if buffer.comment else []
+        return "\n".join([*remark, head, *(f"    {row.strip()}" for row in rows), "};"])
+
+    def _function(self, function: Function) -> list[str]:
+        """An internal function, static."""
+        buffers = self.constants | {b.name: b for b in function.parameters}
+        statements = self._statements(buffers, function.scalars)
+        body = statements.block(without_unused(function.body))
+        sizes = self._sizes(body)
+        fails = self._fails(function.body)
+        name = f"{self.interface.name}_{function.name}"
+        self.callees[function.name] = Callee(name, sizes, fails)
+        parameters = [
+            f"{'' if b.writable else 'const '}{c_type(b.dtype)} *restrict {self.names(b.name)}"
+            for b in function.parameters
+        ]
+        parameters += [f"int64_t {self.names(s)}" for s in function.scalars]
+        parameters += [f"int64_t {s}" for s in sizes]
+        own = [self.names(n) for n in (*(b.name for b in function.parameters), *function.scalars)]
+        lines = [f"(void){n};" for n in own if not _mentions("\n".join(body), n)]
+        status = f"{self.interface.name}_status"
+        if any(line.lstrip().startswith("status =") for line in body):
+            lines.append(f"{status} status;")
+        lines += [*body, *([f"return {self.interface.macro}_OK;"] if fails else [])]
+        head = f"static {status if fails else 'void'} {name}({', '.join(parameters) or 'void'})"
+        return [head, "{", *indented(lines), "}"]
+
+    def _entry(self) -> list[str]:
+        entry = Entry(self.program, self.interface, self.names, self._statements(dict(self.program.buffer)))
+        return entry.lines(without_unused(self.program.body))
+
+    def _sizes(self, body: Sequence[str]) -> tuple[str, ...]:
+        """The sizes that some lines mention."""
+        text = "\n".join(body)
+        return tuple(own for own, _ in self.interface.sizes if _mentions(text, own))
+
+    def _fails(self, block: tuple[Statement, ...]) -> bool:
+        return any(
+            isinstance(s, Check) or (isinstance(s, Call) and isinstance(s.callee, str) and self.callees[s.callee].fails)
+            for s in statements_of(block)
+        )
+
+
+def _mentions(text: str, name: str) -> bool:
+    return re.search(rf"\b{name}\b", text) is not None
+
+
+def _spelling(program: LoopProgram, interface: Interface) -> Spelling:
+    """The names of C: those of the interface, and others that do not meet them."""
+    given = {f"size {symbol}": own for own, symbol in interface.sizes}
+    for arguments, buffers in ((interface.inputs, program.inputs), (interface.outputs, program.outputs)):
+        given |= {buffers[argument.position].name: argument.name for argument in arguments}
+    declared = {*program.buffer, *declared_names(program.body)}
+    for function in program.functions:
+        declared |= {*declared_names(function.body), *function.scalars, *(b.name for b in function.parameters)}
+    own = [interface.name, *(f"{interface.name}_{word}" for word in ("in", "out", "status"))]
+    return Spelling(declared, given, [*own, *(f"{interface.name}_{f.name}" for f in program.functions)])
+
+
+def _callees_first(program: LoopProgram) -> list[Function]:
+    """The internal functions that are called, each after those that it calls."""
+    by_name = {function.name: function for function in program.functions}
+    found: dict[str, Function] = {}
+
+    def add(block: tuple[Statement, ...]) -> None:
+        for statement in statements_of(block):
+            if isinstance(statement, Call) and not isinstance(statement.callee, Contraction):
+                function = by_name[statement.callee]
+                if function.name not in found:
+                    add(function.body)
+                    found[function.name] = function
+
+    add(program.body)
+    return list(found.values())
