@@ -1,5 +1,5 @@
-"""Fits the polynomials of gradc's math functions, and writes coefficients.py and gamma_coefficients.py
-in gradc/backends/llvm/math/.
+"""Fits the polynomials of gradc's math functions, and writes coefficients.py, gamma_coefficients.py
+and tables.py in gradc/backends/llvm/math/.
 
     python tools/fit_polynomials.py [--check]
 
@@ -26,6 +26,7 @@ from mpmath import mp, mpf
 FOLDER = Path(__file__).parents[1] / "gradc" / "backends" / "llvm" / "math"
 GAMMA = ("GAMMALN", "STIRLING", "DIGAMMA", "SIN_PI", "ONE_LESS_EULER", "LOG_PI", "HALF_LOG_TAU")  # how names start
 DIGITS = 120
+TABLES = ("TWO_OVER_PI", "LOG_FACTORS", "LOG_CELLS", "SIXTEENTHS")
 WINDOW, PARTS = 26, 4  # binades of an argument that share a row of TWO_OVER_PI, and the numbers in a row
 CENTRE = mpf("3.75")  # where the argument of the polynomial of erfc is 0
 ROWS = (1023 - 20) // WINDOW + 1
@@ -84,20 +85,9 @@ def fits() -> dict[str, Fit]:
             ratio,
             {"f64": 7},
         ),
-        "LOG_TAIL": Fit(
-            "(log((1 + s) / (1 - s)) - 2 s - 2 s**3 / 3) / s**5 in s**2",
-            lambda z: 2 * (odd(mp.atanh)(z) - mpf(1) / 3) / z,
-            mpf(0),
-            ratio,
-            {"f64": 7},
-        ),
-        "EXP2_SHORT": Fit("2**r, for results in f32", lambda r: mpf(2) ** r, -mpf(1) / 2, mpf(1) / 2, {"f64": 7}),
-        "LOG2_SHORT": Fit(
-            "log((1 + s) / (1 - s)) / (s log(2)) in s**2, for results in f32",
-            lambda z: 2 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z) / mp.log(2),
-            mpf(0),
-            ratio,
-            {"f64": 4},
+        "LOG_CUBE": Fit("(log(1 + r) - r + r**2 / 2) / r**3", log_cube, *cell_range(), {"f64": 9, "f32": 3}),
+        "EXP_SIXTEENTH": Fit(
+            "(exp(r) - 1 - r) / r**2", lambda r: (mp.expm1(r) - r) / r**2, -half / 16, half / 16, {"f64": 5}
         ),
         "EXP2": Fit("(2**r - 1) / r", lambda r: (mpf(2) ** r - 1) / r, -mpf(1) / 2, mpf(1) / 2, {"f64": 11, "f32": 5}),
         "LOG2": Fit(*to_base(2), low, high, {"f32": 9}),
@@ -150,6 +140,39 @@ def fits() -> dict[str, Fit]:
         "ERF_FAR_F32": Fit("log(erfc(x)) in x - 1", lambda u: mp.log(mp.erfc(u + 1)), mpf(0), mpf(3), {"f32": 9}),
         "ERF_FAR_F64": Fit("log(erfc(x)) in x - 1", lambda u: mp.log(mp.erfc(u + 1)), mpf(0), mpf(5), {"f64": 24}),
     }
+
+
+def log_cube(r: Any) -> Any:
+    return (mp.log1p(r) - r + r * r / 2) / r**3
+
+
+def cells(dtype: str) -> list[tuple[Any, Any, float]]:
+    """Intervals of numbers m from about 3/4 to 3/2, each with a factor for which ``m c - 1`` is exact; at 1 it is 1.
+
+    In f64 1 is in the middle of the first; in f32 it is between the first and the last.
+    """
+    count, bits, middle = (16, 5, mpf(1) / 2) if dtype == "f64" else (32, 6, mpf(0))
+    found = []
+    for k in range(count):
+        scale = mpf(1) if 2 * k < count else mpf(1) / 2
+        low, high = (scale * (1 + (k + side - middle) / count) for side in (0, 1))
+        if k == 0:
+            low = 1 - middle / 2 / count  # the half of the interval below 1 is finer
+
+        def size(factor: Any, ends: tuple[Any, Any] = (low, high)) -> Any:
+            return max(abs(end * factor - 1) for end in ends)
+
+        at_one = k == 0 or (k == count - 1 and not middle)
+        factor = mpf(1) if at_one else min((mpf(a) / 2**bits for a in range(1, 2 ** (bits + 1))), key=size)
+        assert size(factor) <= scale * mpf(2) ** (1 - bits), "the product has too many bits"
+        found.append((low, high, float(factor)))
+    return found
+
+
+def cell_range() -> tuple[Any, Any]:
+    """The least and the largest ``m c - 1`` in both formats."""
+    ends = [end * c - 1 for dtype in ("f64", "f32") for low, high, c in cells(dtype) for end in (low, high)]
+    return min(ends), max(ends)
 
 
 def gammaln_rest(u: Any) -> Any:
@@ -229,7 +252,7 @@ def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
                 listed.append(cut(rest, width))
                 rest -= mpf(listed[-1])
             parts[dtype] = (*listed, nearest(rest, dtype))
-        found[name] = (meaning, parts)
+        found[name] = (f"{meaning}, as a sum", parts)
 
     split("LN2", "log(2), whose first part has bits to spare for a factor", mp.log(2), {"f64": (40,), "f32": (14,)})
     split(
@@ -238,6 +261,7 @@ def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
         mp.pi / 2,
         {"f64": (33, 33, 33), "f32": (24, 24)},
     )
+    split("LN2_SIXTEENTH", "log(2) / 16, like LN2", mp.log(2) / 16, {"f64": (38,)})
     split("HALF_PI_PAIR", "pi / 2", mp.pi / 2, {"f64": (53,), "f32": (24,)})
     split("LOG2_E", "log2(e)", 1 / mp.log(2), {"f64": (53,), "f32": (24,)})
     split("LOG10_E", "log10(e)", 1 / mp.log(10), {"f64": (53,), "f32": (24,)})
@@ -251,7 +275,24 @@ def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
     split("LOG_PI", "log(pi)", mp.log(mp.pi), {"f64": (53,)})
     split("HALF_LOG_TAU", "log(2 pi) / 2", mp.log(2 * mp.pi) / 2, {"f64": (53,)})
     split("DIGAMMA_ROOT", "the zero of digamma, less 1", digamma_root() - 1, {"f64": (53,)})
-    split("TWO_THIRDS", "2 / 3", mpf(2) / 3, {"f64": (53,)})
+    found["LOG_FACTORS"] = (
+        "c of the intervals from 1 to 3/2 and from 3/4 to 1, by the leading bits of m, for which m c - 1 is exact",
+        {dtype: tuple(factor for _, _, factor in cells(dtype)) for dtype in ("f64", "f32")},
+    )
+    logs = {dtype: [-mp.log(factor) for _, _, factor in cells(dtype)] for dtype in ("f64", "f32")}
+    bits = {"f64": 40, "f32": 16}
+    heads = {dtype: [float(mp.nint(v * 2 ** bits[dtype]) / 2 ** bits[dtype]) for v in logs[dtype]] for dtype in logs}
+    found["LOG_CELLS"] = (
+        "-log(c) of LOG_FACTORS, with bits to spare for a sum",
+        {dtype: tuple(heads[dtype]) for dtype in logs},
+    )
+    found["LOG_CELLS_LOW"] = (
+        "what is left of them",
+        {d: tuple(nearest(v - h, d) for v, h in zip(logs[d], heads[d], strict=True)) for d in logs},
+    )
+    powers = [mpf(2) ** (mpf(k) / 16) for k in range(16)]
+    found["SIXTEENTHS"] = ("2**(k / 16)", {"f64": tuple(float(p) for p in powers)})
+    found["SIXTEENTHS_LOW"] = ("what is left of them", {"f64": tuple(float(p - mpf(float(p))) for p in powers)})
     found["TWO_OVER_PI"] = (
         f"2 / pi without multiples of 2**(34 - {WINDOW} g), times 2**({WINDOW} g): {PARTS} numbers for each g",
         {"f64": tuple(itertools.chain.from_iterable(two_over_pi(row) for row in range(ROWS)))},
@@ -276,8 +317,10 @@ def render() -> dict[Path, str]:
     mp.dps = DIGITS
     tables = constant_tables() | polynomial_tables()
     gamma = {name: lines for name, lines in tables.items() if name.startswith(GAMMA)}
-    others = {name: lines for name, lines in tables.items() if name not in gamma}
-    return {FOLDER / "coefficients.py": module(others), FOLDER / "gamma_coefficients.py": module(gamma)}
+    looked_up = {name: lines for name, lines in tables.items() if name.startswith(TABLES)}
+    others = {name: lines for name, lines in tables.items() if name not in gamma and name not in looked_up}
+    files = {"coefficients.py": others, "gamma_coefficients.py": gamma, "tables.py": looked_up}
+    return {FOLDER / name: module(content) for name, content in files.items()}
 
 
 def module(tables: dict[str, list[str]]) -> str:
@@ -294,10 +337,7 @@ def module(tables: dict[str, list[str]]) -> str:
 
 
 def constant_tables() -> dict[str, list[str]]:
-    return {
-        name: table(name, meaning if name == "TWO_OVER_PI" else f"{meaning}, as a sum", parts)
-        for name, (meaning, parts) in constants().items()
-    }
+    return {name: table(name, meaning, parts) for name, (meaning, parts) in constants().items()}
 
 
 def polynomial_tables() -> dict[str, list[str]]:

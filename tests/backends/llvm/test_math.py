@@ -99,6 +99,15 @@ def test_errors_over_many_arguments(name: str, dtype: str, target: Target, seed:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_result_does_not_depend_on_the_elements_beside_it(name: str, dtype: str) -> None:
+    arguments = math_samples.samples(name, NUMPY_DTYPES[dtype], 100)
+    order = np.random.default_rng(0).permutation(arguments[0].size)  # special values stand together at first
+    shuffled = evaluate(name, tuple(np.ascontiguousarray(a[order]) for a in arguments), host())
+    assert shuffled.tobytes() == evaluate(name, arguments, host())[order].tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", sorted(NAMES))
 def test_every_element_of_a_vector_and_its_tail_gets_the_same_bits(name: str, dtype: str) -> None:
     arguments = math_samples.samples(name, NUMPY_DTYPES[dtype], 20)
     whole = evaluate(name, arguments, host())

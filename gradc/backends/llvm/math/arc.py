@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from gradc.backends.llvm.math import coefficients
-from gradc.backends.llvm.math.formula import Formula, Term
+from gradc.backends.llvm.math.formula import Formula
+from gradc.backends.llvm.math.term import Term
 
 
 def arctan(f: Formula, x: Term) -> Term:

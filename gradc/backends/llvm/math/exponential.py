@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gradc.backends.llvm.math import coefficients
-from gradc.backends.llvm.math.formula import Formula, Term
+from gradc.backends.llvm.math import coefficients, tables
+from gradc.backends.llvm.math.formats import F64
+from gradc.backends.llvm.math.formula import Formula
+from gradc.backends.llvm.math.term import Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,31 @@ def exp_reduced(f: Formula, reduced: Reduced) -> Term:
     total, error = f.sum_with_error(1.0, r)
     tail = f.fma(square, f.polynomial(coefficients.EXP[f.form.name], r), error)
     return total + (tail if reduced.error is None else f.fma(total + tail, reduced.error, tail))
+
+
+def raised_sixteenths(f: Formula, x: Term, error: Term) -> Term:
+    """``exp(x + error)`` in f64, by ``x + error = n log(2) / 16 + r`` and a table for the last four bits of n."""
+    high, low = coefficients.LN2_SIXTEENTH["f64"]
+    f.comment("x + error = n log(2) / 16 + r, abs(r) <= log(2) / 32; n stands in the last bits of %shifted")
+    shifted = f.fma(x + error, 16 / math.log(2), F64.rounder).named("shifted")
+    n = (shifted - F64.rounder).named("n")
+    r = (f.fma(n, -low, error) + f.fma(n, -high, x)).named("r")
+    index = f.bits(shifted)
+    f.comment("exp(r) - 1 = r + r**2 P(r)")
+    grown = f.fma(r * r, f.polynomial(coefficients.EXP_SIXTEENTH["f64"], r), r)
+    root = f.lookup("sixteenths", tables.SIXTEENTHS["f64"], index)
+    root_low = f.lookup("sixteenths_low", tables.SIXTEENTHS_LOW["f64"], index)
+    return scaled_sixteenths(f, root + f.fma(root, grown, root_low), shifted, n)
+
+
+def scaled_sixteenths(f: Formula, x: Term, shifted: Term, n: Term) -> Term:
+    """``x * 2**floor(n / 16)`` in f64, rounded once; n stands in the last bits of ``shifted`` too."""
+    if f.has_exponents:
+        return f.times_power(x, n * 0.0625)
+    biased = (f.bits(shifted) + (32 * F64.bias - F64.bits_of(F64.rounder))) >> 4
+    first = (biased >> 1).named("first")
+    second = (biased - first).named("second")
+    return x * f.from_bits(first << F64.mantissa) * f.from_bits(second << F64.mantissa)
 
 
 def power_of_two(f: Formula, shifted: Term, more: int = 0) -> Term:

@@ -1,8 +1,9 @@
-"""Writing one scalar function of the module: terms that read as mathematics, one instruction each.
+"""Writing one function of the module, of single numbers or of vectors.
 
-The functions have no branches and call nothing: they are written for single numbers and for vectors of any length, on
-any target, and every element gets the same instructions. Nothing is reordered or contracted: a fused
-multiply-add stands where ``fma`` is written, and is a product and a sum on a target that has no such instruction.
+The functions call nothing: they are written for single numbers and for vectors of any length, on any target, and every
+element gets the same result. A branch leads to a longer path where one of the elements needs it. Nothing is reordered
+or contracted: a fused multiply-add stands where ``fma`` is written, and is a product and a sum on a target that has no
+such instruction.
 """
 
 from __future__ import annotations
@@ -10,112 +11,10 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gradc.backends.llvm.math.formats import F32, F64, Format
+from gradc.backends.llvm.math.term import Number, Term
 from gradc.backends.llvm.types import number
-
-Number = int | float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Term:
-    """A value of the function: an operand of its IR. ``kind`` is the IR type, of an element."""
-
-    formula: Formula
-    operand: str
-    kind: str
-
-    def __add__(self, other: Term | Number) -> Term:
-        return self._arithmetic("add", self, other)
-
-    def __radd__(self, other: Number) -> Term:
-        return self._arithmetic("add", other, self)
-
-    def __sub__(self, other: Term | Number) -> Term:
-        return self._arithmetic("sub", self, other)
-
-    def __rsub__(self, other: Number) -> Term:
-        return self._arithmetic("sub", other, self)
-
-    def __mul__(self, other: Term | Number) -> Term:
-        return self._arithmetic("mul", self, other)
-
-    def __rmul__(self, other: Number) -> Term:
-        return self._arithmetic("mul", other, self)
-
-    def __truediv__(self, other: Term | Number) -> Term:
-        return self._binary("fdiv", self, other)
-
-    def __rtruediv__(self, other: Number) -> Term:
-        return self._binary("fdiv", other, self)
-
-    def __floordiv__(self, other: int) -> Term:
-        """The quotient of an integer that is not negative."""
-        return self._binary("udiv", self, other)
-
-    def __neg__(self) -> Term:
-        return self.formula.emit(f"fneg {self.type} {self.operand}", self.kind)
-
-    def __and__(self, other: Term | Number) -> Term:
-        return self._binary("and", self, other)
-
-    def __or__(self, other: Term | Number) -> Term:
-        return self._binary("or", self, other)
-
-    def __xor__(self, other: Term | Number) -> Term:
-        return self._binary("xor", self, other)
-
-    def __lshift__(self, other: int) -> Term:
-        return self._binary("shl", self, other)
-
-    def __rshift__(self, other: int) -> Term:
-        """The bits moved down; zeros come in."""
-        return self._binary("lshr", self, other)
-
-    def __lt__(self, other: Term | Number) -> Term:
-        return self._compare("olt", other)
-
-    def __le__(self, other: Term | Number) -> Term:
-        return self._compare("ole", other)
-
-    def __gt__(self, other: Term | Number) -> Term:
-        return self._compare("ogt", other)
-
-    def __ge__(self, other: Term | Number) -> Term:
-        return self._compare("oge", other)
-
-    def equals(self, other: Term | Number) -> Term:
-        """Whether two numbers are equal: false of NaN."""
-        return self._compare("oeq", other)
-
-    def negated(self) -> Term:
-        """Whether a condition does not hold."""
-        return self ^ 1
-
-    def named(self, name: str) -> Term:
-        """The same value, under a name of its own in the text."""
-        return self.formula.rename(self, name)
-
-    @property
-    def type(self) -> str:
-        """The IR type, a vector in a function of vectors."""
-        return self.formula.vector(self.kind)
-
-    @property
-    def is_float(self) -> bool:
-        return self.kind in ("float", "double")
-
-    def _arithmetic(self, operation: str, left: Term | Number, right: Term | Number) -> Term:
-        return self._binary(f"f{operation}" if self.is_float else operation, left, right)
-
-    def _binary(self, operation: str, left: Term | Number, right: Term | Number) -> Term:
-        x, y = self.formula.operand(left, self.kind), self.formula.operand(right, self.kind)
-        return self.formula.emit(f"{operation} {self.type} {x}, {y}", self.kind)
-
-    def _compare(self, predicate: str, other: Term | Number) -> Term:
-        y = self.formula.operand(other, self.kind)
-        return self.formula.emit(f"fcmp {predicate} {self.type} {self.operand}, {y}", "i1")
 
 
 class Formula:
@@ -143,6 +42,7 @@ class Formula:
         self._declared: dict[str, None] = {}
         self._used: dict[str, int] = dict.fromkeys(parameters, 1)
         self._numbers = itertools.count(1)
+        self._tables: dict[str, None] = {}
 
     def within(self, form: Format) -> Formula:
         """The same function, going on in numbers of another format."""
@@ -163,17 +63,40 @@ class Formula:
         """The same, never inlined."""
         return self._definition(2, [f"  ret {result.type} {result.operand}"])
 
+    @property
+    def tables(self) -> list[str]:
+        """The constants that the function looks numbers up in, as globals."""
+        return list(self._tables)
+
+    def done_if(self, holds: Term, result: Term) -> None:
+        """``result`` is that of the function if ``holds`` for all elements; what follows is for other cases.
+
+        Where it holds for some elements, they must get the same from what follows.
+        """
+        label = f"more.{next(self._numbers)}"
+        condition = self._all(holds)
+        self._lines += [
+            f"  br i1 {condition}, label %{label}.done, label %{label}",
+            f"{label}.done:",
+            f"  ret {result.type} {result.operand}",
+            f"{label}:",
+        ]
+
+    def _all(self, holds: Term) -> str:
+        """Whether a condition holds for all elements."""
+        if self.lanes == 1:
+            return holds.operand
+        symbol = f"@llvm.vector.reduce.and.v{self.lanes}i1"
+        self._declared[f"declare i1 {symbol}({holds.type})"] = None
+        return self._result(f"call i1 {symbol}({holds.type} {holds.operand})")
+
     def text_with_fallback(self, result: Term, holds: Term, fallback: str, form: Format) -> str:
         """The same, where ``holds``; else ``fallback``, a function of numbers of ``form``, is called for each element.
 
         It is a function of its own, so that a loop stays one without branches.
         """
         t, element = result.type, self.form.type
-        condition = holds.operand
-        if self.lanes > 1:
-            symbol = f"@llvm.vector.reduce.and.v{self.lanes}i1"
-            self._declared[f"declare i1 {symbol}({holds.type})"] = None
-            condition = self._result(f"call i1 {symbol}({holds.type} {condition})")
+        condition = self._all(holds)
         lines = [f"  br i1 {condition}, label %near, label %far", "near:", f"  ret {t} {result.operand}", "far:"]
         self._lines += lines
         total = "poison"
@@ -327,6 +250,51 @@ class Formula:
         """x over the power of two that leaves 1 to 2: 1 of 0, -0 and infinity, NaN of negative numbers."""
         return self._avx512("getmant", x, more=f"i32 {0b1100}, ")
 
+    def significand_around_1(self, x: Term) -> Term:
+        """The same, of 3/4 to 3/2."""
+        return self._avx512("getmant", x, more=f"i32 {0b1111}, ")
+
+    def lookup(self, name: str, table: Sequence[float], index: Term) -> Term:
+        """The number of ``table`` at the last bits of ``index``. There are a power of two of them."""
+        kind, count = self.form.type, len(table)
+        texts = [f"{kind} {number(value, self.form.dtype)}" for value in table]
+        register = 512 // self.form.bits
+        if self._wide and self.lanes % register == 0 and count in (register, 2 * register):
+            return self._permuted(texts, index, register)
+        constant = f"gradc.{name}.{self.form.name}"
+        self._tables[
+            f"@{constant} = private unnamed_addr constant [{count} x {kind}] [{', '.join(texts)}], align 64"
+        ] = None
+        place = index & (count - 1)
+        pointers = self.vector("ptr")
+        pointer = self._result(f"getelementptr inbounds {kind}, ptr @{constant}, {place.type} {place.operand}")
+        t = self.vector(kind)
+        if self.lanes == 1:
+            return self.emit(f"load {kind}, ptr {pointer}", kind)
+        symbol = f"@llvm.masked.gather.v{self.lanes}{self.form.name}.v{self.lanes}p0"
+        masks = self.vector("i1")
+        self._declared[f"declare {t} {symbol}({pointers}, i32, {masks}, {t})"] = None
+        known = f"{pointers} {pointer}, i32 {self.form.bits // 8}, {masks} splat (i1 true), {t} poison"
+        return self.emit(f"call {t} {symbol}({known})", kind)
+
+    def _permuted(self, texts: Sequence[str], index: Term, register: int) -> Term:
+        """The same, of a table that stands in one or two registers."""
+        t, places = f"<{register} x {self.form.type}>", f"<{register} x {index.kind}>"
+        halves = [f"<{', '.join(texts[k : k + register])}>" for k in range(0, len(texts), register)]
+        letter = "d" if self.form.bits == 64 else "s"
+        parts = []
+        for first in range(0, self.lanes, register):
+            at = f"{places} {self._shuffled(index.type, index.operand, 'poison', range(first, first + register))}"
+            if len(halves) == 1:
+                symbol, arguments = f"@llvm.x86.avx512.permvar.{letter}f.512", f"{t} {halves[0]}, {at}"
+                kinds = f"{t}, {places}"
+            else:
+                symbol = f"@llvm.x86.avx512.vpermi2var.p{letter}.512"
+                arguments, kinds = f"{t} {halves[0]}, {at}, {t} {halves[1]}", f"{t}, {places}, {t}"
+            self._declared[f"declare {t} {symbol}({kinds})"] = None
+            parts.append(self._result(f"call {t} {symbol}({arguments})"))
+        return self._joined(parts, register)
+
     def times_power(self, x: Term, n: Term) -> Term:
         """``x * 2**n`` of a whole n, rounded once."""
         return self._avx512("scalef", x, n)
@@ -343,11 +311,14 @@ class Formula:
             registers = [self._shuffled(x.type, x.operand, "poison", range(first, first + count)) for x in operands]
             listed = ", ".join(f"{t} {register}" for register in registers)
             parts.append(self._result(f"call {t} {symbol}({listed}, {more}{t} zeroinitializer, {mask} -1, i32 4)"))
+        return self._joined(parts, count)
+
+    def _joined(self, parts: list[str], count: int) -> Term:
+        """The vector of parts of ``count`` elements."""
         while len(parts) > 1:
-            pairs = zip(parts[::2], parts[1::2], strict=True)
+            t, pairs = f"<{count} x {self.form.type}>", zip(parts[::2], parts[1::2], strict=True)
             parts = [self._shuffled(t, left, right, range(2 * count)) for left, right in pairs]
             count *= 2
-            t = f"<{count} x {self.form.type}>"
         return Term(self, parts[0], self.form.type)
 
     def _shuffled(self, t: str, left: str, right: str, lanes: range) -> str:
@@ -378,6 +349,15 @@ class Formula:
         (x_high, x_low), (y_high, y_low) = self._halves(x), self._halves(y)
         error = (x_high * y_high - product) + x_high * y_low + x_low * y_high
         return product, error + x_low * y_low
+
+    def add_product(self, z: Term, x: Term, y: Term) -> tuple[Term, Term]:
+        """``z + x * y`` and what rounding took from it; the product is smaller than half of z."""
+        if self.fused:
+            total = self.fma(x, y, z)
+            return total, self.fma(x, y, z - total)
+        product, error = self.product_with_error(x, y)
+        total, more = self.sum_with_error(z, product)
+        return total, error + more
 
     def rest(self, z: Term, x: Term, y: Term) -> Term:
         """``z - x * y``, where the product is so near to z that the difference is exact, but for its last rounding."""

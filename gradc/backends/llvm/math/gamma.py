@@ -1,22 +1,23 @@
 """``gammaln``, the logarithm of the size of the gamma function, and ``digamma``, its derivative.
 
 From 5/2 (digamma: 2) on, Stirling's series, its rest a polynomial in ``1 / x**2``; below, the recurrence of the gamma
-function leads to an interval with a polynomial, out of which its zero is taken. Negative arguments take a second path,
-by Euler's reflection formula (Digital Library of Mathematical Functions, 5.4 to 5.11). Results in f32 are computed in
-f64.
+function leads to an interval with a polynomial, out of which its zero is taken. Vectors with negative arguments take a
+second path, by Euler's reflection formula (Digital Library of Mathematical Functions, 5.4 to 5.11). Results in f32 are
+computed in f64.
 """
 
 from __future__ import annotations
 
 import math
-from functools import cache
+from collections.abc import Callable
 from typing import Final
 
 from gradc.backends.llvm.math import coefficients, gamma_coefficients
-from gradc.backends.llvm.math.formats import F32, F64, Format
-from gradc.backends.llvm.math.formula import Formula, Term
+from gradc.backends.llvm.math.formats import F32, F64
+from gradc.backends.llvm.math.formula import Formula
 from gradc.backends.llvm.math.logarithm import log_split, split
 from gradc.backends.llvm.math.power import log_with_error
+from gradc.backends.llvm.math.term import Term
 
 LARGE: Final = 2.0**900
 """Beyond it gammaln is ``x (log(x) - 1)``."""
@@ -25,27 +26,25 @@ TINY: Final = 2.0**-64
 """Below it digamma is ``-1 / x``."""
 
 
-@cache
-def definitions(name: str, form: Format, fused: bool) -> list[str]:
-    """The function ``name`` of numbers, and what it calls."""
-    far = Formula(f"gradc.{name}.far", F64, fused)
-    text = far.text_apart((_gammaln_far if name == "gammaln" else _digamma_far)(far, far.arguments[0]))
-    return [text, definition(name, form, fused, 1)]
+def gammaln(f: Formula, x: Term) -> Term:
+    """The logarithm of the size of the gamma function."""
+    return _in_two_parts(f, x, (x <= -0.5).negated(), _gammaln, _gammaln_far)
 
 
-@cache
-def definition(name: str, form: Format, fused: bool, lanes: int) -> str:
-    """The function ``name`` of numbers or of vectors. Where arguments are negative, a more general one is called."""
-    own = f"gradc.{name}.{form.name}"
-    f = Formula(own + (f".x{lanes}" if lanes > 1 else ""), form, fused, lanes=lanes)
-    (x,) = f.arguments
+def digamma(f: Formula, x: Term) -> Term:
+    """The derivative of the logarithm of the gamma function."""
+    return _in_two_parts(f, x, (x <= 0.0).negated(), _digamma, _digamma_far)
+
+
+def _in_two_parts(
+    f: Formula, x: Term, holds: Term, near: Callable[[Formula, Term, bool], Term], far: Callable[[Formula, Term], Term]
+) -> Term:
+    """``near`` in f64 where ``holds``, and ``far``, a longer formula, where it does not."""
     wide = f.within(F64)
-    holds = (x <= (-0.5 if name == "gammaln" else 0.0)).negated()
-    value = (_gammaln if name == "gammaln" else _digamma)(wide, f.convert(x, F64), form is F32)
-    result = f.convert(value, form)
-    if lanes > 1:
-        return f.text_with_fallback(result, holds, own, form)
-    return f.text_with_fallback(result, holds, f"gradc.{name}.far", F64)
+    point = f.convert(x, F64)
+    result = f.convert(near(wide, point, f.form is F32), f.form)
+    f.done_if(holds, result)
+    return f.select(holds, result, f.convert(far(wide, point), f.form))
 
 
 def _log(f: Formula, x: Term, short: bool) -> tuple[Term, Term]:

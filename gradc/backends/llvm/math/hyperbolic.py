@@ -6,7 +6,8 @@ import math
 
 from gradc.backends.llvm.math import coefficients
 from gradc.backends.llvm.math.exponential import raised, reduce
-from gradc.backends.llvm.math.formula import Formula, Term
+from gradc.backends.llvm.math.formula import Formula
+from gradc.backends.llvm.math.term import Term
 
 NEAR = 0.6
 """Below it the polynomial of tanh holds; above it 2 / (exp(2 x) + 1) is less than half."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 
 from gradc.backends.llvm.math import coefficients
-from gradc.backends.llvm.math.formula import Formula, Term
+from gradc.backends.llvm.math.formula import Formula
 from gradc.backends.llvm.math.logarithm import log_split, split, whole_power
+from gradc.backends.llvm.math.term import Term
 
 
 def arcsinh(f: Formula, x: Term) -> Term:

@@ -12,17 +12,19 @@ from typing import Final
 
 import numpy as np
 
-from gradc.backends.llvm.math import gamma, remainder, trigonometric
+from gradc.backends.llvm.math import remainder, trigonometric
 from gradc.backends.llvm.math.arc import arccos, arcsin, arctan, arctan2
 from gradc.backends.llvm.math.error import erf, erfc
 from gradc.backends.llvm.math.exponential import exp, exp2, expm1
 from gradc.backends.llvm.math.formats import Format, format_of
-from gradc.backends.llvm.math.formula import Formula, Term
+from gradc.backends.llvm.math.formula import Formula
+from gradc.backends.llvm.math.gamma import digamma, gammaln
 from gradc.backends.llvm.math.hyperbolic import cosh, sinh, tanh
 from gradc.backends.llvm.math.inverse_hyperbolic import arccosh, arcsinh, arctanh
 from gradc.backends.llvm.math.logarithm import log, log1p, log2, log10
 from gradc.backends.llvm.math.power import power
 from gradc.backends.llvm.math.root import cbrt, hypot
+from gradc.backends.llvm.math.term import Term
 from gradc.backends.llvm.types import vector_type
 from gradc.ir.target import Target
 from gradc.loops.expressions import PRIMITIVES
@@ -36,13 +38,14 @@ LONG: Final[dict[str, Callable[..., Term]]] = {
     "arcsinh": arcsinh,
     "arctan2": arctan2,
     "arctanh": arctanh,
+    "digamma": digamma,
     "erf": erf,
     "erfc": erfc,
+    "gammaln": gammaln,
     "pow": power,
 }
 PARTED: Final = {
     **dict.fromkeys(("cos", "sin", "tan"), trigonometric),
-    **dict.fromkeys(("digamma", "gammaln"), gamma),
     "fmod": remainder,
 }
 """Functions with a second path, for arguments that are seldom met."""
@@ -77,7 +80,7 @@ class Library:
             parted = PARTED.get(name)
             if parted is None:
                 apart = name in LONG or self._is_wide(form, lanes)
-                found[_definition(name, form, fused, lanes, apart, exponents)] = None
+                found.update(dict.fromkeys(_definition(name, form, fused, lanes, apart, exponents)))
                 continue
             found.update(dict.fromkeys(parted.definitions(name, form, fused)))
             if lanes > 1:
@@ -106,7 +109,7 @@ def symbol(name: str, form: Format, lanes: int = 1) -> str:
 
 
 @cache
-def _definition(name: str, form: Format, fused: bool, lanes: int, apart: bool, exponents: bool) -> str:
+def _definition(name: str, form: Format, fused: bool, lanes: int, apart: bool, exponents: bool) -> list[str]:
     formula = Formula(symbol(name, form, lanes), form, fused, ("x", "y")[: PRIMITIVES[name].arity], lanes, exponents)
     result = (SHORT | LONG)[name](formula, *formula.arguments)
-    return formula.text_apart(result) if apart else formula.text(result)
+    return [*formula.tables, formula.text_apart(result) if apart else formula.text(result)]

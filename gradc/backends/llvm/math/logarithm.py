@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 
-from gradc.backends.llvm.math import coefficients
-from gradc.backends.llvm.math.formula import Formula, Term
+from gradc.backends.llvm.math import coefficients, tables
+from gradc.backends.llvm.math.formats import F32
+from gradc.backends.llvm.math.formula import Formula
+from gradc.backends.llvm.math.term import Term
 
 
 def log(f: Formula, x: Term) -> Term:
@@ -73,16 +75,52 @@ def split(f: Formula, x: Term, subnormal: bool = True) -> tuple[Term, Term]:
     Where instructions give them, k is infinite of 0 and infinity, and m is NaN of negative numbers.
     """
     form = f.form
-    bits = form.mantissa + 2
     f.comment("x = 2**k m with m from sqrt(1/2) to sqrt(2)")
     if f.has_exponents:
-        k, m = f.exponent(x), f.significand(x)
-        over = m >= float(2 * form.dtype.type(math.sqrt(0.5)))
-        return f.select(over, k + 1.0, k).named("k"), f.select(over, m * 0.5, m) - 1.0
+        k, m = _split_once(f, x, float(2 * form.dtype.type(math.sqrt(0.5))))
+    else:
+        k, m = _split_bits(f, x, math.sqrt(0.5), subnormal)
+    return k, m - 1.0
+
+
+def split_in_cells(f: Formula, x: Term) -> tuple[Term, Term, Term]:
+    """``k``, ``r`` and an index where ``x = 2**k m`` with m from about 3/4 to 3/2, and ``r = m c - 1`` without error.
+
+    ``c`` is the entry of ``LOG_FACTORS`` at the index. In f64, where they are few, 1 is in the middle of its cell.
+    """
+    form, factors = f.form, tables.LOG_FACTORS[f.form.name]
+    unused = form.mantissa + 1 - len(factors).bit_length()
+    low = 0.75 if form is F32 else 0.75 * (1 - 1 / 48)
+    f.comment(f"x = 2**k m with m from {low!r} to its double")
+    if not f.has_exponents:
+        k, m = _split_bits(f, x, low, subnormal=True)
+    elif form is F32:
+        k, m = f.exponent(x), f.significand_around_1(x)
+        k = f.select(m < 1.0, k + 1.0, k)
+    else:
+        k, m = _split_once(f, x, 2 * low)
+    bits = f.bits(m) if form is F32 else f.bits(m) + (1 << (unused - 1))
+    index = (bits >> unused).named("index")
+    factor = f.lookup("log_factors", factors, index)
+    r = f.fma(m, factor, -1.0) if f.fused else -f.rest(f.number(1.0), m, factor)
+    return k, r.named("r"), index
+
+
+def _split_once(f: Formula, x: Term, high: float) -> tuple[Term, Term]:
+    """``k`` and ``m`` where ``x = 2**k m`` with m from half of ``high`` to it, by instructions."""
+    k, m = f.exponent(x), f.significand(x)
+    over = m >= high
+    return f.select(over, k + 1.0, k).named("k"), f.select(over, m * 0.5, m)
+
+
+def _split_bits(f: Formula, x: Term, low: float, subnormal: bool) -> tuple[Term, Term]:
+    """``k`` and ``m`` where ``x = 2**k m`` with m from ``low`` to its double, by integers."""
+    form = f.form
+    bits = form.mantissa + 2
     if subnormal:
         tiny = x < form.smallest_normal
         x = f.select(tiny, x * 2.0**bits, x)
-    root = form.bits_of(math.sqrt(0.5))
+    root = form.bits_of(low)
     biased = f.bits(x) + ((form.bias << form.mantissa) - root)
     m = f.from_bits((biased & ((1 << form.mantissa) - 1)) + root).named("m")
     f.comment("k becomes a number as the last bits of one: few machines convert integers of 64 bits.")
@@ -91,7 +129,7 @@ def split(f: Formula, x: Term, subnormal: bool = True) -> tuple[Term, Term]:
     k = (f.from_bits(exponent) - (whole + form.bias)).named("k")
     if subnormal:
         k = f.select(tiny, k - float(bits), k)
-    return k, m - 1.0
+    return k, m
 
 
 def whole_power(f: Formula, k: Term) -> Term:

@@ -1,18 +1,20 @@
 """``pow``: ``exp(y log(abs(x)))``, and the sign.
 
-An error of the exponent is one of the result, up to 745 times as large: in f64 the logarithm and its product with y
-are sums of two numbers, about 2**-64 of the whole from the exact ones. In f32 both are f64.
+An error of the exponent is one of the result, up to 745 times as large: the logarithm and its product with y are sums
+of two numbers. The leading bits of ``x = 2**k m`` choose a factor c with an exact ``r = m c - 1`` near 0, so that
+``log(x) = k log(2) - log(c) + log(1 + r)`` (P. T. P. Tang, ACM TOMS 16, 1990).
 """
 
 from __future__ import annotations
 
 import math
 
-from gradc.backends.llvm.math import coefficients
-from gradc.backends.llvm.math.exponential import exp_reduced, reduce, scaled
-from gradc.backends.llvm.math.formats import F32, F64
-from gradc.backends.llvm.math.formula import Formula, Term
-from gradc.backends.llvm.math.logarithm import split
+from gradc.backends.llvm.math import coefficients, tables
+from gradc.backends.llvm.math.exponential import raised_sixteenths, scaled
+from gradc.backends.llvm.math.formats import F32
+from gradc.backends.llvm.math.formula import Formula
+from gradc.backends.llvm.math.logarithm import split_in_cells
+from gradc.backends.llvm.math.term import Term
 
 LARGEST = 2.0**64
 """An exponent beyond it makes every x but 1 overflow or vanish."""
@@ -20,9 +22,22 @@ LARGEST = 2.0**64
 
 def power(f: Formula, x: Term, y: Term) -> Term:
     """``x**y``, with the special values of C99 (Annex F.9.4.4)."""
+    logarithm, low = _log_as_sum(f, x)
+    product, error = _product(f, logarithm, low, y)
+    result = _exp(f, product, error)
+    f.comment("enough for positive, finite x and a result that is in range")
+    holds = f.abs(product) < (f.form.bias - 1) * math.log(2)
+    if not f.has_exponents:
+        f.comment("else the logarithm would be NaN or infinite")
+        holds = holds & (x >= f.form.smallest_normal) & (x < math.inf)
+    f.done_if(holds, result)
     size = f.abs(x).named("size")
-    exponent = f.clamp(y, -LARGEST, LARGEST)
-    result = (_power_f32 if f.form is F32 else _power_f64)(f, size, exponent)
+    logarithm, low = _log_as_sum(f, size)
+    f.comment("Beyond these bounds the result is 0 or infinity.")
+    product, error = _product(f, logarithm, low, f.clamp(y, -LARGEST, LARGEST))
+    below, above = -(f.form.bias + f.form.mantissa + 2) * math.log(2), (f.form.bias + 1.5) * math.log(2)
+    error = f.select((product > below) & (product < above), error, 0.0)
+    result = _exp(f, f.clamp(product, below, above), error)
     f.comment("0 and infinity")
     vanishes = (size < 1.0) ^ (y < 0.0)
     result = f.select(size.equals(0.0) | size.equals(math.inf), f.select(vanishes, 0.0, math.inf), result)
@@ -38,59 +53,45 @@ def power(f: Formula, x: Term, y: Term) -> Term:
     return f.select(y.equals(0.0) | x.equals(1.0), 1.0, result)
 
 
-def _power_f64(f: Formula, size: Term, y: Term) -> Term:
-    high, low = log_with_error(f, size)
-    product, error = f.product_with_error(high, y)
-    error = f.fma(y, low, error)
-    f.comment("Beyond these bounds the result is 0 or infinity.")
-    bound = 760.0
-    error = f.select(f.abs(product) < bound, error, 0.0)
-    product = f.clamp(product, -bound, (f.form.bias + 1.5) * math.log(2))
-    reduced = reduce(f, product, error)
-    return scaled(f, exp_reduced(f, reduced), reduced.shifted)
-
-
-def _power_f32(f: Formula, size: Term, y: Term) -> Term:
-    """``2**(y log2(x))`` in f64, by polynomials that are exact enough for f32."""
-    wide = f.within(F64)
-    k, fraction = split(wide, wide.convert(size, F64), subnormal=False)
-    s = (fraction / (fraction + 2.0)).named("s")
-    logarithm = wide.fma(s, wide.polynomial(coefficients.LOG2_SHORT["f64"], s * s), k)
-    f.comment("Beyond these bounds the result is 0 or infinity in f32, and within range in f64.")
-    product = wide.clamp(logarithm * wide.convert(y, F64), -200.0, 200.0)
-    f.comment("2**(n + r)")
-    shifted = (product + F64.rounder).named("shifted")
-    r = product - (shifted - F64.rounder)
-    power_of_two = wide.from_bits((wide.bits(shifted) + F64.bias) << F64.mantissa)
-    return wide.convert(wide.polynomial(coefficients.EXP2_SHORT["f64"], r) * power_of_two, F32)
-
-
 def log_with_error(f: Formula, x: Term) -> tuple[Term, Term]:
-    """``log(x)`` as a sum: ``k log(2) + 2 s + s**3 (2 / 3 + s**2 Q(s**2))`` with ``s = (m - 1) / (m + 1)``."""
-    k, fraction = split(f, x)
-    f.comment("s + s_low = f / (2 + f)")
-    whole, whole_low = f.sum_with_error(2.0, fraction)
-    inverse = 1.0 / whole
-    s = (fraction * inverse).named("s")
-    part, part_low = f.product_with_error(s, whole)
-    s_low = ((((fraction - part) - part_low) - s * whole_low) * inverse).named("s_low")
-    f.comment("s**2 and s**3")
-    square, square_low = f.product_with_error(s, s)
-    square_low = f.fma(s + s, s_low, square_low)
-    cube, cube_low = f.product_with_error(s, square)
-    cube_low = f.fma(s, square_low, f.fma(s_low, square, cube_low))
-    f.comment("2 / 3 + s**2 Q(s**2)")
-    high, low = coefficients.TWO_THIRDS["f64"]
-    factor, factor_low = f.sum_with_error(high, square * f.polynomial(coefficients.LOG_TAIL["f64"], square))
-    factor_low = factor_low + low
-    tail, tail_low = f.product_with_error(cube, factor)
-    tail_low = f.fma(cube, factor_low, f.fma(cube_low, factor, tail_low))
-    f.comment("the sum, from its largest part")
-    total, error = f.sum_with_error(s + s, tail)
-    error = error + (tail_low + (s_low + s_low))
-    high, low = coefficients.LN2["f64"]
-    log, more = f.sum_with_error(k * high, total)
-    return f.sum_with_error(log, more + f.fma(k, low, error))
+    """``log(x)`` and what rounding took from it."""
+    return f.sum_with_error(*_log_as_sum(f, x))
+
+
+def _log_as_sum(f: Formula, x: Term) -> tuple[Term, Term]:
+    """The same as any sum of two numbers, the second at most 1/500 (f32: 1/60) of the first.
+
+    It is about 2**-62 (f32: 2**-31) of the whole from the logarithm.
+    """
+    name = f.form.name
+    k, r, index = split_in_cells(f, x)
+    high, low = coefficients.LN2[name]
+    f.comment("k log(2) - log(c); the sum of the first parts leaves no error.")
+    base = f.fma(k, high, f.lookup("log_cells", tables.LOG_CELLS[name], index)).named("base")
+    rest = f.fma(k, low, f.lookup("log_cells_low", tables.LOG_CELLS_LOW[name], index))
+    total, error = f.sum_with_error(base, r)
+    f.comment("log(1 + r) = r - r**2 / 2 + r**3 P(r)")
+    log, more = f.add_product(total, r * -0.5, r)
+    rest = rest + (error + more)
+    return log, f.fma(r * r * r, f.polynomial(coefficients.LOG_CUBE[name], r), rest)
+
+
+def _product(f: Formula, logarithm: Term, low: Term, y: Term) -> tuple[Term, Term]:
+    product, error = f.product_with_error(logarithm, y)
+    return product, f.fma(y, low, error)
+
+
+def _exp(f: Formula, x: Term, error: Term) -> Term:
+    """``exp(x + error)``."""
+    if f.form is not F32:
+        return raised_sixteenths(f, x, error)
+    high, low = coefficients.LN2["f32"]
+    f.comment("x + error = n log(2) + r, abs(r) <= log(2) / 2; n stands in the last bits of %shifted")
+    shifted = f.fma(x + error, 1 / math.log(2), F32.rounder).named("shifted")
+    n = shifted - F32.rounder
+    r = (f.fma(n, -low, error) + f.fma(n, -high, x)).named("r")
+    grown = f.fma(r * r, f.polynomial(coefficients.EXP["f32"], r), r) + 1.0
+    return scaled(f, grown, shifted)
 
 
 def _is_whole(f: Formula, size: Term) -> Term:

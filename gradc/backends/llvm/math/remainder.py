@@ -11,7 +11,8 @@ from functools import cache
 from typing import Final
 
 from gradc.backends.llvm.math.formats import Format
-from gradc.backends.llvm.math.formula import Formula, Term
+from gradc.backends.llvm.math.formula import Formula
+from gradc.backends.llvm.math.term import Term
 from gradc.backends.llvm.types import number
 
 _FAR: Final = """

@@ -7,8 +7,9 @@ import math
 from gradc.backends.llvm.math import coefficients
 from gradc.backends.llvm.math.exponential import raised
 from gradc.backends.llvm.math.formats import F64
-from gradc.backends.llvm.math.formula import Formula, Term
+from gradc.backends.llvm.math.formula import Formula
 from gradc.backends.llvm.math.logarithm import split
+from gradc.backends.llvm.math.term import Term
 
 
 def cbrt(f: Formula, x: Term) -> Term:

@@ -15,9 +15,10 @@ import math
 from functools import cache
 from typing import Final
 
-from gradc.backends.llvm.math import coefficients
+from gradc.backends.llvm.math import coefficients, tables
 from gradc.backends.llvm.math.formats import F32, F64, Format
-from gradc.backends.llvm.math.formula import Formula, Term
+from gradc.backends.llvm.math.formula import Formula
+from gradc.backends.llvm.math.term import Term
 from gradc.backends.llvm.types import number
 
 NEAR: Final = 20
@@ -36,7 +37,7 @@ QUARTER: Final = {"sin": 0, "cos": 1, "tan": 0}
 @cache
 def definitions(name: str, form: Format, fused: bool) -> list[str]:
     """The function ``name`` of numbers, and what it calls."""
-    numbers = [f"double {number(value, F64.dtype)}" for value in coefficients.TWO_OVER_PI["f64"]]
+    numbers = [f"double {number(value, F64.dtype)}" for value in tables.TWO_OVER_PI["f64"]]
     rows = ",\n".join(f"  [4 x double] [{', '.join(numbers[k : k + 4])}]" for k in range(0, len(numbers), 4))
     far = Formula(f"gradc.{name}.far", F64, fused)
     found = [
