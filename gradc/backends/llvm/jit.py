@@ -100,13 +100,14 @@ def load(ir: str, program: LoopProgram) -> Entry:
     return load_object(object_code(ir), program)
 
 
-def object_code(ir: str, *, passes: bool = True) -> bytes:
-    """The object file of a module for this machine. It holds no address of this process.
+def object_code(ir: str, target: Target | None = None, *, passes: bool = True) -> bytes:
+    """The object file of a module, for this machine unless told otherwise. It holds no address of this process.
 
     ``passes`` is whether LLVM's run first.
     """
-    module = _finished(ir, host()) if passes else parse(ir, host())
-    return bytes(target_machine(host()).emit_object(module))
+    target = target or host()
+    module = _finished(ir, target) if passes else parse(ir, target)
+    return bytes(target_machine(target).emit_object(module))
 
 
 def load_object(code: bytes, program: LoopProgram) -> Entry:

@@ -16,7 +16,6 @@ from typing import Final
 from gradc.backends.llvm.matmul.functions import kernel_of, scratch_of
 from gradc.backends.llvm.matmul.plan import DotPlan, Share, TilePlan, without_blocks
 from gradc.backends.llvm.matmul.product import Product
-from gradc.backends.llvm.matmul.tile import UNROLLED
 from gradc.ir.target import Target
 from gradc.loops.expand import unused_name
 from gradc.loops.program import (
@@ -178,10 +177,7 @@ def _same_bits(
     panel = adapted.depth * adapted.columns * size
     if adapted.packing != "none" and not adapted.packs_blocks and panel > PANEL_BYTES:
         return None
-    # A sum that is written out begins with a product, others with 0, where -0 becomes 0: all are, or none is.
-    rest = int(product.k.length) % chosen.depth or chosen.depth
-    all_are = all(p.depth * p.rows * p.vectors <= UNROLLED for p in (adapted, chosen))
-    return adapted if adapted == chosen or all_are or rest > UNROLLED else None
+    return adapted
 
 
 def _part_of_epilogue(call: Call, shares: Shares, index: Expression) -> Epilogue | None:
