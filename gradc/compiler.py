@@ -108,6 +108,7 @@ class Compiled:
         from gradc.backends.llvm.machine import host
         from gradc.backends.llvm.matmul.functions import runs_epilogue
         from gradc.backends.llvm.matmul.shares import scratch_elements
+        from gradc.loops.arena import laid_out
         from gradc.loops.attach import with_epilogues
         from gradc.loops.divide import divide
         from gradc.loops.lower import lower
@@ -117,7 +118,7 @@ class Compiled:
         program = in_strips(lower(self.runs, name=self.request.name))
         buffers, threads = program.buffer, self._threads
         program = divide(with_epilogues(program, lambda call: runs_epilogue(call, buffers, host())))
-        return reserve(program, lambda call: scratch_elements(call, buffers, host(), threads))
+        return laid_out(reserve(program, lambda call: scratch_elements(call, buffers, host(), threads)))
 
     @property
     def _threads(self) -> int:

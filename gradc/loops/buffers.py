@@ -1,7 +1,8 @@
 """The arena: scratch arrays laid out in one block of memory by their lifetimes.
 
 Arrays are placed in order of birth, each in the smallest gap that holds it (best fit). Gaps that touch are one. An
-array may take over the place of one that dies at its birth, where the caller knows that to be safe.
+array may take over the place of one that dies at its birth, where the caller knows that to be safe; where it says
+nothing of that, the largest are placed first instead if that takes less.
 
 Arrays whose bytes are a number times one size that is known when the kernel is called (rows of a batch) are laid out
 among themselves, in bytes for each row, and stand behind the others; their places are formulas. The size counts rounded
@@ -49,8 +50,11 @@ class Arena(NamedTuple):
 
 MayTake = Callable[[int, int], bool]
 
+_Places = tuple[dict[int, int], int]
+"""The places of arrays with slots in one unit, and the end of them all."""
 
-def lay_out(lifetimes: Sequence[Lifetime], may_take: MayTake = lambda dying, born: False) -> Arena:
+
+def lay_out(lifetimes: Sequence[Lifetime], may_take: MayTake | None = None) -> Arena:
     """Place arrays so that no two that live at the same time overlap.
 
     ``may_take(dying, born)`` says whether array ``born`` may stand where ``dying`` stands although both live at the
@@ -62,7 +66,9 @@ def lay_out(lifetimes: Sequence[Lifetime], may_take: MayTake = lambda dying, bor
     offsets: list[Dim] = [0] * len(lifetimes)
     start: Dim = 0
     for rows, chosen in alike.items():
-        places, end = _laid_out(chosen, lifetimes, may_take)
+        places, end = _by_birth(chosen, lifetimes, may_take)
+        if may_take is None and end > largest_live([lifetimes[k] for k in chosen]):
+            places, end = min((places, end), _by_size(chosen, lifetimes), key=lambda made: made[1])
         count = _whole_lines(rows, [lifetimes[k].slot for k in chosen])
         for k in chosen:
             offsets[k] = start + places[k] * count
@@ -78,8 +84,21 @@ def _whole_lines(rows: Dim, slots: Sequence[int]) -> Dim:
     return (rows + multiple - 1) // multiple * multiple
 
 
-def _laid_out(chosen: Sequence[int], lifetimes: Sequence[Lifetime], may_take: MayTake) -> tuple[dict[int, int], int]:
-    """The places of arrays with slots in one unit, and the end of them all."""
+def _by_size(chosen: Sequence[int], lifetimes: Sequence[Lifetime]) -> _Places:
+    """The largest first, each in the first gap among those that live with it."""
+    offsets: dict[int, int] = {}
+    for born in sorted(chosen, key=lambda k: (-lifetimes[k].slot, lifetimes[k].first, k)):
+        life, place = lifetimes[born], 0
+        others = [k for k in offsets if lifetimes[k].first <= life.last and life.first <= lifetimes[k].last]
+        for k in sorted(others, key=lambda k: offsets[k]):
+            if place + life.slot <= offsets[k]:
+                break
+            place = max(place, offsets[k] + lifetimes[k].slot)
+        offsets[born] = place
+    return offsets, max((offsets[k] + lifetimes[k].slot for k in chosen), default=0)
+
+
+def _by_birth(chosen: Sequence[int], lifetimes: Sequence[Lifetime], may_take: MayTake | None) -> _Places:
     offsets: dict[int, int] = {}
     gaps = _Gaps()
     dying: dict[int, list[int]] = defaultdict(list)
@@ -92,7 +111,7 @@ def _laid_out(chosen: Sequence[int], lifetimes: Sequence[Lifetime], may_take: Ma
                 gaps.release(offsets[dead], lifetimes[dead].slot)
         candidates = dying.get(life.first, [])
         equal = (k for k in candidates if lifetimes[k].slot == life.slot and lifetimes[k].first < life.first)
-        taken = next((k for k in equal if may_take(k, born)), None)
+        taken = next((k for k in equal if may_take is not None and may_take(k, born)), None)
         if taken is None:
             offsets[born] = gaps.take(life.slot)
         else:

@@ -13,6 +13,7 @@ from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
 from gradc.backends.reference import evaluate
 from gradc.ir.graph import Graph
+from gradc.loops.arena import laid_out
 from gradc.loops.lower import lower
 from gradc.loops.parse import parse_program
 from gradc.loops.program import LoopProgram
@@ -21,8 +22,7 @@ from gradc.loops.verify import verify
 
 def run_program(graph: Graph, inputs: Sequence[Any]) -> list[np.ndarray]:
     """The outputs of a graph through its loop program, which is verified and parsed back on the way."""
-    program = lower(graph)
-    verify(program)
+    program = verify(laid_out(verify(lower(graph))))
     assert parse_program(str(program)) == program
     return load(emit(program, host()), program)([np.asarray(x) for x in inputs])
 
