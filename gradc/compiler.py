@@ -41,7 +41,8 @@ class Request:
     """What to make of a trace: which derivative, of which inputs, where it runs and under which name.
 
     ``wrt`` are positions of inputs of the trace; the first ``primals`` outputs are differentiated. Large kernels of the
-    LLVM backend run on at most ``threads`` threads.
+    LLVM backend run on at most ``threads`` threads. ``donate`` are pairs of an input and the result that is written
+    into its memory.
     """
 
     derivative: Derivative = "value"
@@ -51,6 +52,7 @@ class Request:
     stabilize: Stabilize = "safe"
     name: str = "kernel"
     threads: int = 1
+    donate: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if type(self.threads) is not int or self.threads < 1:
@@ -111,11 +113,13 @@ class Compiled:
         from gradc.loops.arena import laid_out
         from gradc.loops.attach import with_epilogues
         from gradc.loops.divide import divide
+        from gradc.loops.donate import in_place
         from gradc.loops.lower import lower
         from gradc.loops.scratch import reserve
         from gradc.loops.strips import in_strips
 
-        program = in_strips(lower(self.runs, name=self.request.name))
+        lowered = in_place(lower(self.runs, name=self.request.name), self.request.donate)
+        program = in_strips(lowered)
         buffers, threads = program.buffer, self._threads
         program = divide(with_epilogues(program, lambda call: runs_epilogue(call, buffers, host())))
         return laid_out(reserve(program, lambda call: scratch_elements(call, buffers, host(), threads)))

@@ -17,12 +17,20 @@ def jit(
     backend: Backend | None = None,
     stabilize: Stabilize | None = None,
     threads: int | None = None,
+    donate: Wrt = None,
     name: str | None = None,
 ) -> Any:
-    """Compile a NumPy function as it is; also a decorator, with or without options. Returns a Function."""
+    """Compile a NumPy function as it is; also a decorator, with or without options. Returns a Function.
+
+    ``donate`` names arguments, or gives their positions, whose arrays take the results that are nested as they are: the
+    new parameters of a training step are written where the old ones stood, and the very arrays are returned. Each
+    takes the first such result that is left. Raises ArgumentError where there is none, for a donated array that is
+    read-only and for one that shares memory with another argument.
+    """
+    options: dict[str, Any] = {"backend": backend, "stabilize": stabilize, "threads": threads, "name": name}
     if function is None:
-        return functools.partial(jit, backend=backend, stabilize=stabilize, threads=threads, name=name)
-    return Function(function, backend=backend, stabilize=stabilize, threads=threads, name=name)
+        return functools.partial(jit, donate=donate, **options)
+    return Function(function, donate=donate, **options)
 
 
 def grad(

@@ -15,6 +15,7 @@ from gradc.backends.llvm.entry.callee import Callee
 from gradc.compiler import Backend, Request, Stabilize, chosen_name, compile_trace, derive
 from gradc.errors import ArgumentError, DerivativeError, TraceError
 from gradc.frontend.binding import Binder, has_values_for_defaults, signature_of, with_seed
+from gradc.frontend.donation import donated_pairs
 from gradc.frontend.layout import (
     Call,
     call_key,
@@ -84,6 +85,7 @@ class Function(Callee, native=True):
         backend: Backend | None = None,
         stabilize: Stabilize | None = None,
         threads: int | None = None,
+        donate: Wrt = None,
         name: str | None = None,
     ) -> None:
         if not callable(function):
@@ -93,6 +95,7 @@ class Function(Callee, native=True):
         self._function = function
         self._label = getattr(function, "__name__", type(function).__name__)
         self._wrt = wrt
+        self._donate = donate
         self._has_aux = has_aux
         self.seed = next((name for name in _SEEDS.get(derivative, ()) if name not in own.parameters), "")
         self.out = "results" if "out" in own.parameters else "out"
@@ -290,6 +293,9 @@ class Function(Callee, native=True):
             )
 
         graph = specialize(source.graph, source.guards)
+        if self._donate is not None:
+            targets = select_parameters(self._donate, call, self._label)
+            full = replace(full, donate=donated_pairs(call, targets, slots, graph, outputs))
         compiled = compile_trace(graph, describe, full)
         return guards, Kernel(compiled, call, slots, outputs, source, fills_defaults=self._bind.defaults, out=self.out)
 

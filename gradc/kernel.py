@@ -13,6 +13,7 @@ from gradc.backends.llvm.entry.callee import Callee, Source
 from gradc.compiler import Compiled, Cost
 from gradc.errors import ArgumentError
 from gradc.frontend.binding import Binder
+from gradc.frontend.donation import donated_arrays
 from gradc.frontend.given import Given, given_results
 from gradc.frontend.layout import Call, as_input
 from gradc.frontend.tracing import Trace
@@ -158,7 +159,12 @@ class Kernel(Callee, native=True):
     def answer(self, call: Call, callee: Callee, sources: Sequence[Source] = (), out: Any = NOT_GIVEN) -> Any:
         """The result of a call of ``callee``, whose next calls the kernel's entry answers while ``sources`` hold."""
         given = None if out is NOT_GIVEN else given_results(out, self._outputs, self._out)
-        result = self.run(self.inputs(call), given)
+        donated = self._donated(call)
+        if donated and given is not None and given.places:
+            raise ArgumentError(
+                f"{self.name}: results go into donated arguments, and {self._out}= says where they go too; leave it out"
+            )
+        result = self.run(self.inputs(call), given, donated)
         if self._runs > 1:
             callee.add_entry(self._entry(given), sources)
         return result
@@ -210,10 +216,26 @@ class Kernel(Callee, native=True):
                 raise ArgumentError(f"argument {path} is {leaf!r} and the kernel is compiled for {own!r}")
         return inputs
 
-    def run(self, inputs: Sequence[np.ndarray], given: Given | None = None) -> Any:
-        """Call the entry with checked inputs and put the results together, those of ``given`` in its arrays."""
+    def _donated(self, call: Call) -> dict[int, np.ndarray]:
+        """The arrays of a call that results are written into, by number of the result, every one checked."""
+        pairs = self._compiled.request.donate
+        return donated_arrays(call, self._slots, dict(pairs), self.name) if pairs else {}
+
+    def run(
+        self, inputs: Sequence[np.ndarray], given: Given | None = None, donated: Mapping[int, np.ndarray] | None = None
+    ) -> Any:
+        """Call the entry with checked inputs and put the results together, those of ``given`` in its arrays.
+
+        Results for which an argument is ``donated`` are that argument.
+        """
         results = self._compiled.entry(inputs)
         self._runs += 1
+        for position, array in (donated or {}).items():
+            if results[position] is not array:
+                np.copyto(array, results[position])
+        if donated:
+            leaves = [donated.get(k, r if r.ndim else r[()]) for k, r in enumerate(results)]
+            return self._outputs.unflatten(leaves)
         if given is None:
             return self._outputs.unflatten([r if r.ndim else r[()] for r in results])
         filled = given.fill(results)
@@ -244,11 +266,11 @@ def make_entry(
     from gradc.backends.llvm.jit import Entry
 
     runs, entry = compiled.runs, compiled.entry
-    if not isinstance(entry, Entry):
+    if not isinstance(entry, Entry) or len(entry.places) != len(compiled.request.donate):
         return None
     flops, traffic = compiled.work
     plan = plan_call(
         call, slots, runs.input_avals, outputs, runs.output_avals,
-        name=compiled.request.name, arena=entry.arena_bytes, work=flops + traffic, given=given,
+        name=compiled.request.name, arena=entry.arena_bytes, work=flops + traffic, given=given, donated=entry.places,
     )  # fmt: skip
     return None if plan is None else native_entry(entry, plan)

@@ -113,13 +113,13 @@ def _check(array: np.ndarray, result: Aval, path: str) -> None:
         )
     if not array.flags.writeable:
         raise ArgumentError(f"{path} is read-only; pass an array that can be written, or None for a new one")
-    if _overlaps_itself(array):
+    if overlaps_itself(array):
         raise ArgumentError(
             f"{path} has several elements in one place; pass an array of its own, or None for a new one"
         )
 
 
-def _overlaps_itself(array: np.ndarray) -> bool:
+def overlaps_itself(array: np.ndarray) -> bool:
     """Whether elements may share memory: never where each stride steps over all that lies within it."""
     reach = array.itemsize
     for stride, size in sorted((abs(stride), size) for stride, size in zip(array.strides, array.shape, strict=True)):
@@ -138,14 +138,15 @@ def _check_apart(arrays: Iterable[tuple[Any, str]]) -> None:
     ):
         open_ones = [entry for entry in open_ones if entry[0] > start]
         for _, other, other_path in open_ones:
-            if _may_share(array, other):
+            if may_share(array, other):
                 raise ArgumentError(
                     f"{other_path} and {path} share memory, and each is a result; pass arrays of their own"
                 )
         open_ones.append((end, array, path))
 
 
-def _may_share(one: np.ndarray, other: np.ndarray) -> bool:
+def may_share(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays have an element in common, or are interleaved so much that it takes long to tell."""
     try:
         return np.shares_memory(one, other, max_work=_WORK)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:

@@ -131,9 +131,10 @@ class _Parser(TermParser):
         if kind == "arena":
             line.expect("at")
             offset = line.dim()
+        place = line.word() if kind == "output" and all(map(line.accept, ("in", "place", "of"))) else ""
         line.end()
         data = _data(values, aval.dtype, line) if kind == "constant" else b""
-        return Buffer(name, aval.dtype, aval.shape, kind, offset, data, comment=remark)
+        return Buffer(name, aval.dtype, aval.shape, kind, offset, data, comment=remark, place=place)
 
     def _message(self, code: int) -> str:
         match = re.fullmatch(rf'message {code} (".*")', self._raw().strip())

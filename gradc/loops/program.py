@@ -110,6 +110,7 @@ class Buffer:
     offset   arena only: its place in bytes, a multiple of ALIGNMENT
     data     constant only: its bytes, row by row
     writable parameter only: whether the function may write it
+    place    output only: the input whose memory it takes, and whose elements it holds until they are written
     comment  what it holds, in the user's words: ``z1 (net.py:5)``
     """
 
@@ -121,6 +122,7 @@ class Buffer:
     data: bytes = b""
     writable: bool = False
     comment: str = ""
+    place: str = ""
 
     @property
     def aval(self) -> Aval:

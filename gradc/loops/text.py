@@ -124,6 +124,8 @@ def _declaration(buffer: Buffer) -> str:
     line = f"{buffer.kind} {buffer.name}: {buffer.aval}"
     if buffer.kind == "arena":
         line += f" at {buffer.offset}"
+    if buffer.place:
+        line += f" in place of {buffer.place}"
     if buffer.kind == "constant":
         line += f" = {_data(buffer)}"
     return line + _remark(buffer)

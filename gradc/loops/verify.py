@@ -11,7 +11,8 @@
  8  order     a reduction in lanes is over an enclosing loop of step 1, into one element; lanes is a power of two
               that divides the block; all reductions of a loop agree; nothing else in the loop names the buffer
  9  memory    arena buffers are aligned and inside the arena, constants have the bytes of their shape, locals are of
-              fixed size and at most 128 kB a function
+              fixed size and at most 128 kB a function; an output in place of an input has its dtype and shape, no
+              other output stands there, and nothing names that input
 10  calls     a function is defined before it is called, once, and gets views of its parameters' shapes and dtypes;
               contraction letters are sound; strides are not negative; what is written is no operand; an epilogue is
               lets and stores that are a lawful nest, writes no operand and does not load from the result
@@ -29,10 +30,10 @@ import numpy as np
 
 from gradc.ir.aval import Dim, short_dtype, size_of
 from gradc.loops.accesses import meet, share
+from gradc.loops.declarations import check_declarations, one_line
 from gradc.loops.epilogue import unfused
 from gradc.loops.independence import conflict
 from gradc.loops.program import (
-    ALIGNMENT,
     BOOL,
     I64,
     Accumulate,
@@ -82,7 +83,7 @@ _BOUND_PRIMITIVES: Final = ("add", "sub", "mul", "floor_div", "mod", "minimum", 
 
 def verify(program: LoopProgram) -> LoopProgram:
     """The program itself. Raises VerifyError naming the law that it breaks, and where."""
-    _declarations(program)
+    check_declarations(program)
     constants = {b.name: b for b in program.buffers if b.kind == "constant"}
     defined: dict[str, Function] = {}
     for function in program.functions:
@@ -115,34 +116,6 @@ def _required(program: LoopProgram) -> Ranges:
         assert isinstance(check, Check), "what was taken are checks"
         ranges = ranges.where(check.condition)
     return ranges
-
-
-def _declarations(program: LoopProgram) -> None:
-    check_name(program.name)
-    seen: set[str] = set()
-    for buffer in program.buffers:
-        check_name(buffer.name)
-        if buffer.name in seen:
-            broken(1, f"{buffer.name} is declared again where it is in reach")
-        seen.add(buffer.name)
-        if buffer.kind not in ("input", "output", "arena", "constant"):
-            broken(2, f"{buffer.name} is a {buffer.kind} outside of any function")
-        _one_line(buffer.comment)
-        if buffer.kind == "constant" and len(buffer.data) != buffer.bytes:
-            broken(9, f"{buffer.name}: {len(buffer.data)} bytes for {buffer.aval}")
-        if buffer.kind == "arena":
-            offset, end = buffer.offset, buffer.offset + buffer.bytes
-            if isinstance(offset, int) and (offset % ALIGNMENT or offset < 0):
-                broken(9, f"{buffer.name}: the offset {offset} is not a multiple of {ALIGNMENT}")
-            if isinstance(end, int) and isinstance(program.arena_bytes, int) and end > program.arena_bytes:
-                broken(9, f"{buffer.name} ends at {end}, the arena at {program.arena_bytes}")
-    for message in program.messages:
-        _one_line(message)
-
-
-def _one_line(text: str) -> None:
-    if text != text.strip() or len(text.splitlines()) > 1 or "  # " in text:
-        broken(13, f"{text!r} is not one line")
 
 
 def _local_memory(block: tuple[Statement, ...]) -> None:
@@ -190,7 +163,7 @@ def _block(block: tuple[Statement, ...], scope: Scope) -> None:
                 scope.declare(local.name)
                 if local.kind != "local":
                     broken(2, f"{local.name} is declared as {local.kind}", statement)
-                _one_line(local.comment)
+                one_line(local.comment)
                 scope.buffers[local.name] = local
                 scope.own = tuple(own | {local.name} for own in scope.own)
             case Call():
@@ -202,7 +175,7 @@ def _block(block: tuple[Statement, ...], scope: Scope) -> None:
                 if not 1 <= code <= len(scope.program.messages):
                     broken(11, f"the code {code} has no message", statement)
             case Comment(text=text):
-                _one_line(text)
+                one_line(text)
 
 
 def _for(loop: For, scope: Scope) -> None:

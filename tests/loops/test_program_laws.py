@@ -205,3 +205,32 @@ def test_laws_that_text_cannot_break() -> None:
         with pytest.raises(VerifyError) as caught:
             verify(replace(good, body=(statement,)))
         assert str(caught.value) == message
+
+
+def placed(outputs: str, body: str) -> LoopProgram:
+    return parse_program(f"program p\ninput w: f64[4]\ninput x: f64[3]\n{outputs}\nbegin\n  {body}\n")
+
+
+def test_an_output_in_place_of_an_input_is_all_that_is_named() -> None:
+    good = placed("output y: f64[4] in place of w", "y[0] = y[1] + x[0]")
+    assert verify(good) is good
+    assert parse_program(str(good)) == good
+
+
+@pytest.mark.parametrize(
+    ("outputs", "body", "message"),
+    [
+        ("output y: f64[4] in place of w", "y[0] = w[1]", "law 9: w is named although y stands in its place"),
+        ("output y: f64[4] in place of x", "y[0] = 1.0", "law 9: y stands in place of x, which is no input of"),
+        ("output y: f64[4] in place of z", "y[0] = 1.0", "law 9: y stands in place of z, which is no input of"),
+        (
+            "output y: f64[4] in place of w\noutput z: f64[4] in place of w",
+            "y[0] = 1.0",
+            "law 9: w is named although y stands in its place",
+        ),
+    ],
+)
+def test_an_output_in_the_wrong_place_is_found(outputs: str, body: str, message: str) -> None:
+    with pytest.raises(VerifyError) as error:
+        verify(placed(outputs, body))
+    assert message in str(error.value)

@@ -15,6 +15,7 @@ import json
 import os
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -86,6 +87,7 @@ def packed(program: LoopProgram, code: bytes, graph: Graph) -> bytes | None:
         "name": program.name,
         "inputs": [_described(buffer) for buffer in program.inputs],
         "outputs": [_described(buffer) for buffer in program.outputs],
+        "places": [buffer.place for buffer in program.outputs],
         "constants": constants,
         "messages": program.messages,
         "arena_bytes": str(program.arena_bytes),
@@ -98,7 +100,9 @@ def unpacked(content: bytes, graph: Graph) -> tuple[LoopProgram, bytes]:
     """The program, without a body, and the object file of an entry of this graph."""
     start = _HEAD.size + _HEAD.unpack_from(content)[0]
     head = json.loads(content[_HEAD.size : start])
-    buffers = [*(_buffer("input", *b) for b in head["inputs"]), *(_buffer("output", *b) for b in head["outputs"])]
+    outputs = zip(head["outputs"], head["places"], strict=True)
+    buffers = [_buffer("input", *b) for b in head["inputs"]]
+    buffers += [replace(_buffer("output", *b), place=place) for b, place in outputs]
     values = _constants(graph) if head["constants"] else []
     for name, dtype, shape, place in head["constants"]:
         data = values[place].tobytes()

@@ -29,6 +29,8 @@ _COUNT = itertools.count()
 class Entry:
     """A loaded kernel: C-contiguous aligned arrays in, new arrays out. Calls may run side by side.
 
+    A result in place of an input is that very array, written.
+
     Raises ArgumentError for arrays that do not fit the program's inputs, IndexBoundsError or MatrixError where a check
     on data fails.
     """
@@ -45,6 +47,9 @@ class Entry:
         weakref.finalize(self._token, list.clear, [library, constants]).atexit = False
         self._inputs = [(b.name, b.aval) for b in program.inputs]
         self._outputs = [(b.shape, b.dtype) for b in program.outputs]
+        names = [b.name for b in program.inputs]
+        self.places = {k: names.index(b.place) for k, b in enumerate(program.outputs) if b.place}
+        """Results that take the memory of an input, by number: the number of the input."""
         self._symbols = program.symbols
         self.arena_bytes = program.arena_bytes
         """The scratch memory that a call needs."""
@@ -57,7 +62,7 @@ class Entry:
         self._call = signature(self.address)
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Run the kernel; the results are new arrays."""
+        """Run the kernel; the results are new arrays, but those in place of an input."""
         if len(inputs) != len(self._inputs):
             raise ArgumentError(f"{self._program.name} takes {len(self._inputs)} arrays, got {len(inputs)}")
         for array, (name, aval) in zip(inputs, self._inputs, strict=True):
@@ -67,7 +72,10 @@ class Entry:
                 layout = "" if flags.c_contiguous and flags.aligned else ", not contiguous and aligned"
                 raise ArgumentError(f"{name}: expected {aval}, got {aval_of(array)}{layout}")
         sizes = self._sizes(inputs)
-        outputs = [np.empty([dim_value(dim, sizes) for dim in shape], dtype) for shape, dtype in self._outputs]
+        outputs = [
+            inputs[self.places[k]] if k in self.places else np.empty([dim_value(dim, sizes) for dim in shape], dtype)
+            for k, (shape, dtype) in enumerate(self._outputs)
+        ]
         arena = self._arena(dim_value(self.arena_bytes, sizes))
         pointers = [*[a.ctypes.data for a in inputs], *[a.ctypes.data for a in outputs], arena[1]]
         try:

@@ -73,9 +73,13 @@ no:
 
 
 def guard_apart(text: EntryText, plan: Plan, inputs: Mapping[int, str], given: Mapping[int, str], dims: Dims) -> None:
-    """Miss where a given result shares memory with an argument or another one. The addresses are of their elements."""
-    leaves = [leaf for place in plan.places for leaf in place.leaves]
-    read = [(inputs[leaf.index], leaf.aval) for leaf in leaves if isinstance(leaf, Data) and not leaf.aval.weak]
+    """Miss where a given result shares memory with an argument or another one. The addresses are of their elements.
+
+    A donated argument is a given result, and not compared with itself.
+    """
+    donated = set(plan.donated.values())
+    leaves = [leaf for place in plan.places for leaf in place.leaves if isinstance(leaf, Data)]
+    read = [(inputs[k], aval) for k, aval in ((d.index, d.aval) for d in leaves) if not aval.weak and k not in donated]
     written = [(address, plan.results[index]) for index, address in given.items()]
     arrays = [_interval(text, address, aval, dims) for address, aval in [*read, *written] if aval.size != 0]
     first = len(arrays) - sum(aval.size != 0 for _, aval in written)

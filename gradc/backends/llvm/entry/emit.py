@@ -54,6 +54,7 @@ class _EntryWriter:
         self.nested: list[str] = []
         self.arrays: list[tuple[int, str]] = []
         self.packed = "true"
+        self.donated = {source: result for result, source in plan.donated.items()}
 
     def module(self) -> tuple[str, str, dict[str, object]]:
         symbol = f"{self.plan.name}.entry"
@@ -138,6 +139,10 @@ class _EntryWriter:
             if isinstance(leaf, Result):
                 text.guard_type(value, "@PyArray_Type")
                 self.given[leaf.index] = value, self._elements(leaf.aval, value, abi.RESULT_FLAGS, is_result=True)
+            elif leaf.index in self.donated:
+                text.guard_type(value, "@PyArray_Type")
+                self.inputs[leaf.index] = self._elements(leaf.aval, value, abi.RESULT_FLAGS)
+                self.given[self.donated[leaf.index]] = value, self.inputs[leaf.index]
             else:
                 self.inputs[leaf.index] = self._data(leaf, value)
             if not direct:

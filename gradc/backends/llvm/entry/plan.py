@@ -61,7 +61,8 @@ class Plan:
     """A call: ``positional`` of the places may come by position, those from ``named`` on by name.
 
     ``outputs`` is the structure of the result and ``results`` the avals of its leaves. With ``returns_last`` the result
-    is the argument of the last place, which has an array for each leaf. ``arena`` are bytes, and ``work`` operations
+    is the argument of the last place, which has an array for each leaf. ``donated`` are the results that are written
+    into the array of an input: its number by that of the result. ``arena`` are bytes, and ``work`` operations
     and bytes: with ``LONG`` of them other threads run while the kernel does.
     """
 
@@ -75,6 +76,7 @@ class Plan:
     arena: Dim
     work: Dim
     returns_last: bool
+    donated: Mapping[int, int]
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -95,6 +97,7 @@ def plan_call(
     arena: Dim,
     work: Dim,
     given: Given | None = None,
+    donated: Mapping[int, int] | None = None,
 ) -> Plan | None:
     """The plan of a kernel, None where an entry cannot tell whether a call is the kernel's.
 
@@ -123,7 +126,7 @@ def plan_call(
         places = (*places, Place(given.name, REQUIRED, given.structure, into))
     return Plan(
         name, places, positional, named, len(inputs), outputs, tuple(results), arena, work,
-        returns_last=given is not None and given.is_whole,
+        returns_last=given is not None and given.is_whole, donated=donated or {},
     )  # fmt: skip
 
 
