@@ -99,10 +99,14 @@ class Compiled:
 
     @cached_property
     def numpy_source(self) -> str:
-        """The standalone NumPy module."""
+        """The standalone NumPy module, written to be read."""
+        return self.module("readable")
+
+    def module(self, style: str) -> str:
+        """The standalone NumPy module in one of the styles of ``gradc.backends.numpy``."""
         from gradc.backends.numpy import render
 
-        return render(self.final, self.signature, name=self.request.name)
+        return render(self.final, self.signature, name=self.request.name, style=style)
 
     @cached_property
     def program(self) -> LoopProgram:

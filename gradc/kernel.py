@@ -138,16 +138,18 @@ class Kernel(Callee, native=True):
             final=self.graph,
         )
 
-    def save(self, path: str | os.PathLike[str], *, format: str = "py") -> None:
+    def save(self, path: str | os.PathLike[str], *, format: str = "py", style: str = "readable") -> None:
         """Write the kernel to ``path``: ``format="py"`` is a standalone module that needs NumPy alone.
 
+        With ``style="fast"`` the module computes into arrays that it needs no more, with ``out=``: less memory, and
+        a line for each operation. Sums may round otherwise, for NumPy adds up in the order in which arrays lie.
         The file appears whole or not at all, and is the same byte for byte every time.
         """
         if format != "py":
             raise ArgumentError(f'format={format!r} is not one of "py"')
         from gradc.artifacts.standalone import save_module
 
-        save_module(self.numpy_source, path)
+        save_module(self._compiled.module(style), path)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         out = kwargs.pop(self._out, NOT_GIVEN)

@@ -102,9 +102,11 @@ def gradc() -> None:
 @click.option("--name", metavar="SYMBOL", help="The name of the generated function.")
 @click.option("--format", "format_", type=click.Choice(["py"]), default="py", show_default=True,
               help="py: a standalone NumPy module.")  # fmt: skip
+@click.option("--style", type=click.Choice(["readable", "fast"]), default="readable", show_default=True,
+              help="Of a NumPy module: fast computes into arrays that it needs no more.")  # fmt: skip
 def compile_(
     target: str, specs: tuple[str, ...], wrt: str | None, stabilize: str, derivative: Derivative, output: Path,
-    name: str | None, format_: str,
+    name: str | None, format_: str, style: str,
 ) -> None:  # fmt: skip
     """Write the derivative of FILE:FUNC as a file that does not need gradc."""
     asked = request(target, specs, wrt, derivative)
@@ -112,7 +114,7 @@ def compile_(
         raise Failure(f"-o {output} is the file of {asked.target.name} itself; write to another")
     kernel = asked.compile(backend="numpy", stabilize=stabilize, name=name)
     try:
-        kernel.save(output)
+        kernel.save(output, style=style)
     except OSError as error:
         raise Failure(f"{output} cannot be written: {error.strerror or error}") from error
     note(f"wrote {output}")

@@ -6,37 +6,44 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from gradc.backends.numpy.body import Body, Line
-from gradc.backends.numpy.boundary import OWN_NAMES, Result, local_names, new_classes, parameters, shown_path
+from gradc.backends.numpy.boundary import OWN_NAMES, Result, local_names, new_classes, parameters, quoted, shown_path
 from gradc.backends.numpy.checking import argument_rows, leaf_order
 from gradc.backends.numpy.documentation import docstring
 from gradc.backends.numpy.expand import expand
 from gradc.backends.numpy.layout import aligned, wrapped
 from gradc.backends.numpy.load import load
+from gradc.backends.numpy.memory import MemoryBody
 from gradc.backends.numpy.naming import Names, identifier
 from gradc.backends.numpy.outputs import own_outputs
 from gradc.backends.numpy.symbols import with_local_symbols
-from gradc.errors import CompileError
+from gradc.errors import ArgumentError, CompileError
 from gradc.ir.graph import Graph
 from gradc.ir.signature import Signature, flat_signature
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
+_BODIES: Final[dict[str, type[Body]]] = {"readable": Body, "fast": MemoryBody}
+"""The styles of a module: as a person would read it, and so that it makes few arrays."""
 
-def render(graph: Graph, signature: Signature, *, name: str) -> str:
+
+def render(graph: Graph, signature: Signature, *, name: str, style: str = "readable") -> str:
     """The source of a standalone module with one function ``name`` that computes ``graph``.
 
     It has the user's parameters and containers, checks its arguments (TypeError, ValueError), never warns, and its
-    results alias nothing. Symbolic sizes are read off the arguments. The same graph gives the same text.
-    Raises CompileError for names, keys or ops that cannot be written.
+    results alias nothing. Symbolic sizes are read off the arguments. The same graph gives the same text. With
+    ``style="fast"`` values are computed into arrays that are not needed any more (``gradc.backends.numpy.memory``).
+    Raises CompileError for names, keys or ops that cannot be written, ArgumentError for another style.
     """
+    if style not in _BODIES:
+        raise ArgumentError(f"style={style!r} is not one of {', '.join(map(quoted, _BODIES))}")
     signature.check(graph)
-    return _render(graph, signature, name, checked=True)
+    return _render(graph, signature, name, checked=True, style=style)
 
 
 def flat_entry(graph: Graph, *, name: str) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
@@ -53,7 +60,7 @@ def flat_entry(graph: Graph, *, name: str) -> Callable[[Sequence[np.ndarray]], l
     return entry
 
 
-def _render(graph: Graph, signature: Signature, name: str, *, checked: bool) -> str:
+def _render(graph: Graph, signature: Signature, name: str, *, checked: bool, style: str = "readable") -> str:
     if identifier(name.lstrip("_")) != name.lstrip("_") or name in OWN_NAMES or name in _helper_texts():
         raise CompileError(
             f"{name!r} cannot be the name of a generated function; choose an identifier that its code does not use"
@@ -71,7 +78,7 @@ def _render(graph: Graph, signature: Signature, name: str, *, checked: bool) -> 
     ]
     documentation = docstring(graph, signature, name) if checked else []
     graph, sizes = with_local_symbols(expand(graph), names)
-    body = Body(graph, names, inputs, paths)
+    body = _BODIES[style](graph, names, inputs, paths)
     body.write()
     outputs = own_outputs(body, graph)
     returned = f"return {Result(signature).text(outputs)}"

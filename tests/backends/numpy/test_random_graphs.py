@@ -170,15 +170,18 @@ def test_source_and_reference_agree(seed: int, size: int) -> None:
     actual = flat_entry(made.graph, name="kernel")(made.arrays)
     source = render(made.graph, flat_signature(made.graph), name="kernel")
     checked = load(source, "kernel")(*made.arrays)
-    for one, two, wanted in zip(actual, checked, expected, strict=True):
+    fast = load(render(made.graph, flat_signature(made.graph), name="kernel", style="fast"), "kernel")(*made.arrays)
+    for one, two, three, wanted in zip(actual, checked, fast, expected, strict=True):
         same(one, wanted)
         same(two, wanted)
+        same(three, wanted)
     for array, copy in zip(made.arrays, before, strict=True):
         assert np.array_equal(array, copy)
-    own = [r for r in actual if r.size]
-    for k, result in enumerate(own):
-        assert not any(np.shares_memory(result, other) for other in [*made.arrays, *own[:k]])
-        assert result.flags.writeable
+    for results in (actual, [r for r in fast if isinstance(r, np.ndarray)]):
+        own = [r for r in results if r.size]
+        for k, result in enumerate(own):
+            assert not any(np.shares_memory(result, other) for other in [*made.arrays, *own[:k]])
+            assert result.flags.writeable
     again = flat_entry(made.graph, name="kernel")(made.arrays)
     for one, two in zip(actual, again, strict=True):
         assert np.array_equal(one, two, equal_nan=True)
