@@ -50,7 +50,7 @@ def test_the_three_uses_run_in_a_row(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "uses.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for shown in ("def loss_grad(w, x, y):", "define ", "flops"):
+    for shown in ("    w: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray,", "define ", "flops"):
         assert shown in done.stdout
     assert (tmp_path / "loss_grad.py").exists()
 

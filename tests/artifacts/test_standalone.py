@@ -76,7 +76,7 @@ def test_module_is_the_same_in_every_process() -> None:
         for seed in ("1", "2")
     }
     assert len(sources) == 1
-    assert "def matrices_grad(w, x, y):" in sources.pop()
+    assert "    w: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray," in sources.pop()
 
 
 @pytest.mark.parametrize("batch", [0, 1, 33])

@@ -7,8 +7,10 @@ import keyword
 import math
 from collections.abc import Iterable, Sequence
 
+from gradc.backends.numpy.annotations import argument_type
 from gradc.backends.numpy.naming import Names
 from gradc.errors import CompileError
+from gradc.ir.aval import Aval
 from gradc.ir.graph import Graph
 from gradc.ir.signature import KEYS_BY_NAME, Argument, Branch, Key, Leaf, Signature, Static, Tree
 
@@ -51,8 +53,8 @@ def shown_path(root: str, steps: Iterable[tuple[str, Key]]) -> str:
     return root + "".join(f".{key}" if kind in KEYS_BY_NAME else f"[{key_text(key)}]" for kind, key in steps)
 
 
-def parameters(arguments: Sequence[Argument]) -> str:
-    """The parameter list as in the user's function.
+def parameters(arguments: Sequence[Argument], avals: Sequence[Aval] | None = None) -> str:
+    """The parameter list as in the user's function, with types where the avals of the inputs are given.
 
     A default that has no literal is left out, and then so are those before it, as Python's grammar wants.
     """
@@ -67,8 +69,10 @@ def parameters(arguments: Sequence[Argument]) -> str:
         if argument.kind == "keyword-only" and previous not in ("keyword-only", "variadic positional"):
             parts.append("*")
         text = MARKS.get(argument.kind, "") + argument.name
+        known = "" if avals is None else argument_type(argument.tree, avals, argument.kind)
+        text += f": {known}" if known else ""
         if argument.default is not None and argument not in positional[:required]:
-            text += f"={literal_text(argument.default)}"
+            text += (" = " if known else "=") + literal_text(argument.default)
         parts.append(text)
         previous = argument.kind
     if previous == "positional-only":

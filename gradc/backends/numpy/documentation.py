@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from itertools import groupby
 
+from gradc.backends.numpy.annotations import number
 from gradc.backends.numpy.boundary import Result, shown_path
 from gradc.backends.numpy.comments import loss_name, printable
 from gradc.ir.aval import Aval
@@ -63,11 +64,7 @@ def _kind(tree: Leaf | Static, avals: tuple[Aval, ...]) -> str:
         return f"{tree.text}, compiled in"
     aval = avals[tree.index]
     text = str(aval).removeprefix("~")
-    return f"{_number(aval)} or {text}" if not aval.shape else text
-
-
-def _number(aval: Aval) -> str:
-    return {"b": "bool", "i": "int", "u": "int", "c": "complex"}.get(aval.dtype.kind, "float")
+    return f"{number(aval)} or {text}" if not aval.shape else text
 
 
 def _returns(graph: Graph, signature: Signature) -> str:

@@ -49,10 +49,19 @@ def wrapped(code: str) -> list[str]:
         return [code]
     closing = max(position for position, depth in _brackets(code) if depth == 0)
     head, content, tail = code[: opening + 1], code[opening + 1 : closing], code[closing:]
-    return [head, *(f"    {line}" for line in _lines(content)), tail]
+    return [head, *(f"    {line}" for line in listed(content)), tail]
 
 
-def _lines(content: str) -> list[str]:
+def heading(name: str, parameters: str, returns: str) -> list[str]:
+    """A ``def`` line, the parameters on lines of their own where it is long."""
+    arrow = f" -> {returns}" if returns else ""
+    whole = f"def {name}({parameters}){arrow}:"
+    if len(whole) <= COLUMNS or not parameters:
+        return [whole]
+    return [f"def {name}(", *(f"    {line}" for line in listed(parameters)), f"){arrow}:"]
+
+
+def listed(content: str) -> list[str]:
     """What stands between brackets, as lines that end after its own commas; an item too long is broken inside."""
     cuts = [0, *(position for position, depth in _breaks(content) if depth == 0), len(content)]
     lines: list[str] = []
@@ -72,7 +81,7 @@ def _many_targets(code: str) -> list[str]:
     """An assignment to several names, each side broken by itself."""
     targets, _, value = code.partition(" = ")
     first, *rest = wrapped(value)
-    return ["(", *(f"    {line}" for line in _lines(targets)), f") = {first}", *rest]
+    return ["(", *(f"    {line}" for line in listed(targets)), f") = {first}", *rest]
 
 
 def _breaks(code: str) -> list[tuple[int, int]]:

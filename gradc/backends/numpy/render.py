@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from gradc.backends.numpy.annotations import result_type
 from gradc.backends.numpy.body import Body, Line
 from gradc.backends.numpy.boundary import OWN_NAMES, Result, local_names, new_classes, parameters, quoted, shown_path
 from gradc.backends.numpy.checking import argument_rows, leaf_order
 from gradc.backends.numpy.documentation import docstring
 from gradc.backends.numpy.expand import expand
-from gradc.backends.numpy.layout import aligned, wrapped
+from gradc.backends.numpy.layout import aligned, heading, wrapped
 from gradc.backends.numpy.load import load
 from gradc.backends.numpy.memory import MemoryBody
 from gradc.backends.numpy.naming import Names, identifier
@@ -83,6 +84,8 @@ def _render(graph: Graph, signature: Signature, name: str, *, checked: bool, sty
     outputs = own_outputs(body, graph)
     returned = f"return {Result(signature).text(outputs)}"
     rows = [*_size_rows(graph, inputs, sizes, [*(line.code for line in body.lines), returned]), *body.lines]
+    typed = graph.input_avals if checked else None
+    returns = result_type(signature.output, graph.output_avals, classes) if checked else ""
     checked = checked and bool(signature.arguments)
     if checked:
         rows.insert(0, Line(_unpack(signature, inputs, leaf_order(signature, graph.input_avals))))
@@ -92,8 +95,7 @@ def _render(graph: Graph, signature: Signature, name: str, *, checked: bool, sty
     return _template().render(
         documentation=documentation,
         classes=[f'{c} = namedtuple("{c}", {list(fields)!r})' for c, fields in classes.items()],
-        name=name,
-        parameters=parameters(signature.arguments),
+        heading=heading(name, parameters(signature.arguments, typed), returns),
         lines=[*aligned(rows), *wrapped(returned)],
         floats=any(node.aval.is_float for node in graph.nodes),
         checked=checked,

@@ -14,7 +14,9 @@ import numpy as np
 
 
 @np.errstate(all="ignore")  # infinities and NaN are results here, not warnings
-def classifier_grad(layers, x, labels):
+def classifier_grad(
+    layers: list[dict[str, np.ndarray]], x: np.ndarray, labels: np.ndarray,
+) -> tuple[np.float64, list[dict[str, np.ndarray]]]:
     layers_0_W, layers_0_b, layers_1_W, layers_1_b, x, labels = _arguments(layers, x, labels)
     h = np.tanh(x @ layers_0_W + layers_0_b)         # networks.py:28
     logits = h @ layers_1_W + layers_1_b             # networks.py:29

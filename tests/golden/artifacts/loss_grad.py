@@ -7,7 +7,10 @@ import numpy as np
 
 
 @np.errstate(all="ignore")  # infinities and NaN are results here, not warnings
-def loss_grad(w11, w12, w21, w22, v1, v2, x1, x2, y):
+def loss_grad(
+    w11: float, w12: float, w21: float, w22: float, v1: float, v2: float, x1: float, x2: float,
+    y: float,
+) -> tuple[np.float64, tuple[np.float64, ...]]:
     w11, w12, w21, w22, v1, v2, x1, x2, y = _arguments(w11, w12, w21, w22, v1, v2, x1, x2, y)
     z1 = w11 * x1 + w12 * x2                                    # networks.py:7
     z2 = w21 * x1 + w22 * x2                                    # networks.py:8

@@ -12,7 +12,9 @@ import numpy as np
 
 
 @np.errstate(all="ignore")  # infinities and NaN are results here, not warnings
-def matrices_grad(w, x, y):
+def matrices_grad(
+    w: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray,
+) -> tuple[np.float64, dict[str, np.ndarray]]:
     hidden, out, x, y = _arguments(w, x, y)
     z1 = hidden @ x                                       # networks.py:18
     a1 = np.maximum(z1, 0.0)                              # networks.py:19

@@ -10,7 +10,7 @@ import numpy as np
 
 
 @np.errstate(all="ignore")  # infinities and NaN are results here, not warnings
-def recurrence_grad(x, k):
+def recurrence_grad(x: np.ndarray, k: float) -> tuple[np.float64, tuple[np.ndarray, np.float64]]:
     x, k = _arguments(x, k)
     state = np.zeros(4)
     state[:1] = x[:1]                        # networks.py:42

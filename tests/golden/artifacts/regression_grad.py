@@ -14,7 +14,10 @@ import numpy as np
 
 
 @np.errstate(all="ignore")  # infinities and NaN are results here, not warnings
-def regression_grad(w, x, y, *, scale=2.0, mode="mean"):
+def regression_grad(
+    w: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray, *, scale: float = 2.0,
+    mode: str = "mean",
+) -> tuple[np.float64, dict[str, np.ndarray]]:
     a, b, x, y, scale = _arguments(w, x, y, scale, mode)
     batch = x.shape[0]
     t1 = np.tanh(x @ a + b)            # networks.py:35
