@@ -39,7 +39,7 @@ def test_python_dash_m(net: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "gradc", "show", "net.py:annotated"], capture_output=True, text=True, check=True
     )
-    assert "def annotated_grad(x, scale):" in done.stdout
+    assert "def annotated_grad(x: np.ndarray, scale: float)" in done.stdout
 
 
 def test_compile_writes_a_module_that_runs(gradc: Gradc, net: Path) -> None:
