@@ -50,6 +50,7 @@ from gradc.loops.program import (
 from gradc.loops.requirements import Requirement, requirements
 from gradc.loops.scan import Scans
 from gradc.loops.scopes import Scopes
+from gradc.loops.split import split
 from gradc.loops.stages import plan
 from gradc.loops.storage import Storages, assign, has_partial_array, partial_dtype, runs_in_blocks
 from gradc.loops.tidy import spell, tidy
@@ -107,7 +108,9 @@ class _Writer:
             code = self.elements.code(requirement.message, requirement.node)
             self.scopes.emit(Check(requirement.condition, code, stops=True))
         self._block(self.nest.root)
-        body = spell(tidy(tuple(self.scopes.blocks[0].statements), self.names.spoken), self.names)
+        body = spell(
+            split(tidy(tuple(self.scopes.blocks[0].statements), self.names.spoken), self.names.loop), self.names
+        )
         scratch, arena_bytes = self.scans.placed(self.storages.arena_bytes)
         return LoopProgram(
             name,
