@@ -13,10 +13,24 @@ if TYPE_CHECKING:
     from gradc.function import Function
     from gradc.ir.aval import Aval, aval
     from gradc.kernel import Kernel
+    from gradc.mapping import vmap
 
 __version__ = "0.1.0"
 
-__all__ = ["Aval", "Function", "Kernel", "aval", "errors", "grad", "jit", "jvp", "optim", "value_and_grad", "vjp"]
+__all__ = [
+    "Aval",
+    "Function",
+    "Kernel",
+    "aval",
+    "errors",
+    "grad",
+    "jit",
+    "jvp",
+    "optim",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]
 
 _IMPORTED = time.time_ns()
 """When: a source that was changed after this may differ from the module that runs."""
@@ -31,6 +45,7 @@ _HOME = {
     "aval": "gradc.ir.aval",
     "Kernel": "gradc.kernel",
     "Function": "gradc.function",
+    "vmap": "gradc.mapping",
     **dict.fromkeys(("grad", "jit", "jvp", "value_and_grad", "vjp"), "gradc.derivatives"),
 }
 

@@ -54,6 +54,22 @@ class JvpContext(Context):
     tangents: tuple[Value | None, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class BatchContext:
+    """What a batching rule may look at: an op that is applied many times at once.
+
+    ``operands`` have axes of the sizes ``lead`` in front where ``batched`` says so; ``avals`` and ``result`` are those
+    of a single application, and ``params`` its keywords.
+    """
+
+    operands: tuple[Value, ...]
+    batched: tuple[bool, ...]
+    lead: tuple[Dim, ...]
+    avals: tuple[Aval, ...]
+    result: Aval
+    params: dict[str, Any]
+
+
 Vjp = Callable[[VjpContext], Sequence["Value | None"]]
 Jvp = Callable[[JvpContext], "Value | None"]
 
@@ -82,6 +98,7 @@ class Op:
                 element of the result depends upon
     reach       forward the same: ``reach(mask, k, context) -> mask``: which elements of the result depend upon a live
                 element of operand k; by default all
+    batch       other ops: ``batch(context) -> value``: the results of all applications, with the batch axes in front
     flops       ``flops(result, *avals, **params)``; by default the size of the result for elementwise ops, else 0
     latex       the formula, ``r"\\exp\\left({0}\\right)"``; empty where it is never shown
     text        the formula as explain prints it, ``"exp({0})"``; by default the ``numpy`` text without ``np.``; like
@@ -102,6 +119,7 @@ class Op:
     jvp: Jvp | None = None
     live: Callable[[Value, VjpContext], Sequence[Value | None]] | None = None
     reach: Callable[[Value, int, JvpContext], Value] | None = None
+    batch: Callable[[BatchContext], Value] | None = None
     flops: Callable[..., Dim] | None = None
     latex: str | Callable[[dict[str, Any]], str] = ""
     text: str | Callable[[dict[str, Any]], str] = ""

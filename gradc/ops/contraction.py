@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from string import ascii_letters
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from gradc.errors import DtypeError, ShapeError
 from gradc.ir.aval import Aval, Dim
 from gradc.ir.graph import Value
-from gradc.ir.op import REGISTRY, JvpContext, Op, VjpContext, register
+from gradc.ir.op import REGISTRY, BatchContext, JvpContext, Op, VjpContext, register
 from gradc.ops.elementwise import logical_and, select
 from gradc.ops.reduce import reduce_any, reduce_sum
 
@@ -225,6 +226,30 @@ def _reach(mask: Value, k: int, context: JvpContext) -> Value:
     return _reached(mask, letters, context.params["out"], context.result)
 
 
+def fresh_letters(used: str, count: int) -> str:
+    """Letters for further axes. Raises ShapeError where the alphabet has no more."""
+    free = [c for c in ascii_letters if c not in used]
+    if len(free) < count:
+        raise ShapeError(f"contract: {len(set(used)) + count} axes are more than there are letters")
+    return "".join(free[:count])
+
+
+def _batch_contract(c: BatchContext) -> Value:
+    """The batch axes are letters more; an operand without them is the same for all."""
+    lhs, rhs, out = (c.params[k] for k in ("lhs", "rhs", "out"))
+    lead = fresh_letters(lhs + rhs, len(c.lead))
+    first, *mask, second = c.operands
+    in_first = any(c.batched[:-1])
+    if mask and in_first:
+        first, mask[0] = (
+            x if batched else REGISTRY["broadcast_to"](x, shape=(*c.lead, *aval.shape))
+            for x, batched, aval in zip(c.operands, c.batched, c.avals[:-1], strict=False)
+        )
+    op = masked_contract if mask else contract
+    letters = {"lhs": (lead if in_first else "") + lhs, "rhs": (lead if c.batched[-1] else "") + rhs}
+    return op(first, *mask, second, **letters, out=lead + out)
+
+
 def numpy_contract(params: dict[str, Any], result: Aval, a: Aval, b: Aval) -> str:
     """``@`` where the letters are those of a matrix product of at most two axes, einsum otherwise."""
     lhs, rhs, out = params["lhs"], params["rhs"], params["out"]
@@ -251,7 +276,7 @@ def _matrix_text(lhs: str, rhs: str, out: str) -> str:
     return f"{left_again} @ {right_again}"
 
 
-contract = register(
+contract: Op = register(
     Op(
         "contract",
         _infer_contract,
@@ -259,13 +284,14 @@ contract = register(
         numpy_contract,
         vjp=_contract_vjp,
         jvp=_contract_jvp,
+        batch=_batch_contract,
         live=_live_contract,
         reach=_reach,
         flops=contraction_flops,
         latex=r"{0} \, {1}",
     )
 )
-masked_contract = register(
+masked_contract: Op = register(
     Op(
         "masked_contract",
         _infer_masked,
@@ -273,6 +299,7 @@ masked_contract = register(
         lambda p, result, a, mask, b: f'_masked_contract({{0}}, {{1}}, {{2}}, "{p["lhs"]},{p["rhs"]}->{p["out"]}")',
         vjp=_masked_vjp,
         jvp=_masked_jvp,
+        batch=_batch_contract,
         live=_live_masked,
         reach=_reach,
         flops=contraction_flops,

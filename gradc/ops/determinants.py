@@ -82,7 +82,7 @@ def _sum_of_products(context: JvpContext, slope: Value) -> Value | None:
     return total(slope * tangent, axes=(ndim - 2, ndim - 1), keepdims=False)
 
 
-det = register(
+det: Op = register(
     Op(
         "det",
         _infer_number("det"),
@@ -90,6 +90,7 @@ det = register(
         "np.linalg.det({0})",
         vjp=_det_vjp,
         jvp=_det_jvp,
+        batch=lambda c: det(c.operands[0]),
         live=_live_number,
         reach=reach_everywhere,
         flops=lambda result, a: cubed(a, 3) * 2,
@@ -99,7 +100,7 @@ det = register(
 )
 """The determinant; 0 of a singular matrix."""
 
-log_abs_det = register(
+log_abs_det: Op = register(
     Op(
         "log_abs_det",
         _infer_number("log_abs_det"),
@@ -107,6 +108,7 @@ log_abs_det = register(
         "np.linalg.slogdet({0})[1]",
         vjp=_log_abs_det_vjp,
         jvp=_log_abs_det_jvp,
+        batch=lambda c: log_abs_det(c.operands[0]),
         live=_live_number,
         reach=reach_everywhere,
         flops=lambda result, a: cubed(a, 3) * 2,
@@ -116,7 +118,7 @@ log_abs_det = register(
 )
 """The logarithm of the size of the determinant, where that may overflow; -inf of a singular matrix."""
 
-det_sign = register(
+det_sign: Op = register(
     Op(
         "det_sign",
         _infer_number("det_sign"),
@@ -124,6 +126,7 @@ det_sign = register(
         "np.linalg.slogdet({0})[0]",
         vjp=lambda context: [None],
         jvp=lambda context: None,
+        batch=lambda c: det_sign(c.operands[0]),
         live=_live_number,
         flops=lambda result, a: cubed(a, 3) * 2,
         latex=r"\operatorname{{sign}} \det {0}",
@@ -199,6 +202,7 @@ cofactors: Op = register(
         "_cofactors({0})",
         vjp=lambda context: [_change_of_cofactors(context, context.ct)],
         jvp=lambda context: _change_of_cofactors(context, context.tangents[0]),
+        batch=lambda c: cofactors(c.operands[0]),
         live=live_everywhere,
         reach=reach_everywhere,
         flops=lambda result, a: cubed(a, 1) * 2,

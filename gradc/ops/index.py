@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import numpy as np
 from gradc.errors import DerivativeError, DtypeError, IndexBoundsError, ShapeError
 from gradc.ir.aval import Aval, Dim, shape_text
 from gradc.ir.graph import Value
-from gradc.ir.op import Op, VjpContext, register
+from gradc.ir.op import BatchContext, Op, VjpContext, register
 from gradc.ops.elementwise import equal, select
+from gradc.ops.shape import broadcast, inverse_permutation, iota, reshaped, spread_over_batch, transpose
 
 
 def gathered_shape(shape: tuple[Dim, ...], index: tuple[Dim, ...], axes: tuple[int, ...]) -> tuple[Dim, ...]:
@@ -127,7 +129,72 @@ def scatter_survivors(ct: Value, base: Aval, indices: Sequence[Value], axes: tup
     return select(survived, ct, builder.full(0, ct.aval))
 
 
-gather = register(
+@dataclass(frozen=True)
+class _BatchedPlaces:
+    """Where a batch of gathers or scatters reads or writes, in an array that may have the batch axes in front.
+
+    ``axes`` and ``indices`` are those of the one gather for all. ``order`` are the axes of its result in the order of
+    the batch axes, then the axes of a single result.
+    """
+
+    axes: tuple[int, ...]
+    indices: tuple[Value, ...]
+    order: tuple[int, ...]
+
+
+def _batched_places(c: BatchContext, first_index: int, *, in_array: bool) -> _BatchedPlaces:
+    """``in_array`` says whether the array has the batch axes; the indices from operand ``first_index`` on may."""
+    axes, lead = c.params["axes"], len(c.lead)
+    ndim, index = c.avals[0].ndim, c.avals[first_index].ndim
+    own = c.operands[first_index:]
+    with_indices = any(c.batched[first_index:])
+    if with_indices:
+        own = tuple(spread_over_batch(c)[first_index:])
+    shift = lead if in_array else 0
+    moved = tuple(a + shift for a in axes)
+    if in_array and with_indices:
+        shape = (*c.lead, *c.avals[first_index].shape)
+        counters = [_counter(own[0], shape, axis) for axis in range(lead)]
+        own, moved = (*counters, *own), (*range(lead), *moved)
+    single = _labels([("rest", a) for a in range(ndim)], axes, [("index", k) for k in range(index)])
+    batch: list[tuple[str, int]] = [("batch", k) for k in range(lead)]
+    array = [*(batch if in_array else []), *(("rest", a) for a in range(ndim))]
+    places = [*(batch if with_indices else []), *(("index", k) for k in range(index))]
+    found = _labels(array, moved, places)
+    return _BatchedPlaces(moved, own, tuple(found.index(label) for label in [*batch, *single]))
+
+
+def _labels(array: list[Any], axes: tuple[int, ...], places: list[Any]) -> list[Any]:
+    """What the axes of a gather's result are, for an array and index arrays with labelled axes."""
+    place = index_position(axes)
+    rest = [label for a, label in enumerate(array) if a not in axes]
+    return [*rest[:place], *places, *rest[place:]]
+
+
+def _counter(like: Value, shape: tuple[Dim, ...], axis: int) -> Value:
+    """The numbers from 0 on along one axis of a shape."""
+    numbers = like.builder.apply(iota, dim=shape[axis], dtype=np.dtype(np.int64))
+    return broadcast(reshaped(numbers, tuple(d if a == axis else 1 for a, d in enumerate(shape))), shape)
+
+
+def _batch_gather(c: BatchContext) -> Value:
+    places = _batched_places(c, 1, in_array=c.batched[0])
+    found = gather(c.operands[0], *places.indices, axes=places.axes)
+    return _ordered(found, places.order)
+
+
+def _batch_scatter(c: BatchContext) -> Value:
+    base, value = spread_over_batch(c)[:2]
+    places = _batched_places(c, 2, in_array=True)
+    written = _ordered(value, inverse_permutation(places.order))
+    return scatter(base, written, *places.indices, axes=places.axes, mode=c.params["mode"])
+
+
+def _ordered(x: Value, order: tuple[int, ...]) -> Value:
+    return x if order == tuple(range(len(order))) else transpose(x, axes=order)
+
+
+gather: Op = register(
     Op(
         "gather",
         _infer_gather,
@@ -135,15 +202,17 @@ gather = register(
         lambda params, result, x, *indices: f"{{0}}[{subscript_text(params['axes'], 1, x.ndim)}]",
         vjp=_gather_vjp,
         linear=True,
+        batch=_batch_gather,
     )
 )
-scatter = register(
+scatter: Op = register(
     Op(
         "scatter",
         _infer_scatter,
         _evaluate_scatter,
         vjp=_scatter_vjp,
         linear=True,
+        batch=_batch_scatter,
         flops=lambda result, base, value, *indices, **params: value.size if params["mode"] == "add" else 0,
     )
 )

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import DtypeError, MatrixError, ShapeError
-from gradc.ir.aval import Aval, Dim, SymbolicDim
+from gradc.ir.aval import Aval, Dim, SymbolicDim, size_of
 from gradc.ir.graph import Value
-from gradc.ir.op import JvpContext, Op, VjpContext, register
+from gradc.ir.op import BatchContext, JvpContext, Op, VjpContext, register
 from gradc.ops.contraction import contract
 from gradc.ops.elementwise import select
 from gradc.ops.reduce import reduce_any
-from gradc.ops.shape import broadcast, transpose
+from gradc.ops.shape import broadcast, reshaped, spread_over_batch, transpose
 
 # What the ops on matrices share.
 
@@ -97,6 +97,20 @@ def reach_columns(mask: Value, k: int, context: JvpContext) -> Value:
     return broadcast(reduce_any(mask, axes=(rows,) if k else (rows, columns), keepdims=True), shape)
 
 
+def batched_system(system: Op, c: BatchContext) -> Value:
+    """A batch of systems; with one matrix for all, the right-hand sides are columns of one system."""
+    if c.batched[0] or c.avals[0].ndim > 2:
+        a, b = spread_over_batch(c)
+        column = c.avals[1].ndim == 1
+        return reshaped(system(a, reshaped(b, (*b.aval.shape, 1)) if column else b, **c.params), b.aval.shape)
+    b, lead = c.operands[1], len(c.lead)
+    own = b.aval.ndim - lead
+    turned = transpose(b, axes=(*range(lead, b.aval.ndim), *range(lead)))
+    columns = reshaped(turned, (turned.aval.shape[0], size_of(turned.aval.shape[1:])))
+    solved = reshaped(system(c.operands[0], columns, **c.params), turned.aval.shape)
+    return transpose(solved, axes=(*range(own, b.aval.ndim), *range(own)))
+
+
 def cubed(a: Aval, share: int) -> Dim:
     """The cube of the size of a matrix, divided by ``share``, for each one of a stack."""
     size: Dim = a.size
@@ -145,7 +159,7 @@ def _cholesky_jvp(context: JvpContext) -> Value | None:
     return product(factor, _lower_with_half_diagonal(both), "ik,kj->ij")
 
 
-cholesky = register(
+cholesky: Op = register(
     Op(
         "cholesky",
         _infer_cholesky,
@@ -155,6 +169,7 @@ cholesky = register(
         jvp=_cholesky_jvp,
         live=live_everywhere,
         reach=reach_everywhere,
+        batch=lambda c: cholesky(c.operands[0]),
         flops=lambda result, a: cubed(a, 3),
         latex=r"\operatorname{{chol}} {0}",
         text="cholesky({0})",
@@ -218,6 +233,7 @@ triangular_solve: Op = register(
         jvp=lambda context: system_jvp(triangular_solve, context, lower_part),
         live=live_columns,
         reach=reach_columns,
+        batch=lambda c: batched_system(triangular_solve, c),
         flops=lambda result, factor, b, transposed: b.size * factor.shape[-1],
         latex=lambda params: r"{0}^{{-\mathsf T}} {1}" if params["transposed"] else r"{0}^{{-1}} {1}",
         text=lambda params: "solve({0}ᵀ, {1})" if params["transposed"] else "solve({0}, {1})",

@@ -10,7 +10,7 @@ import numpy as np
 from gradc.errors import DerivativeError, DtypeError, ShapeError
 from gradc.ir.aval import Aval, Dim, SymbolicDim, size_of
 from gradc.ir.graph import Value
-from gradc.ir.op import REGISTRY, Context, JvpContext, Op, VjpContext, register
+from gradc.ir.op import REGISTRY, BatchContext, Context, JvpContext, Op, VjpContext, register
 from gradc.ops.elementwise import convert, equal, select
 
 Axes = tuple[int, ...]
@@ -58,8 +58,13 @@ def _reduction(
 
     return register(
         Op(name, infer, lambda x, axes, keepdims: evaluate(x, axes, keepdims), text,
-           flops=lambda result, x, **p: x.size, **fields)
+           batch=lambda c: _along_later_axes(REGISTRY[name], c), flops=lambda result, x, **p: x.size, **fields)
     )  # fmt: skip
+
+
+def _along_later_axes(op: Op, c: BatchContext) -> Value:
+    axes = tuple(a + len(c.lead) for a in c.params["axes"])
+    return op(c.operands[0], **{**c.params, "axes": axes})
 
 
 def _axis_text(params: dict[str, Any], x: Aval) -> str:
@@ -256,7 +261,7 @@ logsumexp = _reduction(
     jvp=_logsumexp_jvp, live=_spread_mask, reach=_any_of, latex=r"\log \sum e^{{{0}}}",
     captures=("scipy.special:logsumexp",),
 )  # fmt: skip
-softmax = register(
+softmax: Op = register(
     Op(
         "softmax",
         _infer_softmax,
@@ -266,6 +271,7 @@ softmax = register(
         jvp=_softmax_jvp,
         live=lambda mask, context: [_along_axes(mask, context)],
         reach=lambda mask, k, context: _along_axes(mask, context),
+        batch=lambda c: _along_later_axes(softmax, c),
         flops=lambda result, x, **params: x.size * 3,
         captures=("scipy.special:softmax",),
         latex=r"\operatorname{{softmax}} {0}",

@@ -10,7 +10,7 @@ import numpy as np
 from gradc.errors import DtypeError, ShapeError
 from gradc.ir.aval import Aval, Dim, SymbolicDim, broadcast_shapes, shape_text, size_of
 from gradc.ir.graph import Value
-from gradc.ir.op import Op, VjpContext, register
+from gradc.ir.op import BatchContext, Op, VjpContext, register
 from gradc.ops.reduce import total
 
 Shape = tuple[Dim, ...]
@@ -54,7 +54,21 @@ def _broadcast_source(index: tuple[Any, ...], x: Aval, *, shape: Shape) -> tuple
     return tuple(0 if d == 1 else i for i, d in zip(index[len(shape) - x.ndim :], x.shape, strict=True))
 
 
-broadcast_to = register(
+def spread_over_batch(c: BatchContext) -> list[Value]:
+    """The operands of a batched op, those without batch axes repeated along them."""
+    return [
+        x if batched else broadcast(x, (*c.lead, *aval.shape))
+        for x, batched, aval in zip(c.operands, c.batched, c.avals, strict=True)
+    ]
+
+
+def _batch_broadcast(c: BatchContext) -> Value:
+    shape, (x,) = c.params["shape"], c.avals
+    ones = (1,) * (len(shape) - x.ndim)
+    return broadcast(reshaped(c.operands[0], (*c.lead, *ones, *x.shape)), (*c.lead, *shape))
+
+
+broadcast_to: Op = register(
     Op(
         "broadcast_to",
         _infer_broadcast,
@@ -63,6 +77,7 @@ broadcast_to = register(
         loops=_broadcast_source,
         vjp=_broadcast_vjp,
         linear=True,
+        batch=_batch_broadcast,
     )
 )
 
@@ -88,7 +103,7 @@ def _reshape_source(index: tuple[Any, ...], x: Aval, *, shape: Shape) -> tuple[A
     return tuple(reversed(source))
 
 
-reshape = register(
+reshape: Op = register(
     Op(
         "reshape",
         _infer_reshape,
@@ -97,6 +112,7 @@ reshape = register(
         loops=_reshape_source,
         vjp=lambda c: [reshaped(c.ct, c.operands[0].aval.shape)],
         linear=True,
+        batch=lambda c: reshaped(c.operands[0], (*c.lead, *c.params["shape"])),
     )
 )
 
@@ -115,6 +131,11 @@ def inverse_permutation(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
+def behind(count: int, axes: Sequence[int]) -> tuple[int, ...]:
+    """A permutation of axes that stand behind ``count`` others, which stay."""
+    return (*range(count), *(a + count for a in axes))
+
+
 def _numpy_transpose(params: dict[str, Any], result: Aval, x: Aval) -> str:
     axes = params["axes"]
     return "{0}.T" if axes == tuple(reversed(range(len(axes)))) else f"{{0}}.transpose({axes})"
@@ -129,6 +150,7 @@ transpose: Op = register(
         loops=lambda index, x, axes: tuple(index[k] for k in inverse_permutation(axes)),
         vjp=lambda c: [transpose(c.ct, axes=inverse_permutation(c.params["axes"]))],
         linear=True,
+        batch=lambda c: transpose(c.operands[0], axes=behind(len(c.lead), c.params["axes"])),
         latex=r"{0}^{{\mathsf T}}",
     )
 )
@@ -197,7 +219,13 @@ def slice_text(starts: Shape, sizes: Shape, steps: tuple[int, ...], shape: Shape
     return ", ".join(parts)
 
 
-slice_ = register(
+def _batch_slice(c: BatchContext) -> Value:
+    starts, sizes, steps = (c.params[k] for k in ("starts", "sizes", "steps"))
+    count = len(c.lead)
+    return slice_(c.operands[0], starts=(0,) * count + starts, sizes=(*c.lead, *sizes), steps=(1,) * count + steps)
+
+
+slice_: Op = register(
     Op(
         "slice",
         _infer_slice,
@@ -208,6 +236,7 @@ slice_ = register(
         ),
         vjp=_slice_vjp,
         linear=True,
+        batch=_batch_slice,
     )
 )
 
@@ -240,8 +269,15 @@ def _update_vjp(context: VjpContext) -> Sequence[Any]:
     return [by_base, by_value]
 
 
-update_slice = register(
-    Op("update_slice", _infer_update, _evaluate_update, vjp=_update_vjp, linear=True,
+def _batch_update(c: BatchContext) -> Value:
+    base, value = spread_over_batch(c)
+    count = len(c.lead)
+    starts, steps = (0,) * count + c.params["starts"], (1,) * count + c.params["steps"]
+    return update_slice(base, value, starts=starts, steps=steps, mode=c.params["mode"])
+
+
+update_slice: Op = register(
+    Op("update_slice", _infer_update, _evaluate_update, vjp=_update_vjp, linear=True, batch=_batch_update,
        flops=lambda result, base, value, **p: value.size if p["mode"] == "add" else 0)
 )  # fmt: skip
 
@@ -280,7 +316,7 @@ def _numpy_concatenate(params: dict[str, Any], result: Aval, *avals: Aval) -> st
     return f"np.concatenate([{listed}], axis={params['axis']})"
 
 
-concatenate = register(
+concatenate: Op = register(
     Op(
         "concatenate",
         _infer_concatenate,
@@ -288,6 +324,7 @@ concatenate = register(
         _numpy_concatenate,
         vjp=_concatenate_vjp,
         linear=True,
+        batch=lambda c: concatenate(*spread_over_batch(c), axis=c.params["axis"] + len(c.lead)),
     )
 )
 

@@ -12,6 +12,7 @@ from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.ir.op import JvpContext, Op, VjpContext, register
 from gradc.ops.linalg import (
+    batched_system,
     cubed,
     live_columns,
     live_everywhere,
@@ -65,6 +66,7 @@ solve: Op = register(
         jvp=lambda context: system_jvp(solve, context, lambda a: a),
         live=live_columns,
         reach=reach_columns,
+        batch=lambda c: batched_system(solve, c),
         flops=lambda result, a, b, transposed: cubed(a, 3) * 2 + b.size * a.shape[-1] * 2,
         latex=lambda params: r"{0}^{{-\mathsf T}} {1}" if params["transposed"] else r"{0}^{{-1}} {1}",
         text=lambda params: "solve({0}ᵀ, {1})" if params["transposed"] else "solve({0}, {1})",
@@ -103,7 +105,7 @@ def _inverse_jvp(context: JvpContext) -> Value | None:
     return -product(product(inverted, tangent, "ik,kj->ij"), inverted, "ik,kj->ij")
 
 
-inverse = register(
+inverse: Op = register(
     Op(
         "inverse",
         _infer_inverse,
@@ -113,6 +115,7 @@ inverse = register(
         jvp=_inverse_jvp,
         live=live_everywhere,
         reach=reach_everywhere,
+        batch=lambda c: inverse(c.operands[0], **c.params),
         flops=lambda result, a, strict: cubed(a, 1) * 2,
         latex=r"{0}^{{-1}}",
         text="inverse({0})",

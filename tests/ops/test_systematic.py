@@ -1,6 +1,6 @@
-"""Every op, one row: value, vjp, jvp and second order on every backend, against its meaning in 60 digits of mpmath.
+"""Every op, one row: value, vjp, jvp, second order and batches on every backend, against its meaning in mpmath.
 
-A row gives the meaning of its op on object arrays of ``mpf``. The exact vjp and its derivative are central
+A row gives the meaning of its op on object arrays of ``mpf`` of 60 digits. The exact vjp and its derivative are central
 differences there, with steps so small that they are exact in double precision. The bound is 1e-12 of the sum of the
 absolute terms. ``test_every_op_has_a_row`` keeps the table complete.
 """
@@ -8,6 +8,7 @@ absolute terms. ``test_every_op_has_a_row`` keeps the table complete.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from gradc.ir.graph import Builder, Graph
 from gradc.ir.op import REGISTRY, JvpContext
 from gradc.ir.signature import flat_signature
 from gradc.transforms.adjoint import adjoint
+from gradc.transforms.batching import batch
 from gradc.transforms.pushforward import by_transposing, pushforward
 
 BOUND = 1e-12
@@ -592,6 +594,23 @@ def test_second_order(row: Row, modes: str, backend: str) -> None:
     elements = [element for got in actual for element in got.reshape(-1)]
     for element, (exact, terms) in zip(elements, exact_second_order(str(row)), strict=True):
         assert abs(mp.mpf(float(element)) - exact) <= BOUND * terms, f"{element} for {mp.nstr(exact, 20)}"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("row", [r for r in ROWS if r.inputs], ids=str)
+def test_batch(row: Row, backend: str) -> None:
+    """The op on a batch is the op on each of it, whichever operands differ: here the inputs, and the inputs flipped."""
+    graph = value_graph(row)
+    count = len(row.inputs)
+    for flags in itertools.product((False, True), repeat=count):
+        if not any(flags):
+            continue
+        each = [[np.flip(x) if flag else x for x, flag in zip(row.inputs, flags, strict=True)], list(row.inputs)]
+        many = [np.stack(pair) if flag else pair[0] for *pair, flag in zip(*each, flags, strict=True)]
+        batched = batch(graph, [0 if flag else None for flag in flags], 2, [0])
+        (actual,) = run(batched, backend, many)
+        expected = [run(graph, "reference", inputs)[0] for inputs in each]
+        np.testing.assert_allclose(actual, np.stack(expected), rtol=1e-12, atol=1e-13, err_msg=str(flags))
 
 
 SPECIAL = np.array(

@@ -7,7 +7,6 @@ from typing import Protocol
 from gradc.backends.numpy.expressions import Expression, filled
 from gradc.backends.numpy.operations import Scope, index_operand, subscripts
 from gradc.backends.numpy.shapes import owned
-from gradc.ir.aval import broadcast_shapes
 from gradc.ir.node import Node
 from gradc.ops.shape import slice_text
 
@@ -62,7 +61,8 @@ def _region(body: Writer, node: Node, value: Expression) -> str:
         for start, size, step, length in zip(starts, shape, steps, node.aval.shape, strict=True)
     ]
     picked = tuple(size for size in shape if size != 1)
-    if len(value.shape) <= len(picked) and broadcast_shapes(value.shape, picked) == picked:
+    pairs = zip(reversed(value.shape), reversed(picked), strict=False)
+    if len(value.shape) <= len(picked) and all(own in (1, size) for own, size in pairs):
         parts = [str(start) if size == 1 else part for start, size, part in zip(starts, shape, parts, strict=True)]
     while len(parts) > 1 and parts[-1] == ":":
         parts.pop()
