@@ -26,7 +26,7 @@ from mpmath import mp, mpf
 FOLDER = Path(__file__).parents[1] / "gradc" / "backends" / "llvm" / "math"
 GAMMA = ("GAMMALN", "STIRLING", "DIGAMMA", "SIN_PI", "ONE_LESS_EULER", "LOG_PI", "HALF_LOG_TAU")  # how names start
 DIGITS = 120
-TABLES = ("TWO_OVER_PI", "LOG_FACTORS", "LOG_CELLS", "SIXTEENTHS")
+TABLES = ("TWO_OVER_PI", "LOG_FACTORS", "LOG_CELLS", "SIXTEENTHS", "CUBE")
 WINDOW, PARTS = 26, 4  # binades of an argument that share a row of TWO_OVER_PI, and the numbers in a row
 CENTRE = mpf("3.75")  # where the argument of the polynomial of erfc is 0
 ROWS = (1023 - 20) // WINDOW + 1
@@ -94,13 +94,12 @@ def fits() -> dict[str, Fit]:
         "LOG2_RATIO": Fit(*ratio_to_base(2), mpf(0), ratio, {"f64": 7}),
         "LOG10": Fit(*to_base(10), low, high, {"f32": 9}),
         "LOG10_RATIO": Fit(*ratio_to_base(10), mpf(0), ratio, {"f64": 7}),
-        "CBRT": Fit("(1 + f)**(-1/3)", lambda f: mp.cbrt(1 / (1 + f)), low, high, {"f64": 3, "f32": 5}),
+        "CBRT": Fit("m**(-1/3)", lambda m: mp.cbrt(1 / m), mpf(1), mpf(2), {"f64": 3, "f32": 5}),
         "SINH": Fit("(sinh(x) - x) / x**3 in x**2", odd(mp.sinh), mpf(0), mpf(1), {"f64": 6, "f32": 3}),
         "ARCSINH": Fit("(arcsinh(x) - x) / x**3 in x**2", odd(mp.asinh), mpf(0), mpf(1) / 4, {"f64": 12, "f32": 5}),
         "ARCTANH": Fit("(arctanh(s) - s) / s**3 in s**2", odd(mp.atanh), mpf(0), mpf("0.0443"), {"f64": 7, "f32": 3}),
         "ARCTAN": Fit("(arctan(t) - t) / t**3 in t**2", odd(mp.atan), mpf(0), mpf(1) / 4, {"f64": 12, "f32": 5}),
         "ARCSIN": Fit("(arcsin(t) - t) / t**3 in t**2", odd(mp.asin), mpf(0), mpf(1) / 4, {"f64": 12, "f32": 5}),
-        "TANH": Fit("(tanh(x) - x) / x**3 in x**2", odd(mp.tanh), mpf(0), mpf("0.36"), {"f64": 10, "f32": 4}),
         "SIN": Fit("(sin(r) - r) / r**3 in r**2", odd(mp.sin), mpf(0), eighth, {"f64": 5, "f32": 2}),
         "TAN": Fit("(tan(r) - r) / r**3 in r**2", odd(mp.tan), mpf(0), eighth, {"f32": 6}),
         "COS": Fit(
@@ -289,6 +288,12 @@ def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
     found["LOG_CELLS_LOW"] = (
         "what is left of them",
         {d: tuple(nearest(v - h, d) for v, h in zip(logs[d], heads[d], strict=True)) for d in logs},
+    )
+    rests = {"f64": [0, 1, *[0] * 5, -1], "f32": [0, 1, *[0] * 13, -1]}
+    found["CUBE_POWERS"] = ("2**k of k = 0, 1 and, at the end, -1", {d: tuple(2.0**k for k in rests[d]) for d in rests})
+    found["CUBE_ROOTS"] = (
+        "2**(-k / 3) of them",
+        {d: tuple(nearest(mpf(2) ** (-mpf(k) / 3), d) for k in rests[d]) for d in rests},
     )
     powers = [mpf(2) ** (mpf(k) / 16) for k in range(16)]
     found["SIXTEENTHS"] = ("2**(k / 16)", {"f64": tuple(float(p) for p in powers)})

@@ -59,8 +59,7 @@ def expm1(f: Formula, x: Term) -> Term:
     half = power_of_two(f, reduced.shifted, -1)
     r = reduced.r
     f.comment("What rounding took from r counts, for the sum may cancel.")
-    lost = f.fma(reduced.n, -coefficients.LN2[f.form.name][1], reduced.exact - r)
-    tail = f.fma(r * r, f.polynomial(coefficients.EXP[f.form.name], r), lost)
+    tail = f.fma(r * r, f.polynomial(coefficients.EXP[f.form.name], r), rounded_off(f, reduced))
     ones = half - 0.5
     product = half * r
     total, error = f.two_sum(ones, product)
@@ -78,6 +77,11 @@ def reduce(f: Formula, x: Term, error: Term | None = None) -> Reduced:
     exact = f.fma(n, -high, x)
     r = f.fma(n, -low, exact).named("r")
     return Reduced(shifted, n, exact, r, error)
+
+
+def rounded_off(f: Formula, reduced: Reduced) -> Term:
+    """What rounding took from r."""
+    return f.fma(reduced.n, -coefficients.LN2[f.form.name][1], reduced.exact - reduced.r)
 
 
 def exp_reduced(f: Formula, reduced: Reduced) -> Term:

@@ -254,6 +254,10 @@ class Formula:
         """The same, of 3/4 to 3/2."""
         return self._avx512("getmant", x, more=f"i32 {0b1111}, ")
 
+    def significand_of_size(self, x: Term) -> Term:
+        """The same of the size of x, of 1 to 2."""
+        return self._avx512("getmant", x, more=f"i32 {0b0100}, ")
+
     def lookup(self, name: str, table: Sequence[float], index: Term) -> Term:
         """The number of ``table`` at the last bits of ``index``. There are a power of two of them."""
         kind, count = self.form.type, len(table)
@@ -351,7 +355,7 @@ class Formula:
         return product, error + x_low * y_low
 
     def add_product(self, z: Term, x: Term, y: Term) -> tuple[Term, Term]:
-        """``z + x * y`` and what rounding took from it; the product is smaller than half of z."""
+        """``z + x * y`` and what rounding took from it; ``abs(z) >= abs(x * y)``, or z is 0."""
         if self.fused:
             total = self.fma(x, y, z)
             return total, self.fma(x, y, z - total)

@@ -1,32 +1,38 @@
-"""``sinh``, ``cosh`` and ``tanh``: polynomials near 0, and ``exp`` elsewhere."""
+"""``sinh``, ``cosh`` and ``tanh``: by ``exp``; ``sinh`` near 0 by a polynomial."""
 
 from __future__ import annotations
 
 import math
 
 from gradc.backends.llvm.math import coefficients
-from gradc.backends.llvm.math.exponential import raised, reduce
+from gradc.backends.llvm.math.exponential import power_of_two, raised, reduce
+from gradc.backends.llvm.math.formats import F32
 from gradc.backends.llvm.math.formula import Formula
 from gradc.backends.llvm.math.term import Term
 
-NEAR = 0.6
-"""Below it the polynomial of tanh holds; above it 2 / (exp(2 x) + 1) is less than half."""
-
 
 def tanh(f: Formula, x: Term) -> Term:
-    """``tanh(x)``, with the sign of x."""
-    square = x * x
-    near = f.fma(x * square, f.polynomial(coefficients.TANH[f.form.name], square), x).named("near")
+    """``tanh(x)``, with the sign of x: ``h / (1 + h)`` with ``h = (exp(2 x) - 1) / 2``.
+
+    Where h is small, that is ``h - h**2 / (1 + h)``.
+    """
     f.comment("Beyond the bound the result is 1.")
     size = f.abs(x)
     most = (f.form.mantissa + 4) * 0.5
     kept = f.select(size > most, most, size)
-    f.comment("exp(2 x) as a power of 2, whose last places count little")
-    shifted = f.fma(kept, 2 / math.log(2), f.form.rounder).named("shifted")
-    r = f.rest(f.form.rounder - shifted, kept, f.number(-2 / math.log(2)))
-    grown = raised(f, f.fma(r, f.polynomial(coefficients.EXP2[f.form.name], r), 1.0), shifted)
-    far = 1.0 - 2.0 / (grown + 1.0)
-    return f.copysign(f.select(size < NEAR, near, far), x)
+    reduced = reduce(f, kept + kept)
+    r = reduced.r
+    f.comment("(exp(2 x) - 1) / 2 = 2**(n - 1) (exp(r) - 1) + (2**n - 1) / 2")
+    power = power_of_two(f, reduced.shifted, -1).named("power")
+    factor, rest = power * (r * r), f.polynomial(coefficients.EXP[f.form.name], r)
+    if f.form is F32:
+        h = f.fma(factor, rest, f.fma(power, r, power - 0.5)).named("h")
+    else:
+        f.comment("Here the rounding of the sum would be too much.")
+        whole, error = f.add_product(power - 0.5, power, r)
+        h = (whole + f.fma(factor, rest, error)).named("h")
+    quotient = (h / (h + 1.0)).named("quotient")
+    return f.copysign(f.select(h < 0.5, f.fma(-h, quotient, h), quotient), x)
 
 
 def sinh(f: Formula, x: Term) -> Term:

@@ -23,19 +23,15 @@ def log(f: Formula, x: Term) -> Term:
 
 
 def log1p(f: Formula, x: Term) -> Term:
-    """``log(1 + x)``: the logarithm of the rounded sum, and what rounding took from it as a correction."""
-    f.comment("1 + x = u + error")
-    u, error = f.two_sum(f.number(1.0), x)
-    k, fraction = split(f, u, subnormal=False)
-    f.comment("error / u, of which few bits count: 1 / (1 + f) is nearly 1 - f (1 - f); beyond 2**64 none does")
-    near, distance = k.equals(0.0), f.abs(k)
-    inverse = f.fma(fraction, fraction - 1.0, 1.0)
-    lowered = f.times_power(error, -k) if f.has_exponents else error * whole_power(f, -k)
-    correction = f.select((distance > 0.0) & (distance < 64.0), lowered * inverse, 0.0)
-    result = log_split(f, k, f.select(near, x, fraction), correction)
-    f.comment("Near 0 it is x itself, with its sign.")
-    result = f.select(f.abs(x) < f.form.epsilon / 2, x, result)
-    return f.select(u >= 0.0, result, math.nan) if f.has_exponents else specials(f, result, x, u)
+    """``log(1 + x)``, with the sign of x: by ``1 + x = 2**k (1 + f)``, where f is x times a power and that less 1."""
+    u = (x + 1.0).named("u")
+    k, _ = split(f, u, subnormal=False)
+    power = whole_power(f, -k)
+    result = f.copysign(log_split(f, k, f.fma(x, power, power - 1.0)), x)
+    huge = 2.0**60
+    f.done_if((x > -1.0) & (x < huge), result)
+    far = log_split(f, *split(f, x, subnormal=False))
+    return specials(f, f.select(x < huge, result, far), x, u)
 
 
 def log2(f: Formula, x: Term) -> Term:
@@ -79,7 +75,7 @@ def split(f: Formula, x: Term, subnormal: bool = True) -> tuple[Term, Term]:
     if f.has_exponents:
         k, m = _split_once(f, x, float(2 * form.dtype.type(math.sqrt(0.5))))
     else:
-        k, m = _split_bits(f, x, math.sqrt(0.5), subnormal)
+        k, m = split_bits(f, x, math.sqrt(0.5), subnormal)
     return k, m - 1.0
 
 
@@ -93,7 +89,7 @@ def split_in_cells(f: Formula, x: Term) -> tuple[Term, Term, Term]:
     low = 0.75 if form is F32 else 0.75 * (1 - 1 / 48)
     f.comment(f"x = 2**k m with m from {low!r} to its double")
     if not f.has_exponents:
-        k, m = _split_bits(f, x, low, subnormal=True)
+        k, m = split_bits(f, x, low, subnormal=True)
     elif form is F32:
         k, m = f.exponent(x), f.significand_around_1(x)
         k = f.select(m < 1.0, k + 1.0, k)
@@ -113,7 +109,7 @@ def _split_once(f: Formula, x: Term, high: float) -> tuple[Term, Term]:
     return f.select(over, k + 1.0, k).named("k"), f.select(over, m * 0.5, m)
 
 
-def _split_bits(f: Formula, x: Term, low: float, subnormal: bool) -> tuple[Term, Term]:
+def split_bits(f: Formula, x: Term, low: float, subnormal: bool = True) -> tuple[Term, Term]:
     """``k`` and ``m`` where ``x = 2**k m`` with m from ``low`` to its double, by integers."""
     form = f.form
     bits = form.mantissa + 2

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from gradc.backends.llvm.math import coefficients
+from gradc.backends.llvm.math import coefficients, tables
 from gradc.backends.llvm.math.exponential import raised
 from gradc.backends.llvm.math.formats import F64
 from gradc.backends.llvm.math.formula import Formula
-from gradc.backends.llvm.math.logarithm import split
+from gradc.backends.llvm.math.logarithm import split_bits
 from gradc.backends.llvm.math.term import Term
 
 
@@ -20,16 +20,17 @@ def cbrt(f: Formula, x: Term) -> Term:
     Newton's.
     """
     form = f.form
-    size = f.abs(x)
-    k, fraction = split(f, size)
-    f.comment("k = 3 n + rest; n stands in the last bits of %shifted")
+    if f.has_exponents:
+        k, m = f.exponent(x), f.significand_of_size(x)
+    else:
+        size = f.abs(x)
+        k, m = split_bits(f, size, 1.0)
+    f.comment("k = 3 n + rest; n stands in the last bits of %shifted, rest in those of %rest")
     shifted = f.fma(k, 1 / 3, form.rounder).named("shifted")
-    rest = f.fma(shifted - form.rounder, -3.0, k).named("rest")
-    f.comment("2**rest, and 2**(-rest / 3), as parabolas through the three points there are")
-    a = (fraction + 1.0) * f.fma(rest, f.fma(rest, 0.25, 0.75), 1.0)
-    up, down = 2 ** (-1 / 3), 2 ** (1 / 3)
-    factor = f.fma(rest, f.fma(rest, (up + down) / 2 - 1, (up - down) / 2), 1.0)
-    w = (f.polynomial(coefficients.CBRT[form.name], fraction) * factor).named("w")
+    rest = f.bits(f.fma(shifted - form.rounder, -3.0, k + form.rounder)).named("rest")
+    f.comment("2**rest, and 2**(-rest / 3)")
+    a = (m * f.lookup("cube_powers", tables.CUBE_POWERS[form.name], rest)).named("a")
+    w = f.polynomial(coefficients.CBRT[form.name], m) * f.lookup("cube_roots", tables.CUBE_ROOTS[form.name], rest)
     if form is F64:
         missing = 1.0 - a * (w * w * w)
         w = f.fma(w * missing, f.fma(missing, 2 / 9, 1 / 3), w).named("w")
@@ -37,8 +38,10 @@ def cbrt(f: Formula, x: Term) -> Term:
     t = (a * square).named("t")
     left = f.fma(t * t, -t, a) if f.fused else _left(f, a, t)
     root = raised(f, f.fma(left, square * (1 / 3), t), shifted)
-    f.comment("0, infinity and NaN are their own roots.")
-    return f.copysign(f.select((size > 0.0) & (size < math.inf), root, size), x)
+    if not f.has_exponents:
+        f.comment("0, infinity and NaN are their own roots.")
+        root = f.select((size > 0.0) & (size < math.inf), root, size)
+    return f.copysign(root, x)
 
 
 def _left(f: Formula, a: Term, t: Term) -> Term:
