@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from gradc.backends.c.library import function_text
 from gradc.backends.c.types import c_type
 from gradc.errors import CompileError
 
@@ -52,10 +52,10 @@ def _kind(suffix: str) -> Kind:
 
 
 class Helpers:
-    """The helpers that a file calls; ``written`` are those that something else than a template writes, by name."""
+    """The helpers that a file calls, for a target with fused multiply-adds or without."""
 
-    def __init__(self, written: Mapping[str, str]) -> None:
-        self._written = written
+    def __init__(self, *, fused: bool) -> None:
+        self._fused = fused
         self._called: dict[str, None] = {}
 
     def name(self, helper: str, dtype: np.dtype) -> str:
@@ -70,7 +70,11 @@ class Helpers:
 
         def add(name: str) -> None:
             if name not in found:
-                text = self._text(name)
+                helper, _, suffix = name.rpartition("_")
+                function = function_text(helper, suffix, self._fused)
+                if function is not None:
+                    found.update(function.tables)
+                text = function.function if function is not None else self._text(name)
                 for match in _CALL.finditer(text):
                     if match.group(0)[:-1] != name:
                         add(match.group(0)[:-1])
@@ -81,8 +85,6 @@ class Helpers:
         return list(found.values())
 
     def _text(self, name: str) -> str:
-        if name in self._written:
-            return self._written[name]
         helper, _, suffix = name.rpartition("_")
         kind = "float" if suffix[0] == "f" else "integer"
         names = [f"{helper}_{word}" for word in (_KINDS[suffix[0]], kind)]

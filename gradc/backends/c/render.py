@@ -37,7 +37,7 @@ class _File:
         self.interface = interface
         self.target = target
         self.names = _spelling(program, interface)
-        self.helpers = Helpers({})
+        self.helpers = Helpers(fused=target.fma)
         self.callees: dict[str, Callee] = {}
         self.constants = {b.name: b for b in program.buffers if b.kind == "constant"}
 

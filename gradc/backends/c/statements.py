@@ -176,6 +176,7 @@ class Statements:
         expressions = self.expressions
         expressions.buffers[local.name] = local
         head = f"{c_type(local.dtype)} {self.names(local.name)}"
+        expressions.in_place.discard(local.name)
         if local.shape:
             count = int(local.bytes) // local.dtype.itemsize
             start = f" = {{{literal(0, local.dtype)}}}" if following is not None else ""

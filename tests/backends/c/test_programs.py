@@ -17,7 +17,6 @@ from tests.backends.llvm.test_order import FORMS, SIZES, product
 Check = Callable[..., str]
 
 PROGRAMS = sorted((Path(__file__).parents[2] / "loops" / "programs").glob("*.loops"))
-PROGRAMS = [path for path in PROGRAMS if path.stem not in ("scan", "softmax")]  # functions of numbers are to come
 DTYPES = {"f": ["f4", "f8"], "i": ["i1", "i2", "i4", "i8"], "u": ["u1", "u2", "u4", "u8"], "b": ["?"]}
 
 
@@ -88,6 +87,26 @@ def test_primitives(dtype: str, check: Check) -> None:
             word = str(by).replace("-", "minus_")
             formulas[f"over_{word}"] = lambda x, _, by=by: b.floor_div(x, by)
             formulas[f"mod_{word}"] = lambda x, _, by=by: b.mod(x, by)
+    check(elementwise(formulas, arrays), arrays)
+
+
+def function_samples(dtype: np.dtype) -> np.ndarray:
+    """Numbers of all sizes, and what is special."""
+    rng = np.random.default_rng(5)
+    limits = np.finfo(dtype)
+    wide = np.ldexp(rng.uniform(-2, 2, 400), rng.integers(limits.minexp - 20, limits.maxexp, 400))
+    ranges = [rng.uniform(-most, most, 400) for most in (1.0, 3.0, 20.0, 700.0)]
+    return np.concatenate([samples(dtype), np.concatenate([wide, *ranges]).astype(dtype)])
+
+
+FUNCTIONS = sorted(set(math_samples.NUMPY) - {"fmod"})
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_functions(dtype: str, check: Check) -> None:
+    x = function_samples(np.dtype(dtype))
+    arrays = [x, np.random.default_rng(6).permutation(x)]
+    formulas = {name: lambda *x, name=name: getattr(b, name)(*x[: PRIMITIVES[name].arity]) for name in FUNCTIONS}
     check(elementwise(formulas, arrays), arrays)
 
 

@@ -281,6 +281,14 @@ class Formula:
         known = f"{pointers} {pointer}, i32 {self.form.bits // 8}, {masks} splat (i1 true), {t} poison"
         return self.emit(f"call {t} {symbol}({known})", kind)
 
+    def row(self, table: str, index: Term, columns: int) -> list[Term]:
+        """The numbers of a row of a table of f64 that the module has; only in functions of numbers."""
+        kind = "double"
+        first = self._result(f"getelementptr inbounds [{columns} x {kind}], ptr @{table}, i64 {index.operand}")
+        places = [first]
+        places += [self._result(f"getelementptr inbounds {kind}, ptr {first}, i64 {k}") for k in range(1, columns)]
+        return [self.emit(f"load {kind}, ptr {place}", kind) for place in places]
+
     def _permuted(self, texts: Sequence[str], index: Term, register: int) -> Term:
         """The same, of a table that stands in one or two registers."""
         t, places = f"<{register} x {self.form.type}>", f"<{register} x {index.kind}>"

@@ -42,7 +42,7 @@ def definitions(name: str, form: Format, fused: bool) -> list[str]:
     far = Formula(f"gradc.{name}.far", F64, fused)
     found = [
         f"@{TABLE} = private unnamed_addr constant [{len(numbers) // 4} x [4 x double]] [\n{rows}\n], align 64",
-        far.text_apart(_far(far, far.arguments[0], name)),
+        far.text_apart(of_large(far, far.arguments[0], name)),
         definition(name, F64, fused, 1),
     ]
     return found if form is F64 else [*found, definition(name, F32, fused, 1)]
@@ -54,19 +54,24 @@ def definition(name: str, form: Format, fused: bool, lanes: int) -> str:
     own = f"gradc.{name}.{form.name}"
     f = Formula(own + (f".x{lanes}" if lanes > 1 else ""), form, fused, lanes=lanes)
     (x,) = f.arguments
-    native = form is F32 and fused
-    size = f.abs(x)
-    near = size < 2.0 ** (NEAR_F32 if native else NEAR)
-    if native:
-        result = _near_f32(f, x, size, name)
-    else:
-        result = (_near_unfused_f32 if form is F32 else _near_f64)(f, x, name)
-        if name != "cos":
-            f.comment("Near 0 it is x itself, with its sign.")
-            result = f.select(size < form.epsilon / 2, x, result)
+    result, near = of_small(f, x, name)
     if lanes > 1:
         return f.text_with_fallback(result, near, own, form)
     return f.text_with_fallback(result, near, f"gradc.{name}.{'far' if form is F64 else 'f64'}", F64)
+
+
+def of_small(f: Formula, x: Term, name: str) -> tuple[Term, Term]:
+    """The function, and whether x is small enough for this. Where it is not, the one of f64 is right in f32 too."""
+    native = f.form is F32 and f.fused
+    size = f.abs(x)
+    near = size < 2.0 ** (NEAR_F32 if native else NEAR)
+    if native:
+        return _near_f32(f, x, size, name), near
+    result = (_near_unfused_f32 if f.form is F32 else _near_f64)(f, x, name)
+    if name != "cos":
+        f.comment("Near 0 it is x itself, with its sign.")
+        result = f.select(size < f.form.epsilon / 2, x, result)
+    return result, near
 
 
 def _near_f64(f: Formula, x: Term, name: str) -> Term:
@@ -131,16 +136,15 @@ def _near_unfused_f32(f: Formula, x: Term, name: str) -> Term:
     return f.convert(_signed(wide, sine, cosine, quadrant + QUARTER[name]), F32)
 
 
-def _far(f: Formula, x: Term, name: str) -> Term:
-    """For f64 of at least 2**20, infinity and NaN."""
+def of_large(f: Formula, x: Term, name: str) -> Term:
+    """The function of f64 of at least 2**20, infinity and NaN."""
     size = f.abs(x).named("size")
     pattern = f.bits(size)
     f.comment("the row of 2 / pi by the exponent, and the argument scaled as the row is")
     exponent = f.cast("trunc", pattern >> 52, "i32")
     row = f.cast("zext", (exponent - (F64.bias + NEAR)) // WINDOW, "i64").named("row")
     scaled = f.from_bits(pattern - row * (WINDOW << 52)).named("scaled")
-    first = f.emit(f"getelementptr inbounds [4 x double], ptr @{TABLE}, i64 {row.operand}", "ptr")
-    parts = [_load(f, first, k) for k in range(4)]
+    parts = f.row(TABLE, row, 4)
     f.comment("size * 2 / pi, without multiples of 4: eight numbers, each much smaller than those before it")
     products = [f.product_with_error(scaled, part) for part in parts[:3]]
     (top, top_low), (middle, middle_low), (bottom, bottom_low) = products
@@ -176,11 +180,6 @@ def _modulo_4(f: Formula, x: Term) -> Term:
     """``x`` without multiples of 4, and at most 2 in size where it was below 2**53."""
     rounder = f.form.rounder
     return x - ((x * 0.25 + rounder) - rounder) * 4.0
-
-
-def _load(f: Formula, first: Term, index: int) -> Term:
-    place = f.emit(f"getelementptr inbounds double, ptr {first.operand}, i64 {index}", "ptr") if index else first
-    return f.emit(f"load double, ptr {place.operand}", "double")
 
 
 def _of_rest(f: Formula, r: Term, low: Term, quadrant: Term, name: str) -> Term:

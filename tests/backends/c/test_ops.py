@@ -1,0 +1,124 @@
+"""Every op, its derivative, and whole networks: C gives the bits of machine code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradc
+from gradc.compiler import Compiled, Request
+from gradc.ir.graph import Graph
+from gradc.ir.signature import flat_signature
+from tests.artifacts import networks
+from tests.backends.c.conftest import COMPILERS, check_program
+from tests.inspect import networks as explained
+from tests.ops.test_systematic import F64, ROWS, Row, floats, numbers, value_graph, vjp_graph
+
+Check = Callable[..., str]
+
+
+def check_graph(graph: Graph, inputs: Sequence[Any], folder: Path, compiler: str) -> None:
+    """A graph as the C source of its loop program."""
+    if not COMPILERS:
+        pytest.skip("there is no C compiler")
+    compiled = Compiled(graph, graph, flat_signature(graph), Request())
+    check_program(compiled.program, [np.asarray(x) for x in inputs], folder, [c for c in COMPILERS if c == compiler])
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_value(row: Row, tmp_path: Path) -> None:
+    check_graph(value_graph(row), row.inputs, tmp_path, "gcc")
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if floats(row)], ids=str)
+def test_vjp(row: Row, tmp_path: Path) -> None:
+    result = value_graph(row).output_avals[0]
+    if result.dtype == F64:
+        ct = numbers(*map(int, result.shape), seed=9)
+        check_graph(vjp_graph(row), [*row.inputs, ct], tmp_path, "clang")
+
+
+def leaves(tree: Any) -> list[np.ndarray]:
+    """The arrays of nested arguments."""
+    if isinstance(tree, dict):
+        return [leaf for value in tree.values() for leaf in leaves(value)]
+    if isinstance(tree, (list, tuple)):
+        return [leaf for value in tree for leaf in leaves(value)]
+    return [np.asarray(tree)]
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng([seed, *shape]).standard_normal(shape)
+
+
+LABELS = np.eye(4)[np.arange(12) % 4]
+LAYERS = [{"W": normal(5, 8), "b": normal(8)}, {"W": normal(8, 4), "b": normal(4)}]
+WEIGHTS = {"W1": normal(5, 40), "b1": normal(40), "W2": normal(40, 4), "b2": normal(4)}
+BINARY = (normal(1, 6, seed=3) > 0).astype(float)
+
+
+def lstm(w: np.ndarray, u: np.ndarray, b: np.ndarray, x: np.ndarray) -> Any:
+    h, c = np.zeros(6, x.dtype), np.zeros(6, x.dtype)
+    for t in range(40):
+        z = w @ x[t] + u @ h + b
+        i, f, o = (1 / (1 + np.exp(-z[k * 6 : k * 6 + 6])) for k in range(3))
+        c = f * c + i * np.tanh(z[18:])
+        h = o * np.tanh(c)
+    return np.sum(h * h)
+
+
+def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> Any:
+    scores = q @ k.T / np.sqrt(8.0)
+    e = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.mean((e / e.sum(axis=1, keepdims=True) @ v) ** 2)
+
+
+def gathered(table: np.ndarray, rows: np.ndarray) -> Any:
+    return np.sum(np.tanh(table[rows]) ** 2)
+
+
+def regression(a: np.ndarray, y: np.ndarray) -> Any:
+    weights = np.linalg.solve(a.T @ a + np.eye(a.shape[1]), a.T @ y)
+    factor = np.linalg.cholesky(a.T @ a + np.eye(a.shape[1]))
+    return np.sum((a @ weights - y) ** 2) + np.sum(np.log(np.diagonal(factor)))
+
+
+NETWORKS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "scalar": (explained.loss, (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0, 2.0, 1.0)),
+    "matrix": (networks.matrices, ({"hidden": normal(3, 2), "out": normal(1, 3)}, normal(2, 6), BINARY)),
+    "classifier": (networks.classifier, (LAYERS, normal(12, 5), np.arange(12) % 4)),
+    "softmax": (explained.classifier, (WEIGHTS, normal(12, 5), LABELS)),
+    "recurrence": (explained.recurrence, (0.5, 0.1, 0.3)),
+    "lstm": (lstm, (normal(24, 3) / 3, normal(24, 6) / 3, normal(24), normal(40, 3))),
+    "attention": (attention, (normal(9, 8), normal(11, 8, seed=1), normal(11, 5))),
+    "gather": (gathered, (normal(6, 3), np.array([0, 5, 2, 2, -1]))),
+    "linear algebra": (regression, (normal(9, 4), normal(9))),
+}
+
+
+def programs(name: str, dtype: str) -> tuple[Any, list[np.ndarray]]:
+    """The loop program of a network's value and gradient, and arrays for it."""
+    function, arguments = NETWORKS[name]
+
+    def cast(tree: Any) -> Any:
+        if isinstance(tree, dict):
+            return {key: cast(value) for key, value in tree.items()}
+        if isinstance(tree, (list, tuple)):
+            return type(tree)(map(cast, tree))
+        array = np.asarray(tree)
+        return array.astype(dtype) if array.dtype.kind == "f" else array
+
+    arguments = cast(arguments)
+    kernel = gradc.value_and_grad(function, name="network").compile(*arguments)
+    return kernel._compiled.program, leaves(arguments)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks(name: str, dtype: str, check: Check) -> None:
+    program, arrays = programs(name, dtype)
+    check(program, arrays)
