@@ -50,16 +50,20 @@ DOT_DEPTH: Final = 16 * 1024
 
 STREAM_ROWS: Final = 4
 STREAM_BYTES: Final = 512 * 1024
-STREAM_DEPTH: Final = {4: 8, 8: 6}
+STREAM_DEPTH: Final = 6
 STREAM_VECTORS: Final = 4
-"""With few rows, a right operand that is larger than this is read along its rows, so many side by side by the size of
-an element: fewer than a cache has ways, as rows may lie a power of two apart."""
+"""With few rows, a right operand that is larger than this is read along its rows, so many side by side: fewer than a
+cache has ways, as rows may lie a power of two apart."""
 
 FETCHED_BYTES: Final = 8 * 1024
 """A right operand of at least this size, and at most that of a panel, is fetched ahead."""
 
 DOT_ROWS: Final = 3
 """With at most so many rows, transposing the right operand costs more than it saves."""
+
+DOT_BURST: Final = 8 * 1024 * 1024
+"""A vector meets a matrix of at most this size two rows of it at a time, in long bursts: caches give those faster than
+many short ones. A larger one comes from memory, of which more rows ask for more at once."""
 
 LATENCY: Final = 4
 """Cycles from one multiply-add to another that needs its result."""
@@ -189,7 +193,7 @@ def plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
         return chosen
     streams = None
     if _may_stream(product, chosen.packing, chosen.lanes):
-        streams = STREAM_BYTES // (product.n.length * size), STREAM_DEPTH[size]
+        streams = STREAM_BYTES // (product.n.length * size), STREAM_DEPTH
     return replace(chosen, depth=_panel_depth(chosen.packing, chosen.columns * size), streams=streams)
 
 
@@ -235,7 +239,7 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
     lanes = _lanes(n, target.lanes(size))
     if _may_stream(product, packing, lanes) and k * n * size > STREAM_BYTES:
         vectors = min(STREAM_VECTORS, (target.registers - 1) // (m + 1))
-        return TilePlan(m, vectors, lanes, _even(k, STREAM_DEPTH[size]), m, n)
+        return TilePlan(m, vectors, lanes, _even(k, STREAM_DEPTH), m, n)
     if packing == "none" and k * n * size > UNPACKED_BYTES and m >= LARGE:
         packing = "copy"
     large = k * max(m, n) * size > BLOCKED_BYTES and min(m, n) >= LARGE
@@ -324,7 +328,8 @@ def _dots(product: Product, target: Target) -> DotPlan:
     m, n, k = (int(axis.length) for axis in (product.m, product.n, product.k))
     lanes = _lanes(k, target.lanes(product.dtype.itemsize))
     rows = min(m, 4 if target.registers >= 32 else 2)
-    columns = min(n, 8 // rows)
+    bursts = rows == 1 and k >= 16 * lanes and n * k * product.dtype.itemsize <= DOT_BURST
+    columns = min(n, 2 if bursts else 8 // rows)
     unroll = max(1, min(target.registers // 2 // (rows * columns), k // lanes))
     step = lanes * unroll
     return DotPlan(rows, columns, lanes, unroll, min(k, _even(k, DOT_DEPTH, step)))

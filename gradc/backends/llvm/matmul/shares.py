@@ -167,7 +167,7 @@ def _same_bits(
 ) -> TilePlan | DotPlan | None:
     """A plan for a share that sums up as ``chosen`` does for the whole; None where there is none."""
     if isinstance(own, DotPlan) or isinstance(chosen, DotPlan):
-        return own if own == chosen else None
+        return chosen if isinstance(own, DotPlan) and isinstance(chosen, DotPlan) else None
     size = product.dtype.itemsize
     if chosen.packs_blocks and chosen.scratch > room:
         chosen = without_blocks(chosen, size)
