@@ -78,10 +78,27 @@ class _Nest:
 
 class _Attacher:
     def __init__(self, program: LoopProgram, fuses: Fuses) -> None:
-        self._program = program
         self._buffers = program.buffer
         self._fuses = fuses
         self._names = set(program.buffer) | declared_names(program.body)
+        self._known: dict[int, tuple[Statement, set[str], set[str]]] = {}
+        self._readers: dict[str, list[Statement]] = {}
+        for statement in program.body:
+            for name in self._reads(statement):
+                self._readers.setdefault(name, []).append(statement)
+
+    def _accesses(self, statement: Statement) -> tuple[Statement, set[str], set[str]]:
+        """A statement, which stays so that no other one gets its identity, and what it reads and writes."""
+        known = self._known.get(id(statement))
+        if known is None:
+            known = self._known[id(statement)] = statement, reads_of(statement), writes_of(statement)
+        return known
+
+    def _reads(self, statement: Statement) -> set[str]:
+        return self._accesses(statement)[1]
+
+    def _writes(self, statement: Statement) -> set[str]:
+        return self._accesses(statement)[2]
 
     def block(self, block: tuple[Statement, ...]) -> tuple[Statement, ...]:
         statements = list(block)
@@ -107,7 +124,7 @@ class _Attacher:
         between: list[Statement] = []
         for later in range(position + 1, len(statements)):
             statement = statements[later]
-            if meet(reads_of(statement) | writes_of(statement), {out.name}, self._buffers):
+            if meet(self._reads(statement) | self._writes(statement), {out.name}, self._buffers):
                 break
             between.append(statement)
         else:
@@ -140,18 +157,18 @@ class _Attacher:
     def _moves_up(self, nest: _Nest, between: Sequence[Statement]) -> bool:
         """Whether the nest's body may run before the statements between."""
         return not any(
-            meet(nest.written, reads_of(s) | writes_of(s), self._buffers)
-            or meet(nest.loaded | nest.scalars, writes_of(s), self._buffers)
+            meet(nest.written, self._reads(s) | self._writes(s), self._buffers)
+            or meet(nest.loaded | nest.scalars, self._writes(s), self._buffers)
             for s in between
         )
 
     def _moves_down(self, call: Call, between: Sequence[Statement]) -> bool:
         """Whether the contraction may run after the statements between, none of which touches its result."""
-        return not any(meet(reads_of(call), writes_of(s), self._buffers) for s in between)
+        return not any(meet(self._reads(call), self._writes(s), self._buffers) for s in between)
 
     def _in_place(self, call: Call, nest: _Nest, out: Buffer, origin: Statement) -> Call:
         """The contraction into the array of what is made of its result, where nothing else reads that."""
-        readers = [s for s in self._program.body if out.name in reads_of(s)]
+        readers = self._readers.get(out.name, [])
         if out.kind != "arena" or readers != [origin]:
             return call
         place = tuple(map(variable, nest.index))

@@ -53,7 +53,9 @@ def in_strips(program: LoopProgram) -> LoopProgram:
     body = program.body
     start = 0
     while start < len(body):
-        for end in range(start + 1, len(body)):
+        for end in range(start + 1, len(body)) if _has_rows(program, body[start], summed=False) else ():
+            if not _has_rows(program, body[end], summed=True):
+                continue
             found = _group(program, body[start : end + 1])
             if found is not None:
                 names = set(program.buffer) | declared_names(body)
@@ -187,6 +189,11 @@ def _pair(program: LoopProgram, first: Call, last: Call) -> _Group | None:
             if length >= 2 * limit:
                 return _Group(one, other, length, _strip_of(length, limit), result)
     return None
+
+
+def _has_rows(program: LoopProgram, statement: Statement, *, summed: bool) -> bool:
+    """Whether a statement may be the first or the last of a group."""
+    return isinstance(statement, Call) and bool(_rows_of(program, statement, summed=summed))
 
 
 def _rows_of(program: LoopProgram, call: Call, *, summed: bool) -> list[_Rows]:

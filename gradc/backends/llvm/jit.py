@@ -108,14 +108,14 @@ def load(ir: str, program: LoopProgram) -> Entry:
     return load_object(object_code(ir), program)
 
 
-def object_code(ir: str, target: Target | None = None, *, passes: bool = True) -> bytes:
+def object_code(ir: str, target: Target | None = None, *, passes: bool = True, quick: bool = False) -> bytes:
     """The object file of a module, for this machine unless told otherwise. It holds no address of this process.
 
-    ``passes`` is whether LLVM's run first.
+    ``passes`` is whether LLVM's run first, ``quick`` whether making the code shall take a fifth of the time.
     """
     target = target or host()
     module = _finished(ir, target) if passes else parse(ir, target)
-    return bytes(target_machine(target).emit_object(module))
+    return bytes(target_machine(target, quick=quick).emit_object(module))
 
 
 def load_object(code: bytes, program: LoopProgram) -> Entry:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Literal
 
 from gradc.backends.llvm.matmul.product import TYPICAL, Product
@@ -171,6 +172,7 @@ class Share(Contraction):
     plan: TilePlan | DotPlan | None = None
 
 
+@lru_cache(maxsize=256)
 def plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
     """How to compute a product; None where no kernel fits its strides, or its symbolic lengths.
 

@@ -19,7 +19,7 @@ class Pool:
     """The linked module, never unloaded: its workers run in it."""
 
     def __init__(self, system: System) -> None:
-        self._library: Any = link(object_code(text(system), passes=False), {}, EXPORTS, "threads")
+        self._library: Any = link(object_code(text(system), passes=False, quick=True), {}, EXPORTS, "threads")
         self.addresses: dict[str, int] = {name: self._library[name] for name in CALLED}
         """Where what kernels call stands in this process."""
 
