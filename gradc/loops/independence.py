@@ -77,6 +77,29 @@ def meetings(
     return _met(loop, buffers, lets, ranges, reduced="")
 
 
+def may_run_as_one(first: For, second: For, buffers: Mapping[str, Buffer], ranges: Ranges) -> bool:
+    """Whether two loops over the same range, one after the other, may become one that runs both bodies.
+
+    No iteration of the second may touch what a later one of the first does, one of them writing; where iterations are
+    independent, nor what an earlier one does. Symbolic shapes are not judged.
+    """
+    interval = loop_interval(ranges.of(first.lo), ranges.of(first.hi), first.step)
+    inside, span = ranges.inside(first.var, interval), interval[1] - interval[0]
+    if span < first.step:
+        return True
+    loops = (first, second)
+    ours, theirs = (list(_Accesses(dict(buffers), {}, "").block(loop.body, inside, frozenset())) for loop in loops)
+    var, step = variable(first.var), first.step
+    for one in ours:
+        for other in theirs:
+            meets = (one.writes or other.writes) and one.memory == other.memory and _overlap(one.block, other.block)
+            if not meets or _apart(one, other, var, step, span):
+                continue
+            if first.mode != "seq" or not _ahead(one, other, var, step, span):
+                return False
+    return True
+
+
 def _met(
     loop: For, buffers: Mapping[str, Buffer], lets: Mapping[str, Expression], ranges: Ranges, *, reduced: str
 ) -> Iterator[tuple[Access, Access]]:
@@ -104,9 +127,36 @@ def _overlap(one: range, other: range) -> bool:
 
 def _apart(left: Access, right: Access, var: Expression, step: int, span: int) -> bool:
     """Whether no two different iterations make the accesses meet."""
+    difference = _difference(left, right, var)
+    if difference is None:
+        return False
+    pace, lo, hi, row = difference
+    # The accesses are extents of bytes: they meet where the difference of their starts is within these.
+    pace, extent = abs(pace), max(left.extent, right.extent)
+    if row >= pace * span + extent and pace * step >= extent:
+        return True
+    lo, hi = lo - (right.extent - 1), hi + (left.extent - 1)
+    return max(abs(lo), abs(hi)) < pace * step or lo > pace * span or hi < -pace * span
+
+
+def _ahead(left: Access, right: Access, var: Expression, step: int, span: int) -> bool:
+    """Whether no later iteration of the left access meets an earlier one of the right."""
+    difference = _difference(left, right, var)
+    if difference is None:
+        return False
+    pace, lo, hi, _ = difference
+    lo, hi = lo + min(pace * step, pace * span), hi + max(pace * step, pace * span)
+    return lo > right.extent - 1 or hi < -(left.extent - 1)
+
+
+def _difference(left: Access, right: Access, var: Expression) -> tuple[int, int, int, int] | None:
+    """How far apart two accesses start: the pace of both in ``var``, and what all else adds, left less right.
+
+    That lies between two ends and is a multiple of the last number. None where the paces differ or are 0.
+    """
     pace = left.form.get(var, 0)
     if pace == 0 or right.form.get(var, 0) != pace:
-        return False
+        return None
     lo = left.form.get(None, 0) - right.form.get(None, 0)
     hi = row = lo
     for term in (left.form.keys() | right.form.keys()) - {var, None}:
@@ -115,7 +165,7 @@ def _apart(left: Access, right: Access, var: Expression, step: int, span: int) -
         mine, theirs = left.form.get(term, 0), right.form.get(term, 0)
         if _varies(term, var, left.inner | right.inner):
             if any(part is var for part in walk(term)):
-                return False
+                return None
             ends = [(mine, *left.ranges.of(term)), (-theirs, *right.ranges.of(term))]
         else:
             ends = [(mine - theirs, *left.ranges.of(term))]
@@ -123,12 +173,7 @@ def _apart(left: Access, right: Access, var: Expression, step: int, span: int) -
             lo += min(coefficient * low, coefficient * high)
             hi += max(coefficient * low, coefficient * high)
             row = math.gcd(row, coefficient)
-    # The accesses are extents of bytes: they meet where the difference of their starts is within these.
-    pace, extent = abs(pace), max(left.extent, right.extent)
-    if row >= pace * span + extent and pace * step >= extent:
-        return True
-    lo, hi = lo - (right.extent - 1), hi + (left.extent - 1)
-    return max(abs(lo), abs(hi)) < pace * step or lo > pace * span or hi < -pace * span
+    return pace, lo, hi, row
 
 
 def _last(loop: For) -> Dim | None:

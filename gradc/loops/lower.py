@@ -2,7 +2,8 @@
 
 The steps, each a module: ``decompose`` tells composite ops in simpler ones, ``multiply_add`` fuses products with sums,
 ``stages`` decides what is computed where, ``fuse`` which loops are shared, ``crossings`` what a nest computes again
-rather than read it, ``storage`` and ``buffers`` where values live; this one writes the statements.
+rather than read it, ``storage`` and ``buffers`` where values live; this one writes the statements. Then ``tidy`` makes
+them read well, ``split`` and ``merge`` cut and join nests.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from gradc.loops.decompose import BLOCK, decompose, neutral
 from gradc.loops.elements import Elements
 from gradc.loops.fuse import Block, Loop, Nest, fuse, stages_in
 from gradc.loops.memory import Memory
+from gradc.loops.merge import merge
 from gradc.loops.multiply_add import with_multiply_adds
 from gradc.loops.names import Names
 from gradc.loops.orders import LANES, lanes_and_block, may_exceed
@@ -108,9 +110,8 @@ class _Writer:
             code = self.elements.code(requirement.message, requirement.node)
             self.scopes.emit(Check(requirement.condition, code, stops=True))
         self._block(self.nest.root)
-        body = spell(
-            split(tidy(tuple(self.scopes.blocks[0].statements), self.names.spoken), self.names.loop), self.names
-        )
+        body = split(tidy(tuple(self.scopes.blocks[0].statements), self.names.spoken), self.names.loop)
+        body = spell(merge(body, {buffer.name: buffer for buffer in self.memory.buffers()}), self.names)
         scratch, arena_bytes = self.scans.placed(self.storages.arena_bytes)
         return LoopProgram(
             name,
