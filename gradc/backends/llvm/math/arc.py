@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from gradc.backends.llvm.math import coefficients
+from gradc.backends.llvm.math.formats import F32
 from gradc.backends.llvm.math.formula import Formula
 from gradc.backends.llvm.math.term import Term
 
@@ -12,12 +13,24 @@ from gradc.backends.llvm.math.term import Term
 def arctan(f: Formula, x: Term) -> Term:
     """``arctan(x)``, with the sign of x."""
     size = f.abs(x)
+    if f.form is F32:
+        return f.copysign(_arctan_f32(f, size), x)
     f.comment("Beyond the bound the result is pi / 2.")
     most = 2.0 ** (f.form.mantissa + 8)
     kept = f.select(size > most, most, size).named("kept")
     one = f.number(1.0)
     base, part, high_part = _angle(f, kept, one, f.number(0.0), f.number(0.0))
     return f.copysign(base + (part + high_part), x)
+
+
+def _arctan_f32(f: Formula, size: Term) -> Term:
+    """By a longer polynomial up to 1, and ``pi / 2 - arctan(1 / size)`` beyond."""
+    right, right_low = coefficients.HALF_PI_PAIR["f32"]
+    far = size > 1.0
+    t = f.select(far, -1.0 / size, size).named("t")
+    square = t * t
+    tail = f.fma(t * square, f.horner(coefficients.ARCTAN_WIDE["f32"], square), f.select(far, right_low, 0.0))
+    return f.select(far, right, f.number(0.0)) + (t + tail)
 
 
 def arctan2(f: Formula, y: Term, x: Term) -> Term:

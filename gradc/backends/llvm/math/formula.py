@@ -225,10 +225,11 @@ class Formula:
         That is one product more than Horner's rule in x, and a chain of half the length for the pipelines.
         """
         square = x * x
-        even, odd = self._horner(coefficients[::2], square), self._horner(coefficients[1::2], square)
+        even, odd = self.horner(coefficients[::2], square), self.horner(coefficients[1::2], square)
         return self.fma(odd, x, even)
 
-    def _horner(self, coefficients: Sequence[float], x: Term) -> Term:
+    def horner(self, coefficients: Sequence[float], x: Term) -> Term:
+        """The same by Horner's rule in x, whose sums do not cancel where signs alternate."""
         *rest, last = coefficients
         total = self._lift(last, x)
         for coefficient in reversed(rest):

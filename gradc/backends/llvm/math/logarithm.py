@@ -8,11 +8,15 @@ chapter 6); in f32 it is a polynomial in f. To another base, f alone is multipli
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from gradc.backends.llvm.math import coefficients, tables
 from gradc.backends.llvm.math.formats import F32
 from gradc.backends.llvm.math.formula import Formula
 from gradc.backends.llvm.math.term import Term
+
+HUGE: Final = 2.0**60
+"""Beyond it ``1 + x`` and the like are x, and a power of two that makes them small may be out of range."""
 
 
 def log(f: Formula, x: Term) -> Term:
@@ -23,15 +27,28 @@ def log(f: Formula, x: Term) -> Term:
 
 
 def log1p(f: Formula, x: Term) -> Term:
-    """``log(1 + x)``, with the sign of x: by ``1 + x = 2**k (1 + f)``, where f is x times a power and that less 1."""
-    u = (x + 1.0).named("u")
-    k, _ = split(f, u, subnormal=False)
-    power = whole_power(f, -k)
-    result = f.copysign(log_split(f, k, f.fma(x, power, power - 1.0)), x)
-    huge = 2.0**60
-    f.done_if((x > -1.0) & (x < huge), result)
+    """``log(1 + x)``, with the sign of x."""
+    result = f.copysign(log1p_inside(f, x), x)
+    f.done_if((x > -1.0) & (x < HUGE), result)
     far = log_split(f, *split(f, x, subnormal=False))
-    return specials(f, f.select(x < huge, result, far), x, u)
+    return specials(f, f.select(x < HUGE, result, far), x, x + 1.0)
+
+
+def log1p_inside(f: Formula, x: Term, low: Term | None = None) -> Term:
+    """``log(1 + x + low)`` for x from -1 to ``HUGE``.
+
+    In ``1 + x = 2**k (1 + f)``, f is x times a power of two and that less 1. ``low`` is what rounding took from x;
+    few bits of it count.
+    """
+    k, _ = split(f, x + 1.0, subnormal=False)
+    power = whole_power(f, -k)
+    return log_split(f, k, f.fma(x, power, power - 1.0), None if low is None else low * power)
+
+
+def log_of_double(f: Formula, x: Term) -> Term:
+    """``log(2 x)`` for normal numbers and infinity."""
+    k, fraction = split(f, x, subnormal=False)
+    return f.select(x < math.inf, log_split(f, k + 1.0, fraction), x)
 
 
 def log2(f: Formula, x: Term) -> Term:
