@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gradc.ir.aval import Aval, aval
     from gradc.kernel import Kernel
     from gradc.mapping import vmap
+    from gradc.vector import flatten
 
 __version__ = "0.1.0"
 
@@ -23,6 +24,7 @@ __all__ = [
     "Kernel",
     "aval",
     "errors",
+    "flatten",
     "grad",
     "jit",
     "jvp",
@@ -45,6 +47,7 @@ _HOME = {
     "aval": "gradc.ir.aval",
     "Kernel": "gradc.kernel",
     "Function": "gradc.function",
+    "flatten": "gradc.vector",
     "vmap": "gradc.mapping",
     **dict.fromkeys(("grad", "jit", "jvp", "value_and_grad", "vjp"), "gradc.derivatives"),
 }

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from gradc.errors import ArgumentError
+from gradc.frontend.dlpack import is_foreign, shared
 from gradc.frontend.layout import Call
 from gradc.frontend.tree import LEAF, TreeDef, flatten
 
@@ -76,6 +77,9 @@ class Binder:
                 trees.append((name, LEAF))
             else:
                 found, tree = flatten(value)
+                if any(map(is_foreign, found)):
+                    paths = tree.paths(name)
+                    found = [shared(v, p) if is_foreign(v) else v for v, p in zip(found, paths, strict=True)]
                 leaves += found
                 trees.append((name, tree))
         return Call(self.signature, tuple(trees), tuple(leaves))
