@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradc import errors, optim
-    from gradc.derivatives import grad, jit, jvp, value_and_grad, vjp
+    from gradc.derivatives import grad, hessian, hvp, jacobian, jit, jvp, value_and_grad, vjp
     from gradc.function import Function
     from gradc.ir.aval import Aval, aval
     from gradc.kernel import Kernel
@@ -26,6 +26,9 @@ __all__ = [
     "errors",
     "flatten",
     "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
     "jit",
     "jvp",
     "optim",
@@ -49,7 +52,7 @@ _HOME = {
     "Function": "gradc.function",
     "flatten": "gradc.vector",
     "vmap": "gradc.mapping",
-    **dict.fromkeys(("grad", "jit", "jvp", "value_and_grad", "vjp"), "gradc.derivatives"),
+    **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jit", "jvp", "value_and_grad", "vjp"), "gradc.derivatives"),
 }
 
 

@@ -203,7 +203,7 @@ def _rolled(trace: Graph, request: Request) -> Graph | None:
         made = with_pullback(body, states, rows, active, pulled, builder_rewrite(level), simplified)
         return None if made is None else Step(*made)
 
-    if trace.symbols:
+    if trace.symbols or request.derivative in ("jacobian", "hessian"):
         return None
     if request.derivative in ("value", *FORWARD):
         written = differentiate(trace, request.derivative, request.wrt, primals=request.primals)

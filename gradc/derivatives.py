@@ -1,4 +1,5 @@
-"""What makes a Function of a function: jit, and the derivatives grad, value_and_grad, vjp, jvp."""
+"""What makes a Function of a function: jit, and the derivatives grad, value_and_grad, vjp, jvp,
+jacobian, hessian, hvp."""
 
 from __future__ import annotations
 
@@ -122,17 +123,89 @@ def jvp(
 
     ``Function(function, derivative="jvp")`` keeps what it compiled from call to call.
     """
-    for name, given in (("primals", primals), ("tangents", tangents)):
-        if not isinstance(given, (tuple, list)):
-            raise ArgumentError(f"{name} is a {type(given).__name__} and has to be a tuple with one entry per argument")
-    if len(primals) != len(tangents):
-        raise ArgumentError(f"there are {len(primals)} primals and {len(tangents)} tangents; give None for no tangent")
+    _check_pairs(primals, tangents)
     pushed = Function(
         function, derivative="jvp", wrt=tuple(range(len(primals))), has_aux=has_aux, backend=backend,
         stabilize=stabilize, threads=threads,
     )  # fmt: skip
     found: tuple[Any, ...] = pushed(*primals, **{pushed.seed: tuple(tangents)})
     return found
+
+
+def jacobian(
+    function: Callable[..., Any],
+    wrt: Wrt = None,
+    *,
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    backend: Backend | None = None,
+    stabilize: Stabilize | None = None,
+    threads: int | None = None,
+    name: str | None = None,
+) -> Function:
+    """The derivative of each element of the result by each element of an argument; arguments as for ``grad``.
+
+    Each array of the result is replaced by the structure of ``wrt``, each array in there has the shape of the result's,
+    then that of the argument's. With ``has_aux`` the function returns ``(out, aux)`` and the result is
+    ``(jacobian, aux)``. Forward mode where the arguments have no more elements than the result, reverse mode otherwise.
+    """
+    return Function(
+        function, derivative="jacobian", wrt=_one_choice(wrt, argnums), has_aux=has_aux, backend=backend,
+        stabilize=stabilize, threads=threads, name=name,
+    )  # fmt: skip
+
+
+def hessian(
+    function: Callable[..., Any],
+    wrt: Wrt = None,
+    *,
+    argnums: int | Sequence[int] | None = None,
+    has_aux: bool = False,
+    backend: Backend | None = None,
+    stabilize: Stabilize | None = None,
+    threads: int | None = None,
+    name: str | None = None,
+) -> Function:
+    """The second derivatives of a function with one scalar result; arguments as for ``grad``.
+
+    The Jacobian of the gradient: the structure of ``wrt`` in each place of the structure of ``wrt``.
+    """
+    return Function(
+        function, derivative="hessian", wrt=_one_choice(wrt, argnums), has_aux=has_aux, backend=backend,
+        stabilize=stabilize, threads=threads, name=name,
+    )  # fmt: skip
+
+
+def hvp(
+    function: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    *,
+    backend: Backend | None = None,
+    stabilize: Stabilize | None = None,
+    threads: int | None = None,
+) -> tuple[Any, ...]:
+    """The Hessian of a scalar function times a vector, which is never made: the derivative of the gradient along it.
+
+    ``primals`` and ``tangents`` are those of ``jvp``. Gives a tuple with an entry for each primal, nested as it is, and
+    None where its tangent is None: the Hessian is that by the primals that move.
+    """
+    _check_pairs(primals, tangents)
+    moving = [k for k, tangent in enumerate(tangents) if tangent is not None]
+    if not moving:
+        raise ArgumentError("hvp: every tangent is None; give that of at least one argument")
+    gradient = Function(function, derivative="grad", wrt=tuple(moving))
+    _, products = jvp(gradient, primals, tangents, backend=backend, stabilize=stabilize, threads=threads)
+    found = dict(zip(moving, products, strict=True))
+    return tuple([found.get(k) for k in range(len(tangents))])
+
+
+def _check_pairs(primals: Any, tangents: Any) -> None:
+    for name, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, (tuple, list)):
+            raise ArgumentError(f"{name} is a {type(given).__name__} and has to be a tuple with one entry per argument")
+    if len(primals) != len(tangents):
+        raise ArgumentError(f"there are {len(primals)} primals and {len(tangents)} tangents; give None for no tangent")
 
 
 def _one_choice(wrt: Wrt, argnums: int | Sequence[int] | None) -> Wrt:

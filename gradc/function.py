@@ -52,6 +52,8 @@ _SUMMARIES: Final[dict[Derivative, str]] = {
     "value_and_grad": "value and gradient",
     "vjp": "vector-Jacobian product",
     "jvp": "value and Jacobian-vector product",
+    "jacobian": "Jacobian",
+    "hessian": "Hessian",
 }
 _SEEDS: Final[dict[str, tuple[str, str]]] = {"vjp": ("ct", "cotangent"), "jvp": ("tangents", "directions")}
 """The parameter for cotangents or tangents, and what it is called where the function has one of that name."""

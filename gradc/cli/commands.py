@@ -25,7 +25,7 @@ from gradc.cli.stages import EMITS, STAGES, emitted
 from gradc.cli.terminal import note, show, show_table
 from gradc.compiler import BACKENDS, STABILIZE
 from gradc.errors import GradcError
-from gradc.transforms.derivative import Derivative
+from gradc.transforms.derivative import DERIVATIVES, Derivative
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -70,7 +70,7 @@ def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
 
 
 _derivative = click.option(
-    "--derivative", type=click.Choice(["value", "grad", "value_and_grad", "jvp"]), default="value_and_grad",
+    "--derivative", type=click.Choice([d for d in DERIVATIVES if d != "vjp"]), default="value_and_grad",
     show_default=True, help="What to make of the function.",
 )  # fmt: skip
 _common = _options(

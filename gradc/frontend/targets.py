@@ -163,6 +163,16 @@ def result_tree(derivative: str, values: TreeDef, gradients: TreeDef, *, has_aux
     if derivative == "jvp":
         out, *aux = values.children if has_aux else (values,)
         return tuple_of(out, out, *aux)
-    if derivative == "grad" and has_aux:
-        return tuple_of(gradients, values.children[1])
-    return gradients
+    found = gradients
+    if derivative == "jacobian":
+        found = in_each_leaf(values.children[0] if has_aux else values, gradients)
+    elif derivative == "hessian":
+        found = in_each_leaf(gradients, gradients)
+    return tuple_of(found, values.children[1]) if has_aux and derivative != "vjp" else found
+
+
+def in_each_leaf(tree: TreeDef, inner: TreeDef) -> TreeDef:
+    """The tree with another in the place of each leaf."""
+    if tree.is_leaf:
+        return inner
+    return TreeDef(tree.kind, tree.keys, tuple([in_each_leaf(child, inner) for child in tree.children]))

@@ -191,23 +191,26 @@ def doubly_masked_vjp(context: VjpContext, alive: Value) -> Sequence[Value | Non
     return [by_a, None, by_b]
 
 
+def aligned(value: Value, own: str, letters: str, sizes: dict[str, Dim]) -> Value:
+    """A value with an axis for each letter of ``own``, repeated to one with an axis for each of ``letters``."""
+    order = tuple(sorted(range(len(own)), key=lambda k: letters.index(own[k])))
+    if order != tuple(range(len(own))):
+        value = REGISTRY["transpose"](value, axes=order)
+    ones, full = tuple(sizes[c] if c in own else 1 for c in letters), tuple(sizes[c] for c in letters)
+    if value.aval.shape != ones:
+        value = REGISTRY["reshape"](value, shape=ones)
+    return value if ones == full else REGISTRY["broadcast_to"](value, shape=full)
+
+
 def selected_contract(
     first: tuple[Value, str], second: tuple[Value, str], masks: Sequence[tuple[Value, str]], out: str
 ) -> Value:
     """Sum of products, each of them 0 where a mask is False, with every letter as an axis of its own."""
     letters = out + "".join(sorted(set(first[1] + second[1]) - set(out)))
     sizes = dict(zip(first[1] + second[1], first[0].aval.shape + second[0].aval.shape, strict=True))
-    full = tuple(sizes[c] for c in letters)
-    transpose, reshape, broadcast_to = (REGISTRY[name] for name in ("transpose", "reshape", "broadcast_to"))
-
-    def aligned(value: Value, own: str) -> Value:
-        order = tuple(sorted(range(len(own)), key=lambda k: letters.index(own[k])))
-        spread = reshape(transpose(value, axes=order), shape=tuple(sizes[c] if c in own else 1 for c in letters))
-        return broadcast_to(spread, shape=full) if spread.aval.shape != full else spread
-
-    product = aligned(*first) * aligned(*second)
+    product = aligned(*first, letters, sizes) * aligned(*second, letters, sizes)
     for mask, own in masks:
-        product = select(aligned(mask, own), product, product.builder.full(0.0, product.aval))
+        product = select(aligned(mask, own, letters, sizes), product, product.builder.full(0.0, product.aval))
     return reduce_sum(product, axes=tuple(range(len(out), len(letters))), keepdims=False)
 
 

@@ -8,9 +8,10 @@ from typing import Final, Literal, get_args
 from gradc.errors import DerivativeError
 from gradc.ir.graph import Builder, Graph, Rewrite, Value
 from gradc.transforms.adjoint import adjoint
+from gradc.transforms.jacobian import jacobian
 from gradc.transforms.pushforward import TANGENT_PREFIX, pushforward, replay_with_tangents
 
-Derivative = Literal["value", "grad", "value_and_grad", "vjp", "jvp"]
+Derivative = Literal["value", "grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian"]
 DERIVATIVES: Final[tuple[Derivative, ...]] = get_args(Derivative)
 FORWARD: Final[tuple[Derivative, ...]] = ("jvp",)
 """The derivatives whose steps run along with those of the function."""
@@ -26,13 +27,20 @@ def differentiate(
     cotangents; ``vjp`` takes one more input for each differentiated output, its cotangent, and gives the cotangents
     of ``wrt``; ``jvp`` takes one more input for each of ``wrt``, its tangent, and gives the differentiated outputs,
     their tangents, then the auxiliary outputs. An input that does not reach an output has cotangent 0, an output that
-    depends on none of ``wrt`` has tangent 0.
+    depends on none of ``wrt`` has tangent 0. ``jacobian`` gives a block for each differentiated output and each of
+    ``wrt``, with the axes of both, ``hessian`` one for each pair of ``wrt``; then the auxiliary outputs.
 
-    Raises DerivativeError where ``grad`` or ``value_and_grad`` is asked of a result that is not one floating-point
-    number, and for results that have no cotangent or tangent.
+    Raises DerivativeError where ``grad``, ``value_and_grad`` or ``hessian`` is asked of a result that is not one
+    floating-point number, and for results that have no cotangent or tangent.
     """
     if derivative == "value":
         return graph
+    if derivative == "hessian":
+        graph = differentiate(graph, "grad", wrt, primals=primals, rewrite=rewrite)
+        return jacobian(graph, wrt, primals=len(wrt), rewrite=rewrite)
+    if derivative == "jacobian":
+        _require_numbers(graph, primals, "derivative", "jacobian")
+        return jacobian(graph, wrt, primals=primals, rewrite=rewrite)
     builder = Builder(rewrite)
     inputs = [builder.input(graph.nodes[i].params["name"], graph.nodes[i].aval) for i in graph.inputs]
     if derivative == "jvp":

@@ -26,6 +26,7 @@ from gradc.ir.op import REGISTRY, JvpContext
 from gradc.ir.signature import flat_signature
 from gradc.transforms.adjoint import adjoint
 from gradc.transforms.batching import batch
+from gradc.transforms.jacobian import jacobian
 from gradc.transforms.pushforward import by_transposing, pushforward
 
 BOUND = 1e-12
@@ -539,6 +540,22 @@ def test_jvp(row: Row, backend: str) -> None:
             exact = exact + column * t
             terms = terms + abs(column * t)
     assert_within(actual, exact, terms + mp.mpf(10) ** -30, "tangent")
+
+
+@pytest.mark.parametrize("forward", [True, False], ids=["forward", "reverse"])
+@pytest.mark.parametrize("row", [r for r in ROWS if floats(r)], ids=str)
+def test_jacobian(row: Row, forward: bool) -> None:
+    graph = value_graph(row)
+    (out,) = graph.output_avals
+    if out.dtype != F64:
+        return  # it is not a number, and has no derivative
+    inputs = exact_inputs(row)
+    blocks = run(jacobian(graph, floats(row), primals=1, forward=forward), "numpy", list(row.inputs))
+    for block, columns, k in zip(blocks, slopes(row, inputs), floats(row), strict=True):
+        assert block.shape == (*out.shape, *np.shape(row.inputs[k]))
+        exact = np.stack([np.asarray(column, object) for column in columns], axis=-1).reshape(block.shape)
+        scale = np.max(np.abs(exact)) + mp.mpf(10) ** -30
+        assert_within(block, exact, np.full(block.shape, scale, object), f"block {k}")
 
 
 @pytest.mark.parametrize("row", [r for r in ROWS if floats(r)], ids=str)
