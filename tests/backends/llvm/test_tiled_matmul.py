@@ -162,7 +162,7 @@ def test_empty_arrays(empty: str) -> None:
 
 @pytest.mark.parametrize(("form", "shape"), [
     ("ij,jk->ik", (9, 21, 30)), ("ij,kj->ik", (9, 21, 30)), ("ij,kj->ik", (2, 9, 40)), ("ij,jk->ik", (9, 21, 2500)),
-    ("ij,kj->ik", (1, 3, 40000)),
+    ("ij,kj->ik", (1, 3, 40000)), ("ji,jk->ik", (40, 9, 1100)), ("ji,kj->ik", (48, 17, 30)),
 ])  # fmt: skip
 def test_accumulate_adds_to_what_is_there(form: str, shape: tuple[int, int, int]) -> None:
     sizes = dict(zip("ikj", shape, strict=True))
@@ -321,6 +321,19 @@ def test_which_kernel() -> None:
     assert transposed.packing == "transpose"
     assert chosen("i,i->i", {"i": 60}, "f4", AVX512) is None
     assert chosen("ij,jk->ik", {"i": 5, "j": 6, "k": 7}, "i4", AVX512) is None
+
+
+@pytest.mark.parametrize("form", ["ji,jk->ik", "ji,kj->ik"])
+def test_few_columns_of_a_result_are_summed_as_rows_and_stored_transposed(form: str) -> None:
+    """The sums of a row of the left operand fill vectors, those of 10 columns do not."""
+    sizes = {"i": 128, "k": 10, "j": 64}
+    program = program_of(form, sizes, "f4")
+    (call,) = program.body
+    assert isinstance(call, Call)
+    kernel = kernel_of(call, program.buffer, AVX512)
+    assert kernel is not None
+    assert isinstance(kernel.plan, TilePlan)
+    assert (kernel.product.m.length, kernel.product.n.length, kernel.plan.packing) == (10, 128, "none")
 
 
 def test_letters_join_where_their_strides_do() -> None:

@@ -9,7 +9,7 @@ from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.finish import VectorFinish
 from gradc.backends.llvm.matmul.packing import copy_panels, transpose_panel
 from gradc.backends.llvm.matmul.plan import Part, TilePlan, gap, parts
-from gradc.backends.llvm.matmul.product import Product
+from gradc.backends.llvm.matmul.product import Product, is_turned
 from gradc.backends.llvm.matmul.tile import Matrices, Tile
 
 SCRATCH: Final = "%scratch"
@@ -206,6 +206,7 @@ class _Tiles:
             self.finish if ends else None,
             *others,
             ahead=plan.ahead,
+            turned=product.n.out if is_turned(product) else 0,
         )
         if not plan.packs_blocks:
             tile.emit(code, place, depth, adds, padded=bool(self.panel), until=until)

@@ -10,7 +10,16 @@ from gradc.backends.llvm.matmul.blocks import SCRATCH, Lengths, emit_tiles
 from gradc.backends.llvm.matmul.code import Code, Index, Library
 from gradc.backends.llvm.matmul.dots import emit_dots
 from gradc.backends.llvm.matmul.finish import VectorFinish, vector_finish
-from gradc.backends.llvm.matmul.plan import DotPlan, Share, TilePlan, fetching, packed_from, plan, without_blocks
+from gradc.backends.llvm.matmul.plan import (
+    DotPlan,
+    Share,
+    TilePlan,
+    fetching,
+    packed_from,
+    plan,
+    turned,
+    without_blocks,
+)
 from gradc.backends.llvm.matmul.product import Axis, Product, product_of
 from gradc.backends.llvm.matmul.tile import Matrices
 from gradc.backends.llvm.writer import Module
@@ -42,7 +51,13 @@ def kernel_of(call: Call, buffers: Mapping[str, Buffer], target: Target) -> Kern
         product = product_of(contraction, strides)
         if product is None:
             return None
-        found = contraction.plan if isinstance(contraction, Share) else plan(product, target)
+        found, other = plan(product, target), turned(product, target)
+        if isinstance(found, TilePlan) and other is not product:
+            better = plan(other, target)
+            if isinstance(better, TilePlan):  # the same blocks of k, so that an epilogue changes no bit of the sums
+                product, found = other, replace(better, depth=found.depth)
+        if isinstance(contraction, Share):
+            found = contraction.plan
         return Kernel(product, found) if found is not None else None
     epilogue = finish_of(call, buffers)
     if epilogue is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
 
-from gradc.backends.llvm.matmul.product import TYPICAL, Product
+from gradc.backends.llvm.matmul.product import TYPICAL, Product, is_turned
 from gradc.ir.target import Target
 from gradc.loops.program import Contraction
 
@@ -65,6 +65,10 @@ DOT_ROWS: Final = 3
 DOT_BURST: Final = 8 * 1024 * 1024
 """A vector meets a matrix of at most this size two rows of it at a time, in long bursts: caches give those faster than
 many short ones. A larger one comes from memory, of which more rows ask for more at once."""
+
+TURN_DEPTH: Final = 16
+TURN_COLUMNS: Final = 64
+"""From so many terms on, and up to so many columns, it pays to store a result transposed."""
 
 LATENCY: Final = 4
 """Cycles from one multiply-add to another that needs its result."""
@@ -199,6 +203,23 @@ def plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
     return replace(chosen, depth=_panel_depth(chosen.packing, chosen.columns * size), streams=streams)
 
 
+def turned(product: Product, target: Target) -> Product:
+    """The product with its operands in each other's place where tiles do that faster, though they store columns.
+
+    A left operand that is dense along its rows fills vectors that few columns leave empty, or that a right operand
+    which is dense along k fills only once it is transposed.
+    """
+    m, n, k = product.m, product.n, product.k
+    lanes = target.lanes(product.dtype.itemsize)
+    if not all(isinstance(axis.length, int) for axis in (m, n, k, *product.outer)) or n.out != 1 or m.left != 1:
+        return product
+    rows, columns, depth = int(m.length), int(n.length), int(k.length)
+    fits = depth * rows * product.dtype.itemsize <= UNPACKED_BYTES and columns <= TURN_COLUMNS and depth >= TURN_DEPTH
+    filled, before = rows / _up(rows, lanes), columns / _up(columns, lanes)
+    gains = columns > 1 and (filled > before or (filled == before and n.right != 1))
+    return product.transposed if fits and gains else product
+
+
 def packed_from(product: Product, target: Target) -> tuple[int, TilePlan] | None:
     """The length of its one symbolic axis from which on a product packs whole blocks, and how; None where it does not.
 
@@ -225,7 +246,7 @@ def packed_from(product: Product, target: Target) -> tuple[int, TilePlan] | None
 
 def _plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
     m, n, k = product.m, product.n, product.k
-    dense_columns = n.out == 1 or n.length == 1
+    dense_columns = n.out == 1 or n.length == 1 or is_turned(product)
     if dense_columns and n.right == 1 and n.length != 1:
         return _tiles(product, target, "none")
     if k.right == 1 and k.left == 1 and (int(m.length) <= DOT_ROWS or not dense_columns):
@@ -343,6 +364,11 @@ def _lanes(length: int, most: int) -> int:
     while lanes < min(length, most):
         lanes *= 2
     return lanes
+
+
+def _up(length: int, multiple: int) -> int:
+    """The least multiple that is at least as long."""
+    return -(-length // multiple) * multiple
 
 
 def _even(length: int, limit: int, multiple: int = 1) -> int:

@@ -86,6 +86,11 @@ class Product:
         return replace(self, outer=outer, m=m, n=n, k=k, swapped=not self.swapped)
 
 
+def is_turned(product: Product) -> bool:
+    """Whether the result is dense along the rows of tiles, not along their vectors."""
+    return product.m.out == 1 and product.n.out not in (0, 1)
+
+
 def product_of(
     contraction: Contraction, strides: Sequence[Sequence[Dim]], others: Sequence[Sequence[Dim]] = ()
 ) -> Product | None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.finish import VectorFinish
+from gradc.backends.llvm.matmul.packing import transposed
 from gradc.backends.llvm.matmul.product import Axis
 
 UNROLLED: Final = 64
@@ -44,6 +45,7 @@ class Tile:
     left   the steps, in elements, from row to row and from element to element of k in the left operand
     right  the step along k in the right operand, where columns are neighbours
     out    the step from row to row in the result
+    turned the step from column to column in the result where that is dense along rows, else 0
     finish the epilogue, if the sums end with this tile; ``down`` and ``across`` are the steps from row to row and from
            column to column in what it loads and stores
     ahead  how far after the right operand the next one lies; the odd rows of that are fetched
@@ -58,6 +60,7 @@ class Tile:
     down: tuple[int, ...] = ()
     across: tuple[int, ...] = ()
     ahead: int = 0
+    turned: int = 0
 
     def emit(
         self, code: Code, place: Matrices, depth: Index, adds: bool | str, *, padded: bool, until: str = ""
@@ -150,6 +153,9 @@ class Tile:
 
     def _store(self, code: Code, place: Matrices, sums: list[str], *, adds: bool) -> None:
         row = self._row(code)
+        if self.turned:
+            self._store_turned(row, place.out, sums, adds=adds)
+            return
         shared = self._loads(row, place, 0, moving=False)
         for position, total in enumerate(sums):
             number, vector = divmod(position, len(row))
@@ -165,6 +171,19 @@ class Tile:
                 values = self.finish.emit(part.code, total, loads, scalars)
                 for other, value in enumerate(values, self.finish.loads):
                     part.code.store(value, self._other(part, place, other, number), part.count)
+
+    def _store_turned(self, row: list[_Vector], out: str, sums: list[str], *, adds: bool) -> None:
+        """Transpose the sums, a square of vectors at a time, and store them column by column."""
+        for vector, part in enumerate(row):
+            code = part.code
+            for first in range(0, self.rows, code.lanes):
+                square = sums[vector :: len(row)][first : first + code.lanes]
+                count = len(square)
+                columns = transposed(code, [*square, *["zeroinitializer"] * (code.lanes - count)])
+                for lane, column in enumerate(columns[: part.count]):
+                    place = code.pointer(out, (part.start + lane) * self.turned + first)
+                    total = code.sum(code.load(place, count), column) if adds else column
+                    code.store(total, place, count)
 
     def _loads(self, row: list[_Vector], place: Matrices, number: int, *, moving: bool) -> list[dict[int, str]]:
         """What the epilogue loads for each vector of a row: what differs from row to row, or what does not."""
