@@ -19,6 +19,11 @@ from gradc.ops import functions, gamma
 from gradc.ops import reduce as reductions
 from gradc.ops.reduce import spread
 
+SERIES = 12.0
+"""Beyond minus it log_ndtr is a series, of which ``TERMS`` terms are enough."""
+
+TERMS = 12
+
 
 def _as_special(name: str, x: Value) -> Value:
     """The operand of a ufunc of SciPy, in the dtype that the SciPy in use takes for it."""
@@ -39,6 +44,31 @@ def expit(x: Value) -> Value:
 def ndtr(x: Value) -> Value:
     """The distribution function of the standard normal distribution."""
     return functions.erfc(_as_special("ndtr", x) * -math.sqrt(0.5)) * 0.5
+
+
+@implements("scipy.special:log_ndtr", arrays=("x",))
+def log_ndtr(x: Value) -> Value:
+    """The logarithm of ``ndtr``, in f64; where that is small, by its asymptotic series (DLMF, 7.12.1)."""
+    operand = _as_special("log_ndtr", x)
+    z = converted(operand, np.dtype(np.float64))
+    one, last, middle = (z.builder.full(bound, z.aval) for bound in (1.0, -SERIES, -1.0))
+    is_far = ops.less(z, last)
+    right = ops.log1p(functions.erfc(z * math.sqrt(0.5)) * -0.5)
+    left = ops.log(functions.erfc(ops.select(is_far, one, z) * -math.sqrt(0.5)) * 0.5)
+    far = ops.select(is_far, z, last)
+    square = far * far
+    total = z.builder.full(0.0, z.aval)
+    for k in range(TERMS, 0, -1):
+        total = (total + 1.0) * (1.0 - 2 * k) / square
+    series = square * -0.5 - (ops.log(-far) + 0.5 * math.log(2 * math.pi)) + ops.log1p(total)
+    return converted(ops.select(is_far, series, ops.select(ops.less(z, middle), left, right)), operand.aval.dtype)
+
+
+@implements("scipy.special:exp10", arrays=("x",))
+def exp10(x: Value) -> Value:
+    """``10**x``."""
+    exponent = _as_special("exp10", x)
+    return ops.power(exponent.builder.full(10.0, exponent.aval), exponent)
 
 
 def _one_op(name: str, op: Op) -> None:

@@ -3,8 +3,10 @@
 import subprocess
 import sys
 
+import mpmath
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.special
 
 from gradc.errors import DtypeError, TraceError
@@ -12,7 +14,7 @@ from gradc.frontend.numpy_api import lookup, places
 from gradc.ops import elementwise, reduce
 
 
-@pytest.mark.parametrize("name", ["expit", "erf", "log_expit", "erfc", "expm1", "exp2", "cbrt", "ndtr", "psi"])
+@pytest.mark.parametrize("name", ["expit", "erf", "log_expit", "erfc", "expm1", "exp2", "exp10", "cbrt", "ndtr", "psi"])
 def test_elementwise(name, agrees, sample):
     function = getattr(scipy.special, name)
     for dtype in "f", "d", "e", "i", "b", "?":
@@ -29,6 +31,25 @@ def test_logit(agrees):
 def test_logit_keeps_its_digits_near_a_half(traced):
     tiny = 2.0**-40
     assert traced(scipy.special.logit, np.array(0.5 + tiny)) == pytest.approx(4 * tiny, rel=1e-15)
+
+
+def test_powers_of_ten_are_exact(traced):
+    assert traced(scipy.special.exp10, np.arange(-3.0, 23.0)).tolist() == [float(f"1e{k}") for k in range(-3, 23)]
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+def test_log_ndtr(dtype, agrees, traced):
+    left = np.concatenate([np.linspace(-60, 0, 400), np.nextafter(-12.0, [-13, 0]), [-1e5]]).astype(dtype)
+    with mpmath.workprec(200):
+        exact = [float(mpmath.log(mpmath.erfc(-mpmath.mpf(float(x)) / mpmath.sqrt(2)) / 2)) for x in left]
+    errors = np.abs(traced(scipy.special.log_ndtr, left) - exact) / np.spacing(np.abs(exact).astype(dtype))
+    assert errors.max() <= (4 if dtype == "d" else 0.51)
+    agrees(scipy.special.log_ndtr, np.linspace(0, 3, 100).astype(dtype), ulp=12)
+    agrees(scipy.special.log_ndtr, np.array([np.inf, -np.inf, np.nan, 40.0], dtype))
+
+
+def test_log_ndtr_keeps_its_slope_where_ndtr_vanishes(gradient_agrees):
+    gradient_agrees(lambda bench, x: bench.call(scipy.special.log_ndtr, x), np.array([-50.0, -12.5, -11.5, -2.0, 3.0]))
 
 
 @pytest.mark.parametrize("name", ["logsumexp", "softmax", "log_softmax"])
@@ -60,7 +81,8 @@ def test_they_are_the_stable_ops(bench, sample):
 
 
 @pytest.mark.parametrize("name", ["expit", "erf", "log_expit", "logit", "logsumexp", "softmax", "log_softmax", "erfc",
-                                  "expm1", "log1p", "exp2", "cbrt", "ndtr", "gammaln", "psi"])  # fmt: skip
+                                  "expm1", "log1p", "exp2", "exp10", "cbrt", "ndtr", "log_ndtr",
+                                  "gammaln", "psi"])  # fmt: skip
 def test_gradients(name, gradient_agrees):
     function = getattr(scipy.special, name)
     gradient_agrees(lambda bench, x: bench.call(function, x), np.array([0.3, 0.45, 0.9]))
