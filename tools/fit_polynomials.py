@@ -46,6 +46,7 @@ class Fit:
 def fits() -> dict[str, Fit]:
     """The polynomials by name."""
     half = mp.log(2) / 2 * (1 + mpf(2) ** -10)
+    around_1 = -mpf(1) / 4, mpf(1) / 2
     low, high = mp.sqrt(mpf(1) / 2) - 1, mp.sqrt(2) - 1
     ratio = (high / (high + 2)) ** 2 * (1 + mpf(2) ** -20)
     eighth = (mp.pi / 4) ** 2 * (1 + mpf(2) ** -10)
@@ -74,8 +75,7 @@ def fits() -> dict[str, Fit]:
         "LOG": Fit(
             "(log(1 + f) - f + f**2 / 2) / f**3",
             lambda f: (mp.log1p(f) - f + f * f / 2) / f**3,
-            low,
-            high,
+            *around_1,
             {"f32": 8},
         ),
         "LOG_RATIO": Fit(

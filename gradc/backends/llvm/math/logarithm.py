@@ -1,8 +1,9 @@
 """``log``, ``log1p``, ``log2`` and ``log10``.
 
-All take ``x = 2**k m`` with m between sqrt(1/2) and sqrt(2), and ``f = m - 1``. In f64 ``log(m)`` is a polynomial in
-``s = f / (2 + f)``, summed so that f stands alone and is rounded last (J.-M. Muller, Elementary Functions, 3rd edition,
-chapter 6); in f32 it is a polynomial in f. To another base, f alone is multiplied by the exact factor and rounded last.
+All take ``x = 2**k m`` with m between sqrt(1/2) and sqrt(2), and ``f = m - 1``; in f32 ``log`` and ``log1p`` between
+3/4 and 3/2. In f64 ``log(m)`` is a polynomial in ``s = f / (2 + f)``, summed so that f stands alone and is rounded last
+(J.-M. Muller, Elementary Functions, 3rd edition, chapter 6); in f32 it is a polynomial in f. To another base, f alone
+is multiplied by the exact factor and rounded last.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import numpy as np
+
 from gradc.backends.llvm.math import coefficients, tables
 from gradc.backends.llvm.math.formats import F32
 from gradc.backends.llvm.math.formula import Formula
 from gradc.backends.llvm.math.term import Term
+
+ROOT: Final = {"f64": math.sqrt(0.5), "f32": float(np.float32(math.sqrt(0.5)))}
 
 HUGE: Final = 2.0**60
 """Beyond it ``1 + x`` and the like are x, and a power of two that makes them small may be out of range."""
@@ -70,7 +75,7 @@ def _to_base(
     table: dict[str, tuple[float, ...]],
 ) -> Term:
     """``k of_two + factor log(1 + fraction)``."""
-    k, fraction = split(f, x)
+    k, fraction = split(f, x, to_base=True)
     high, low = factor[f.form.name]
     if f.form.name == "f32":
         tail = fraction * f.polynomial(table["f32"], fraction)
@@ -82,17 +87,12 @@ def _to_base(
     return result if f.has_exponents else specials(f, result, x, x)
 
 
-def split(f: Formula, x: Term, subnormal: bool = True) -> tuple[Term, Term]:
+def split(f: Formula, x: Term, subnormal: bool = True, to_base: bool = False) -> tuple[Term, Term]:
     """``k`` and ``m - 1`` where ``x = 2**k m``, of a positive finite x.
 
     Where instructions give them, k is infinite of 0 and infinity, and m is NaN of negative numbers.
     """
-    form = f.form
-    f.comment("x = 2**k m with m from sqrt(1/2) to sqrt(2)")
-    if f.has_exponents:
-        k, m = _split_once(f, x, float(2 * form.dtype.type(math.sqrt(0.5))))
-    else:
-        k, m = split_bits(f, x, math.sqrt(0.5), subnormal)
+    k, m = _split_at(f, x, 0.75 if f.form is F32 and not to_base else ROOT[f.form.name], subnormal)
     return k, m - 1.0
 
 
@@ -104,14 +104,7 @@ def split_in_cells(f: Formula, x: Term) -> tuple[Term, Term, Term]:
     form, factors = f.form, tables.LOG_FACTORS[f.form.name]
     unused = form.mantissa + 1 - len(factors).bit_length()
     low = 0.75 if form is F32 else 0.75 * (1 - 1 / 48)
-    f.comment(f"x = 2**k m with m from {low!r} to its double")
-    if not f.has_exponents:
-        k, m = split_bits(f, x, low, subnormal=True)
-    elif form is F32:
-        k, m = f.exponent(x), f.significand_around_1(x)
-        k = f.select(m < 1.0, k + 1.0, k)
-    else:
-        k, m = _split_once(f, x, 2 * low)
+    k, m = _split_at(f, x, low)
     bits = f.bits(m) if form is F32 else f.bits(m) + (1 << (unused - 1))
     index = (bits >> unused).named("index")
     factor = f.lookup("log_factors", factors, index)
@@ -119,10 +112,17 @@ def split_in_cells(f: Formula, x: Term) -> tuple[Term, Term, Term]:
     return k, r.named("r"), index
 
 
-def _split_once(f: Formula, x: Term, high: float) -> tuple[Term, Term]:
-    """``k`` and ``m`` where ``x = 2**k m`` with m from half of ``high`` to it, by instructions."""
-    k, m = f.exponent(x), f.significand(x)
-    over = m >= high
+def _split_at(f: Formula, x: Term, low: float, subnormal: bool = True) -> tuple[Term, Term]:
+    """``k`` and ``m`` where ``x = 2**k m`` with m from ``low`` to its double."""
+    f.comment(f"x = 2**k m with m from {low:.5} to its double")
+    if not f.has_exponents:
+        return split_bits(f, x, low, subnormal)
+    k = f.exponent(x)
+    if low == 0.75:
+        m = f.significand_around_1(x)
+        return f.select(m < 1.0, k + 1.0, k).named("k"), m
+    m = f.significand(x)
+    over = m >= 2 * low
     return f.select(over, k + 1.0, k).named("k"), f.select(over, m * 0.5, m)
 
 
