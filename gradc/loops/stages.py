@@ -18,6 +18,7 @@ import numpy as np
 from gradc.errors import CompileError
 from gradc.ir.aval import Dim, is_nonnegative
 from gradc.ir.graph import CONSTANT, Graph, Node
+from gradc.loops.comparisons import read_off
 from gradc.loops.costs import cheap_nodes, is_onto, repeats, share
 from gradc.loops.decompose import REDUCTIONS
 from gradc.loops.indexing import AnyIndex, Indices, axes_of, datum, flat_index, is_data, strides_of
@@ -46,6 +47,7 @@ class _Planner:
     def __init__(self, graph: Graph, again: Mapping[int, frozenset[Order]]) -> None:
         self.graph = graph
         self.again = again
+        self.instead = read_off(graph)
         self.nodes = graph.nodes
         self.demands: list[Demands] = [{} for _ in graph.nodes]
         self.stages: list[Stage] = []
@@ -73,8 +75,18 @@ class _Planner:
             stage.members.reverse()
         home = self._homes(set(results))
         kept = [stage for stage in self.stages if stage not in self.dropped]
-        kept.sort(key=lambda stage: stage.order)
+        kept.sort(key=lambda stage: self._rank(stage, results))
         return Plan(graph, tuple(kept), self.makers, home, results)
+
+    def _rank(self, stage: Stage, results: tuple[int, ...]) -> tuple[int, int, int]:
+        """Stages run in the order of the graph, calls that only give a result as soon as they can.
+
+        Such a result takes no scratch memory, and what the call was the last to read is free after it: the gradient of
+        weights is taken before that of what a layer was given.
+        """
+        if stage.kind == "call" and stage.node in results and not self.demands[stage.node]:
+            return max((source for source, _ in stage.views), default=-1), len(self.stages), stage.node
+        return *stage.order, stage.node
 
     def _results(self) -> tuple[int, ...]:
         """The node of each output. Copies, of a node returned twice, an input or a constant, have ids of their own."""
@@ -113,7 +125,8 @@ class _Planner:
         if node.op.name == "gather":
             operands = self._gathered(stage, node, index)
         else:
-            operands = tuple([self._demand(stage, operand, index) for operand in node.operands])
+            needed = self.instead.get(node.id, node.operands)
+            operands = tuple([self._demand(stage, operand, index) for operand in needed])
         stage.members.append(Member(node.id, index, operands))
 
     def _gathered(self, stage: Stage, node: Node, index: Indices) -> tuple[Element, ...]:

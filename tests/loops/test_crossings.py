@@ -1,16 +1,21 @@
-"""What the reverse sweep computes again and what it reads."""
+"""What the reverse sweep computes again and what it reads, and what a kernel keeps for it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
+import pytest
 
+import gradc
 from gradc.ir.aval import aval_of
 from gradc.ir.graph import Builder, Graph, Value
 from gradc.loops.lower import lower
 from gradc.loops.program import LoopProgram
-from gradc.ops.elementwise import tanh
+from gradc.ops.contraction import contract
+from gradc.ops.elementwise import convert, greater, less, maximum, minimum, tanh
 from gradc.ops.reduce import reduce_sum
 from gradc.ops.shape import broadcast_to, reshape
 
@@ -60,3 +65,39 @@ def test_of_a_chain_what_is_dear_is_kept_and_the_rest_computed_again(check: Chec
 def test_the_choice_is_the_same_each_time() -> None:
     graph = normalised(lambda a, b: a * b, numbers(ROWS, COLUMNS), numbers(ROWS, COLUMNS, seed=1))
     assert str(lower(graph)) == str(lower(graph))
+
+
+@pytest.mark.parametrize(("chosen", "asks"), [(maximum, greater), (minimum, less)])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_comparison_is_read_off_the_extremum_that_a_product_reads(
+    check: Checker, chosen: Callable[..., Value], asks: Callable[..., Value], swapped: bool
+) -> None:
+    """Also for NaN on either side and zeros of both signs; what is compared takes no array."""
+    kinds = np.array([np.nan, -np.inf, -1.0, -0.0, 0.0, 1.0, np.inf])
+    z, bound = (np.resize(k, (ROWS, 49)) for k in np.meshgrid(kinds, kinds))
+    builder = Builder()
+    arrays = [z, bound, np.ones((49, ROWS))]
+    a, b, w = (builder.input(name, aval_of(array)) for name, array in zip("zcw", arrays, strict=True))
+    summed = a + b
+    h = chosen(b, summed) if swapped else chosen(summed, b)
+    product = contract(h, w, lhs="ij", rhs="jk", out="ik")
+    mask = convert(asks(summed, b), dtype=np.dtype(np.float64))
+    with np.errstate(invalid="ignore"):
+        program = check(builder.freeze([product, mask]), arrays)
+    assert [b.shape for b in program.buffers if b.kind == "arena"] == [(ROWS, 49)]
+    assert "z" not in re.findall(r"\w+", str(program).split("  out1[")[1])
+
+
+def test_a_perceptron_keeps_its_activations_alone() -> None:
+    """The sums under relu are not kept, and what gradients of weights read last is free for the sweep's cotangents."""
+
+    def loss(w, x):
+        h = x
+        for layer in w:
+            h = np.maximum(h @ layer, 0)
+        return np.mean(h)
+
+    sizes = (40, 64, 64, 64)
+    w = [numbers(n, m, seed=n) for n, m in pairwise(sizes)]
+    cost = gradc.grad(loss).compile(w, numbers(100, 40)).cost
+    assert cost.arena == 3 * 100 * 64 * 8 + 100 * 64 * 8
