@@ -3,7 +3,7 @@
 A product of floats that is used once, as a term of a sum or a difference, is fused with it where the other term adds up
 no product. So equal products are rounded alike and cancel: ``x*x - y*y`` is 0 at x = y, so is ``(x*x + z) - y*y`` where
 z is 0, and ``a*b - c*d`` is the same number whether or not ``a*b`` is returned as well. A product by 2, 4, 8, ... is
-exact: it is fused with any term, and is not counted as a product.
+exact: fusing it would change nothing, and it is not counted as a product.
 
 What a value adds up are the terms of what it sums, negates, moves, selects from, or divides; a contraction adds up
 products, and the result of a function such as exp is a term of its own. The rule looks at the graph alone, so that
@@ -90,8 +90,8 @@ def _found(graph: Graph) -> dict[int, tuple[int, int]]:
             continue
         left, right = node.operands
         for product, term in ((right, left), (left, right)):
-            fits = nodes[product].op is mul and uses[product] == 1 and product != term
-            if fits and (exact[product] or not products[term]):
+            fits = nodes[product].op is mul and uses[product] == 1 and not exact[product]
+            if fits and not products[term]:
                 found[node.id] = product, term
                 break
     return found

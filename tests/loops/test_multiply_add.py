@@ -90,6 +90,7 @@ def test_a_result_that_is_also_a_product_changes_nothing() -> None:
         (lambda a, b, c: a * b + np.sum(b * c), 0),
         (lambda a, b, c: a * b - c[::-1], 1),
         (lambda a, b, c: 2.0 * a - b * c, 1),
+        (lambda a, b, c: 2.0 * a + b, 0),
         (lambda a, b, c: 0.5 * a - b * c, 0),
         (lambda a, b, c: 1.0 + a * (0.5 + a * (0.25 + a * b)), 3),
     ],
