@@ -33,13 +33,16 @@ from gradc.loops.program import (
     contiguous_strides,
     walk,
 )
-from gradc.loops.traversal import expressions_of
+from gradc.loops.traversal import buffers_named, expressions_of
 
 LONGEST: Final = 4
 """Registers of a value that is computed at once in a short loop, which needs no branch then."""
 
 MASKED: Final = 512
 """Registers of this many bits come with masks (AVX-512), by which a loop of unknown length ends in one more batch."""
+
+MASKED_NUMBERS: Final = 256
+"""Registers of this many bits come with masks for numbers of 4 and 8 bytes (AVX)."""
 
 
 class VectorEmitter(ValueEmitter):
@@ -50,7 +53,7 @@ class VectorEmitter(ValueEmitter):
         elements, factor = registers(loop.body, self.writer.module.target)
         dense = self._is_dense(loop)
         lanes, longest = (elements * factor, elements * LONGEST) if dense else (elements, elements)
-        masks = dense and self.writer.module.target.vector_bits >= MASKED
+        masks = dense and self._has_masks(loop)
         most = at_most(loop)
         if masks and most is not None and most <= longest:
             lo, hi = self._expressions(loop.lo, loop.hi)
@@ -92,6 +95,12 @@ class VectorEmitter(ValueEmitter):
             if any(paces.step(index, self._strides(name, index)) not in (0, 1) for name, index in places):
                 return False
         return True
+
+    def _has_masks(self, loop: For) -> bool:
+        """Whether all that a loop touches can be read and written under a mask."""
+        bits = self.writer.module.target.vector_bits
+        sizes = [self._buffers[name].dtype.itemsize for name in buffers_named(loop.body)]
+        return bits >= MASKED or (bits >= MASKED_NUMBERS and min(sizes, default=0) >= 4)
 
     def _masked(self, loop: For, first: str, hi: str, lanes: int) -> None:
         """The iterations from ``first`` to ``hi``, less than a batch, if there are some."""

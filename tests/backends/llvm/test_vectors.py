@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from gradc.backends.llvm.emit import emit
-from gradc.backends.llvm.jit import optimised_ir
+from gradc.backends.llvm.jit import load, optimised_ir
 from gradc.backends.llvm.machine import host
+from gradc.ir.aval import short_dtype
 from gradc.ir.target import Target
 from gradc.loops.parse import parse_program
 from gradc.loops.verify import verify
@@ -188,7 +190,8 @@ begin
     assert f"fmul <{lanes} x double> %" in emit(verify(parse_program(text)), host())
 
 
-def test_partial_sums_are_in_registers() -> None:
+@pytest.mark.parametrize(("cpu", "bits", "registers"), [("skylake-avx512", 512, 32), ("haswell", 256, 16)])
+def test_partial_sums_are_in_registers(cpu: str, bits: int, registers: int) -> None:
     """Of a loop whose length is not known too: LLVM leaves no memory for them."""
     text = """program p
 input x: f64[n]
@@ -201,12 +204,44 @@ begin
     total[] += x[i] * x[i] in 16 lanes of i, blocks of 1024
     y[i] = 2.0 * x[i]
 """
-    avx512 = Target("x86_64-unknown-linux-gnu", "skylake-avx512", "", 512, 32, True)
-    emitted = emit(verify(parse_program(text)), avx512)
+    target = Target("x86_64-unknown-linux-gnu", cpu, "", bits, registers, True)
+    emitted = emit(verify(parse_program(text)), target)
     assert "alloca [16 x double]" in emitted
-    finished = optimised_ir(emitted, avx512)
+    finished = optimised_ir(emitted, target)
     assert "alloca" not in finished
     assert "phi <16 x double>" in finished
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 17, 1023, 1025, 2060])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+def test_registers_of_any_width_give_the_same_bits(length: int, dtype: type) -> None:
+    name = short_dtype(np.dtype(dtype))
+    text = f"""program p
+input x: {name}[n]
+output total: {name}[]
+output largest: {name}[]
+output y: {name}[n]
+output m: bool[n]
+
+begin
+  total[] = convert(0, {name})
+  largest[] = convert(-100, {name})
+  for i in 0 to {{n}} vector:
+    let t = x[i] * x[i] + x[i]
+    total[] += t in 16 lanes of i, blocks of 1024
+    largest[] max= t in 16 lanes of i, blocks of 1024
+    y[i] = t
+  for i in 0 to {{n}} vector:
+    m[i] = y[i] > x[i]
+"""
+    program = verify(parse_program(text))
+    x = (10 * np.random.default_rng(length).standard_normal(length)).astype(dtype)
+    widths = sorted({128, min(256, host().vector_bits), host().vector_bits})
+    first, *others = [load(emit(program, replace(host(), vector_bits=bits)), program)([x]) for bits in widths]
+    assert np.array_equal(first[3], first[2] > x)
+    for results in others:
+        for mine, expected in zip(results, first, strict=True):
+            assert mine.tobytes() == expected.tobytes()
 
 
 def test_two_names_of_one_value(run: Run) -> None:
