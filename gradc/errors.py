@@ -54,3 +54,7 @@ class VerifyError(GradcError, RuntimeError):
 
 class ParseError(GradcError, ValueError):
     """The text of a graph, an aval or a loop program does not follow its grammar."""
+
+
+class ArtifactError(GradcError, ValueError):
+    """A saved artifact cannot be loaded: it is not whole, not for this machine, or not safe from others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from gradc.frontend.donation import donated_arrays
 from gradc.frontend.given import Given, given_results
 from gradc.frontend.layout import Call, as_input
 from gradc.frontend.tracing import Trace
-from gradc.frontend.tree import TreeDef
+from gradc.frontend.tree import TreeDef, tuple_of
 from gradc.ir.graph import Graph
 from gradc.ir.signature import Leaf, Signature, Static
 
@@ -246,9 +247,56 @@ class Kernel(Callee, native=True):
         new = [array is None for array, _ in given.arrays]
         return self._outputs.unflatten([r[()] if own and not r.ndim else r for r, own in zip(filled, new, strict=True)])
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process makes the kernel of: its record and the text of its trace, and how it is called.
+
+        Raises CompileError for a kernel with values compiled in that no text stands for.
+        """
+        from gradc.artifacts.record import record_of
+        from gradc.ir.text import print_graph
+
+        compiled = self._compiled
+        call = (self._call.signature.replace(return_annotation=inspect.Signature.empty), *self._abstract_call())
+        settings = (compiled.request.backend, compiled.request.threads, self._bind.defaults, self._out)
+        return _unpickled, (record_of(compiled), print_graph(compiled.trace), call, self._outputs, settings)
+
+    def _abstract_call(self) -> tuple[Any, ...]:
+        """Structure, leaves and slots of the call, with abstract values for arrays."""
+        avals = self._compiled.runs.input_avals
+        leaves = zip(self._call.leaves, self._slots, strict=True)
+        return (
+            self._call.trees,
+            tuple([avals[slot.index] if isinstance(slot, Leaf) else leaf for leaf, slot in leaves]),
+            self._slots,
+        )
+
     def __repr__(self) -> str:
         avals = ", ".join(map(str, self._compiled.runs.input_avals))
         return f"<gradc.Kernel {self.name}({avals}) on {self._compiled.request.backend}>"
+
+
+def of_compiled(
+    compiled: Compiled,
+    call: Call,
+    slots: Sequence[Leaf | Static],
+    outputs: TreeDef,
+    *,
+    fills: bool = True,
+    out: str = "out",
+) -> Kernel:
+    """The kernel of a compilation whose function is not at hand: names that helpers gave are not known any more."""
+    trace = compiled.trace
+    source = Trace(trace, tuple_of(*[tree for _, tree in call.trees]), outputs, trace.input_names, {}, (), {}, {}, ())
+    return Kernel(compiled, call, slots, outputs, source, fills_defaults=fills, out=out)
+
+
+def _unpickled(record: Any, text: str, called: tuple[Any, ...], outputs: TreeDef, settings: tuple[Any, ...]) -> Kernel:
+    from gradc.artifacts.record import compiled_from
+
+    signature, trees, leaves, slots = called
+    backend, threads, fills, out = settings
+    compiled = compiled_from(record, text, backend=backend, threads=threads)
+    return of_compiled(compiled, Call(signature, trees, leaves), slots, outputs, fills=fills, out=out)
 
 
 def _is_ready(array: np.ndarray) -> bool:

@@ -41,6 +41,10 @@ class TreeDef:
     def __hash__(self) -> int:
         return self._hash
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made anew in another process, where strings hash otherwise."""
+        return TreeDef, (self.kind, self.keys, self.children)
+
     def __repr__(self) -> str:
         return f"TreeDef({self.unflatten(['*'] * self.num_leaves)!r})".replace("'*'", "*")
 

@@ -42,6 +42,10 @@ class SymbolicDim:
     def __hash__(self) -> int:
         return self._hash
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Made anew in another process, where strings hash otherwise."""
+        return SymbolicDim, (dict(self.terms),)
+
     def __add__(self, other: Dim) -> Dim:
         if not _is_dim(other):
             return NotImplemented
