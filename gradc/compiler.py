@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import builtins
-import contextlib
-import gc
 import keyword
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +15,7 @@ import numpy as np
 from gradc import config
 from gradc.errors import ArgumentError, DerivativeError
 from gradc.ir.aval import Dim
+from gradc.ir.collector import without_collector
 from gradc.ir.graph import CONSTANT, INPUT, Graph
 from gradc.ir.signature import Signature
 from gradc.passes.pipeline import builder_rewrite, simplify
@@ -89,7 +88,7 @@ class Compiled:
     @cached_property
     def final(self) -> Graph:
         """The simplified derivative with every step of a recurrence written out."""
-        with _without_collector():
+        with without_collector():
             return derive(self.trace, self.request) if is_rolled(self.runs) else self.runs
 
     @cached_property
@@ -153,7 +152,7 @@ class Compiled:
     @cached_property
     def entry(self) -> Entry:
         """The callable of the requested backend."""
-        with _without_collector():
+        with without_collector():
             return _ENTRIES[self.request.backend](self)
 
     @cached_property
@@ -177,7 +176,7 @@ class Compiled:
 
 def compile_trace(trace: Graph, signature_of: Callable[[Graph], Signature], request: Request) -> Compiled:
     """Simplify, differentiate and simplify again. ``signature_of`` describes the call of the finished graph."""
-    with _without_collector():
+    with without_collector():
         runs = _rolled(trace, request) if request.backend == "llvm" and config.roll.value else None
         if runs is None:
             runs = derive(trace, request)
@@ -297,18 +296,6 @@ def chosen_name(name: str | None, label: str, derivative: Derivative) -> str:
     if own.startswith("_") or hasattr(builtins, own):
         own = f"{own.lstrip('_') or 'kernel'}_"
     return own if derivative == "value" else f"{own}_{_ENDINGS.get(derivative, derivative)}"
-
-
-@contextlib.contextmanager
-def _without_collector() -> Iterator[None]:
-    """Graphs are many small objects that all stay: the cyclic collector would scan them again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _one_of(name: str, value: Any, choices: Sequence[str]) -> None:

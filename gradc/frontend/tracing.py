@@ -26,6 +26,7 @@ from gradc.frontend.storage import Storage
 from gradc.frontend.tracer import Tracer, perform
 from gradc.frontend.tree import TreeDef, flatten
 from gradc.ir.aval import Aval, aval_of
+from gradc.ir.collector import without_collector
 from gradc.ir.graph import Graph, Value
 
 _STATIC = (bool, str, bytes, type(None), type(Ellipsis), slice, np.dtype, type)
@@ -73,8 +74,9 @@ def trace(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str
             input_paths.append(path)
     arguments, keywords = in_tree.unflatten(traced)
     try:
-        returned = _run(session, function, arguments, keywords)
-        return _finished(session, returned, in_tree, tuple(input_paths))
+        with without_collector():
+            returned = _run(session, function, arguments, keywords)
+            return _finished(session, returned, in_tree, tuple(input_paths))
     finally:
         session.ended = True
 
