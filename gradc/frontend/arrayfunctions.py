@@ -64,7 +64,7 @@ def _plain(
     record: Implementation, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments with plain numbers for traced ones where a function takes a number: axes, shapes, counts."""
-    operands = record.arrays | record.sequences | {"out"}
+    operands = record.arrays | record.sequences | record.nested | {"out"}
     names: list[str] = []
     for name, parameter in record.signature.parameters.items():
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:

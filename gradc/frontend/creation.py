@@ -58,6 +58,8 @@ def _make(shape_and_dtype: tuple[tuple[Dim, ...], np.dtype], fill: Any) -> Any:
 def _fresh(make: Callable[[Session], Value], like: Any = None) -> Any:
     """A new array with memory of its own: in C order, or in the order of ``like``."""
     made = perform(make, array=True)
+    if not isinstance(made, Tracer):  # several arrays, or something plain
+        return made
     if isinstance(like, Tracer):
         made.storage.contiguous = like.storage.in_order(like.path) is True
     else:

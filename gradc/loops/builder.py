@@ -113,6 +113,10 @@ class ExpressionBuilder:
     def sqrt(self, x: Expression) -> Expression:
         return self._unary("sqrt", x)
 
+    def copysign(self, x: Scalar, y: Scalar) -> Expression:
+        """The size of x with the sign of y, which may be -0.0 or a NaN's."""
+        return self._binary("copysign", x, y)
+
     def floor(self, x: Expression) -> Expression:
         return self._unary("floor", x)
 

@@ -10,6 +10,7 @@ from gradc.ir.aval import short_dtype
 from gradc.ir.graph import Node
 from gradc.loops.cofactors import cofactors_function
 from gradc.loops.factors import Index, cholesky_function, each, let, loop, lu_function, store
+from gradc.loops.ordered import merged, merged_statements, running, running_statements
 from gradc.loops.panels import (
     ORDER,
     PIVOTS,
@@ -270,4 +271,6 @@ _RULES = {
     lu_panels.name: _lu,
     sweeps.name: _sweeps,
     reordered.name: _reordered,
+    running.name: running_statements,
+    merged.name: merged_statements,
 }

@@ -18,6 +18,7 @@ from gradc.ir.aval import Aval, Dim, size_of
 from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import REGISTRY, Op
 from gradc.loops.determinants import cofactors_rule, det_rule, det_sign_rule, log_abs_det_rule
+from gradc.loops.ordered import argsort_rule, running_rule
 from gradc.loops.slices import Slices, aligned, part_of
 from gradc.loops.systems import cholesky_rule, inverse_rule, solve_rule, triangular_rule
 from gradc.ops.contraction import masked_contract
@@ -226,6 +227,9 @@ _RULES: Final[dict[str, _Rule]] = {
     "logsumexp": _logsumexp,
     "contract": _contract,
     "masked_contract": _masked_contract,
+    "cumsum": running_rule,
+    "cumprod": running_rule,
+    "argsort": argsort_rule,
     "cholesky": cholesky_rule,
     "triangular_solve": triangular_rule,
     "solve": solve_rule,

@@ -147,7 +147,7 @@ FUNCTIONS_OF_TWO: Final = ("arctan2", "fmod", "hypot")
 PRIMITIVES: Final[dict[str, Primitive]] = {
     **dict.fromkeys(("add", "mul", "minimum", "maximum"), Primitive(2, "fiub")),
     **dict.fromkeys(("sub", "floor_div", "mod", "pow"), Primitive(2, "fiu")),
-    "div": Primitive(2, "f"),
+    **dict.fromkeys(("div", "copysign"), Primitive(2, "f")),
     "fma": Primitive(3, "f"),
     **dict.fromkeys(("neg", "abs", "sign"), Primitive(1, "fiu")),
     **dict.fromkeys((*FUNCTIONS, "sqrt", "floor"), Primitive(1, "f")),

@@ -65,7 +65,8 @@ def _padded(size: int, widths: tuple[int, ...]) -> Panels:
     return Panels(size, width, -(-size // width))
 
 
-def _never(*operands: Any, **params: Any) -> NoReturn:
+def never(*operands: Any, **params: Any) -> NoReturn:
+    """What is evaluated of an op that only the lowering knows."""
     raise CompileError("this op stands in loop programs alone")
 
 
@@ -86,16 +87,16 @@ def _infer_reordered(factor: Aval, sides: Aval) -> Aval:
     return sides
 
 
-cholesky_panels = Op("cholesky_panels", _infer_panels(0), _never)
+cholesky_panels = Op("cholesky_panels", _infer_panels(0), never)
 """The factor of cholesky, for a stack of matrices ``[batch, n, n]``; 0 above the diagonal."""
 
-lower_panels = Op("lower_panels", _infer_panels(0), _never)
+lower_panels = Op("lower_panels", _infer_panels(0), never)
 """The lower triangle of matrices, as panels; what stands above it is not set."""
 
-lu_panels = Op("lu_panels", _infer_panels(3), _never)
+lu_panels = Op("lu_panels", _infer_panels(3), never)
 """The factors of any matrices: L without its diagonal of ones below, U above, and how rows were ordered."""
 
-sweeps = Op("sweeps", _infer_sweeps, _never)
+sweeps = Op("sweeps", _infer_sweeps, never)
 """Right-hand sides ``[batch, size, columns]``, an identity by default, solved with factors, as panels of columns.
 
 ``steps`` are the systems, one after the other: ``(forward, transposed, ones)``, see ``gradc.loops.substitution``.
@@ -103,17 +104,17 @@ sweeps = Op("sweeps", _infer_sweeps, _never)
 0 on their diagonal, where that is an error.
 """
 
-reordered = Op("reordered", _infer_reordered, _never)
+reordered = Op("reordered", _infer_reordered, never)
 """Solutions ``[batch, n, m]`` whose rows stand in the order of the factors, brought into that of the matrix."""
 
 complete_cofactors = Op(
     "complete_cofactors",
     lambda a, usable: Aval((a.shape[0], 2 * int(a.shape[2]) + 2, a.shape[2]), a.dtype),
-    _never,
+    never,
 )
 """The cofactors of those matrices that ``usable`` does not name, in the first rows; see ``gradc.loops.cofactors``."""
 
-require = Op("require", lambda x, holds, message: x, _never, elementwise=True)
+require = Op("require", lambda x, holds, message: x, never, elementwise=True)
 """``x``, with an error of this message when it runs where ``holds`` is false."""
 
 PRIVATE: Final = (complete_cofactors, cholesky_panels, lower_panels, lu_panels, sweeps, reordered)

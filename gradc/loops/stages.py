@@ -18,11 +18,11 @@ import numpy as np
 from gradc.errors import CompileError
 from gradc.ir.aval import Dim, is_nonnegative
 from gradc.ir.graph import CONSTANT, Graph, Node
+from gradc.loops import ordered, panels
 from gradc.loops.comparisons import read_off
 from gradc.loops.costs import cheap_nodes, is_onto, repeats, share
 from gradc.loops.decompose import REDUCTIONS
 from gradc.loops.indexing import AnyIndex, Indices, axes_of, datum, flat_index, is_data, strides_of
-from gradc.loops.panels import PRIVATE
 from gradc.loops.plan import Element, Member, Order, Plan, Stage, identity, is_move
 from gradc.loops.rows import is_row, rows_of
 from gradc.ops.index import index_position
@@ -57,7 +57,8 @@ class _Planner:
         self.cheap = cheap_nodes(graph)
         self.rules: dict[str, Callable[[Node], None]] = {
             **dict.fromkeys(REDUCTIONS, self._reduce),
-            **dict.fromkeys(("contract", "masked_contract", *(op.name for op in PRIVATE)), self._call),
+            **dict.fromkeys(("contract", "masked_contract"), self._call),
+            **{op.name: self._call for op in (*panels.PRIVATE, *ordered.PRIVATE)},
             "scan": self._scan,
             "update_slice": self._update,
             "scatter": self._update,

@@ -3,6 +3,7 @@
 from gradc.ops import (
     contraction,
     control,
+    cumulative,
     determinants,
     elementwise,
     functions,
@@ -10,6 +11,7 @@ from gradc.ops import (
     index,
     linalg,
     reduce,
+    rounding,
     shape,
     systems,
 )
@@ -17,6 +19,7 @@ from gradc.ops import (
 __all__ = [
     "contraction",
     "control",
+    "cumulative",
     "determinants",
     "elementwise",
     "functions",
@@ -24,6 +27,7 @@ __all__ = [
     "index",
     "linalg",
     "reduce",
+    "rounding",
     "shape",
     "systems",
 ]

@@ -291,6 +291,7 @@ _TABLE: Final[dict[tuple[str, str], str | Emitter]] = {
     ("floor_div", "f"): _float_floor_div,
     ("mod", "f"): _float_mod,
     ("sqrt", "f"): _intrinsic("sqrt"),
+    ("copysign", "f"): _intrinsic("copysign", 2),
     ("pow", "f"): _float_power,
     **{(name, "f"): _math(name) for name in (*FUNCTIONS, *FUNCTIONS_OF_TWO)},
     ("isnan", "f"): "fcmp uno {t} {0}, {0}",

@@ -32,12 +32,26 @@ def einsum(*operands: Any, optimize: Any = False) -> Value:
     Operands of more than two are contracted in the order that needs the fewest multiplications. Raises ShapeError,
     and TraceError for subscripts that are lists.
     """
-    if not operands or not isinstance(operands[0], str):
-        raise TraceError("np.einsum: subscripts must be a string, as in np.einsum('ij,jk->ik', a, b)")
-    values = list(operands[1:])
-    inputs, out = _parse(operands[0].replace(" ", ""), values)
+    if not operands:
+        raise TraceError("np.einsum: needs subscripts and operands, as in np.einsum('ij,jk->ik', a, b)")
+    subscripts, values = (operands[0], list(operands[1:])) if isinstance(operands[0], str) else _spelled(operands)
+    inputs, out = _parse(subscripts.replace(" ", ""), values)
     dtype = common_dtype(*values)
     return contraction("np.einsum", [converted(v, dtype) for v in values], inputs, out)
+
+
+def _spelled(operands: Sequence[Any]) -> tuple[str, list[Value]]:
+    """Subscripts as lists of numbers behind each operand, ``x, [0, 1], y, [1, 2], [0, 2]``, as a string."""
+    count = len(operands) // 2
+    values, lists = list(operands[: 2 * count : 2]), list(operands[1 : 2 * count : 2])
+    if not all(isinstance(v, Value) for v in values) or not all(isinstance(x, (list, tuple)) for x in lists):
+        raise TraceError("np.einsum: operands and lists of subscripts must take turns: np.einsum(x, [0, 1], y, [1, 2])")
+    numbers = sorted({n for x in (*lists, *operands[2 * count :]) for n in x if n is not Ellipsis})
+    if len(numbers) > len(ascii_letters) or not all(isinstance(n, int) for n in numbers):
+        raise TraceError(f"np.einsum: the subscripts {numbers} are not at most {len(ascii_letters)} ints")
+    letter = {n: ascii_letters[k] for k, n in enumerate(numbers)}
+    words = ["".join("..." if n is Ellipsis else letter[n] for n in x) for x in (*lists, *operands[2 * count :])]
+    return ",".join(words[:count]) + ("->" + words[count] if len(words) > count else ""), values
 
 
 def _parse(subscripts: str, values: Sequence[Value]) -> tuple[list[str], str]:

@@ -137,22 +137,6 @@ def tile(A: Value, reps: Any) -> Value:
     return reshaped(broadcast(reshaped(A, apart), repeated), whole)
 
 
-@implements(np.repeat, arrays=("a",))
-def repeat(a: Value, repeats: Any, axis: Any = None) -> Value:
-    """Each element repeated ``repeats`` times, a number."""
-    if axis is None:
-        return repeat(reshaped(a, (a.aval.size,)), repeats, 0)
-    place = one_axis("np.repeat", axis, a.aval.ndim, str(a.aval))
-    counts = as_shape("np.repeat", repeats)
-    if len(counts) != 1:
-        raise ShapeError(
-            "np.repeat: a number of repeats for each element is not supported; index with np.repeat's indices"
-        )
-    lead, rest = a.aval.shape[: place + 1], a.aval.shape[place + 1 :]
-    spread = broadcast(reshaped(a, (*lead, 1, *rest)), (*lead, counts[0], *rest))
-    return reshaped(spread, (*lead[:-1], lead[-1] * counts[0], *rest))
-
-
 @implements(np.diff, arrays=("a", "prepend", "append"))
 def diff(a: Value, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = None) -> Value:
     """Differences of neighbours along an axis, ``n`` times."""

@@ -21,7 +21,7 @@ from gradc.ops.shape import reshaped
 def norm(x: Value, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Value:
     """The norm of vectors along an axis or of matrices along two, of everything flattened where neither is given.
 
-    Vectors: ``ord`` None, 2, 1, inf, -inf. Matrices: None, "fro", 1, -1, inf, -inf. Raises TraceError for others.
+    Vectors: any ``ord``. Matrices: None, "fro", 1, -1, inf, -inf. Raises TraceError for others.
     """
     if x.aval.dtype.kind != "f":
         x = astype(x, np.float64)
@@ -52,7 +52,14 @@ def _of_vectors(x: Value, ord: Any, axes: Axes, keepdims: Any) -> Value:
         return reductions.reduce_max(size, axes=axes, keepdims=bool(keepdims))
     if ord == -math.inf:
         return reductions.reduce_min(size, axes=axes, keepdims=bool(keepdims))
-    raise TraceError(f"np.linalg.norm: ord={ord!r} of vectors is not supported on traced arrays; use None, 1, 2 or inf")
+    if not isinstance(ord, (int, float, np.number)):
+        raise TraceError(f"np.linalg.norm: ord={ord!r} of vectors is no number")
+    if ord == 0:
+        nonzero = ops.convert(ops.not_equal(x, x.builder.full(0, x.aval)), dtype=x.aval.dtype)
+        return reductions.reduce_sum(nonzero, axes=axes, keepdims=bool(keepdims))
+    powers = ops.power(size, x.builder.full(float(ord), x.aval))
+    total = reductions.reduce_sum(powers, axes=axes, keepdims=bool(keepdims))
+    return ops.power(total, x.builder.full(1.0 / float(ord), total.aval))
 
 
 def _of_matrices(x: Value, ord: Any, axes: Axes, keepdims: Any) -> Value:

@@ -1,4 +1,4 @@
-"""NumPy's functions that speak of the positions of elements, over Values: sums so far, extremes, triangles, borders."""
+"""NumPy's functions that speak of the positions of elements, over Values: extremes, triangles, diagonals."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import ShapeError, TraceError
+from gradc.errors import ShapeError
 from gradc.frontend.numpy_api.axes import one_axis, require_size
 from gradc.frontend.numpy_api.contractions import diagonal
-from gradc.frontend.numpy_api.promote import astype, converted
-from gradc.frontend.numpy_api.reductions import accumulator
 from gradc.frontend.numpy_api.registry import implements
-from gradc.frontend.numpy_api.shapes import part
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
 from gradc.ops import elementwise as ops
@@ -24,27 +21,6 @@ from gradc.ops.shape import broadcast, reshaped
 
 def _flattened(x: Value) -> Value:
     return reshaped(x, (x.aval.size,))
-
-
-@implements(np.cumsum, arrays=("a",))
-def cumsum(a: Value, axis: Any = None, dtype: Any = None) -> Value:
-    """The sum of all elements up to each, along an axis.
-
-    By doubling: after step k an element holds the sum of the ``2**k`` elements that end at it.
-    """
-    if axis is None:
-        a, axis = _flattened(a), 0
-    place = one_axis("np.cumsum", axis, a.aval.ndim, str(a.aval))
-    size = require_size("np.cumsum", a.aval.shape[place], "the sums are made step by step")
-    x = astype(a, dtype if dtype is not None else accumulator(np.add, a.aval.dtype))
-    if x.aval.dtype.kind == "b":
-        raise TraceError("np.cumsum: dtype=bool is not supported; use dtype=int")
-    reach = 1
-    while reach < size:
-        head, tail = part(x, place, 0, reach), part(x, place, reach, size - reach)
-        x = shapes.concatenate(head, tail + part(x, place, 0, size - reach), axis=place)
-        reach *= 2
-    return x
 
 
 # Where the extremes are.
@@ -125,22 +101,3 @@ def diag(v: Value, k: Any = 0) -> Value:
         start = offset if offset >= 0 else -offset * side
         flat = shapes.update_slice(flat, v, starts=(start,), steps=(side + 1,), mode="set")
     return reshaped(flat, (side, side))
-
-
-@implements(np.pad, arrays=("array", "constant_values"))
-def pad(array: Value, pad_width: Any, mode: Any = "constant", constant_values: Value | None = None) -> Value:
-    """The array with a border of a number. Raises TraceError for other modes."""
-    if mode != "constant":
-        raise TraceError(f"np.pad: mode={mode!r} is not supported on traced arrays; use mode='constant' or concatenate")
-    if constant_values is not None and constant_values.aval.shape:
-        raise TraceError("np.pad: constant_values must be one number on traced arrays")
-    widths = np.broadcast_to(np.asarray(pad_width), (array.aval.ndim, 2))
-    if widths.dtype.kind not in "iu" or (widths < 0).any():
-        raise ShapeError(f"np.pad: pad_width {pad_width!r} is not made of non-negative ints")
-    before, after = widths[:, 0].tolist(), widths[:, 1].tolist()
-    shape = tuple(b + d + a for b, d, a in zip(before, array.aval.shape, after, strict=True))
-    if constant_values is None:
-        border = array.builder.full(0, array.aval.with_shape(shape))
-    else:
-        border = broadcast(converted(constant_values, array.aval.dtype), shape)
-    return shapes.update_slice(border, array, starts=tuple(before), steps=(1,) * array.aval.ndim, mode="set")

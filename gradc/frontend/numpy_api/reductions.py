@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import DtypeError, ShapeError
-from gradc.frontend.numpy_api.axes import Axes, all_axes, axes_size, count_value
-from gradc.frontend.numpy_api.promote import astype, common_dtype, converted, elementwise, strong, truth
+from gradc.frontend.numpy_api.axes import Axes, all_axes
+from gradc.frontend.numpy_api.promote import astype, broadcasted, converted, elementwise, strong, truth
 from gradc.frontend.numpy_api.registry import implements
-from gradc.ir.aval import Dim, SymbolicDim
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
 from gradc.ops import elementwise as ops
@@ -30,6 +29,17 @@ def _reduce(op: Op, x: Value, axes: Axes, keepdims: Any) -> Value:
     return op(x, axes=axes, keepdims=bool(keepdims)) if axes else x
 
 
+def _selected(name: str, x: Value, where: Value | None, number: Any) -> Value:
+    """``x`` with ``number`` where ``where=`` leaves elements out. Raises ShapeError for a mask that does not fit."""
+    if where is None or where.builder.scalar(where) == np.True_:
+        return x
+    mask, value = broadcasted(name, truth(where), x)
+    if value.aval.shape != x.aval.shape:
+        raise ShapeError(f"{name}: where={where.aval} does not broadcast to the array {x.aval}")
+    other = number if isinstance(number, Value) else x.builder.full(number, x.aval)
+    return ops.select(mask, value, broadcast(other, x.aval.shape))
+
+
 def _with_initial(op: Op, ufunc: np.ufunc, reduced: Value, initial: Value | None) -> Value:
     if not isinstance(initial, Value):
         return reduced
@@ -38,10 +48,18 @@ def _with_initial(op: Op, ufunc: np.ufunc, reduced: Value, initial: Value | None
     return elementwise(op, ufunc, reduced, converted(initial, reduced.aval.dtype))
 
 
-@implements(np.sum, arrays=("a", "initial"))
-def sum_(a: Value, axis: Any = None, dtype: Any = None, keepdims: Any = False, initial: Any = None) -> Value:
+@implements(np.sum, arrays=("a", "initial", "where"))
+def sum_(
+    a: Value,
+    axis: Any = None,
+    dtype: Any = None,
+    keepdims: Any = False,
+    initial: Any = None,
+    where: Value | None = None,
+) -> Value:
     """The sum of elements; of bools and small integers in int64."""
     x = astype(a, dtype if dtype is not None else accumulator(np.add, a.aval.dtype))
+    x = _selected("np.sum", x, where, 0)
     total = _reduce(_sum_op(x), x, all_axes("np.sum", axis, a), keepdims)
     return _with_initial(_sum_op(x, of_two=True), np.add, total, initial)
 
@@ -52,10 +70,18 @@ def _sum_op(x: Value, of_two: bool = False) -> Op:
     return ops.add if of_two else reductions.reduce_sum
 
 
-@implements(np.prod, arrays=("a", "initial"))
-def prod(a: Value, axis: Any = None, dtype: Any = None, keepdims: Any = False, initial: Any = None) -> Value:
+@implements(np.prod, arrays=("a", "initial", "where"))
+def prod(
+    a: Value,
+    axis: Any = None,
+    dtype: Any = None,
+    keepdims: Any = False,
+    initial: Any = None,
+    where: Value | None = None,
+) -> Value:
     """The product of elements; of bools and small integers in int64."""
     x = astype(a, dtype if dtype is not None else accumulator(np.multiply, a.aval.dtype))
+    x = _selected("np.prod", x, where, 1)
     if x.aval.dtype == np.dtype(bool):
         raise DtypeError("np.prod: dtype=bool is not supported; use np.all")
     product = _reduce(reductions.reduce_prod, x, all_axes("np.prod", axis, a), keepdims)
@@ -63,29 +89,33 @@ def prod(a: Value, axis: Any = None, dtype: Any = None, keepdims: Any = False, i
 
 
 def _extremum(
-    name: str, op: Op, of_two: Op, ufunc: np.ufunc, a: Value, axis: Any, keepdims: Any, initial: Any
+    name: str, op: Op, of_two: Op, ufunc: np.ufunc, a: Value, axis: Any, keepdims: Any, initial: Any, where: Any
 ) -> Value:
     x, axes = strong(a), all_axes(name, axis, a)
+    if where is not None and where.builder.scalar(where) != np.True_:
+        if not isinstance(initial, Value):
+            raise ShapeError(f"{name}: with where= there may be no element to choose; give initial= as well")
+        x = _selected(name, x, where, converted(initial, x.aval.dtype))
     if isinstance(initial, Value) and any(x.aval.shape[k] == 0 for k in axes):
         shape = reduced_shape(x.aval.shape, axes, bool(keepdims))
         return broadcast(converted(initial, x.aval.dtype), shape)
     return _with_initial(of_two, ufunc, _reduce(op, x, axes, keepdims), initial)
 
 
-@implements(np.max, arrays=("a", "initial"))  # np.amax is the same meaning under another name
-def max_(a: Value, axis: Any = None, keepdims: Any = False, initial: Any = None) -> Value:
+@implements(np.max, arrays=("a", "initial", "where"))  # np.amax is the same meaning under another name
+def max_(a: Value, axis: Any = None, keepdims: Any = False, initial: Any = None, where: Value | None = None) -> Value:
     """The largest element. Raises ShapeError where there is none."""
-    return _extremum("np.max", reductions.reduce_max, ops.maximum, np.maximum, a, axis, keepdims, initial)
+    return _extremum("np.max", reductions.reduce_max, ops.maximum, np.maximum, a, axis, keepdims, initial, where)
 
 
-@implements(np.min, arrays=("a", "initial"))
-def min_(a: Value, axis: Any = None, keepdims: Any = False, initial: Any = None) -> Value:
+@implements(np.min, arrays=("a", "initial", "where"))
+def min_(a: Value, axis: Any = None, keepdims: Any = False, initial: Any = None, where: Value | None = None) -> Value:
     """The smallest element. Raises ShapeError where there is none."""
-    return _extremum("np.min", reductions.reduce_min, ops.minimum, np.minimum, a, axis, keepdims, initial)
+    return _extremum("np.min", reductions.reduce_min, ops.minimum, np.minimum, a, axis, keepdims, initial, where)
 
 
-implements(np.amax, arrays=("a", "initial"))(max_)
-implements(np.amin, arrays=("a", "initial"))(min_)
+implements(np.amax, arrays=("a", "initial", "where"))(max_)
+implements(np.amin, arrays=("a", "initial", "where"))(min_)
 
 
 @implements(np.ptp, arrays=("a",))
@@ -94,93 +124,21 @@ def ptp(a: Value, axis: Any = None, keepdims: Any = False) -> Value:
     return elementwise(ops.sub, np.subtract, max_(a, axis, keepdims), min_(a, axis, keepdims))
 
 
-@implements(np.any, arrays=("a",))
-def any_(a: Value, axis: Any = None, keepdims: Any = False) -> Value:
+@implements(np.any, arrays=("a", "where"))
+def any_(a: Value, axis: Any = None, keepdims: Any = False, *, where: Value | None = None) -> Value:
     """Whether any element is not 0."""
-    return _reduce(reductions.reduce_any, truth(a), all_axes("np.any", axis, a), keepdims)
+    x = _selected("np.any", truth(a), where, 0)
+    return _reduce(reductions.reduce_any, x, all_axes("np.any", axis, a), keepdims)
 
 
-@implements(np.all, arrays=("a",))
-def all_(a: Value, axis: Any = None, keepdims: Any = False) -> Value:
+@implements(np.all, arrays=("a", "where"))
+def all_(a: Value, axis: Any = None, keepdims: Any = False, *, where: Value | None = None) -> Value:
     """Whether every element is not 0."""
-    return _reduce(reductions.reduce_all, truth(a), all_axes("np.all", axis, a), keepdims)
+    x = _selected("np.all", truth(a), where, 1)
+    return _reduce(reductions.reduce_all, x, all_axes("np.all", axis, a), keepdims)
 
 
 @implements(np.count_nonzero, arrays=("a",))
 def count_nonzero(a: Value, axis: Any = None, *, keepdims: Any = False) -> Value:
     """The number of elements that are not 0."""
     return sum_(truth(a), axis, keepdims=keepdims)
-
-
-# Means.
-
-
-def _divided_by_count(total: Value, count: Dim) -> Value:
-    return total / broadcast(count_value(total, count, total.aval.dtype), total.aval.shape)
-
-
-@implements(np.mean, arrays=("a",))
-def mean(a: Value, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Value:
-    """The mean; of integers and bools in float64, of float16 through float32. Of no elements it is NaN."""
-    axes = all_axes("np.mean", axis, a)
-    source = a.aval.dtype
-    computed = np.dtype(dtype) if dtype is not None else np.dtype(np.float64) if source.kind in "iub" else source
-    if computed.kind not in "fc":
-        raise DtypeError(f"np.mean: dtype={computed} is not a floating-point dtype")
-    half = dtype is None and source == np.float16
-    x = astype(a, np.float32 if half else computed)
-    result = _divided_by_count(_reduce(reductions.reduce_sum, x, axes, keepdims), axes_size(a, axes))
-    return astype(result, np.float16) if half else result
-
-
-@implements(np.var, arrays=("a",))
-def var(
-    a: Value, axis: Any = None, dtype: Any = None, ddof: Any = 0, keepdims: Any = False, correction: Any = None
-) -> Value:
-    """The mean of the squared distances from the mean, with ``count - ddof`` in the denominator."""
-    axes = all_axes("np.var", axis, a)
-    x = strong(a) if dtype is None else astype(a, dtype)
-    if x.aval.dtype.kind in "iub":
-        x = astype(x, np.float64)
-    if x.aval.dtype.kind != "f":
-        raise DtypeError(f"np.var: of complex numbers ({a.aval}) is not supported")
-    count = axes_size(x, axes)
-    centre = _divided_by_count(_reduce(reductions.reduce_sum, x, axes, True), count)
-    distance = x - broadcast(centre, x.aval.shape)
-    total = _reduce(reductions.reduce_sum, distance * distance, axes, keepdims)
-    return total / broadcast(_freedom(x, count, ddof if correction is None else correction), total.aval.shape)
-
-
-def _freedom(x: Value, count: Dim, ddof: Any) -> Value:
-    """``max(count - ddof, 0)`` as a number."""
-    if not isinstance(ddof, (int, float, np.number)):
-        raise DtypeError(f"np.var: ddof must be a number, not {type(ddof).__name__}")
-    dtype = x.aval.dtype
-    if not isinstance(count, SymbolicDim):
-        return x.builder.constant(np.asarray(max(count - ddof, 0), dtype))
-    number = count_value(x, count, dtype)
-    return ops.maximum(number - float(ddof), number.builder.full(0.0, number.aval)) if ddof else number
-
-
-@implements(np.std, arrays=("a",))
-def std(
-    a: Value, axis: Any = None, dtype: Any = None, ddof: Any = 0, keepdims: Any = False, correction: Any = None
-) -> Value:
-    """The square root of the variance."""
-    return ops.sqrt(var(a, axis, dtype, ddof, keepdims, correction))
-
-
-@implements(np.average, arrays=("a", "weights"))
-def average(a: Value, axis: Any = None, weights: Value | None = None, *, keepdims: Any = False) -> Value:
-    """The mean, or with weights of the shape of ``a`` the weighted mean."""
-    if weights is None:
-        return mean(a, axis, keepdims=keepdims)
-    if weights.aval.shape != a.aval.shape:
-        raise ShapeError(f"np.average: weights {weights.aval} need the shape of the array, {a.aval}")
-    dtype = common_dtype(a, weights)
-    if a.aval.dtype.kind in "iub":
-        dtype = np.result_type(dtype, np.float64)
-    x, w = converted(a, dtype), converted(weights, dtype)
-    axes = all_axes("np.average", axis, a)
-    scale = _reduce(reductions.reduce_sum, w, axes, keepdims)
-    return _reduce(reductions.reduce_sum, x * w, axes, keepdims) / scale

@@ -26,7 +26,8 @@ class Implementation:
     """A function outside, told in ops.
 
     ``function`` is pure; its parameters have NumPy's names. Those in ``arrays`` are Values, those in ``sequences``
-    are lists of Values (or one Value, whose first axis is the list), all others are static and passed as they came.
+    are lists of Values (or one Value, whose first axis is the list), those in ``nested`` are lists of lists as deep as
+    they came; all others are static and passed as they came.
     Of ``*operands`` in ``arrays`` every one is made a Value, in ``sequences`` all but strings and lists.
 
     Ufuncs and a few others know Python numbers (``keeps_weak``); for the rest NumPy makes arrays of them, and so does
@@ -39,6 +40,7 @@ class Implementation:
     arrays: frozenset[str]
     sequences: frozenset[str]
     keeps_weak: bool
+    nested: frozenset[str] = frozenset()
 
     @property
     def is_ufunc(self) -> bool:
@@ -72,13 +74,19 @@ class Implementation:
                 listed = [self._listed(item, f"{name}[{k}]", lift) for k, item in enumerate(value)]
             else:
                 named[name] = self._lifted(name, value, lift)
-        return self.function(*listed, **named)
+        return self.function(*[named.pop(name) for name in self._before_rest if listed], *listed, **named)
 
     @cached_property
     def _rest(self) -> str:
         """The name of ``*operands``, or nothing."""
         kinds = {p.kind: name for name, p in self.signature.parameters.items()}
         return kinds.get(inspect.Parameter.VAR_POSITIONAL, "")
+
+    @cached_property
+    def _before_rest(self) -> tuple[str, ...]:
+        """The parameters that stand before ``*operands``."""
+        names = tuple(self.signature.parameters)
+        return names[: names.index(self._rest)] if self._rest else ()
 
     @cached_property
     def _optional(self) -> frozenset[str]:
@@ -120,12 +128,19 @@ class Implementation:
         return value if isinstance(value, static) else self._operand(value, name, lift)
 
     def _lifted(self, name: str, value: Any, lift: Lift) -> Any:
+        if name in self.nested:
+            return self._leaves(value, name, lift)
         if name not in self.arrays and name not in self.sequences:
             return value
         if value is None and name in self._optional:
             return None
         if name in self.sequences and isinstance(value, (list, tuple)):
             return [self._operand(item, f"{name}[{k}]", lift) for k, item in enumerate(value)]
+        return self._operand(value, name, lift)
+
+    def _leaves(self, value: Any, name: str, lift: Lift) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [self._leaves(item, f"{name}[{k}]", lift) for k, item in enumerate(value)]
         return self._operand(value, name, lift)
 
     def _operand(self, value: Any, name: str, lift: Lift) -> Value:
@@ -148,6 +163,7 @@ def implements(
     *targets: Callable[..., Any] | str,
     arrays: tuple[str, ...] = (),
     sequences: tuple[str, ...] = (),
+    nested: tuple[str, ...] = (),
     keeps_weak: bool = False,
 ) -> Callable[[Implementing], Implementing]:
     """Enter a pure function over Values as the meaning of ``targets``: NumPy functions, or ``"module:attribute"``."""
@@ -155,7 +171,9 @@ def implements(
     def enter(function: Implementing) -> Implementing:
         for target in targets:
             weak = keeps_weak or isinstance(target, np.ufunc)
-            record = Implementation(_name(target), function, target, frozenset(arrays), frozenset(sequences), weak)
+            record = Implementation(
+                _name(target), function, target, frozenset(arrays), frozenset(sequences), weak, frozenset(nested)
+            )
             if isinstance(target, str):
                 _BY_PLACE[target] = record
             else:
@@ -182,9 +200,20 @@ def places() -> Mapping[str, Implementation]:
     return _BY_PLACE
 
 
+def records() -> tuple[Implementation, ...]:
+    """Everything implemented, one record for each name."""
+    found = {record.name: record for record in (*_BY_FUNCTION.values(), *_BY_PLACE.values())}
+    return tuple(found[name] for name in sorted(found))
+
+
 def supported() -> tuple[str, ...]:
     """The names of everything implemented, sorted."""
-    return tuple(sorted({record.name for record in (*_BY_FUNCTION.values(), *_BY_PLACE.values())}))
+    return tuple(record.name for record in records())
+
+
+def of_numpy(*names: str) -> tuple[Callable[..., Any], ...]:
+    """NumPy's functions of these names, those that the NumPy in use is too old for left out."""
+    return tuple([found for name in names if (found := getattr(np, name, None)) is not None])
 
 
 def _name(target: Callable[..., Any] | str) -> str:

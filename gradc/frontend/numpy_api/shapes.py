@@ -22,12 +22,13 @@ from gradc.ops import shape as shapes
 from gradc.ops.shape import broadcast, reshaped
 
 
-def _row_major(name: str, order: Any) -> None:
-    """Raises TraceError for an order of elements other than C's."""
-    if order not in ("C", "K", None):
+def _is_column_major(name: str, order: Any) -> bool:
+    """Whether elements are counted column by column. Raises TraceError for an order that depends on the layout."""
+    if order not in ("C", "F", None):
         raise TraceError(
-            f"{name}: order={order!r} is not supported on traced arrays; transpose first and use order='C'"
+            f"{name}: order={order!r} depends on the layout of the array, which a trace does not know; use 'C' or 'F'"
         )
+    return bool(order == "F")
 
 
 # Reshaping.
@@ -36,8 +37,9 @@ def _row_major(name: str, order: Any) -> None:
 @implements(np.reshape, arrays=("a",))
 def reshape(a: Value, shape: Any = None, order: Any = "C", *, newshape: Any = None) -> Value:
     """The same elements in another shape; one size may be -1. NumPy 2.0 calls the shape ``newshape``."""
-    _row_major("np.reshape", order)
     wanted = as_shape("np.reshape", newshape if shape is None else shape)
+    if _is_column_major("np.reshape", order):
+        return transpose(reshape(transpose(a), wanted[::-1]))
     unknown = [k for k, d in enumerate(wanted) if d == -1]
     if len(unknown) > 1:
         raise ShapeError(f"np.reshape: {shape_text(wanted)} has more than one unknown size")
@@ -62,8 +64,8 @@ def _missing_size(a: Value, known: Dim, wanted: tuple[Dim, ...]) -> Dim:
 @implements(np.ravel, arrays=("a",))
 def ravel(a: Value, order: Any = "C") -> Value:
     """All elements along one axis."""
-    _row_major("np.ravel", order)
-    return reshaped(a, (a.aval.size,))
+    turned = transpose(a) if order != "K" and _is_column_major("np.ravel", order) else a
+    return reshaped(turned, (a.aval.size,))
 
 
 @implements(np.expand_dims, arrays=("a",))
@@ -263,7 +265,8 @@ def _cuts(name: str, length: Dim, sections: Any, uneven: bool) -> list[tuple[int
     return list(itertools.pairwise(ends))
 
 
-def _split(name: str, x: Value, sections: Any, axis: Any, uneven: bool) -> list[Value]:
+def split_along(name: str, x: Value, sections: Any, axis: Any, uneven: bool) -> list[Value]:
+    """Parts along an axis, equal ones unless ``uneven``, or those between positions."""
     place = one_axis(name, axis, x.aval.ndim, str(x.aval))
     cuts = _cuts(name, x.aval.shape[place], sections, uneven)
     return [part(x, place, start if stop > start else 0, stop - start) for start, stop in cuts]
@@ -272,13 +275,13 @@ def _split(name: str, x: Value, sections: Any, axis: Any, uneven: bool) -> list[
 @implements(np.split, arrays=("ary",))
 def split(ary: Value, indices_or_sections: Any, axis: Any = 0) -> list[Value]:
     """Equal parts along an axis, or the parts between given positions."""
-    return _split("np.split", ary, indices_or_sections, axis, False)
+    return split_along("np.split", ary, indices_or_sections, axis, False)
 
 
 @implements(np.array_split, arrays=("ary",))
-def array_split(ary: Value, indices_or_sections: Any, axis: Any = 0) -> list[Value]:
+def arraysplit_along(ary: Value, indices_or_sections: Any, axis: Any = 0) -> list[Value]:
     """Parts along an axis that differ by at most one in size."""
-    return _split("np.array_split", ary, indices_or_sections, axis, True)
+    return split_along("np.array_split", ary, indices_or_sections, axis, True)
 
 
 @implements(np.vsplit, arrays=("ary",))
@@ -286,13 +289,13 @@ def vsplit(ary: Value, indices_or_sections: Any) -> list[Value]:
     """Parts along the first axis."""
     if ary.aval.ndim < 2:
         raise ShapeError(f"np.vsplit: {ary.aval} has fewer than two axes")
-    return _split("np.vsplit", ary, indices_or_sections, 0, False)
+    return split_along("np.vsplit", ary, indices_or_sections, 0, False)
 
 
 @implements(np.hsplit, arrays=("ary",))
 def hsplit(ary: Value, indices_or_sections: Any) -> list[Value]:
     """Parts along the second axis, of the only axis of a vector."""
-    return _split("np.hsplit", ary, indices_or_sections, 1 if ary.aval.ndim > 1 else 0, False)
+    return split_along("np.hsplit", ary, indices_or_sections, 1 if ary.aval.ndim > 1 else 0, False)
 
 
 # What NumPy asks of an array without computing.

@@ -12,6 +12,7 @@ from gradc.frontend.numpy_api.indexing import getitem
 from gradc.frontend.numpy_api.promote import astype, common_shape
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
+from gradc.ops import elementwise as ops
 from gradc.ops import index as indices_ops
 from gradc.ops.shape import broadcast, reshaped
 
@@ -25,16 +26,25 @@ def _already(x: Any, name: str) -> Value:
 @implements(np.take, arrays=("a", "indices"))
 def take(a: Value, indices: Value, axis: Any = None, mode: Any = "raise") -> Value:
     """Elements at integer positions along an axis, of all elements where ``axis`` is None."""
-    if mode != "raise":
-        raise TraceError(
-            f"np.take: mode={mode!r} is not supported on traced arrays; take the indices modulo the size first"
-        )
+    if mode not in ("raise", "wrap", "clip"):
+        raise TraceError(f"np.take: mode={mode!r} is none of 'raise', 'wrap', 'clip'")
     if axis is None:
         a, axis = reshaped(a, (a.aval.size,)), 0
     place = one_axis("np.take", axis, a.aval.ndim, str(a.aval))
+    if mode != "raise":
+        indices = _within(indices, require_size("np.take", a.aval.shape[place], "indices are brought into it"), mode)
     node = indices.node
     index = node.params["value"] if node.op.name == "constant" else astype(indices, np.int64)
     return getitem(a, (*(slice(None),) * place, index), _already)
+
+
+def _within(indices: Value, size: int, mode: str) -> Value:
+    """Indices brought into a size: taken modulo it, or the next that is in it."""
+    index = astype(indices, np.int64)
+    if mode == "wrap":
+        return ops.mod(index, index.builder.full(size, index.aval))
+    low, high = index.builder.full(0, index.aval), index.builder.full(size - 1, index.aval)
+    return ops.minimum(ops.maximum(index, low), high)
 
 
 @implements(np.take_along_axis, arrays=("arr", "indices"))

@@ -283,13 +283,14 @@ def invert(x: Value) -> Value:
     return ops.logical_not(x)
 
 
-def _everywhere(x: Value, value: bool) -> Value:
+def everywhere(x: Value, value: bool) -> Value:
+    """A bool in the place of every element."""
     return x.builder.full(value, Aval(x.aval.shape, _BOOL))
 
 
 def _predicate(ufunc: np.ufunc, of_floats: Callable[[Value], Value], of_others: bool) -> None:
     def function(x: Value) -> Value:
-        return of_floats(x) if x.aval.is_float else _everywhere(x, of_others)
+        return of_floats(x) if x.aval.is_float else everywhere(x, of_others)
 
     implements(ufunc, arrays=("x",))(function)
 

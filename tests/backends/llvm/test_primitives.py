@@ -38,7 +38,7 @@ def reference_pow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 SAME_NAME = [
-    "minimum", "maximum", "sqrt", "floor", "abs", "sign", "isnan", "isfinite", "logical_and", "logical_or",
+    "minimum", "maximum", "sqrt", "floor", "copysign", "abs", "sign", "isnan", "isfinite", "logical_and", "logical_or",
     "logical_xor", "logical_not",
 ]  # fmt: skip
 REFERENCE: dict[str, Callable[..., np.ndarray]] = {

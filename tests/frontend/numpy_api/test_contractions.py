@@ -76,9 +76,13 @@ def test_einsum_gradients(case, gradient_agrees, sample):
     gradient_agrees(lambda bench, *xs: bench.call(np.einsum, subscripts, *xs), *[sample(*s) for s in shapes])
 
 
-def test_subscript_lists_are_refused(traced, sample):
-    with pytest.raises(TraceError, match="must be a string"):
-        traced(np.einsum, sample(2, 3), [0, 1])
+def test_subscripts_as_lists(agrees, traced, sample):
+    agrees(np.einsum, sample(2, 3), [0, 1])
+    agrees(np.einsum, sample(2, 3), [1, 0])
+    agrees(np.einsum, sample(2, 3), [0, 1], sample(3, 4), [1, 7], [7, 0], ulp=4)
+    agrees(np.einsum, sample(2, 3, 3), [Ellipsis, 0, 0], [Ellipsis, 0])
+    with pytest.raises(TraceError, match="must take turns"):
+        traced(np.einsum, sample(2, 3), sample(2, 3))
 
 
 def test_the_cheapest_order_is_taken():

@@ -233,8 +233,10 @@ def test_take(agrees, traced, sample):
     agrees(np.take, x, 7, axis=1)
     agrees(np.take, x, [0, -1], axis=-1)
     agrees(np.take, x, np.array([[0, 23]]))
-    with pytest.raises(TraceError, match="mode='clip'"):
-        traced(np.take, x, [0, 9], mode="clip")
+    for mode in ("clip", "wrap"):
+        agrees(np.take, x, [0, 9, -9, 3], axis=1, mode=mode)
+    with pytest.raises(TraceError, match="mode='near'"):
+        traced(np.take, x, [0, 9], mode="near")
 
 
 def test_take_along_axis(agrees, sample):

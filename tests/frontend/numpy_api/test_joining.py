@@ -62,8 +62,10 @@ def test_repeat(agrees, traced, sample):
     for repeats in (2, 0, [3]):
         agrees(np.repeat, sample(2, 3), repeats)
         agrees(np.repeat, sample(2, 3), repeats, axis=1)
-    with pytest.raises(ShapeError, match="for each element"):
-        traced(np.repeat, sample(2, 3), [1, 2, 1], axis=1)
+    agrees(np.repeat, sample(2, 3), [1, 0, 2], axis=1)
+    agrees(np.repeat, sample(2, 3), [0, 1, 2, 3, 4, 5])
+    with pytest.raises(ShapeError, match="2 repeats for"):
+        traced(np.repeat, sample(2, 3), [1, 2], axis=1)
 
 
 @pytest.mark.parametrize("order", [0, 1, 2, 5])

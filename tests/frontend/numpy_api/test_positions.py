@@ -50,11 +50,34 @@ def test_pad(width, agrees, sample):
     agrees(np.pad, sample(2, 3, dtype="f4"), width, constant_values=7)
 
 
-def test_other_borders_are_refused(traced, sample):
-    with pytest.raises(TraceError, match="mode='edge'"):
-        traced(np.pad, sample(2), 1, mode="edge")
-    with pytest.raises(TraceError, match="constant_values must be one number"):
-        traced(np.pad, sample(2), 1, constant_values=(1, 2))
+MODES = (
+    "edge", "linear_ramp", "maximum", "mean", "median", "minimum", "reflect", "symmetric", "wrap",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("width", [1, (3, 7), ((2, 0), (5, 9)), ((0, 0), (0, 1))])
+def test_borders_of_every_mode(mode, width, agrees, sample):
+    agrees(np.pad, sample(2, 3), width, mode=mode, ulp=2)
+    agrees(np.pad, sample(1, 4, dtype="f4"), width, mode=mode, ulp=2)
+    agrees(np.pad, sample(3, 4, dtype=int), width, mode=mode)
+
+
+def test_keywords_of_borders(agrees, traced, sample):
+    x = sample(3, 4)
+    for mode in ("reflect", "symmetric"):
+        agrees(np.pad, x, ((5, 1), (2, 9)), mode=mode, reflect_type="odd", ulp=8)
+    agrees(np.pad, x, 2, mode="linear_ramp", end_values=((1, 2), (3, 4)), ulp=4)
+    agrees(np.pad, x, 2, mode="mean", stat_length=2, ulp=2)
+    agrees(np.pad, x, 2, mode="maximum", stat_length=((1, 2), (3, 1)))
+    agrees(np.pad, x, 1, constant_values=(1, 2))
+    agrees(np.pad, x, {-1: (1, 2)})
+    with pytest.raises(TraceError, match="takes no end_values"):
+        traced(np.pad, x, 1, mode="edge", end_values=3)
+    with pytest.raises(TraceError, match="none of constant"):
+        traced(np.pad, x, 1, mode="mirror")
+    with pytest.raises(ShapeError, match="no element along axis 0"):
+        traced(np.pad, sample(0, 2), 1, mode="edge")
 
 
 @pytest.mark.parametrize(

@@ -73,13 +73,44 @@ def test_weights(agrees, traced, sample):
     agrees(np.average, x, axis=0, weights=w, keepdims=True, ulp=8)
     agrees(np.average, sample(3, 4, dtype=int), axis=1, weights=sample(3, 4, dtype="f4") ** 2, ulp=8)
     with pytest.raises(ShapeError, match="weights"):
-        traced(np.average, x, axis=1, weights=np.ones(4))
+        traced(np.average, x, axis=1, weights=np.ones(3))
 
 
-@pytest.mark.parametrize("keyword", ["where", "mean"])
-def test_unsupported_keywords_are_refused_by_name(keyword, traced, sample):
-    with pytest.raises(TraceError, match=f"np.var: the parameter {keyword}="):
-        traced(np.var, sample(3), **{keyword: sample(3)})
+def test_weights_along_axes(agrees, sample):
+    x = sample(3, 4, 2)
+    agrees(np.average, x, axis=1, weights=np.arange(4.0), ulp=8)
+    agrees(np.average, x, axis=(2, 0), weights=np.arange(6.0).reshape(2, 3), ulp=8)
+    agrees(np.average, x, axis=1, weights=np.arange(4), returned=True, ulp=8)
+    agrees(np.average, x, returned=True, ulp=8)
+
+
+def test_unsupported_keywords_are_refused_by_name(traced, sample):
+    with pytest.raises(TraceError, match=r"np\.sum: the parameter out="):
+        traced(np.sum, sample(3), out=sample(3))
+
+
+@pytest.mark.parametrize(
+    "function", [np.sum, np.prod, np.mean, np.var, np.std, np.any, np.all], ids=lambda f: f.__name__
+)
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:Degrees of freedom", "ignore:invalid value")
+def test_where(function, agrees, sample):
+    x, mask = sample(3, 4), sample(3, 4, dtype=bool)
+    for where in (mask, mask[:1], mask[:, :1], np.zeros((3, 4), bool), True, np.ones((2, 3, 4), bool)):
+        for axis in (None, 0, (0, 1)):
+            agrees(function, x, axis=axis, where=where, keepdims=axis == 0, ulp=8)
+
+
+def test_extremes_where(agrees, sample):
+    x, mask = sample(3, 4), sample(3, 4, dtype=bool)
+    for function in (np.max, np.min):
+        agrees(function, x, axis=0, where=mask, initial=0.5)
+        agrees(function, x, where=mask)
+
+
+def test_a_variance_about_a_given_mean(agrees, sample):
+    x = sample(3, 4)
+    agrees(np.var, x, axis=1, mean=x.mean(axis=1, keepdims=True), ulp=8)
+    agrees(np.std, x, axis=0, mean=np.ones((1, 4)), ddof=1, ulp=8)
 
 
 def test_arguments_by_position(agrees, sample):
