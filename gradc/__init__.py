@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gradc.function import Function
     from gradc.ir.aval import Aval, aval
     from gradc.kernel import Kernel
+    from gradc.library import Library
     from gradc.mapping import vmap
     from gradc.vector import flatten
 
@@ -22,6 +23,7 @@ __all__ = [
     "Aval",
     "Function",
     "Kernel",
+    "Library",
     "aval",
     "errors",
     "flatten",
@@ -49,6 +51,7 @@ _HOME = {
     "Aval": "gradc.ir.aval",
     "aval": "gradc.ir.aval",
     "Kernel": "gradc.kernel",
+    "Library": "gradc.library",
     "Function": "gradc.function",
     "flatten": "gradc.vector",
     "vmap": "gradc.mapping",

@@ -24,12 +24,16 @@ from gradc.transforms.derivative import FORWARD, Derivative, differentiate
 from gradc.transforms.recurrence import with_pullback
 
 if TYPE_CHECKING:
+    from gradc.ir.target import Target
     from gradc.loops.program import LoopProgram
 
 Backend = Literal["llvm", "numpy", "reference"]
 Stabilize = Literal["off", "safe", "aggressive"]
+Format = Literal["py", "lib", "ir", "wasm"]
 BACKENDS: Final[tuple[Backend, ...]] = get_args(Backend)
 STABILIZE: Final[tuple[Stabilize, ...]] = get_args(Stabilize)
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+"""What a kernel is saved as."""
 
 Entry = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 """A flat call: C-contiguous, aligned arrays in native byte order to new arrays."""
@@ -109,8 +113,16 @@ class Compiled:
 
     @cached_property
     def program(self) -> LoopProgram:
-        """The loop program, its arena with what this machine's kernels of contractions want as scratch."""
+        """The loop program for this machine."""
         from gradc.backends.llvm.machine import host
+
+        return self.lowered(host(), self._threads, donate=self.request.donate)
+
+    def lowered(self, target: Target, threads: int = 1, *, donate: Sequence[tuple[int, int]] = ()) -> LoopProgram:
+        """The loop program for a target, its arena with what the kernels of contractions want there as scratch.
+
+        ``donate`` are positions of an input and of the output that takes its memory.
+        """
         from gradc.backends.llvm.matmul.functions import runs_epilogue
         from gradc.backends.llvm.matmul.shares import scratch_elements
         from gradc.loops.arena import laid_out
@@ -121,11 +133,10 @@ class Compiled:
         from gradc.loops.scratch import reserve
         from gradc.loops.strips import in_strips
 
-        lowered = in_place(lower(self.runs, name=self.request.name), self.request.donate)
-        program = in_strips(lowered)
-        buffers, threads = program.buffer, self._threads
-        program = divide(with_epilogues(program, lambda call: runs_epilogue(call, buffers, host())))
-        return laid_out(reserve(program, lambda call: scratch_elements(call, buffers, host(), threads)))
+        program = in_strips(in_place(lower(self.runs, name=self.request.name, doubles=target.doubles), donate))
+        buffers = program.buffer
+        program = divide(with_epilogues(program, lambda call: runs_epilogue(call, buffers, target)))
+        return laid_out(reserve(program, lambda call: scratch_elements(call, buffers, target, threads)))
 
     @property
     def _threads(self) -> int:

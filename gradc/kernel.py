@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from gradc.backends.llvm.entry.callee import Callee, Source
-from gradc.compiler import Compiled, Cost
+from gradc.compiler import FORMATS, Compiled, Cost, Format
 from gradc.errors import ArgumentError
 from gradc.frontend.binding import Binder
 from gradc.frontend.donation import donated_arrays
@@ -139,18 +139,57 @@ class Kernel(Callee, native=True):
             final=self.graph,
         )
 
-    def save(self, path: str | os.PathLike[str], *, format: str = "py", style: str = "readable") -> None:
-        """Write the kernel to ``path``: ``format="py"`` is a standalone module that needs NumPy alone.
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: Format = "py",
+        style: str = "readable",
+        name: str | None = None,
+        target: str | None = None,
+        cpu: str | None = None,
+    ) -> None:
+        """Write the kernel to ``path``, for use without gradc.
 
-        With ``style="fast"`` the module computes into arrays that it needs no more, with ``out=``: less memory, and
-        a line for each operation. Sums may round otherwise, for NumPy adds up in the order in which arrays lie.
-        The file appears whole or not at all, and is the same byte for byte every time.
+        ``format="py"`` is a standalone module that needs NumPy alone; with ``style="fast"`` it computes into arrays
+        that it needs no more, with ``out=``: less memory, and a line for each operation. Sums may round otherwise then,
+        for NumPy adds up in the order in which arrays lie.
+
+        ``format="lib"`` is a C library in the directory ``path``: header, object, static and shared library, manifest
+        (docs/embedding.md); ``"ir"`` is LLVM IR of the same function, ``"wasm"`` a WebAssembly module. ``name`` is its
+        symbol and the stem of its files, by default the kernel's; ``target`` and ``cpu`` are the machine that it is
+        for, this one by default.
+
+        Files appear whole or not at all, the same byte for byte every time. Raises ArgumentError for a name that C
+        could not have, or a machine that is not known, CompileError where that machine cannot run the kernel or where
+        there is no linker.
         """
-        if format != "py":
-            raise ArgumentError(f'format={format!r} is not one of "py"')
-        from gradc.artifacts.standalone import save_module
+        if format not in FORMATS:
+            raise ArgumentError(f"format={format!r} is not one of {', '.join(map(repr, FORMATS))}")
+        if format == "py":
+            from gradc.artifacts.standalone import save_module
 
-        save_module(self._compiled.module(style), path)
+            given = {"name": name, "target": target, "cpu": cpu}
+            for what, value in given.items():
+                if value is not None:
+                    raise ArgumentError(f"{what}={value!r} is for libraries; a NumPy module is named at compilation")
+            save_module(self._compiled.module(style), path)
+            return
+        own = self.name if name is None else name
+        if format == "wasm":
+            from gradc.artifacts.wasm import save_wasm
+
+            if target is not None or cpu is not None:
+                raise ArgumentError('format="wasm" is for one machine, WebAssembly; leave target and cpu out')
+            save_wasm(self._compiled, path, name=own)
+        elif format == "ir":
+            from gradc.artifacts.intermediate import save_ir
+
+            save_ir(self._compiled, path, name=own, target=target, cpu=cpu)
+        else:
+            from gradc.artifacts.library import save_library
+
+            save_library(self._compiled, path, name=own, target=target, cpu=cpu)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         out = kwargs.pop(self._out, NOT_GIVEN)

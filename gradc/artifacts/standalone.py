@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-import secrets
-import shutil
 
+from gradc.artifacts.files import write_file
 from gradc.errors import ArgumentError
 
 
@@ -25,20 +22,4 @@ def save_module(source: str, path: str | os.PathLike[str]) -> None:
         raise ArgumentError(f"a standalone module needs a name that ends in .py: {os.fspath(path)!r}")
     if os.path.isdir(target):
         raise ArgumentError(f"{os.fspath(path)!r} is a directory")
-    folder = os.path.dirname(target)
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
-    temporary = os.path.join(folder, f".{os.path.basename(target)}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(source)
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.exists(target):
-            shutil.copymode(target, temporary)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    write_file(source.encode(), target)

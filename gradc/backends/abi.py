@@ -24,11 +24,12 @@ from typing import Final
 import numpy as np
 
 from gradc.backends.c_names import Names, require_symbol
+from gradc.backends.numpy.boundary import shown_path
 from gradc.backends.numpy.documentation import result_labels
 from gradc.errors import CompileError
 from gradc.ir.aval import Aval, Dim, short_dtype
 from gradc.ir.graph import Graph
-from gradc.ir.signature import Branch, Key, Signature, Static, Tree, path_text
+from gradc.ir.signature import Branch, Key, Signature, Static, Tree
 from gradc.loops.program import ALIGNMENT
 
 ABI_VERSION: Final = 1
@@ -37,6 +38,9 @@ ABI_VERSION: Final = 1
 OK: Final = 0
 NULL_INPUT: Final = 1
 WORKSPACE: Final = 2
+WRONG: Final = 3
+"""What a self-test says where a result is not as recorded."""
+
 FIRST_FAILURE: Final = 16
 """The status of the check whose code in the loop program is 1; the others follow."""
 
@@ -54,7 +58,7 @@ _PARAMETERS: Final = ("in", "out", "workspace")
 class Argument:
     """An input or a result as C sees it.
 
-    ``name`` is its identifier, ``path`` what the user calls it (``w['hidden']``, ``dL/dw['hidden']``), ``position`` its
+    ``name`` is its identifier, ``path`` what the user calls it (``w["hidden"]``, ``dL/dw["hidden"]``), ``position`` its
     place among the inputs or the outputs of the graph, which is that among the kernel's pointers.
     """
 
@@ -150,7 +154,7 @@ def interface_of(
         wanted = "_".join([root, *(str(key) for _, key in steps)])
         identifier = names.take(wanted)
         own[graph.input_names[position]] = identifier
-        inputs.append(Argument(identifier, path_text(root, steps), position, graph.input_avals[position]))
+        inputs.append(Argument(identifier, shown_path(root, steps), position, graph.input_avals[position]))
     outputs = []
     labels = result_labels(graph, signature)
     for position, (wanted, label) in enumerate(zip(graph.output_names, labels, strict=True)):
@@ -168,7 +172,7 @@ def interface_of(
 def _compiled_in(tree: Tree, root: str, steps: tuple[tuple[str, Key], ...] = ()) -> Iterator[tuple[str, str]]:
     """The path and the literal of each static value in an argument."""
     if isinstance(tree, Static):
-        yield path_text(root, steps), tree.text
+        yield shown_path(root, steps), tree.text
     elif isinstance(tree, Branch):
         for key, child in zip(tree.keys, tree.children, strict=True):
             yield from _compiled_in(child, root, (*steps, (tree.kind, key)))

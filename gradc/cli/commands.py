@@ -23,7 +23,7 @@ from gradc.cli.failure import Failure, UserCode, one_line
 from gradc.cli.request import Request, request
 from gradc.cli.stages import EMITS, STAGES, emitted
 from gradc.cli.terminal import note, show, show_table
-from gradc.compiler import BACKENDS, STABILIZE
+from gradc.compiler import BACKENDS, FORMATS, STABILIZE, Format
 from gradc.errors import GradcError
 from gradc.transforms.derivative import DERIVATIVES, Derivative
 
@@ -97,27 +97,33 @@ def gradc() -> None:
 @_common
 @_derivative
 @click.option(
-    "-o", "--output", required=True, metavar="PATH", type=click.Path(path_type=Path), help="The file to write."
-)
+    "-o", "--output", required=True, metavar="PATH", type=click.Path(path_type=Path),
+    help="The file to write; but for py, the directory.",
+)  # fmt: skip
 @click.option("--name", metavar="SYMBOL", help="The name of the generated function.")
-@click.option("--format", "format_", type=click.Choice(["py"]), default="py", show_default=True,
-              help="py: a standalone NumPy module.")  # fmt: skip
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="py", show_default=True,
+              help="py: a standalone NumPy module. lib: a C library with its header. ir: LLVM IR of the same. "
+              "wasm: WebAssembly.")  # fmt: skip
+@click.option("--target", "machine", metavar="MACHINE", help="For lib: x86_64-linux, aarch64-linux, cortex-m4 ... "
+              "[default: this machine].")  # fmt: skip
+@click.option("--cpu", metavar="CPU", help="For lib: the processor, such as haswell or x86-64-v3.")
 @click.option("--style", type=click.Choice(["readable", "fast"]), default="readable", show_default=True,
               help="Of a NumPy module: fast computes into arrays that it needs no more.")  # fmt: skip
 def compile_(
     target: str, specs: tuple[str, ...], wrt: str | None, stabilize: str, derivative: Derivative, output: Path,
-    name: str | None, format_: str, style: str,
+    name: str | None, format_: Format, style: str, machine: str | None, cpu: str | None,
 ) -> None:  # fmt: skip
-    """Write the derivative of FILE:FUNC as a file that does not need gradc."""
+    """Write the derivative of FILE:FUNC as a file, or a C library, that does not need gradc."""
     asked = request(target, specs, wrt, derivative)
     if output.resolve() == asked.target.path:
         raise Failure(f"-o {output} is the file of {asked.target.name} itself; write to another")
-    kernel = asked.compile(backend="numpy", stabilize=stabilize, name=name)
+    backend = "numpy" if format_ == "py" else "llvm"
+    kernel = asked.compile(backend=backend, stabilize=stabilize, name=name)
     try:
-        kernel.save(output, style=style)
+        kernel.save(output, format=format_, style=style, target=machine, cpu=cpu)
     except OSError as error:
         raise Failure(f"{output} cannot be written: {error.strerror or error}") from error
-    note(f"wrote {output}")
+    note(f"wrote {output}" if format_ == "py" else f"wrote {output / kernel.name}.h and the library beside it")
 
 
 @gradc.command("show")

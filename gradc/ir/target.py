@@ -13,6 +13,8 @@ class Target:
     vector_bits             width of a vector register
     registers               number of vector registers
     fma                     whether a fused multiply-add is an instruction
+    doubles                 whether it computes in f64
+    abi                     the calling convention, as in ``llc -target-abi``; empty for the triple's own
     """
 
     triple: str = ""
@@ -21,6 +23,8 @@ class Target:
     vector_bits: int = 128
     registers: int = 16
     fma: bool = False
+    abi: str = ""
+    doubles: bool = True
 
     def lanes(self, itemsize: int) -> int:
         """How many elements of ``itemsize`` bytes a vector register holds."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 from gradc.errors import CompileError, IndexBoundsError
@@ -59,8 +60,10 @@ from gradc.loops.tidy import spell, tidy
 from gradc.loops.wholes import Wholes
 
 
-def lower(graph: Graph, *, name: str = "kernel", taken: Collection[str] = ()) -> LoopProgram:
+def lower(graph: Graph, *, name: str = "kernel", taken: Collection[str] = (), doubles: bool = True) -> LoopProgram:
     """The loop program of a graph: its inputs and outputs are the first buffers, in order. No name is one of ``taken``.
+
+    Without ``doubles``, for a machine that lacks them, sums of f32 are added up in f32.
 
     Raises CompileError for dtypes that loops do not compute in (complex and half precision), IndexBoundsError for a
     write at indices into an array without elements.
@@ -74,6 +77,7 @@ def lower(graph: Graph, *, name: str = "kernel", taken: Collection[str] = ()) ->
     if again:
         stages = plan(graph, again)
         nest = fuse(stages)
+    stages = replace(stages, doubles=doubles)
     return _Writer(stages, nest, assign(stages, nest), taken).program(name, required)
 
 
@@ -101,7 +105,7 @@ class _Writer:
         self.scopes = Scopes(self.names)
         self.elements = Elements(stages, nest, self.memory, self.names, self.scopes)
         self.sums: dict[Stage, Buffer] = {}
-        self.scans = Scans(self.names, lower, self.elements.messages)
+        self.scans = Scans(self.names, partial(lower, doubles=stages.doubles), self.elements.messages)
         self.wholes = Wholes(self.elements, self.scans)
         self.lanes: dict[Loop, tuple[int, int]] = {}
 
@@ -267,7 +271,7 @@ class _Writer:
         """Set the partial results of a reduction to its neutral element, before its first reduced loop."""
         self.elements.begin()
         dtype = self.plan.origin(stage.node).aval.dtype
-        wide = partial_dtype(stage.combine, dtype)
+        wide = partial_dtype(self.plan, stage)
         if not has_partial_array(stage):
             local = Buffer(self.names.partial(stage), wide, (), "local")
             self.scopes.emit(Local(local))

@@ -73,6 +73,7 @@ class Plan:
 
     ``makers`` are the stages that write each node's array. ``home[n]`` is the node in whose array node n lives: a
     write whose base is not needed afterwards works in the array of the base. ``results[k]`` is the node of output k.
+    ``doubles`` is whether sums and products of small floats keep double precision.
     """
 
     graph: Graph
@@ -80,6 +81,7 @@ class Plan:
     makers: dict[int, list[Stage]]
     home: dict[int, int]
     results: tuple[int, ...]
+    doubles: bool = True
 
     def origin(self, node: int) -> Node:
         """The node of the graph that a planned node is, or is a copy of."""

@@ -111,15 +111,15 @@ def has_partial_array(stage: Stage) -> bool:
     return bool(stage.reduced) and any(a not in stage.reduced for a in range(min(stage.reduced), len(stage.extents)))
 
 
-def partial_dtype(combine: str, dtype: np.dtype) -> np.dtype:
+def partial_dtype(plan: Plan, stage: Stage) -> np.dtype:
     """What a reduction accumulates in: sums and products of small floats keep double precision."""
-    return np.dtype(np.float64) if dtype.kind == "f" and combine in ("add", "mul") else dtype
+    dtype = plan.origin(stage.node).aval.dtype
+    return np.dtype(np.float64) if plan.doubles and dtype.kind == "f" and stage.combine in ("add", "mul") else dtype
 
 
 def _widens(plan: Plan, stage: Stage) -> bool:
     """Whether partial results have another dtype than the result."""
-    dtype = plan.origin(stage.node).aval.dtype
-    return partial_dtype(stage.combine, dtype) != dtype
+    return partial_dtype(plan, stage) != plan.origin(stage.node).aval.dtype
 
 
 def _is_small(stage: Stage) -> bool:
@@ -183,7 +183,7 @@ def _partial(plan: Plan, nest: Nest, stage: Stage) -> Storage:
     first = min(stage.reduced)
     shape = tuple(stage.extents[a] for a in range(first, len(stage.extents)) if a not in stage.reduced)
     position = nest.places[stage].positions[0]
-    dtype = partial_dtype(stage.combine, plan.origin(stage.node).aval.dtype)
+    dtype = partial_dtype(plan, stage)
     return Storage(stage.node, dtype, shape, tuple(range(len(shape))), None, True, position, position)
 
 

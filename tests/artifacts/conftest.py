@@ -44,8 +44,8 @@ def _any_batch() -> tuple[Any, ...]:
 
 
 @pytest.fixture(scope="session")
-def sample() -> Callable[[str], Sample]:
-    """``sample("loss")``: the kernel of value and gradient, on the reference backend, and arguments."""
+def sample() -> Callable[..., Sample]:
+    """``sample("loss")``: the kernel of value and gradient, on the reference backend or another, and arguments."""
     networks = _networks()
     regression = ({"a": _normal(3, 2), "b": _normal(2)}, _normal(7, 3), _normal(7, 2))
     arguments: dict[str, tuple[Any, ...]] = {
@@ -57,8 +57,8 @@ def sample() -> Callable[[str], Sample]:
     }
     wrt = {"loss": ("w11", "w12", "w21", "w22", "v1", "v2"), "recurrence": ("x", "k")}
 
-    def make(name: str) -> Sample:
-        function = gradc.value_and_grad(getattr(networks, name), wrt=wrt.get(name, 0), backend="reference")
+    def make(name: str, backend: str = "reference") -> Sample:
+        function = gradc.value_and_grad(getattr(networks, name), wrt=wrt.get(name, 0), backend=backend, threads=1)
         given = _any_batch() if name == "regression" else arguments[name]
         return Sample(function.compile(*given), arguments[name])
 

@@ -35,7 +35,7 @@ def compiled(batch: str = "8") -> gradc.Kernel:
 def test_nested_arguments_come_flat_in_the_users_order() -> None:
     found = interface(compiled())
     assert [a.name for a in found.inputs] == ["w_hidden", "w_out", "x", "y", "rate"]
-    assert [a.path for a in found.inputs] == ["w['hidden']", "w['out']", "x", "y", "rate"]
+    assert [a.path for a in found.inputs] == ['w["hidden"]', 'w["out"]', "x", "y", "rate"]
     assert [a.name for a in found.outputs] == ["L", "d_w_hidden", "d_w_out"]
     assert [a.position for a in found.outputs] == [0, 1, 2]
     assert not found.in_structs

@@ -29,10 +29,11 @@ from gradc.loops.expand import expand
 from gradc.loops.program import ALIGNMENT, Buffer, Check, For, Function, LoopProgram
 
 
-def emit(program: LoopProgram, target: Target, *, threads: int = 1) -> str:
+def emit(program: LoopProgram, target: Target, *, threads: int = 1, embedded: bool = False) -> str:
     """The module of a verified program, whose parallel loops run on at most so many threads.
 
-    Raises CompileError for dtypes that the backend lacks.
+    An ``embedded`` one is for a file that has all it needs: the kernel is internal, every constant stands in it, and an
+    output may be NULL where the program does not write it. Raises CompileError for dtypes that the backend lacks.
     """
     buffers = program.buffer
     program = expand(program, target, lambda call: kernel_of(call, buffers, target) is not None)
@@ -41,24 +42,26 @@ def emit(program: LoopProgram, target: Target, *, threads: int = 1) -> str:
     module = Module(target)
     for buffer in program.buffers:
         if buffer.kind == "constant":
-            module.globals.append(_constant(program, buffer))
+            module.globals.append(_constant(program, buffer, embedded))
     symbols = {f.name: symbol_name(f"{program.name}.function.{f.name}") for f in program.functions}
     functions = Functions(symbols, MatmulFunctions(module, program.name, target), program.symbols)
     for function in program.functions:
         _emit_function(module, program, function, functions, target)
-    _emit_kernel(module, program, functions, target, threads)
+    _emit_kernel(module, program, functions, target, threads, embedded)
     return module.text()
 
 
-def _emit_kernel(module: Module, program: LoopProgram, functions: Functions, target: Target, threads: int) -> None:
-    parameters = [_pointer(b) for b in (*program.inputs, *program.outputs)]
+def _emit_kernel(
+    module: Module, program: LoopProgram, functions: Functions, target: Target, threads: int, embedded: bool
+) -> None:
+    parameters = [_pointer(b, maybe_null=embedded) for b in (*program.inputs, *program.outputs)]
     parameters.append((f"ptr noalias align {ALIGNMENT} %.arena", f"scratch memory: {program.arena_bytes} bytes"))
     sizes = size_parameters(program.symbols)
-    symbol = symbol_name(kernel_symbol(program))
+    head = f"{'internal ' if embedded else ''}i64 {symbol_name(kernel_symbol(program))}"
     pieces, frame = split(program, tasks=threads > 1)
     if len(pieces) == 1 and not (threads > 1 and is_task(pieces[0][-1])):
         lines = _kernel_emitter(module, program, functions, None).body(pieces[0])
-        module.functions.append(_definition(f"i64 {symbol}", [*parameters, *sizes], target, lines))
+        module.functions.append(_definition(head, [*parameters, *sizes], target, lines))
         return
     main = _kernel_emitter(module, program, functions, None)
     main.writer.entry.append(f"  %.frame = alloca [{max(frame.bytes, 1)} x i8], align {ALIGNMENT}")
@@ -82,7 +85,7 @@ def _emit_kernel(module: Module, program: LoopProgram, functions: Functions, tar
         main.call_part(part, ", ".join(arguments), stops=stops and position == 1)
     if any(threads > 1 and is_task(piece[-1]) for piece in pieces):
         tasks.end(main.writer)
-    module.functions.append(_definition(f"i64 {symbol}", [*parameters, *sizes], target, main.body(())))
+    module.functions.append(_definition(head, [*parameters, *sizes], target, main.body(())))
 
 
 def _definition(head: str, parameters: list[tuple[str, str]], target: Target, lines: list[str]) -> str:
@@ -119,19 +122,23 @@ def _emit_function(
     module.functions.append(_definition(head, parameters, target, emitter.body(function.body)))
 
 
-def _pointer(buffer: Buffer) -> tuple[str, str]:
+def _pointer(buffer: Buffer, *, maybe_null: bool = False) -> tuple[str, str]:
     """A pointer parameter with what is known of it, and a remark for the reader."""
     length = buffer.bytes
     access = "" if buffer.is_writable else " readonly"
-    known = f" dereferenceable({length})" if isinstance(length, int) and length else ""
+    or_null = "_or_null" if maybe_null and buffer.kind == "output" else ""
+    known = f" dereferenceable{or_null}({length})" if isinstance(length, int) and length else ""
     remark = f"{buffer.aval}  {buffer.comment}".rstrip()
     return f"ptr noalias{access}{known} align {buffer.dtype.itemsize} %{buffer.name}", remark
 
 
-def _constant(program: LoopProgram, buffer: Buffer) -> str:
+def _constant(program: LoopProgram, buffer: Buffer, embedded: bool) -> str:
     symbol = symbol_name(constant_symbol(program, buffer))
     element = memory_type(buffer.dtype)
     kind = f"[{len(buffer.data) // buffer.dtype.itemsize} x {element}]"
+    if len(buffer.data) > EMBEDDED and embedded:
+        data = "".join(f"\\{byte:02X}" for byte in buffer.data)
+        return f'{symbol} = private unnamed_addr constant [{len(buffer.data)} x i8] c"{data}", align {ALIGNMENT}'
     if len(buffer.data) > EMBEDDED:
         return f"{symbol} = external constant {kind}, align {buffer.dtype.itemsize}"
     values = ", ".join(

@@ -63,6 +63,13 @@ class Entry:
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run the kernel; the results are new arrays, but those in place of an input."""
+        status, outputs = self.run(inputs)
+        if status:
+            raise failure(status, self._program.messages)
+        return outputs
+
+    def run(self, inputs: Sequence[np.ndarray]) -> tuple[int, list[np.ndarray]]:
+        """Run the kernel; its status (``gradc.backends.llvm.status``), and the results, complete where that is 0."""
         if len(inputs) != len(self._inputs):
             raise ArgumentError(f"{self._program.name} takes {len(self._inputs)} arrays, got {len(inputs)}")
         for array, (name, aval) in zip(inputs, self._inputs, strict=True):
@@ -82,9 +89,7 @@ class Entry:
             status = self._call(*pointers, *[sizes[symbol] for symbol in self._symbols])
         finally:
             self._arenas.append(arena)
-        if status:
-            raise failure(status, self._program.messages)
-        return outputs
+        return status, outputs
 
     def _sizes(self, inputs: Sequence[np.ndarray]) -> dict[str, int]:
         """The symbolic sizes, read off the inputs."""

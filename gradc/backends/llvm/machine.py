@@ -27,10 +27,20 @@ def target_machine(target: Target, *, quick: bool = False) -> Any:
     ``quick`` makes plain code, whose values live in memory, in a fifth of the time.
     """
     binding = _binding()
-    found = binding.Target.from_triple(target.triple or binding.get_process_triple())
-    return found.create_target_machine(
-        cpu=target.cpu, features=target.features, opt=0 if quick else 2, reloc="pic", codemodel="default", jit=False
-    )
+    own = binding.get_process_triple()
+    if target.triple not in ("", own):
+        binding.initialize_all_targets()
+        binding.initialize_all_asmprinters()
+    return binding.Target.from_triple(target.triple or own).create_target_machine(
+        cpu=target.cpu, features=target.features, opt=0 if quick else 2, reloc="pic", codemodel="default", jit=False,
+        abiname=target.abi,
+    )  # fmt: skip
+
+
+@cache
+def pointer_bits(target: Target) -> int:
+    """How wide an address is."""
+    return 32 if "-p:32:32" in str(target_machine(target).target_data) else 64
 
 
 def parse(ir: str, target: Target) -> Any:
@@ -65,4 +75,5 @@ def _binding() -> Any:
 
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
+    binding.initialize_native_asmparser()  # for the one instruction that has no IR, cpuid
     return binding

@@ -1,0 +1,356 @@
+"""The C header of a kernel, or of several in one library: C99 and C++, everything documented where it is declared."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from gradc.artifacts.templates import rendered
+from gradc.backends.abi import ABI_VERSION, Argument, Interface
+from gradc.backends.c_names import in_comment
+from gradc.ir.aval import Dim, SymbolicDim, is_nonnegative, short_dtype
+
+COLUMNS = 100
+LICENCE = "Generated; yours, no conditions (0BSD)."
+PROMISE = "No libc, no libm, no allocation, no writable globals."
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A function that a header declares.
+
+    interface   how it is called
+    selftest    bytes of memory that the self-test wants from its caller; 0 where it takes none, None without a test
+    suffixes    of its versions for processors with more and more instructions, the first of which all can run
+    """
+
+    interface: Interface
+    selftest: int | None = None
+    suffixes: Sequence[str] = ("",)
+
+
+def header(functions: Sequence[Declared], *, name: str, runs_on: str, group: bool = False) -> str:
+    """The text of ``name.h``. ``runs_on`` says on which machines the code runs.
+
+    A ``group`` has a workspace for each of its functions, and a self-test of all.
+    """
+    from gradc import __version__
+
+    declared = [f.interface for f in functions]
+    heads = [f"{_computes(i)}." for i in declared]
+    dtypes = ", ".join(dict.fromkeys(short_dtype(a.dtype) for i in declared for a in (*i.inputs, *i.outputs)))
+    graphs = ", ".join(i.graph for i in declared)
+    made = f"gradc {__version__}, {dtypes}, graph{'s' if len(declared) > 1 else ''} {graphs}. {runs_on}"
+    paragraphs = [*heads, made, f"{LICENCE} {PROMISE}"]
+    head = [line for paragraph in paragraphs for line in textwrap.wrap(in_comment(paragraph), COLUMNS - 3)]
+    return rendered(
+        "c/header.h.j2",
+        head=head,
+        guard=f"{name.upper()}_H",
+        includes=_includes(declared),
+        functions=[_function(f) for f in functions],
+        group=_group(functions, name) if group else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Group:
+    """What the template lays out of all functions together."""
+
+    macros: list[tuple[str, str, str]]
+    lines: list[str]
+
+
+def _group(functions: Sequence[Declared], name: str) -> _Group:
+    macro = name.upper()
+    rows = []
+    sizes = [f.interface.workspace for f in functions]
+    if all(isinstance(size, int) for size in sizes):
+        rows.append(("WORKSPACE_SIZE", str(max(map(int, sizes))), "bytes: enough for each function"))
+    rows.append(("WORKSPACE_ALIGN", str(max(f.interface.alignment for f in functions)), ""))
+    memory = max(f.selftest or 0 for f in functions)
+    if memory:
+        rows.append(("SELFTEST_SIZE", str(memory), "bytes of memory for the self-test"))
+    width = max(len(row[0]) for row in rows)
+    where = f", in {macro}_SELFTEST_SIZE bytes at a multiple of 64" if memory else ""
+    told = f"/* The self-tests of all functions{where}: 0, or the status of the first that fails. */"
+    lines = [told, f"int {name}_selftest({'void *memory' if memory else 'void'});"]
+    return _Group([(f"{macro}_{own.ljust(width)}", value, remark) for own, value, remark in rows], lines)
+
+
+def _computes(interface: Interface) -> str:
+    """``L and dL/d(w11, w12) of loss(), net.py:4``"""
+    signature = interface.signature
+    groups = []
+    for stem, members in groupby([a.path for a in interface.outputs], key=_stem):
+        names = [member.removeprefix(stem) for member in members]
+        listed = ", ".join(names) if len(names) <= 12 else f"{names[0]} ... {names[-1]}"
+        groups.append(f"{stem}({listed})" if stem and len(names) > 1 else f"{stem}{listed}")
+    origin = f", {signature.origin}" if signature.origin else ""
+    return f"{' and '.join(groups)} of {signature.function or interface.name}(){origin}"
+
+
+def _stem(path: str) -> str:
+    """``dL/d`` of a gradient's path, empty for others."""
+    before, slash, _ = path.partition("/d")
+    return f"{before}/d" if slash and before.startswith("d") else ""
+
+
+def _includes(interfaces: Sequence[Interface]) -> list[str]:
+    types = {a.c_type for i in interfaces for a in (*i.inputs, *i.outputs)}
+    found = []
+    if "bool" in types:
+        found.append("stdbool.h")
+    if any(i.sizes for i in interfaces):
+        found.append("stddef.h")
+    if any(kind.endswith("_t") for kind in types) or any(i.sizes for i in interfaces):
+        found.append("stdint.h")
+    return found
+
+
+@dataclass(frozen=True)
+class _Struct:
+    name: str
+    members: list[str]
+
+
+@dataclass(frozen=True)
+class _Function:
+    """What the template lays out of one function."""
+
+    macros: list[tuple[str, str, str]]
+    statuses: list[str]
+    status: str
+    structs: list[_Struct]
+    remarks: list[str]
+    declarations: list[str]
+
+
+def _function(declared: Declared) -> _Function:
+    interface = declared.interface
+    structs = []
+    if interface.in_structs:
+        structs = [
+            _Struct(f"{interface.name}_in", _members(interface.inputs)),
+            _Struct(f"{interface.name}_out", _members(interface.outputs)),
+        ]
+    return _Function(
+        _macros(declared), _statuses(declared), f"{interface.name}_status", structs, _remarks(interface),
+        _declarations(declared),
+    )  # fmt: skip
+
+
+def _macros(declared: Declared) -> list[tuple[str, str, str]]:
+    interface = declared.interface
+    parameters = f"({', '.join(name for name, _ in interface.sizes)})" if interface.sizes else ""
+    names = {symbol: name for name, symbol in interface.sizes}
+    constant = isinstance(interface.workspace, int)
+    remark = "bytes: a constant, so it can be a static array" if constant else "bytes"
+    size = f"WORKSPACE_SIZE{'' if constant else parameters}"
+    flops = f"FLOPS{'' if isinstance(interface.flops, int) else parameters}"
+    rows = [
+        ("ABI_VERSION", str(ABI_VERSION), ""),
+        (size, size_text(interface.workspace, names), remark),
+        ("WORKSPACE_ALIGN", str(interface.alignment), ""),
+        (flops, size_text(interface.flops, names), "of a call"),
+    ]
+    if declared.selftest:
+        rows.append(("SELFTEST_SIZE", str(declared.selftest), "bytes of memory for the self-test"))
+    width = max(len(name) for name, _, _ in rows)
+    return [(f"{interface.macro}_{name.ljust(width)}", value, remark) for name, value, remark in rows]
+
+
+def _statuses(declared: Declared) -> list[str]:
+    """The enumerators, short remarks behind them; what a check found, above."""
+    interface = declared.interface
+    null = "in or out is NULL" if interface.in_structs else "an input is NULL"
+    rows = [("OK", 0, ""), ("NULL_INPUT", 1, null), ("WORKSPACE", 2, "missing, or not aligned")]
+    if declared.selftest is not None:
+        rows.append(("WRONG", 3, "of the self-test: a result is not as recorded"))
+    width = max(len(name) for name, _, _ in rows)
+    lines = [
+        f"{interface.macro}_{name} = {value},{f'{chr(32) * (width - len(name))}  /* {remark} */' if remark else ''}"
+        for name, value, remark in rows
+    ]
+    for failure in interface.failures:
+        said = in_comment(f"{failure.message.replace(' {}', '')}")
+        lines += _comment(textwrap.wrap(said, COLUMNS - 10, break_on_hyphens=False))
+        lines.append(f"{interface.macro}_{failure.name} = {failure.status},")
+    last = max(k for k, line in enumerate(lines) if " = " in line and line.startswith(interface.macro))
+    lines[last] = lines[last].replace(",", " ", 1).rstrip()
+    return lines
+
+
+def _comment(lines: Sequence[str]) -> list[str]:
+    """Lines as a comment."""
+    starts = ["/* ", *[" * "] * (len(lines) - 1)]
+    ends = [*[""] * (len(lines) - 1), " */"]
+    return [f"{start}{line}{end}" for start, line, end in zip(starts, lines, ends, strict=True)]
+
+
+def _members(arguments: Sequence[Argument]) -> list[str]:
+    """The members of a struct, those of one type in one declaration."""
+    lines = []
+    for kind, group in groupby(arguments, key=lambda a: a.c_type):
+        members = list(group)
+        plain = f"{kind} {', '.join(a.name for a in members)};"
+        wrapped = textwrap.wrap(plain, COLUMNS - 4, subsequent_indent="    ", break_on_hyphens=False)
+        others = [f"{a.name} is {in_comment(a.path)}" for a in members if _is_other(a)]
+        lines += wrapped
+        lines += [f"/* {line} */" for line in textwrap.wrap("; ".join(others), COLUMNS - 10)]
+    return lines
+
+
+def _is_other(argument: Argument) -> bool:
+    """Whether the user calls it something that the name in C does not tell."""
+    return argument.path != argument.name and not (
+        argument.name.startswith("d_") and argument.path.endswith(f"/d{argument.name[2:]}")
+    )
+
+
+def _remarks(interface: Interface) -> list[str]:
+    """The comment above the declaration."""
+    compiled_in = [f"Compiled in: {', '.join(f'{path} = {text}' for path, text in interface.compiled_in)}."]
+    lines = compiled_in if interface.compiled_in else []
+    if not interface.in_structs:
+        names = [name for name, _ in interface.sizes]
+        width = max(len(n) for n in (*names, *(a.name for a in (*interface.inputs, *interface.outputs)), "workspace"))
+        if names:
+            lines += ["Sizes:", *[f"  {name.ljust(width)}  each call's own" for name in names]]
+        if interface.inputs:
+            lines += ["Inputs:", *_rows(interface.inputs, width, interface)]
+        alone = len(interface.outputs) == 1
+        lines.append("Result:" if alone else "Results; one whose pointer is NULL is not written:")
+        lines += _rows(interface.outputs, width, interface)
+        lines.append("Arrays are row-major without gaps; results overlap nothing else.")
+    lines += _about_workspace(interface)
+    return [part for line in lines for part in _filled(in_comment(line) if not line.startswith("  ") else line)]
+
+
+def _filled(line: str) -> list[str]:
+    return textwrap.wrap(line, COLUMNS - 3, subsequent_indent="    ", break_on_hyphens=False) or [""]
+
+
+def _about_workspace(interface: Interface) -> list[str]:
+    if interface.workspace == 0:
+        return ["It needs no workspace: pass NULL. Calls may run side by side."]
+    size = f"{interface.macro}_WORKSPACE_SIZE"
+    if not isinstance(interface.workspace, int):
+        size += f"({', '.join(name for name, _ in interface.sizes)})"
+    where = f"The workspace has {size} bytes and starts at a multiple of {interface.alignment}."
+    return [f"{where} Calls may run side by side, each with a workspace of its own."]
+
+
+def _rows(arguments: Sequence[Argument], width: int, interface: Interface) -> list[str]:
+    rows = [(a, _layout(a, interface)) for a in arguments]
+    widest = max(len(layout) for _, layout in rows)
+    return [
+        "  " + f"{a.name.ljust(width)}  {layout.ljust(widest)}  {in_comment(a.path) if _is_other(a) else ''}".rstrip()
+        for a, layout in rows
+    ]
+
+
+def _layout(argument: Argument, interface: Interface) -> str:
+    """``[4][3], w[i*3 + j]``"""
+    if argument.is_number:
+        return "a number"
+    names = {symbol: name for name, symbol in interface.sizes}
+    dims = [_plain(dim, names) for dim in argument.aval.shape]
+    shape = "".join(f"[{dim}]" for dim in dims)
+    if len(dims) == 1 or len(dims) > 4:
+        return shape
+    index = "i"
+    for letter, dim in zip("jkl", dims[1:], strict=False):
+        index = f"{index}*{dim}" if index == "i" else f"({index})*{dim}"
+        index = f"{index} + {letter}"
+    return f"{shape}, {argument.name}[{index}]"
+
+
+def _plain(dim: Dim, names: dict[str, str]) -> str:
+    """A size as it reads best: a number, a name, or a formula in parentheses."""
+    text = size_text(dim, names, cast=False)
+    return text if text.isalnum() or text.isidentifier() else f"({text.strip('()')})"
+
+
+def _declarations(declared: Declared) -> list[str]:
+    interface = declared.interface
+    name = interface.name
+    if interface.in_structs:
+        parameters = [f"const {name}_in *in", f"{name}_out *out", "void *workspace"]
+    else:
+        parameters = [f"size_t {size}" for size, _ in interface.sizes]
+        parameters += [
+            f"{a.c_type} {a.name}" if a.is_number else f"const {a.c_type} *{a.name}" for a in interface.inputs
+        ]
+        parameters += [f"{a.c_type} *{a.name}" for a in interface.outputs]
+        parameters.append("void *workspace")
+    lines = _wrapped(f"{name}_status {name}(", parameters)
+    if len(declared.suffixes) > 1:
+        lines += _versions(declared, parameters)
+    if declared.selftest is not None:
+        what = "recorded inputs against recorded results"
+        memory = "void *memory" if declared.selftest else "void"
+        where = f", in {interface.macro}_SELFTEST_SIZE bytes at a multiple of 64" if declared.selftest else ""
+        lines += ["", f"/* {what[0].upper()}{what[1:]}{where}. */", f"{name}_status {name}_selftest({memory});"]
+    return lines
+
+
+def _versions(declared: Declared, parameters: Sequence[str]) -> list[str]:
+    """The versions for abler processors, and the function that chooses."""
+    name = declared.interface.name
+    lines = ["", "/* The same for processors with more instructions; others stop the program with SIGILL. */"]
+    for suffix in declared.suffixes[1:]:
+        lines += _wrapped(f"{name}_status {name}{suffix}(", parameters)
+    remark = "The version for the processor that asks. It takes microseconds: call it once and keep the result."
+    lines += ["", *_wrapped(f"typedef {name}_status (*{name}_function)(", parameters)]
+    return [*lines, f"/* {remark} */", f"{name}_function {name}_select(void);"]
+
+
+def _wrapped(head: str, parameters: Sequence[str]) -> list[str]:
+    """A declaration, broken between its parameters where it is too long."""
+    whole = f"{head}{', '.join(parameters)});"
+    if len(whole) <= COLUMNS:
+        return [whole]
+    lines, current = [head], ""
+    for parameter in [*[f"{p}," for p in parameters[:-1]], f"{parameters[-1]});"]:
+        if current and len(current) + len(parameter) + 9 > COLUMNS:
+            lines.append(f"        {current}")
+            current = ""
+        current = f"{current} {parameter}".lstrip()
+    return [*lines, f"        {current}"]
+
+
+def size_text(dim: Dim, names: dict[str, str], *, cast: bool = True) -> str:
+    """A size as an expression of C, with ``names`` for symbols; as a macro's value, cast and in parentheses."""
+    if not isinstance(dim, SymbolicDim):
+        return str(dim)
+    text = " + ".join(_product(monomial, coefficient, names, cast) for monomial, coefficient in dim.terms)
+    text = text.replace("+ -", "- ")
+    return f"((size_t)({text}))" if cast else text
+
+
+def _product(monomial: tuple[object, ...], coefficient: int, names: dict[str, str], cast: bool) -> str:
+    factors = [_atom(atom, names, cast) for atom in monomial]
+    if coefficient != 1 or not factors:
+        factors.insert(0, str(coefficient))
+    return "*".join(factors)
+
+
+def _atom(atom: object, names: dict[str, str], cast: bool) -> str:
+    if not isinstance(atom, tuple):
+        return f"(int64_t)({names[str(atom)]})" if cast else names[str(atom)]
+    operation, left, right = atom
+    a, b = (f"({_inner(dim, names, cast)})" for dim in (left, right))
+    if operation in ("min", "max"):
+        return f"({a} {'<' if operation == 'min' else '>'} {b} ? {a} : {b})"
+    quotient = f"({a}/{b})" if is_nonnegative(left) else f"(({a} - ({a} < 0 ? {b} - 1 : 0))/{b})"
+    return quotient if operation == "//" else f"({a} - {quotient}*{b})"
+
+
+def _inner(dim: Dim, names: dict[str, str], cast: bool) -> str:
+    text = size_text(dim, names, cast=False)
+    if not cast or not isinstance(dim, SymbolicDim):
+        return text
+    return " + ".join(_product(m, c, names, cast) for m, c in dim.terms).replace("+ -", "- ")

@@ -1,0 +1,219 @@
+"""C libraries: an object file, static and shared library, with a header, a manifest and what build systems read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+from gradc.artifacts.archive import Member, archive
+from gradc.artifacts.elf import symbols_of
+from gradc.artifacts.files import write_files
+from gradc.artifacts.header import Declared, header
+from gradc.artifacts.linker import shared_library
+from gradc.artifacts.templates import rendered
+from gradc.backends.abi import ABI_VERSION, Argument, Interface, interface_of
+from gradc.backends.c_names import require_symbol
+from gradc.backends.llvm.jit import load
+from gradc.backends.llvm.library import Code, kernel_code, object_file, workspace_of
+from gradc.backends.llvm.machine import pointer_bits
+from gradc.backends.llvm.select import select_code
+from gradc.backends.llvm.selftest import memory_of, selftest_code, selftest_of_all
+from gradc.backends.llvm.targets import Choice, choose
+from gradc.backends.recording import Recording, record
+from gradc.compiler import Compiled
+from gradc.errors import CompileError
+from gradc.ir.aval import maximum_dim
+from gradc.loops.optional import with_optional_results
+
+
+@dataclass(frozen=True)
+class Built:
+    """A function of a library: how it is called, its modules, the recording it tests itself with.
+
+    ``suffixes`` are those of its versions for processors of more and more instructions; ``("",)`` where there is one.
+    """
+
+    interface: Interface
+    codes: tuple[Code, ...]
+    suffixes: tuple[str, ...]
+    recording: Recording
+
+    @property
+    def selftest_bytes(self) -> int:
+        """The memory that the self-test wants from its caller."""
+        memory = memory_of(self.interface, self.recording)
+        return 0 if memory.on_stack else memory.bytes
+
+    @property
+    def symbols(self) -> list[str]:
+        """What an object file of it defines for others."""
+        name = self.interface.name
+        select = [f"{name}_select"] if len(self.suffixes) > 1 else []
+        return [*[f"{name}{suffix}" for suffix in self.suffixes], *select, f"{name}_selftest"]
+
+
+def build(compiled: Compiled, choice: Choice, *, name: str) -> Built:
+    """Make a function of C of a kernel. Raises ArgumentError for a name that C could not have."""
+    require_symbol(name)
+    programs = [
+        with_optional_results(replace(compiled.lowered(part.target), name=f"{name}{part.suffix}"))
+        for part in choice.parts
+    ]
+    interface = interface_of(
+        compiled.runs, compiled.signature, name=name, messages=programs[0].program.messages,
+        workspace=reduce(maximum_dim, map(workspace_of, programs)), flops=compiled.work[0],
+    )  # fmt: skip
+    recording = record(interface, load(compiled.llvm_ir, compiled.program).run)
+    codes = [
+        kernel_code(program, interface, f"{name}{part.suffix}", part.target)
+        for program, part in zip(programs, choice.parts, strict=True)
+    ]
+    suffixes = tuple(part.suffix for part in choice.parts)
+    selector = f"{name}_select" if len(suffixes) > 1 else ""
+    tests = selftest_code(interface, recording, f"i{pointer_bits(choice.base)}", selector)
+    select = select_code(name, suffixes) if selector else ""
+    codes[0] = Code(f"{codes[0].ir}\n{select}\n{tests}", choice.base)
+    return Built(interface, tuple(codes), suffixes, recording)
+
+
+def save_library(
+    compiled: Compiled, folder: str | os.PathLike[str], *, name: str, target: str | None = None, cpu: str | None = None
+) -> None:
+    """Write the library ``name`` of one kernel into a directory, for this machine or another (docs/embedding.md).
+
+    The files are NAME.h, NAME.o, libNAME.a, libNAME.so where the machine's programs load such, the manifest NAME.json,
+    NAME.pc for pkg-config and NAMEConfig.cmake. All appear or none; they are the same byte for byte every time. Raises
+    ArgumentError for names that are not known or that C could not have, CompileError where the machine lacks what the
+    code needs or where there is no linker.
+    """
+    choice = choose(target, cpu)
+    write_files(library_files([build(compiled, choice, name=name)], choice, name=name), folder)
+
+
+def save_functions(
+    kernels: Mapping[str, Compiled],
+    folder: str | os.PathLike[str],
+    *,
+    name: str,
+    target: str | None = None,
+    cpu: str | None = None,
+) -> None:
+    """The same for several kernels by the names of their functions, with a self-test of all."""
+    choice = choose(target, cpu)
+    functions = [build(compiled, choice, name=own) for own, compiled in kernels.items()]
+    first = functions[0]
+    tests = selftest_of_all(name, {f.interface.name: f.selftest_bytes for f in functions})
+    functions[0] = replace(first, codes=(Code(f"{first.codes[0].ir}\n{tests}", choice.base), *first.codes[1:]))
+    write_files(library_files(functions, choice, name=name, group=True), folder)
+
+
+def library_files(functions: Sequence[Built], choice: Choice, *, name: str, group: bool = False) -> dict[str, bytes]:
+    """The files of a library by name; a ``group`` has a self-test of all of its functions."""
+    from gradc import __version__
+
+    interfaces = [function.interface for function in functions]
+    content = object_file([code for function in functions for code in function.codes])
+    _require_whole(functions, choice)
+    symbols = [*[s for f in functions for s in f.symbols], *([f"{name}_selftest"] if group else [])]
+    declared = [Declared(f.interface, f.selftest_bytes, f.suffixes) for f in functions]
+    packaging = {"name": name, "version": __version__, "description": f"{name}, generated by gradc"}
+    files = {
+        f"{name}.h": header(declared, name=name, runs_on=runs_on(choice), group=group).encode(),
+        f"{name}.o": content,
+        f"lib{name}.a": archive([Member(f"{name}.o", content, symbols)]),
+        f"{name}.json": (json.dumps(manifest(interfaces, name, choice), indent=2) + "\n").encode(),
+        f"{name}.pc": rendered("c/package.pc.j2", **packaging).encode(),
+        f"{name}Config.cmake": rendered("c/config.cmake.j2", **packaging).encode(),
+    }
+    if choice.is_host or choice.emulation:
+        files[f"lib{name}.so"] = shared_library(content, name, emulation=choice.emulation, native=choice.is_host)
+    return files
+
+
+def _require_whole(functions: Sequence[Built], choice: Choice) -> None:
+    """Raise CompileError where the code calls what it does not define. Other formats than ELF are read as that."""
+    codes = [code for function in functions for code in function.codes]
+    machine = choice.base.triple.split("-")[0].replace("arm64", "aarch64")
+    if "linux" not in choice.base.triple and "-none-" not in choice.base.triple:
+        codes = [replace(c, target=replace(c.target, triple=f"{machine}-unknown-linux-gnu")) for c in codes]
+    missing = symbols_of(object_file(codes)).undefined
+    if not missing:
+        return
+    in_doubles = not choice.base.doubles and any("df" in symbol for symbol in missing)
+    hint = "; it computes in f64, which that machine has no instructions for" if in_doubles else ""
+    raise CompileError(
+        f"{choice.name} cannot run {functions[0].interface.name} without a runtime library: the code would call "
+        f"{', '.join(missing)}{hint}"
+    )
+
+
+def runs_on(choice: Choice) -> str:
+    """The sentence of a header that says which machines run the code."""
+    cpus = [part.target.cpu for part in choice.parts]
+    if choice.is_host:
+        return f"Runs on {choice.base.triple}, {cpus[0]} and processors that have its instructions."
+    if len(cpus) > 1:
+        return f"Runs on {choice.name}, every processor; with versions for {' and '.join(cpus[1:])}."
+    return f"Runs on {choice.name}, {cpus[0]} and processors that have its instructions."
+
+
+def manifest(interfaces: Sequence[Interface], name: str, choice: Choice) -> dict[str, Any]:
+    """What a program needs to know to call the functions of a library: plain data for JSON.
+
+    Sizes that depend on symbolic ones are formulas as text.
+    """
+    from gradc import __version__
+
+    return {
+        "gradc": __version__,
+        "abi_version": ABI_VERSION,
+        "library": name,
+        "target": {
+            "triple": choice.base.triple,
+            "versions": [
+                {"suffix": part.suffix, "cpu": part.target.cpu, "features": part.target.features}
+                for part in choice.parts
+            ],
+        },
+        "functions": [_function(interface) for interface in interfaces],
+    }
+
+
+def _function(interface: Interface) -> dict[str, Any]:
+    arrays = (*interface.inputs, *interface.outputs)
+    traffic = sum((a.aval.size * a.dtype.itemsize for a in arrays[1:]), arrays[0].aval.size * arrays[0].dtype.itemsize)
+    return {
+        "name": interface.name,
+        "function": interface.signature.function,
+        "origin": interface.signature.origin,
+        "computes": interface.signature.summary,
+        "graph": interface.graph,
+        "convention": "structs" if interface.in_structs else "arguments",
+        "sizes": [name for name, _ in interface.sizes],
+        "inputs": [_argument(a) for a in interface.inputs],
+        "outputs": [_argument(a) for a in interface.outputs],
+        "compiled_in": dict(interface.compiled_in),
+        "statuses": {str(f.status): f.message for f in interface.failures},
+        "workspace": {"bytes": _number(interface.workspace), "alignment": interface.alignment},
+        "flops": _number(interface.flops),
+        "bytes": _number(traffic),
+    }
+
+
+def _argument(argument: Argument) -> dict[str, Any]:
+    return {
+        "name": argument.name,
+        "path": argument.path,
+        "dtype": argument.dtype.name,
+        "c_type": argument.c_type,
+        "shape": [_number(dim) for dim in argument.aval.shape],
+        "layout": "number" if argument.is_number else "row-major",
+    }
+
+
+def _number(dim: Any) -> Any:
+    return dim if isinstance(dim, int) else str(dim)

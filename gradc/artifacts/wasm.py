@@ -1,0 +1,62 @@
+"""WebAssembly modules: a kernel with 128-bit vectors, without imports, for browsers and other runtimes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from gradc.artifacts.files import write_files
+from gradc.artifacts.header import Declared, header
+from gradc.artifacts.library import build, manifest
+from gradc.artifacts.linker import run
+from gradc.backends.llvm.library import object_file
+from gradc.backends.llvm.targets import WASM
+from gradc.compiler import Compiled
+from gradc.errors import CompileError
+
+STACK: Final = 2**17
+"""Bytes of the stack at the start of memory: what a call needs, with the largest local arrays there are."""
+
+
+def save_wasm(compiled: Compiled, folder: str | os.PathLike[str], *, name: str) -> None:
+    """Write ``NAME.wasm``, with the header ``NAME.h`` and the manifest ``NAME.json``, into a directory.
+
+    The module exports its memory, ``__heap_base``, from where on memory is the caller's, and the functions of the
+    header; a pointer is a place in that memory, a ``size_t`` has 32 bits. Files appear all or none, the same byte for
+    byte every time. Raises ArgumentError for a name that C could not have, CompileError where there is no linker.
+    """
+    built = build(compiled, WASM, name=name)
+    declared = Declared(built.interface, built.selftest_bytes)
+    about = json.dumps(manifest([built.interface], name, WASM), indent=2) + "\n"
+    files = {
+        f"{name}.wasm": _linked(object_file(built.codes), name, built.symbols),
+        f"{name}.h": header([declared], name=name, runs_on="Runs as WebAssembly with 128-bit vectors.").encode(),
+        f"{name}.json": about.encode(),
+    }
+    write_files(files, folder)
+
+
+def _linked(content: bytes, name: str, exports: list[str]) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="gradc-") as folder:
+        place = Path(folder)
+        (place / f"{name}.o").write_bytes(content)
+        listed = [f"--export={symbol}" for symbol in (*exports, "__heap_base")]
+        options = ["--no-entry", "--strip-all", "-z", f"stack-size={STACK}", *listed]
+        run([*_linker(), *options, "-o", f"{name}.wasm", f"{name}.o"], place)
+        return (place / f"{name}.wasm").read_bytes()
+
+
+def _linker() -> list[str]:
+    if shutil.which("wasm-ld"):
+        return ["wasm-ld"]
+    if importlib.util.find_spec("ziglang") is not None:
+        return [sys.executable, "-m", "ziglang", "wasm-ld"]
+    raise CompileError(
+        "a WebAssembly module needs the linker wasm-ld, and there is none: install lld, or pip install 'gradc[cross]'"
+    )

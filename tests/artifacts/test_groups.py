@@ -1,0 +1,95 @@
+"""gradc.Library: several functions in one library, called from one program with one workspace."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradc
+from gradc.errors import ArgumentError
+from tests.artifacts.libraries import Library, aligned
+
+CC = shutil.which("gcc") or shutil.which("clang")
+
+
+def cost(u: Any, x: Any) -> Any:
+    return np.sum(np.tanh(u @ x) ** 2) + 0.1 * np.sum(u**2)
+
+
+def step(x: Any, dt: Any) -> Any:
+    return x + dt * np.sin(x)
+
+
+def kernels() -> tuple[gradc.Kernel, gradc.Kernel, gradc.Kernel]:
+    return (
+        gradc.value_and_grad(cost).compile(gradc.aval("f64[30,40]"), gradc.aval("f64[40,5]")),
+        gradc.jit(step).compile(gradc.aval("f64[6]"), gradc.aval("f64[]")),
+        gradc.grad(lambda a, b: a * np.exp(b), wrt=("a", "b")).compile(1.0, 2.0, name="product"),
+    )
+
+
+def test_functions_share_a_library(tmp_path: Path) -> None:
+    first, second, third = kernels()
+    gradc.Library("control").add(first).add(second, name="move").add(third).save(tmp_path)
+    u, x = np.linspace(-1, 1, 1200).reshape(30, 40), np.linspace(0, 1, 200).reshape(40, 5)
+    status, (value, gradient) = Library(tmp_path, "control", "control_cost_grad")([u, x])
+    expected = first(u, x)
+    assert status == 0
+    assert (value.tobytes(), gradient.tobytes()) == (expected[0].tobytes(), expected[1].tobytes())
+    status, (moved,) = Library(tmp_path, "control", "control_move")([x[:6, 0], np.float64(0.1)])
+    assert (status, moved.tobytes()) == (0, second(x[:6, 0], 0.1).tobytes())
+    library = Library(tmp_path, "control", "control_product")
+    assert [float(r) for r in library([1.0, 2.0])[1]] == [float(r) for r in third(1.0, 2.0)]
+    text = (tmp_path / "control.h").read_text()
+    (size,) = [int(line.split()[2]) for line in text.splitlines() if line.startswith("#define CONTROL_SELFTEST_SIZE")]
+    memory, _ = aligned(size)
+    assert library.code.control_selftest(ctypes.c_void_p(memory.ctypes.data)) == 0
+    assert library.code.control_selftest(ctypes.c_void_p(None)) == 2
+
+
+@pytest.mark.skipif(CC is None, reason="there is no C compiler")
+def test_one_workspace_serves_all(tmp_path: Path) -> None:
+    first, second, third = kernels()
+    gradc.Library("control").add(first).add(second, name="move").add(third).save(tmp_path)
+    (tmp_path / "main.c").write_text(
+        '#include <stddef.h>\n#include "control.h"\n'
+        "static unsigned char memory[CONTROL_WORKSPACE_SIZE + CONTROL_WORKSPACE_ALIGN];\n"
+        "static double u[1200], x[200], d_u[1200], y[6];\n"
+        "int main(void) {\n"
+        "    void *workspace = memory + (64 - (size_t)memory % 64) % 64;\n"
+        "    control_product_in in = {1.0, 2.0};\n    control_product_out out;\n    double value;\n"
+        "    return (int)control_cost_grad(u, x, &value, d_u, workspace) + (int)control_move(x, 0.1, y, workspace)\n"
+        "        + (int)control_product(&in, &out, workspace);\n}\n"
+    )
+    command = [str(CC), "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "main.c", "libcontrol.a", "-o", "main"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert subprocess.run([tmp_path / "main"], check=False).returncode == 0
+
+
+def test_versions_for_processors_come_for_each_function(tmp_path: Path) -> None:
+    first, second, _ = kernels()
+    gradc.Library("control").add(first).add(second).save(tmp_path, target="aarch64-linux")
+    assert b"control_step" in (tmp_path / "control.o").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda k: gradc.Library("int"), "name='int' is a keyword of C"),
+        (lambda k: gradc.Library("a").add(k).add(k), "the library a has a a_product already"),
+        (lambda k: gradc.Library("a").add(k, name="selftest"), "has a a_selftest already"),
+        (lambda k: gradc.Library("a").add(step), "made of kernels, not of <function step"),
+        (lambda k: gradc.Library("a").save("nowhere"), "the library a has no functions"),
+    ],
+)
+def test_what_makes_no_library_is_refused(make: Any, message: str) -> None:
+    kernel = kernels()[2]
+    with pytest.raises(ArgumentError, match=message):
+        make(kernel)
