@@ -120,6 +120,7 @@ class Rules:
 
     def __init__(self, *tables: Iterable[Law]) -> None:
         self.laws: tuple[Law, ...] = tuple(law for table in tables for law in table)
+        self._of_op: dict[str, tuple[Law, ...]] = {}
         self._candidates: dict[tuple[str, ...], tuple[Law, ...]] = {}
 
     @property
@@ -133,7 +134,7 @@ class Rules:
         key = (op.name, dtype, *[kind(builder, i) for i in ids[:_KINDS_SEEN]])
         candidates = self._candidates.get(key)
         if candidates is None:
-            candidates = tuple(law for law in self.laws if law.may_apply(op.name, dtype, key[2:]))
+            candidates = tuple(law for law in self._laws_of(op.name) if law.may_apply(op.name, dtype, key[2:]))
             self._candidates[key] = candidates
         earlier = len(builder.fired)
         for law in candidates:
@@ -144,6 +145,12 @@ class Rules:
                     builder.fired.insert(earlier, _firing(builder, law, op, ids, params, value))
                 return value
         return None
+
+    def _laws_of(self, op: str) -> tuple[Law, ...]:
+        """The laws whose left side may have the op as its root, in order."""
+        if op not in self._of_op:
+            self._of_op[op] = tuple(law for law in self.laws if law.root in (ANY, op))
+        return self._of_op[op]
 
 
 def _check(builder: Builder, law: Law, op: Op, ids: Sequence[int], params: dict[str, Any], value: Value) -> None:

@@ -12,15 +12,18 @@ from gradc.ir.aval import short_dtype
 from gradc.loops.program import Constant
 
 _SCALAR: Final = {
-    "float32": "float", "float64": "double", "bool": "i1",
-    "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64",
-    "uint8": "i8", "uint16": "i16", "uint32": "i32", "uint64": "i64",
+    np.dtype(name): written
+    for name, written in {
+        "float32": "float", "float64": "double", "bool": "i1",
+        "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64",
+        "uint8": "i8", "uint16": "i16", "uint32": "i32", "uint64": "i64",
+    }.items()
 }  # fmt: skip
 
 
 def scalar_type(dtype: np.dtype) -> str:
     """The IR type of a scalar in a register. Raises CompileError for a dtype the backend lacks."""
-    found = _SCALAR.get(dtype.name)
+    found = _SCALAR.get(dtype)
     if found is None:
         raise CompileError(
             f"the llvm backend has no {short_dtype(dtype)}; convert to one of f32, f64, integers or bool, "
