@@ -11,10 +11,15 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Sequence
+from typing import Final
 
+from gradc.backends.llvm.math import tables
 from gradc.backends.llvm.math.formats import F32, F64, Format
 from gradc.backends.llvm.math.term import Number, Term
 from gradc.backends.llvm.types import number
+
+OFTEN: Final = '!prof !{!"branch_weights", i32 2000, i32 1}'
+"""Tells that a branch goes to its first label, so that registers are given to what stands there."""
 
 
 class Formula:
@@ -76,7 +81,7 @@ class Formula:
         label = f"more.{next(self._numbers)}"
         condition = self._all(holds)
         self._lines += [
-            f"  br i1 {condition}, label %{label}.done, label %{label}",
+            f"  br i1 {condition}, label %{label}.done, label %{label}, {OFTEN}",
             f"{label}.done:",
             f"  ret {result.type} {result.operand}",
             f"{label}:",
@@ -283,12 +288,11 @@ class Formula:
         return self.emit(f"call {t} {symbol}({known})", kind)
 
     def row(self, table: str, index: Term, columns: int) -> list[Term]:
-        """The numbers of a row of a table of f64 that the module has; only in functions of numbers."""
-        kind = "double"
-        first = self._result(f"getelementptr inbounds [{columns} x {kind}], ptr @{table}, i64 {index.operand}")
-        places = [first]
-        places += [self._result(f"getelementptr inbounds {kind}, ptr {first}, i64 {k}") for k in range(1, columns)]
-        return [self.emit(f"load {kind}, ptr {place}", kind) for place in places]
+        """The numbers of a row of the table of 2 / pi, in a function of f64; of a row that there is not, any."""
+        numbers = tables.TWO_OVER_PI["f64"]
+        count = 1 << (len(numbers) - 1).bit_length()
+        padded = (*numbers, *[0.0] * (count - len(numbers)))
+        return [self.lookup(table.rpartition(".")[2], padded, index * columns + k) for k in range(columns)]
 
     def _permuted(self, texts: Sequence[str], index: Term, register: int) -> Term:
         """The same, of a table that stands in one or two registers."""

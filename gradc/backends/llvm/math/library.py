@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from gradc.backends.llvm.math import remainder, trigonometric
+from gradc.backends.llvm.math import remainder
 from gradc.backends.llvm.math.arc import arccos, arcsin, arctan, arctan2
 from gradc.backends.llvm.math.error import erf, erfc
 from gradc.backends.llvm.math.exponential import exp, exp2, expm1
@@ -25,6 +25,7 @@ from gradc.backends.llvm.math.logarithm import log, log1p, log2, log10
 from gradc.backends.llvm.math.power import power
 from gradc.backends.llvm.math.root import cbrt, hypot
 from gradc.backends.llvm.math.term import Term
+from gradc.backends.llvm.math.trigonometric import cos, sin, tan
 from gradc.backends.llvm.types import vector_type
 from gradc.ir.target import Target
 from gradc.loops.expressions import PRIMITIVES
@@ -38,16 +39,16 @@ LONG: Final[dict[str, Callable[..., Term]]] = {
     "arcsinh": arcsinh,
     "arctan2": arctan2,
     "arctanh": arctanh,
+    "cos": cos,
     "digamma": digamma,
     "erf": erf,
     "erfc": erfc,
     "gammaln": gammaln,
     "pow": power,
+    "sin": sin,
+    "tan": tan,
 }
-PARTED: Final = {
-    **dict.fromkeys(("cos", "sin", "tan"), trigonometric),
-    "fmod": remainder,
-}
+PARTED: Final = {"fmod": remainder}
 """Functions with a second path, for arguments that are seldom met."""
 
 NAMES: Final = frozenset((*SHORT, *LONG, *PARTED))

@@ -12,14 +12,12 @@ In f32, with fused multiply-adds, all is f32 where arguments are below 2**17; th
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Final
 
-from gradc.backends.llvm.math import coefficients, tables
-from gradc.backends.llvm.math.formats import F32, F64, Format
+from gradc.backends.llvm.math import coefficients
+from gradc.backends.llvm.math.formats import F32, F64
 from gradc.backends.llvm.math.formula import Formula
 from gradc.backends.llvm.math.term import Term
-from gradc.backends.llvm.types import number
 
 NEAR: Final = 20
 """The power of two below which n has bits to spare, so that its products with parts of pi / 2 are exact."""
@@ -34,30 +32,33 @@ TABLE: Final = "gradc.two_over_pi"
 QUARTER: Final = {"sin": 0, "cos": 1, "tan": 0}
 
 
-@cache
-def definitions(name: str, form: Format, fused: bool) -> list[str]:
-    """The function ``name`` of numbers, and what it calls."""
-    numbers = [f"double {number(value, F64.dtype)}" for value in tables.TWO_OVER_PI["f64"]]
-    rows = ",\n".join(f"  [4 x double] [{', '.join(numbers[k : k + 4])}]" for k in range(0, len(numbers), 4))
-    far = Formula(f"gradc.{name}.far", F64, fused)
-    found = [
-        f"@{TABLE} = private unnamed_addr constant [{len(numbers) // 4} x [4 x double]] [\n{rows}\n], align 64",
-        far.text_apart(of_large(far, far.arguments[0], name)),
-        definition(name, F64, fused, 1),
-    ]
-    return found if form is F64 else [*found, definition(name, F32, fused, 1)]
+def sin(f: Formula, x: Term) -> Term:
+    """``sin(x)``."""
+    return _in_parts(f, x, "sin")
 
 
-@cache
-def definition(name: str, form: Format, fused: bool, lanes: int) -> str:
-    """The function ``name`` of numbers or of vectors. Where arguments are large, a more general one is called."""
-    own = f"gradc.{name}.{form.name}"
-    f = Formula(own + (f".x{lanes}" if lanes > 1 else ""), form, fused, lanes=lanes)
-    (x,) = f.arguments
-    result, near = of_small(f, x, name)
-    if lanes > 1:
-        return f.text_with_fallback(result, near, own, form)
-    return f.text_with_fallback(result, near, f"gradc.{name}.{'far' if form is F64 else 'f64'}", F64)
+def cos(f: Formula, x: Term) -> Term:
+    """``cos(x)``."""
+    return _in_parts(f, x, "cos")
+
+
+def tan(f: Formula, x: Term) -> Term:
+    """``tan(x)``."""
+    return _in_parts(f, x, "tan")
+
+
+def _in_parts(f: Formula, x: Term, name: str) -> Term:
+    """The function of small arguments; where others are among them, that of f64. Each path has copies of its parts."""
+    result, small = of_small(f, x, name)
+    f.done_if(small, result)
+    wide, point = f.within(F64), f.convert(x, F64)
+    if f.form is F32 and f.fused:
+        medium, near = of_small(wide, point, name)
+        f.done_if(near, f.select(small, of_small(f, x, name)[0], f.convert(medium, F32)))
+        far = f.select(near, of_small(wide, point, name)[0], of_large(wide, point, name))
+    else:
+        far = of_large(wide, point, name)
+    return f.select(small, of_small(f, x, name)[0], f.convert(far, f.form))
 
 
 def of_small(f: Formula, x: Term, name: str) -> tuple[Term, Term]:
@@ -108,7 +109,8 @@ def _tangent_f32(f: Formula, exact: Term, n: Term, odd: Term) -> Term:
     """The tangent, with what rounding takes from r, from the tangent of r and from its inverse."""
     _, second, third = coefficients.HALF_PI["f32"]
     product, product_low = f.product_with_error(n, f.number(second))
-    r, error = f.two_sum(exact, -product)
+    f.comment("This order of the sum serves where the product is the larger one too: tried for all arguments.")
+    r, error = f.sum_with_error(exact, -product)
     low = f.fma(n, -third, error - product_low)
     square = r * r
     tail = f.fma(r * square, f.polynomial(coefficients.TAN["f32"], square), low)
