@@ -26,7 +26,7 @@ from gradc.backends.llvm.types import memory_type, number, symbol_name
 from gradc.backends.llvm.writer import Module
 from gradc.ir.target import Target
 from gradc.loops.expand import expand
-from gradc.loops.program import ALIGNMENT, Buffer, Check, For, Function, LoopProgram
+from gradc.loops.program import ALIGNMENT, Buffer, Call, Check, For, Function, LoopProgram
 
 
 def emit(program: LoopProgram, target: Target, *, threads: int = 1, embedded: bool = False) -> str:
@@ -61,7 +61,8 @@ def _emit_kernel(
     pieces, frame = split(program, tasks=threads > 1)
     if len(pieces) == 1 and not (threads > 1 and is_task(pieces[0][-1])):
         lines = _kernel_emitter(module, program, functions, None).body(pieces[0])
-        module.functions.append(_definition(head, [*parameters, *sizes], target, lines))
+        inline = embedded and not any(isinstance(statement, (For, Call)) for statement in program.body)
+        module.functions.append(_definition(head, [*parameters, *sizes], target, lines, inline=inline))
         return
     main = _kernel_emitter(module, program, functions, None)
     main.writer.entry.append(f"  %.frame = alloca [{max(frame.bytes, 1)} x i8], align {ALIGNMENT}")
@@ -88,14 +89,19 @@ def _emit_kernel(
     module.functions.append(_definition(head, [*parameters, *sizes], target, main.body(())))
 
 
-def _definition(head: str, parameters: list[tuple[str, str]], target: Target, lines: list[str]) -> str:
-    """A function: its parameters, one a line with what they are, its attributes, its body."""
+def _definition(
+    head: str, parameters: list[tuple[str, str]], target: Target, lines: list[str], *, inline: bool = False
+) -> str:
+    """A function: its parameters, one a line with what they are, its attributes, its body.
+
+    Internal ones are never part of their callers, but for those to ``inline``.
+    """
     listed = [
         f"    {text}{',' if position < len(parameters) else ''}{f'  ; {remark}' if remark else ''}"
         for position, (text, remark) in enumerate(parameters, 1)
     ]
-    noinline = "noinline " if head.startswith("internal") else ""
-    attributes = f'{noinline}nounwind "prefer-vector-width"="{target.vector_bits}"'
+    noinline = "noinline " if head.startswith("internal") and not inline else ""
+    attributes = f'{"alwaysinline " if inline else noinline}nounwind "prefer-vector-width"="{target.vector_bits}"'
     return "\n".join([f"define {head}(", *listed, f") {attributes} {{", *lines, "}"])
 
 
