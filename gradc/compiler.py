@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Backend = Literal["llvm", "numpy", "reference"]
 Stabilize = Literal["off", "safe", "aggressive"]
-Format = Literal["py", "lib", "ir", "wasm"]
+Format = Literal["py", "lib", "c", "ir", "wasm"]
 BACKENDS: Final[tuple[Backend, ...]] = get_args(Backend)
 STABILIZE: Final[tuple[Stabilize, ...]] = get_args(Stabilize)
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)

@@ -156,9 +156,9 @@ class Kernel(Callee, native=True):
         for NumPy adds up in the order in which arrays lie.
 
         ``format="lib"`` is a C library in the directory ``path``: header, object, static and shared library, manifest
-        (docs/embedding.md); ``"ir"`` is LLVM IR of the same function, ``"wasm"`` a WebAssembly module. ``name`` is its
-        symbol and the stem of its files, by default the kernel's; ``target`` and ``cpu`` are the machine that it is
-        for, this one by default.
+        (docs/embedding.md); ``"c"`` is one file of C99 with that header (docs/c-source.md), ``"ir"`` LLVM IR of the
+        same function, ``"wasm"`` a WebAssembly module. ``name`` is its symbol and the stem of its files, by default the
+        kernel's; ``target`` and ``cpu`` are the machine that it is for, this one by default.
 
         Files appear whole or not at all, the same byte for byte every time. Raises ArgumentError for a name that C
         could not have, or a machine that is not known, CompileError where that machine cannot run the kernel or where
@@ -182,6 +182,10 @@ class Kernel(Callee, native=True):
             if target is not None or cpu is not None:
                 raise ArgumentError('format="wasm" is for one machine, WebAssembly; leave target and cpu out')
             save_wasm(self._compiled, path, name=own)
+        elif format == "c":
+            from gradc.artifacts.source import save_source
+
+            save_source(self._compiled, path, name=own, target=target, cpu=cpu)
         elif format == "ir":
             from gradc.artifacts.intermediate import save_ir
 

@@ -102,11 +102,11 @@ def gradc() -> None:
 )  # fmt: skip
 @click.option("--name", metavar="SYMBOL", help="The name of the generated function.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="py", show_default=True,
-              help="py: a standalone NumPy module. lib: a C library with its header. ir: LLVM IR of the same. "
-              "wasm: WebAssembly.")  # fmt: skip
-@click.option("--target", "machine", metavar="MACHINE", help="For lib: x86_64-linux, aarch64-linux, cortex-m4 ... "
+              help="py: a standalone NumPy module. lib: a C library with its header. c: C source with that header. "
+              "ir: LLVM IR of the same. wasm: WebAssembly.")  # fmt: skip
+@click.option("--target", "machine", metavar="MACHINE", help="For lib, c and ir: x86_64-linux, cortex-m4 ... "
               "[default: this machine].")  # fmt: skip
-@click.option("--cpu", metavar="CPU", help="For lib: the processor, such as haswell or x86-64-v3.")
+@click.option("--cpu", metavar="CPU", help="For lib, c and ir: the processor, such as haswell or x86-64-v3.")
 @click.option("--style", type=click.Choice(["readable", "fast"]), default="readable", show_default=True,
               help="Of a NumPy module: fast computes into arrays that it needs no more.")  # fmt: skip
 def compile_(
@@ -123,7 +123,8 @@ def compile_(
         kernel.save(output, format=format_, style=style, target=machine, cpu=cpu)
     except OSError as error:
         raise Failure(f"{output} cannot be written: {error.strerror or error}") from error
-    note(f"wrote {output}" if format_ == "py" else f"wrote {output / kernel.name}.h and the library beside it")
+    made = {"py": f"{output}", "c": f"{output / kernel.name}.c and .h"}
+    note(f"wrote {made.get(format_, f'{output / kernel.name}.h and the library beside it')}")
 
 
 @gradc.command("show")

@@ -38,10 +38,10 @@ from gradc.loops.program import (
 from gradc.loops.sums import SumOrder
 from gradc.loops.traversal import declared_names
 
-COLUMNS: Final = 32
+COLUMNS: Final = 128
 """Elements of a row of the result that are summed side by side where that is all of them."""
 
-TILE: Final = 16
+TILE: Final = 64
 """The same of a longer row."""
 
 _LISTED: Final = 4

@@ -2,120 +2,155 @@
 
 from __future__ import annotations
 
-import re
-
 from gradc.backends.abi import Argument, Interface
-from gradc.backends.c.layout import indented
+from gradc.backends.c.layout import indented, mentions
 from gradc.backends.c.names import Spelling
 from gradc.backends.c.statements import Statements
-from gradc.backends.c.types import c_type
-from gradc.ir.aval import Dim
-from gradc.loops.program import Buffer, LoopProgram, Statement, Store
+from gradc.backends.c.types import c_type, literal
+from gradc.backends.spare import Spare, rounded
+from gradc.ir.aval import Dim, is_nonnegative
+from gradc.loops.optional import Optional
+from gradc.loops.program import Buffer, Statement, Store
 from gradc.loops.traversal import buffers_named
 
 
 class Entry:
     """Writes it: ``lines(body)`` for the statements of the program."""
 
-    def __init__(self, program: LoopProgram, interface: Interface, names: Spelling, statements: Statements) -> None:
-        self.program = program
+    def __init__(
+        self, optional: Optional, spare: Spare, interface: Interface, names: Spelling, statements: Statements
+    ) -> None:
+        self.optional = optional
+        self.program = optional.program
+        self.spare = spare
         self.interface = interface
         self.names = names
         self.statements = statements
-        self.head: list[str] = []
-        self.tail: list[str] = []
 
     def lines(self, body: tuple[Statement, ...]) -> list[str]:
         """The whole function."""
-        interface, names = self.interface, self.names
-        self._name_results(body)
-        expressions = self.statements.expressions
-        inputs = [b for b in self.program.inputs if not b.shape]
-        expressions.in_place |= {b.name for b in inputs}
-        written = [*self.head, *self.statements.block(body), *self.tail]
-        text = "\n".join(written)
-        checks, parameters = self._parameters(text)
-        lines = [*checks]
-        if interface.in_structs:
-            used = [a for a in interface.inputs if _mentions(text, a.name)]
-            lines += [f"const {a.c_type} {a.name} = in->{a.name};" for a in used]
-        arena = [b for b in self.program.buffers if b.kind == "arena" and _mentions(text, names(b.name))]
-        lines += [self._scratch(buffer) for buffer in arena]
-        if any(line.lstrip().startswith("status =") for line in written):
+        interface, expressions = self.interface, self.statements.expressions
+        expressions.in_place |= {b.name for b in self.program.inputs if not b.shape}
+        before, after = self._results(body)
+        written = [*before, *self.statements.block(body), *after]
+        parameters, checks = self._in_structs(written) if interface.in_structs else self._by_themselves(written)
+        arena = [b for b in self.program.buffers if b.kind == "arena" and mentions(written, self.names(b.name))]
+        lines = [*checks, *[self._pointer(b, self._place(b.offset)) for b in arena]]
+        if mentions(written, "status"):
             lines.append(f"{interface.name}_status status;")
         lines += [*([""] if lines else []), *written, f"return {interface.macro}_OK;"]
-        head = f"{interface.name}_status {interface.name}({', '.join(parameters)})"
+        head = f"{interface.name}_status {interface.name}({', '.join([*parameters, 'void *workspace'])})"
         return [head, "{", *indented(lines), "}"]
 
-    def _parameters(self, text: str) -> tuple[list[str], list[str]]:
-        """The lines that check arguments and name sizes, and the parameters."""
-        interface, macro = self.interface, self.interface.macro
-        lines: list[str] = []
-        if interface.in_structs:
-            parameters = [f"const {interface.name}_in *in", f"{interface.name}_out *out"]
-            missing = ["in == NULL", "out == NULL"]
-        else:
-            parameters, missing = [], []
-            for own, _ in interface.sizes:
-                given = self.names.fresh(f"{own}_size")
-                parameters.append(f"size_t {given}")
-                lines.append(f"const int64_t {own} = (int64_t){given};")
-            for argument in interface.inputs:
-                if argument.is_number:
-                    parameters.append(f"{argument.c_type} {argument.name}")
-                    continue
-                parameters.append(f"const {argument.c_type} *restrict {argument.name}")
-                missing += self._missing(argument)
-            parameters += [f"{a.c_type} *restrict {a.name}" for a in interface.outputs]
-            lines += [f"(void){a.name};" for a in interface.inputs if not _mentions(text + "".join(missing), a.name)]
-        parameters.append("void *workspace")
-        if missing:
-            lines += [f"if ({' || '.join(missing)}) {{", *indented([f"return {macro}_NULL_INPUT;"]), "}"]
-        if interface.workspace == 0:
-            return [*lines, "(void)workspace;"], parameters
-        condition = f"workspace == NULL || (uintptr_t)workspace % {interface.alignment} != 0"
-        return [*lines, f"if ({condition}) {{", *indented([f"return {macro}_WORKSPACE;"]), "}"], parameters
+    def _in_structs(self, written: list[str]) -> tuple[list[str], list[str]]:
+        """The parameters before the workspace, and the first lines: everything is a number."""
+        interface = self.interface
+        parameters = [f"const {interface.name}_in *in", f"{interface.name}_out *out"]
+        lines = [*self._return_if(["in == NULL || out == NULL"], "NULL_INPUT"), *self._check_workspace()]
+        used = [a for a in interface.inputs if mentions(written, a.name)]
+        return parameters, [*lines, *[f"const {a.c_type} {a.name} = in->{a.name};" for a in used]]
 
-    def _missing(self, argument: Argument) -> list[str]:
+    def _by_themselves(self, written: list[str]) -> tuple[list[str], list[str]]:
+        """The same for arguments that come one by one."""
+        interface, outputs = self.interface, self.interface.outputs
+        given = [self.names.fresh(f"{own}_size") for own, _ in interface.sizes]
+        parameters = [f"size_t {name}" for name in given]
+        parameters += [
+            f"{a.c_type} {a.name}" if a.is_number else f"const {a.c_type} *restrict {a.name}" for a in interface.inputs
+        ]
+        parameters += [f"{a.c_type} *restrict {a.name}" for a in outputs]
+        checks = [*self._return_if([" || ".join(filter(None, map(self._is_missing, interface.inputs)))], "NULL_INPUT")]
+        checks += self._return_if([" && ".join(f"{a.name} == NULL" for a in outputs)], "OK")
+        checks += [*self._check_workspace(), *self._wanted(written), *self._spared()]
+        sizes = [
+            f"const int64_t {own} = (int64_t){name};"
+            for name, (own, _) in zip(given, interface.sizes, strict=True)
+            if mentions([*checks, *written], own)
+        ]
+        named = [*sizes, *checks, *written]
+        unused = [*given, *[a.name for a in interface.inputs]]
+        return parameters, [*[f"(void){name};" for name in unused if not mentions(named, name)], *sizes, *checks]
+
+    def _return_if(self, conditions: list[str], status: str) -> list[str]:
+        (condition,) = conditions
+        if not condition:
+            return []
+        return [f"if ({condition}) {{", *indented([f"return {self.interface.macro}_{status};"]), "}"]
+
+    def _is_missing(self, argument: Argument) -> str:
         """The condition for an input that should hold elements and is not there."""
         count = argument.aval.size
+        if argument.is_number or count == 0:
+            return ""
         if isinstance(count, int):
-            return [f"{argument.name} == NULL"] if count else []
-        return [f"({argument.name} == NULL && {self._size(count)} != 0)"]
+            return f"{argument.name} == NULL"
+        return f"({argument.name} == NULL && {self._size(count)} != 0)"
+
+    def _check_workspace(self) -> list[str]:
+        size = self.interface.workspace
+        if size == 0:
+            return ["(void)workspace;"]
+        condition = f"workspace == NULL || (uintptr_t)workspace % {self.interface.alignment} != 0"
+        if not isinstance(size, int) and not is_nonnegative(size - 1):
+            condition = f"{self._size(size)} != 0 && ({condition})"
+        return self._return_if([condition], "WORKSPACE")
+
+    def _wanted(self, written: list[str]) -> list[str]:
+        """Which results the caller wants, where statements ask for it."""
+        wanted = self.optional.wanted
+        if not wanted or not mentions(written, self.names(wanted)):
+            return []
+        outputs = sorted(self.interface.outputs, key=lambda a: a.position)
+        return [f"const bool {self.names(wanted)}[] = {{{', '.join(f'{a.name} != NULL' for a in outputs)}}};"]
+
+    def _spared(self) -> list[str]:
+        """Memory for arrays that are written though nobody wants them."""
+        lines = []
+        for argument in self.interface.outputs:
+            buffer = self.program.outputs[argument.position]
+            if argument.is_number or buffer.name not in self.optional.spared:
+                continue
+            place = self._place(rounded(self.program.arena_bytes) + self.spare.places[buffer.name], argument.c_type)
+            if self.spare.on_stack:
+                place = self.names.fresh(f"spare_{argument.name}")
+                count = max(int(buffer.bytes) // buffer.dtype.itemsize, 1)
+                lines.append(f"{argument.c_type} {place}[{count}] = {{{literal(0, buffer.dtype)}}};")
+            lines += [f"if ({argument.name} == NULL) {{", *indented([f"{argument.name} = {place};"]), "}"]
+        return lines
+
+    def _results(self, body: tuple[Statement, ...]) -> tuple[list[str], list[str]]:
+        """Names results of one number; the lines before the statements and after them that this takes.
+
+        They are members of the struct, or written through a pointer, if there is one: once, or after all else.
+        """
+        expressions = self.statements.expressions
+        named = list(buffers_named(body))
+        before, after = [], []
+        for argument in self.interface.outputs:
+            name = self.program.outputs[argument.position].name
+            if not argument.is_number:
+                continue
+            expressions.in_place.add(name)
+            if self.interface.in_structs:
+                expressions.members[name] = f"out->{argument.name}"
+            elif named.count(name) == 1 and any(isinstance(s, Store) and s.buffer == name for s in body):
+                expressions.members[name] = f"*{argument.name}"
+                self.statements.guarded.add(name)
+            else:
+                local = expressions.members[name] = self.names.fresh(f"own_{argument.name}")
+                before.append(f"{argument.c_type} {local} = 0;")
+                after += [f"if ({argument.name} != NULL) {{", *indented([f"*{argument.name} = {local};"]), "}"]
+        return before, after
 
     def _size(self, dim: Dim) -> str:
         return self.statements.expressions.size(dim)
 
-    def _name_results(self, body: tuple[Statement, ...]) -> None:
-        """Results of one element: members of the struct, or written through a pointer, if there is one."""
-        expressions = self.statements.expressions
-        named = list(buffers_named(body))
-        for argument in self.interface.outputs:
-            if not argument.is_number:
-                continue
-            name = self.program.outputs[argument.position].name
-            expressions.in_place.add(name)
-            if self.interface.in_structs:
-                expressions.members[name] = f"out->{argument.name}"
-                continue
-            if named.count(name) == 1 and any(isinstance(s, Store) and s.buffer == name for s in body):
-                expressions.members[name] = f"*{argument.name}"
-                self.statements.guarded.add(name)
-                continue
-            local = expressions.members[name] = self.names.fresh(f"own_{argument.name}")
-            self.head.append(f"{argument.c_type} {local};")
-            self.tail += [f"if ({argument.name} != NULL) {{", *indented([f"*{argument.name} = {local};"]), "}"]
-
-    def _scratch(self, buffer: Buffer) -> str:
-        """The pointer of a buffer in the workspace."""
+    def _pointer(self, buffer: Buffer, place: str) -> str:
+        """A buffer in the workspace."""
         kind = c_type(buffer.dtype)
-        place = "workspace"
-        if buffer.offset != 0:
-            place = f"((unsigned char *)workspace + {self._size(buffer.offset)})"
-        return f"{kind} *const {self.names(buffer.name)} = ({kind} *)(void *){place};".replace(
-            "(void *)workspace", "workspace"
-        )
+        return f"{kind} *const {self.names(buffer.name)} = ({kind} *){place};"
 
-
-def _mentions(text: str, name: str) -> bool:
-    return re.search(rf"\b{name}\b", text) is not None
+    def _place(self, offset: Dim, kind: str = "") -> str:
+        """A place in the workspace, so many bytes after its start."""
+        place = "workspace" if offset == 0 else f"(void *)((unsigned char *)workspace + {self._size(offset)})"
+        return f"({kind} *){place}" if kind else place

@@ -13,6 +13,7 @@ import numpy as np
 from gradc.backends.c.library import function_text
 from gradc.backends.c.types import c_type
 from gradc.errors import CompileError
+from gradc.ir.target import Target
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -52,10 +53,10 @@ def _kind(suffix: str) -> Kind:
 
 
 class Helpers:
-    """The helpers that a file calls, for a target with fused multiply-adds or without."""
+    """The helpers that a file for a target calls."""
 
-    def __init__(self, *, fused: bool) -> None:
-        self._fused = fused
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self._called: dict[str, None] = {}
 
     def name(self, helper: str, dtype: np.dtype) -> str:
@@ -71,7 +72,7 @@ class Helpers:
         def add(name: str) -> None:
             if name not in found:
                 helper, _, suffix = name.rpartition("_")
-                function = function_text(helper, suffix, self._fused)
+                function = function_text(helper, suffix, self._has_fma("f64"))
                 if function is not None:
                     found.update(function.tables)
                 text = function.function if function is not None else self._text(name)
@@ -84,8 +85,14 @@ class Helpers:
             add(name)
         return list(found.values())
 
+    def _has_fma(self, suffix: str) -> bool:
+        """Whether a fused multiply-add is an instruction, for f64 on machines that compute in it."""
+        return self._target.fma and (suffix == "f32" or self._target.doubles)
+
     def _text(self, name: str) -> str:
         helper, _, suffix = name.rpartition("_")
+        if helper == "fma" and not self._has_fma(suffix):
+            helper = "multiply_add"
         kind = "float" if suffix[0] == "f" else "integer"
         names = [f"{helper}_{word}" for word in (_KINDS[suffix[0]], kind)]
         macro = next((found for n in names if (found := getattr(_templates(), n, None))), None)

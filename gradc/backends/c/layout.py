@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,6 +13,12 @@ INDENT: Final = "    "
 def indented(lines: Sequence[str]) -> list[str]:
     """Lines one block further in."""
     return [f"{INDENT}{line}" if line and not line.startswith("#") else line for line in lines]
+
+
+def mentions(lines: Sequence[str], name: str) -> bool:
+    """Whether code, comments apart, has a name."""
+    code = re.sub(r"/\*.*?\*/", "", "\n".join(lines), flags=re.DOTALL)
+    return re.search(rf"\b{name}\b", code) is not None
 
 
 def wrapped(lines: Sequence[str]) -> list[str]:

@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
 
 from gradc import __version__
 from gradc.backends.abi import Interface
 from gradc.backends.c.entry import Entry
 from gradc.backends.c.expressions import Expressions
 from gradc.backends.c.helpers import Helpers, environment
-from gradc.backends.c.layout import indented, wrapped
+from gradc.backends.c.layout import indented, mentions, wrapped
 from gradc.backends.c.names import Spelling
 from gradc.backends.c.statements import Callee, Statements
 from gradc.backends.c.types import c_type, comment, literal
 from gradc.backends.c.unused import without_unused
+from gradc.backends.spare import spare_of
 from gradc.ir.target import Target
 from gradc.loops.expand import expand
+from gradc.loops.optional import Optional
 from gradc.loops.products import OrderOf, with_products
 from gradc.loops.program import Buffer, Call, Check, Contraction, Function, LoopProgram, Statement
 from gradc.loops.traversal import declared_names, statements_of
 
+_FUSED: Final = {
+    "__builtin_fma(": "!defined(__FMA__) && !defined(__FP_FAST_FMA) && !defined(__aarch64__) && !defined(__riscv_d)",
+    "__builtin_fmaf(": "!defined(__FMA__) && !defined(__FP_FAST_FMAF) && !defined(__ARM_FEATURE_FMA) "
+    "&& !defined(__aarch64__) && !defined(__riscv_f)",
+}
+"""How compilers tell that a fused multiply-add is no instruction, by the function that needs it."""
 
-def render(program: LoopProgram, interface: Interface, target: Target, order_of: OrderOf) -> str:
+
+def render(optional: Optional, interface: Interface, target: Target, order_of: OrderOf) -> str:
     """The C source of a kernel for a target.
 
     ``order_of`` tells in which order the target's kernels add up a contraction. Raises CompileError for what cannot
     be written in C.
     """
-    return _File(expand(with_products(program, target, order_of), target), interface, target).text()
+    program = expand(with_products(optional.program, target, order_of), target)
+    return _File(replace(optional, program=program), interface, target).text()
 
 
 class _File:
-    def __init__(self, program: LoopProgram, interface: Interface, target: Target) -> None:
-        self.program = program
+    def __init__(self, optional: Optional, interface: Interface, target: Target) -> None:
+        self.optional = optional
+        self.program = program = optional.program
         self.interface = interface
         self.target = target
         self.names = _spelling(program, interface)
-        self.helpers = Helpers(fused=target.fma)
+        self.helpers = Helpers(target)
         self.callees: dict[str, Callee] = {}
         self.constants = {b.name: b for b in program.buffers if b.kind == "constant"}
 
@@ -45,8 +57,8 @@ class _File:
         """The whole file."""
         functions = [self._function(function) for function in _callees_first(self.program)]
         entry = self._entry()
-        code = "\n".join([line for lines in (*functions, entry) for line in lines])
-        constants = [self._constant(b) for b in self.constants.values() if _mentions(code, self.names(b.name))]
+        code = [line for lines in (*functions, entry) for line in lines]
+        constants = [self._constant(b) for b in self.constants.values() if mentions(code, self.names(b.name))]
         helpers = self.helpers.definitions()
         template = environment().get_template("kernel.c.j2")
         return template.render(
@@ -54,7 +66,7 @@ class _File:
             graph=self.interface.graph,
             version=__version__,
             target=self.target,
-            uses_fma=any("__builtin_fma" in helper for helper in helpers),
+            fused=[condition for call, condition in _FUSED.items() if any(call in helper for helper in helpers)],
             sections=[*helpers, *constants, *("\n".join(wrapped(lines)) for lines in (*functions, entry))],
         )
 
@@ -89,32 +101,28 @@ class _File:
         parameters += [f"int64_t {self.names(s)}" for s in function.scalars]
         parameters += [f"int64_t {s}" for s in sizes]
         own = [self.names(n) for n in (*(b.name for b in function.parameters), *function.scalars)]
-        lines = [f"(void){n};" for n in own if not _mentions("\n".join(body), n)]
+        lines = [f"(void){n};" for n in own if not mentions(body, n)]
         status = f"{self.interface.name}_status"
-        if any(line.lstrip().startswith("status =") for line in body):
+        if mentions(body, "status"):
             lines.append(f"{status} status;")
         lines += [*body, *([f"return {self.interface.macro}_OK;"] if fails else [])]
         head = f"static {status if fails else 'void'} {name}({', '.join(parameters) or 'void'})"
         return [head, "{", *indented(lines), "}"]
 
     def _entry(self) -> list[str]:
-        entry = Entry(self.program, self.interface, self.names, self._statements(dict(self.program.buffer)))
+        statements = self._statements(dict(self.program.buffer))
+        entry = Entry(self.optional, spare_of(self.optional), self.interface, self.names, statements)
         return entry.lines(without_unused(self.program.body))
 
     def _sizes(self, body: Sequence[str]) -> tuple[str, ...]:
         """The sizes that some lines mention."""
-        text = "\n".join(body)
-        return tuple(own for own, _ in self.interface.sizes if _mentions(text, own))
+        return tuple(own for own, _ in self.interface.sizes if mentions(body, own))
 
     def _fails(self, block: tuple[Statement, ...]) -> bool:
         return any(
             isinstance(s, Check) or (isinstance(s, Call) and isinstance(s.callee, str) and self.callees[s.callee].fails)
             for s in statements_of(block)
         )
-
-
-def _mentions(text: str, name: str) -> bool:
-    return re.search(rf"\b{name}\b", text) is not None
 
 
 def _spelling(program: LoopProgram, interface: Interface) -> Spelling:

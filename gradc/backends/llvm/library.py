@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from gradc.backends.abi import FIRST_FAILURE, NULL_INPUT, OK, WORKSPACE, Argument, Interface
 from gradc.backends.llvm.dims import Dims
@@ -19,45 +18,11 @@ from gradc.backends.llvm.narrow import without_wide_arithmetic
 from gradc.backends.llvm.status import CODE_BITS
 from gradc.backends.llvm.symbols import kernel_symbol
 from gradc.backends.llvm.types import memory_type, scalar_type, symbol_name
+from gradc.backends.spare import rounded, spare_of
 from gradc.ir.aval import Dim, is_nonnegative
 from gradc.ir.target import Target
 from gradc.loops.optional import Optional
 from gradc.loops.program import ALIGNMENT, LoopProgram
-
-SPARE_ON_STACK: Final = 512
-"""Bytes of results nobody wants that stand on the stack; more of them stand in the workspace."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spare:
-    """Memory for results that are written though they are not wanted, as places in bytes by the name of the buffer."""
-
-    places: dict[str, Dim]
-    bytes: Dim
-    on_stack: bool
-
-
-def spare_of(program: Optional) -> Spare:
-    """Where results that nobody wants go: on the stack while they are small."""
-    places: dict[str, Dim] = {}
-    end: Dim = 0
-    for name in program.spared:
-        places[name] = end
-        end = _rounded(end + program.program.buffer[name].bytes)
-    fixed = isinstance(end, int) and end <= SPARE_ON_STACK
-    return Spare(places, end, fixed)
-
-
-def workspace_of(program: Optional) -> Dim:
-    """The bytes that a call needs from its caller: the arena, and spare memory behind it."""
-    spare = spare_of(program)
-    return program.program.arena_bytes if spare.on_stack else _rounded(program.program.arena_bytes) + spare.bytes
-
-
-def _rounded(size: Dim) -> Dim:
-    if not isinstance(size, int) and size.content % ALIGNMENT == 0:
-        return size
-    return (size + (ALIGNMENT - 1)) // ALIGNMENT * ALIGNMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +186,7 @@ class _Wrapper:
             return ""
         if self._spare.on_stack:
             return self._alloca(f"[{self._spare.bytes} x i8]", ALIGNMENT)
-        behind = self._dims.operand(_rounded(self._program.arena_bytes))
+        behind = self._dims.operand(rounded(self._program.arena_bytes))
         return self._value(f"getelementptr inbounds i8, ptr %workspace, i64 {behind}")
 
     def _arguments(self, pointers: dict[str, str]) -> list[str]:

@@ -6,7 +6,7 @@ import ctypes
 import itertools
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +20,11 @@ from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.matmul.order import sum_order
 from gradc.backends.sizes import read_sizes
+from gradc.backends.spare import workspace_of
 from gradc.ir.aval import dim_value
 from gradc.ir.graph import Builder
 from gradc.ir.signature import flat_signature
+from gradc.loops.optional import Optional, with_optional_results
 from gradc.loops.program import ALIGNMENT, LoopProgram
 
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2", "-march=native", "-ffp-contract=off"]
@@ -37,14 +39,15 @@ class CheckError(Exception):
     """A check of the data failed; the status says which."""
 
 
-def flat_interface(program: LoopProgram) -> Interface:
+def flat_interface(optional: Optional) -> Interface:
     """The interface of a program by itself: its buffers are the arguments."""
+    program = optional.program
     builder = Builder()
-    inputs = [builder.input(b.name, b.aval) for b in program.inputs]
+    inputs = [builder.input(b.name, b.aval) for b in program.inputs if b.name != optional.wanted]
     graph = builder.freeze(inputs)
     made = interface_of(
         graph, flat_signature(graph, graph.input_names), name=program.name, messages=program.messages,
-        workspace=program.arena_bytes, flops=0,
+        workspace=workspace_of(optional), flops=0,
     )  # fmt: skip
     outputs = tuple(Argument(b.name, b.name, k, b.aval) for k, b in enumerate(program.outputs))
     return replace(made, outputs=outputs)
@@ -86,8 +89,10 @@ def build(
     return ctypes.CDLL(str(library))
 
 
-def call(library: ctypes.CDLL, interface: Interface, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The results for arrays in the order of the program's inputs."""
+def call(
+    library: ctypes.CDLL, interface: Interface, arrays: Sequence[np.ndarray], wanted: Collection[str] | None = None
+) -> list[np.ndarray]:
+    """The results for arrays in the order of the program's inputs; 77 for those that are not ``wanted``."""
     inputs = interface.inputs
     by_position = sorted(inputs, key=lambda a: a.position)
     sizes = read_sizes([a.name for a in by_position], [a.aval for a in by_position], [a.shape for a in arrays])
@@ -107,7 +112,9 @@ def call(library: ctypes.CDLL, interface: Interface, arrays: Sequence[np.ndarray
             array = arrays[argument.position]
             number = np.ctypeslib.as_ctypes_type(argument.dtype)
             given.append(number(array[()]) if argument.is_number else ctypes.c_void_p(array.ctypes.data))
-        given += [ctypes.c_void_p(a.ctypes.data) for a in outputs]
+        for argument, array in zip(interface.outputs, outputs, strict=True):
+            is_wanted = wanted is None or argument.name in wanted
+            given.append(ctypes.c_void_p(array.ctypes.data) if is_wanted else None)
     status = getattr(library, interface.name)(*given, ctypes.c_void_p(workspace))
     if status:
         raise CheckError(status - FIRST_FAILURE + 1)
@@ -136,14 +143,21 @@ def _bits(array: np.ndarray) -> np.ndarray:
     return np.frombuffer(array.tobytes(), np.uint8)
 
 
+def source_of(program: LoopProgram) -> tuple[str, Interface]:
+    """The C source of a program for this machine, and how it is called."""
+    scalar = all(not b.shape for b in (*program.inputs, *program.outputs))
+    optional = Optional(program, "", ()) if scalar else with_optional_results(program)
+    interface = flat_interface(optional)
+    return render(optional, interface, host(), lambda call: sum_order(call, program.buffer, host())), interface
+
+
 def check_program(
     program: LoopProgram, arrays: Sequence[np.ndarray], folder: Path, compilers: Sequence[str] = ("gcc",)
 ) -> str:
     """The C source of a program, which gives the bits of its machine code."""
-    interface = flat_interface(program)
     arrays = [np.ascontiguousarray(a).reshape(np.shape(a)) for a in arrays]
     expected = load(emit(program, host()), program)(arrays)
-    source = render(program, interface, host(), lambda call: sum_order(call, program.buffer, host()))
+    source, interface = source_of(program)
     for compiler in compilers:
         actual = call(build(source, interface, folder, compiler), interface, arrays)
         for ours, theirs in zip(actual, expected, strict=True):

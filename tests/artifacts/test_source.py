@@ -1,0 +1,118 @@
+"""Saved C source: golden files, the bits of the library for the same machine, what it asks of a compiler, refusals."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradc
+from gradc.artifacts.source import source_files
+from gradc.backends.llvm.targets import choose
+from gradc.errors import ArgumentError
+from tests.artifacts.libraries import Library
+
+COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2", "-ffp-contract=off"]
+FLAGS = {"x86-64": [], "x86-64-v3": ["-mavx2", "-mfma"], "host": ["-march=native"]}
+NAMES = ["loss", "matrices", "classifier", "regression", "recurrence"]
+
+
+@pytest.mark.parametrize("name", ["loss", "matrices"])
+def test_golden_source(name: str, sample: Callable[..., Any], golden: Callable[[str, str], None]) -> None:
+    kernel, _ = sample(name, "llvm")
+    files = source_files(kernel._compiled, choose("x86_64-linux", "x86-64").base, name=kernel.name)
+    assert list(files) == [f"{name}_grad.h", f"{name}_grad.c"]
+    golden(f"artifacts/{name}_grad.c", files[f"{name}_grad.c"].decode())
+
+
+def compiled(kernel: gradc.Kernel, folder: Path, cpu: str, compiler: str) -> tuple[Library, Library]:
+    """The library of a kernel, and its source as one."""
+    machine = {} if cpu == "host" else {"target": "x86_64-linux", "cpu": cpu}
+    made, written = folder / "made", folder / f"written {compiler}"
+    kernel.save(made, format="lib", **machine)
+    kernel.save(written, format="c", **machine)
+    shutil.copy(made / f"{kernel.name}.json", written)
+    command = [compiler, *STRICT, *FLAGS[cpu], "-shared", "-fPIC", "-o", f"lib{kernel.name}.so", f"{kernel.name}.c"]
+    done = subprocess.run(command, cwd=written, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[:3000]
+    return Library(made, kernel.name), Library(written, kernel.name)
+
+
+def arrays_of(args: Any) -> list[np.ndarray]:
+    found: list[np.ndarray] = []
+
+    def collect(tree: Any) -> None:
+        children = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (list, tuple)) else None
+        if children is None:
+            found.append(np.asarray(tree))
+        else:
+            for child in children:
+                collect(child)
+
+    collect(args)
+    return found
+
+
+@pytest.mark.skipif(not COMPILERS, reason="there is no C compiler")
+@pytest.mark.parametrize("cpu", FLAGS)
+@pytest.mark.parametrize("name", NAMES)
+def test_source_gives_the_bits_of_the_library(name: str, cpu: str, sample: Callable[..., Any], tmp_path: Path) -> None:
+    kernel, args = sample(name, "llvm")
+    sizes = {"batch": 7} if name == "regression" else {}
+    for compiler in COMPILERS:
+        made, written = compiled(kernel, tmp_path, cpu, compiler)
+        arrays = arrays_of((*args, 2.0) if name == "regression" else args)  # the scale's default
+        outputs = [a["name"] for a in made.about["outputs"]]
+        choices = [(), *itertools.combinations(outputs, len(outputs) - 1)] if name != "loss" else [()]
+        for without in choices:
+            expected, actual = (library(arrays, without=without, **sizes) for library in (made, written))
+            assert expected[0] == actual[0] == 0
+            for right, got in zip(expected[1], actual[1], strict=True):
+                assert (got is None) == (right is None)
+                assert got is None or np.asarray(got).tobytes() == np.asarray(right).tobytes()
+
+
+@pytest.mark.skipif("gcc" not in COMPILERS, reason="there is no gcc")
+def test_nothing_is_called(sample: Callable[..., Any], tmp_path: Path) -> None:
+    kernel, _ = sample("classifier", "llvm")
+    kernel.save(tmp_path, format="c")
+    flags = [*STRICT, "-march=native", "-ffreestanding", "-fno-tree-loop-distribute-patterns"]
+    subprocess.run(["gcc", *flags, "-c", f"{kernel.name}.c", "-o", "kernel.o"], cwd=tmp_path, check=True)
+    symbols = subprocess.run(["nm", "kernel.o"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert [line.split()[1:] for line in symbols.splitlines() if line.split()[-2] not in "rt"] == [["T", kernel.name]]
+
+
+@pytest.mark.skipif("gcc" not in COMPILERS, reason="there is no gcc")
+def test_a_compiler_that_would_change_results_is_told(sample: Callable[..., Any], tmp_path: Path) -> None:
+    kernel, _ = sample("classifier", "llvm")
+    kernel.save(tmp_path, format="c", target="x86_64-linux", cpu="x86-64-v3")
+    for flags, said in ((["-O2"], "compile with -mfma"), (["-Ofast", "-mfma"], "compile without -ffast-math")):
+        command = ["gcc", "-std=c99", *flags, "-c", f"{kernel.name}.c"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert said in done.stderr
+
+
+def test_the_same_bytes_every_time(sample: Callable[..., Any], tmp_path: Path) -> None:
+    kernel, _ = sample("matrices", "llvm")
+    kernel.save(tmp_path / "a", format="c")
+    kernel.save(tmp_path / "b", format="c")
+    for ending in ("c", "h"):
+        one, other = ((tmp_path / folder / f"matrices_grad.{ending}").read_bytes() for folder in "ab")
+        assert one == other
+
+
+def test_names_and_machines_that_are_refused(sample: Callable[..., Any], tmp_path: Path) -> None:
+    kernel, _ = sample("loss", "llvm")
+    with pytest.raises(ArgumentError, match="name='exp' is a name of the C library; choose another name"):
+        kernel.save(tmp_path, format="c", name="exp")
+    with pytest.raises(ArgumentError, match="target='pdp11' is not one of"):
+        kernel.save(tmp_path, format="c", target="pdp11")
+    assert not list(tmp_path.iterdir())

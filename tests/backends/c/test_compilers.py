@@ -1,0 +1,108 @@
+"""What compilers make of the source: sanitizers find nothing, and other machines and callers get the same results."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradc.backends.abi import Interface
+from gradc.backends.c.types import c_type, literal
+from gradc.backends.llvm.emit import emit
+from gradc.backends.llvm.jit import load
+from gradc.backends.llvm.machine import host
+from gradc.loops.program import b
+from tests.backends.c.conftest import COMPILERS, STRICT, build, call, header, same_bits, source_of
+from tests.backends.c.test_ops import programs
+from tests.backends.c.test_programs import elementwise, function_samples
+
+pytestmark = pytest.mark.skipif(not COMPILERS, reason="there is no C compiler")
+
+
+def table(name: str, array: np.ndarray, const: str = "") -> str:
+    values = ", ".join(literal(v, array.dtype) for v in array.reshape(-1).tolist()) or "0"
+    return f"static {const}{c_type(array.dtype)} {name}[{max(array.size, 1)}] = {{{values}}};"
+
+
+def main(interface: Interface, arrays: list[np.ndarray], expected: list[np.ndarray]) -> str:
+    """A program that calls the kernel with some arrays and gives 0 where the results are those expected."""
+    lines = [f'#include "{interface.name}.h"', "#include <string.h>"]
+    lines.append(f"static _Alignas(64) unsigned char workspace[{max(int(interface.workspace), 1)}];")
+    given, compared = [], []
+    for argument in interface.inputs:
+        array = arrays[argument.position]
+        lines.append(table(f"in_{argument.name}", array, "const "))
+        given.append(f"in_{argument.name}{'[0]' if argument.is_number else ''}")
+    for argument in interface.outputs:
+        array = expected[argument.position]
+        lines += [table(f"out_{argument.name}", np.zeros_like(array)), table(f"right_{argument.name}", array, "const ")]
+        given.append(f"out_{argument.name}")
+        compared.append(f"memcmp(out_{argument.name}, right_{argument.name}, sizeof right_{argument.name})")
+    lines += ["int main(void) {", f"    if ({interface.name}({', '.join([*given, 'workspace'])}) != 0) return 1;"]
+    return "\n".join([*lines, f"    return {' || '.join(compared)};", "}", ""])
+
+
+@pytest.mark.parametrize("name", ["classifier", "lstm", "attention", "gather", "linear algebra"])
+def test_sanitizers_find_nothing(name: str, tmp_path: Path) -> None:
+    program, arrays = programs(name, "f8")
+    expected = load(emit(program, host()), program)(arrays)
+    source, interface = source_of(program)
+    (tmp_path / "network.h").write_text(header(interface))
+    (tmp_path / "network.c").write_text(source)
+    (tmp_path / "main.c").write_text(main(interface, arrays, expected))
+    sanitizers = ["-g", "-O1", "-std=c11", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    flags = [flag for flag in STRICT if flag not in ("-O2", "-std=c99")]
+    command = [COMPILERS[0], *flags, *sanitizers, "main.c", "network.c", "-o", "main"]
+    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr[:2000]
+    ran = subprocess.run(["./main"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_roots_without_an_instruction(tmp_path: Path) -> None:
+    x = np.concatenate([function_samples(np.dtype("f8")), np.nextafter(np.arange(1, 50) ** 2.0, 0)])
+    program = elementwise({"root": lambda x: b.sqrt(x)}, [x])
+    source, interface = source_of(program)
+    library = build(source, interface, tmp_path, COMPILERS[0], [*STRICT, "-U__AVX__", "-U__SSE2__"])
+    with np.errstate(invalid="ignore"):
+        assert same_bits(call(library, interface, [x]), [np.sqrt(x)])
+
+
+@pytest.mark.parametrize("flags", [["-O0"], ["-O3"]])
+def test_other_levels_of_optimisation(flags: list[str], tmp_path: Path) -> None:
+    program, arrays = programs("softmax", "f8")
+    expected = load(emit(program, host()), program)(arrays)
+    source, interface = source_of(program)
+    for compiler in COMPILERS:
+        assert same_bits(
+            call(build(source, interface, tmp_path, compiler, [*STRICT, *flags]), interface, arrays), expected
+        )
+
+
+def test_results_that_nobody_wants(tmp_path: Path) -> None:
+    program, arrays = programs("classifier", "f8")
+    expected = load(emit(program, host()), program)(arrays)
+    source, interface = source_of(program)
+    library = build(source, interface, tmp_path, COMPILERS[0])
+    for wanted in range(2 ** len(expected)):
+        names = {a.name for k, a in enumerate(interface.outputs) if wanted >> k & 1}
+        got = call(library, interface, arrays, names)
+        for argument, result, right in zip(interface.outputs, got, expected, strict=True):
+            assert same_bits([result], [right]) if argument.name in names else (result == 77).all()
+
+
+def test_what_is_missing_is_told(tmp_path: Path) -> None:
+    program, arrays = programs("softmax", "f8")
+    source, interface = source_of(program)
+    function = build(source, interface, tmp_path, COMPILERS[0]).network
+    outputs = [np.zeros([int(d) for d in a.aval.shape]) for a in interface.outputs]
+    block = np.empty(int(interface.workspace) + 128, np.uint8)
+    aligned = -(-block.ctypes.data // 64) * 64
+    pointers = [ctypes.c_void_p(a.ctypes.data) for a in (*arrays, *outputs)]
+    assert function(*pointers, ctypes.c_void_p(aligned)) == 0
+    assert function(None, *pointers[1:], ctypes.c_void_p(aligned)) == 1
+    assert function(*pointers, None) == 2
+    assert function(*pointers, ctypes.c_void_p(aligned + 8)) == 2

@@ -1,0 +1,177 @@
+/* loss_grad.c: the function that loss_grad.h declares.  gradc 0.1.0, graph 6e645188.
+ * Generated; yours, no conditions (0BSD).  C99 without libc, libm, allocation, recursion or writable globals.
+ * For all machines; sums are added up as in vectors of 128 bits.
+ * Compiled with -O2 -ffp-contract=off, it gives the bits of the same kernel as machine code.
+ */
+#include "loss_grad.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__FAST_MATH__)
+#error "results would differ: compile without -ffast-math"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 1 || __FLT_EVAL_METHOD__ == 2)
+#error "results would differ: compile for registers of the width of the types, as with -msse2 -mfpmath=sse"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#endif
+
+/* The number of a bit pattern. */
+static inline double from_bits_f64(uint64_t x)
+{
+    union { double number; uint64_t bits; } both;
+    both.bits = x;
+    return both.number;
+}
+
+/* The bit pattern of a number. */
+static inline uint64_t bits_f64(double x)
+{
+    union { double number; uint64_t bits; } both;
+    both.number = x;
+    return both.bits;
+}
+
+static inline double abs_f64(double x)
+{
+    return from_bits_f64(bits_f64(x) & (uint64_t)-1 >> 1);
+}
+
+/* exp(x): subnormal and infinite results included. */
+static double exp_f64(double x)
+{
+    /* Beyond these bounds the result is 0 or infinity, and stays so at them. */
+    const double t1 = x > 0x1.63108c75a1936p+9 ? 0x1.63108c75a1936p+9 : x;
+    const double t2 = t1 < -0x1.751622e4cce27p+9 ? -0x1.751622e4cce27p+9 : t1;
+    /* x = n log(2) + r, abs(r) <= log(2) / 2; n stands in the last bits of shifted */
+    const double shifted = t2 * 0x1.71547652b82fep+0 + 0x1.8p+52;
+    const double n = shifted - 0x1.8p+52;
+    const double r = n * -0x1.9ef35793c7673p-41 + (n * -0x1.62e42fefa2p-1 + t2);
+    /* exp(r) = 1 + r + r**2 P(r) */
+    const double square = r * r;
+    const double t3 = 1.0 + r;
+    const double t4 = r * r;
+    const double t5 = (0x1.2891d2ecb3ed9p-22 * t4 + 0x1.a019b8cbe6585p-16) * t4 + 0x1.6c16c1789caa1p-10;
+    const double t6 = (0x1.af39091a8441ap-26 * t4 + 0x1.71de0d863c737p-19) * t4 + 0x1.a01a01a7ce75dp-13;
+    const double t7 = ((t6 * t4 + 0x1.11111111109a6p-7) * t4 + 0x1.5555555555556p-3) * r +
+            ((t5 * t4 + 0x1.5555555553d38p-5) * t4 + 0x1.0000000000001p-1);
+    /* times 2**n in two steps, for 2**n may be out of range where the result is not */
+    const uint64_t biased = bits_f64(shifted) + UINT64_C(0xbcc80000000007fe);
+    const uint64_t first = biased >> 1;
+    const uint64_t second = biased - first;
+    return (t3 + (square * t7 + (r - (t3 - 1.0)))) * from_bits_f64(first << 52) * from_bits_f64(second << 52);
+}
+
+/* size with the sign of x. */
+static inline double copysign_f64(double size, double x)
+{
+    const uint64_t rest = (uint64_t)-1 >> 1;
+    return from_bits_f64((bits_f64(size) & rest) | (bits_f64(x) & ~rest));
+}
+
+/* log(1 + x), with the sign of x. */
+static double log1p_f64(double x)
+{
+    /* x = 2**k m with m from 0.70711 to its double */
+    /* k becomes a number as the last bits of one: few machines convert integers of 64 bits. */
+    const uint64_t exponent = ((bits_f64(x + 1.0) + UINT64_C(0x95f619980c433)) >> 52) |
+            UINT64_C(0x4330000000000000);
+    const double k = from_bits_f64(exponent) - 0x1.00000000003ffp+52;
+    const double t1 = from_bits_f64(bits_f64(-k + 0x1.80000000003ffp+52) << 52);
+    const double t2 = x * t1 + (t1 - 1.0);
+    /* log(1 + f) = f - f**2 / 2 + s (f**2 / 2 + s**2 P(s**2)), s = f / (2 + f) */
+    const double t3 = t2 * t2 * 0.5;
+    const double s = t2 / (t2 + 2.0);
+    const double t4 = s * s;
+    const double t5 = t4 * t4;
+    const double t6 = (0x1.0fbe95aaf31a8p-3 * t5 + 0x1.745cf9048617ap-3) * t5 + 0x1.2492492476ccbp-2;
+    const double t7 = (0x1.0c039e172b8dfp-3 * t5 + 0x1.3b1c355c3560fp-3) * t5 + 0x1.c71c7201592a1p-3;
+    const double t8 = t4 * ((t7 * t5 + 0x1.9999999999a38p-2) * t4 + (t6 * t5 + 0x1.5555555555555p-1));
+    const double t9 = k * 0x1.62e42fefa2p-1 + (t2 + (k * 0x1.9ef35793c7673p-41 + (s * (t8 + t3) + -t3)));
+    const double t10 = copysign_f64(t9, x);
+    if (x > -1.0 && x < 0x1p+60) {
+        return t10;
+    }
+    /* x = 2**k m with m from 0.70711 to its double */
+    const uint64_t t11 = bits_f64(x) + UINT64_C(0x95f619980c433);
+    const double m_2 = from_bits_f64((t11 & UINT64_C(0xfffffffffffff)) + UINT64_C(0x3fe6a09e667f3bcd));
+    /* k becomes a number as the last bits of one: few machines convert integers of 64 bits. */
+    const uint64_t exponent_2 = (t11 >> 52) | UINT64_C(0x4330000000000000);
+    const double k_2 = from_bits_f64(exponent_2) - 0x1.00000000003ffp+52;
+    const double t12 = m_2 - 1.0;
+    /* log(1 + f) = f - f**2 / 2 + s (f**2 / 2 + s**2 P(s**2)), s = f / (2 + f) */
+    const double t13 = t12 * t12 * 0.5;
+    const double s_2 = t12 / (t12 + 2.0);
+    const double t14 = s_2 * s_2;
+    const double t15 = t14 * t14;
+    const double t16 = (0x1.0fbe95aaf31a8p-3 * t15 + 0x1.745cf9048617ap-3) * t15 + 0x1.2492492476ccbp-2;
+    const double t17 = (0x1.0c039e172b8dfp-3 * t15 + 0x1.3b1c355c3560fp-3) * t15 + 0x1.c71c7201592a1p-3;
+    const double t18 = (t17 * t15 + 0x1.9999999999a38p-2) * t14 + (t16 * t15 + 0x1.5555555555555p-1);
+    const double t19 = k_2 * 0x1.62e42fefa2p-1 + (t12 + (k_2 * 0x1.9ef35793c7673p-41 +
+            (s_2 * (t14 * t18 + t13) + -t13)));
+    const double t20 = x + 1.0;
+    /* infinity of infinity, -infinity of 0, NaN of negative numbers and NaN */
+    const double t21 = t20 == 0.0 ? (-1.0 / 0.0) : (x == (1.0 / 0.0) ? (1.0 / 0.0) :
+            (x < 0x1p+60 ? t10 : t19));
+    return t20 >= 0.0 ? t21 : (0.0 / 0.0);
+}
+
+/* The larger number; NaN where one is. */
+static inline double maximum_f64(double x, double y)
+{
+    return x >= y || x != x ? x : y;
+}
+
+loss_grad_status loss_grad(const loss_grad_in *in, loss_grad_out *out, void *workspace)
+{
+    if (in == NULL || out == NULL) {
+        return LOSS_GRAD_NULL_INPUT;
+    }
+    (void)workspace;
+    const double w11 = in->w11;
+    const double w12 = in->w12;
+    const double w21 = in->w21;
+    const double w22 = in->w22;
+    const double v1 = in->v1;
+    const double v2 = in->v2;
+    const double x1 = in->x1;
+    const double x2 = in->x2;
+    const double y = in->y;
+
+    /* networks.py:7: z1 = w11 * x1 + w12 * x2 */
+    const double z1 = w11 * x1 + w12 * x2;
+    /* networks.py:8: z2 = w21 * x1 + w22 * x2 */
+    const double z2 = w21 * x1 + w22 * x2;
+    /* networks.py:9: a1 = np.maximum(z1, 0) */
+    const double a1 = maximum_f64(z1, 0.0);
+    /* networks.py:10: a2 = np.maximum(z2, 0) */
+    const double a2 = maximum_f64(z2, 0.0);
+    /* networks.py:11: z = v1 * a1 + v2 * a2 */
+    const double z = v1 * a1 + v2 * a2;
+    /* networks.py:12: y_hat = 1 / (1 + np.exp(-z)) */
+    const double s1 = exp_f64(-abs_f64(z));
+    const double y_hat = (z >= 0.0 ? 1.0 : s1) / (1.0 + s1);
+    /* networks.py:13: L = -(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat)) */
+    out->L = log1p_f64(s1) + (z >= 0.0 ? 1.0 - y : y) * abs_f64(z);
+    /* d_z (backward of networks.py:13: L = -(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat))) */
+    const double d_z = y_hat - y;
+    /* backward of networks.py:11: z = v1 * a1 + v2 * a2 */
+    out->d_v2 = d_z * a2;
+    const double d_a2 = d_z * v2;
+    out->d_v1 = d_z * a1;
+    const double d_a1 = d_z * v1;
+    /* backward of networks.py:10: a2 = np.maximum(z2, 0) */
+    const double d_z2 = z2 > 0.0 ? d_a2 : 0.0;
+    /* backward of networks.py:9: a1 = np.maximum(z1, 0) */
+    const double d_z1 = z1 > 0.0 ? d_a1 : 0.0;
+    /* backward of networks.py:8: z2 = w21 * x1 + w22 * x2 */
+    out->d_w22 = d_z2 * x2;
+    out->d_w21 = d_z2 * x1;
+    /* backward of networks.py:7: z1 = w11 * x1 + w12 * x2 */
+    out->d_w12 = d_z1 * x2;
+    out->d_w11 = d_z1 * x1;
+    return LOSS_GRAD_OK;
+}
