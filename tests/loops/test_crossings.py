@@ -8,14 +8,18 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import gradc
 from gradc.ir.aval import aval_of
 from gradc.ir.graph import Builder, Graph, Value
+from gradc.loops import crossings
+from gradc.loops import lower as lowering
 from gradc.loops.lower import lower
 from gradc.loops.program import LoopProgram
 from gradc.ops.contraction import contract
-from gradc.ops.elementwise import convert, greater, less, maximum, minimum, tanh
+from gradc.ops.elementwise import convert, greater, less, maximum, minimum, sin, tanh
 from gradc.ops.reduce import reduce_sum
 from gradc.ops.shape import broadcast_to, reshape
 
@@ -60,6 +64,32 @@ def test_of_a_chain_what_is_dear_is_kept_and_the_rest_computed_again(check: Chec
     spread = broadcast_to(reshape(total, shape=(1, 1)), shape=(ROWS, COLUMNS))
     graph = builder.freeze([values[0] * spread, values[1] / spread])
     assert arrays_of(check(graph, [x, y], rtol=1e-9)) == [(ROWS, COLUMNS)]
+
+
+@pytest.mark.parametrize("price", [0, 3, 10**6])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(data=st.data())
+def test_random_sweeps_mean_the_same_at_any_price_of_memory(price: int, data: st.DataObject, check: Checker) -> None:
+    """Values of two arrays, sums of some of them, and values again that need both."""
+    arrays = [numbers(6, 5, seed=1), numbers(6, 5, seed=2)]
+    builder = Builder()
+    values = [builder.input(f"x{k}", aval_of(array)) for k, array in enumerate(arrays)]
+    for _ in range(data.draw(st.integers(2, 4))):
+        for _ in range(data.draw(st.integers(1, 5))):
+            one, other = (values[data.draw(st.integers(0, len(values) - 1))] for _ in range(2))
+            made = [tanh(one), sin(other), one - other, one * other, maximum(one, other), one * 0.5]
+            values.append(made[data.draw(st.integers(0, len(made) - 1))])
+        total = reduce_sum(values[-1], axes=(0, 1), keepdims=False)
+        values.append(values[data.draw(st.integers(0, len(values) - 1))] * broadcast_to(tanh(total), shape=(6, 5)))
+    graph = builder.freeze(values[-3:])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(crossings, "_LEAST_BYTES", 0)
+        patch.setattr(crossings, "_picoseconds", lambda total: price)
+        program = check(graph, arrays, rtol=1e-9, atol=1e-9)
+        patch.setattr(lowering, "computed_again", lambda plan, nest: {})
+        kept = lower(graph)
+    if price == 10**6:
+        assert int(program.arena_bytes) <= int(kept.arena_bytes)
 
 
 def test_the_choice_is_the_same_each_time() -> None:

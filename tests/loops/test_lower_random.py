@@ -6,14 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gradc.ir.aval import aval_of
 from gradc.ir.graph import Builder, Graph, Value
 from gradc.ir.op import REGISTRY
-from gradc.loops import crossings
 from gradc.transforms.adjoint import adjoint
 
 BINARY = ["add", "sub", "mul", "maximum", "minimum"]
@@ -209,17 +207,3 @@ def test_gradients_agree_with_the_oracle(data: st.DataObject, steps: int, check:
     grower = Grower(data)
     grower.grow(steps)
     close_to_oracle(check, grower.gradient(), grower.arrays)
-
-
-@pytest.mark.parametrize("price", [0, 3, 10**6])
-@settings(SETTINGS, max_examples=40)
-@given(data=st.data(), steps=st.integers(1, 10))
-def test_random_gradients_mean_the_same_at_any_price_of_memory(
-    price: int, data: st.DataObject, steps: int, check: Callable[..., Any]
-) -> None:
-    grower = Grower(data)
-    grower.grow(steps)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crossings, "_LEAST_BYTES", 0)
-        patch.setattr(crossings, "_picoseconds", lambda total: price)
-        close_to_oracle(check, grower.gradient(), grower.arrays)
