@@ -37,6 +37,8 @@ def arctan2(f: Formula, y: Term, x: Term) -> Term:
     """The angle of the point (x, y), with the special values of C99 (Annex F.9.1.4)."""
     form = f.form
     high, wide = f.abs(y), f.abs(x)
+    if form is F32:
+        return f.copysign(_arctan2_f32(f, high, wide, f.copysign(f.number(1.0), x) < 0.0), y)
     both = high.equals(math.inf) & wide.equals(math.inf)
     high, wide = f.select(both, 1.0, high), f.select(both, 1.0, wide)
     f.comment("a quarter of both where their sum might overflow")
@@ -46,6 +48,21 @@ def arctan2(f: Formula, y: Term, x: Term) -> Term:
     pi, pi_low = (2 * part for part in coefficients.HALF_PI_PAIR[form.name])
     base, part, rest = _angle(f, high, wide, f.select(left, pi, 0.0), f.select(left, pi_low, 0.0), left)
     return f.copysign(base + (part + rest), y)
+
+
+def _arctan2_f32(f: Formula, high: Term, wide: Term, left: Term) -> Term:
+    """The angle of the point (wide, high), or of its mirror image where ``left``, by the quotient of at most 1."""
+    right, right_low = coefficients.HALF_PI_PAIR["f32"]
+    steep = high > wide
+    below, above = f.select(steep, high, wide), f.select(steep, wide, high)
+    f.comment("0 / 0 is 0 here, and infinity / infinity is 1.")
+    below = f.select(below.equals(0.0), 1.0, below)
+    quotient = f.select(above.equals(below), 1.0, above / below)
+    t = f.select(steep ^ left, -quotient, quotient).named("t")
+    square = t * t
+    low = f.select(steep, right_low, f.select(left, 2 * right_low, f.number(0.0)))
+    base = f.select(steep, right, f.select(left, 2 * right, f.number(0.0)))
+    return base + (t + f.fma(t * square, f.horner(coefficients.ARCTAN_WIDE["f32"], square), low))
 
 
 def _angle(
