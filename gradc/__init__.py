@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gradc.kernel import Kernel
     from gradc.library import Library
     from gradc.mapping import vmap
+    from gradc.rules import checkpoint, custom_derivative, stop_gradient
     from gradc.vector import flatten
 
 __version__ = "0.1.0"
@@ -25,6 +26,8 @@ __all__ = [
     "Kernel",
     "Library",
     "aval",
+    "checkpoint",
+    "custom_derivative",
     "errors",
     "flatten",
     "grad",
@@ -34,6 +37,7 @@ __all__ = [
     "jit",
     "jvp",
     "optim",
+    "stop_gradient",
     "value_and_grad",
     "vjp",
     "vmap",
@@ -55,6 +59,7 @@ _HOME = {
     "Function": "gradc.function",
     "flatten": "gradc.vector",
     "vmap": "gradc.mapping",
+    **dict.fromkeys(("checkpoint", "custom_derivative", "stop_gradient"), "gradc.rules"),
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jit", "jvp", "value_and_grad", "vjp"), "gradc.derivatives"),
 }
 

@@ -19,6 +19,7 @@ from gradc.ir.collector import without_collector
 from gradc.ir.graph import CONSTANT, INPUT, Graph
 from gradc.ir.signature import Signature
 from gradc.passes.pipeline import builder_rewrite, simplify
+from gradc.passes.release import release
 from gradc.passes.roll import Step, is_rolled, roll
 from gradc.transforms.derivative import FORWARD, Derivative, differentiate
 from gradc.transforms.recurrence import with_pullback
@@ -205,7 +206,7 @@ def _rolled(trace: Graph, request: Request) -> Graph | None:
     level = request.stabilize
 
     def simplified(body: Graph) -> Graph:
-        return simplify(body, stabilize=level, check=config.verify.value)
+        return simplify(release(body), stabilize=level, check=config.verify.value)
 
     def finish(body: Graph, states: int, rows: int, active: Sequence[bool], pulled: Sequence[bool]) -> Step | None:
         if not any(active):
@@ -232,11 +233,11 @@ def _rolled(trace: Graph, request: Request) -> Graph | None:
             return None
     if config.dump.value:
         derive(trace, request)  # whose stages are for reading
-    return simplify(derivative, stabilize=level)
+    return simplify(release(derivative), stabilize=level)
 
 
-def derive(trace: Graph, request: Request) -> Graph:
-    """The simplified graph of the requested derivative.
+def derive(trace: Graph, request: Request, *, final: bool = True) -> Graph:
+    """The simplified graph of the requested derivative. Unless it is ``final``, it may be differentiated again.
 
     The trace is simplified as it is made again for the adjoint, not before: a value that a law does without, such as
     ``y_hat`` in the loss, is found there under the user's name when the adjoint wants it.
@@ -249,7 +250,8 @@ def derive(trace: Graph, request: Request) -> Graph:
     if dump is not None:
         dump("trace", trace)
         dump(request.derivative, derivative)
-    return simplify(derivative, stabilize=level, check=config.verify.value, after=dump)
+    released = release(derivative) if final else derivative
+    return simplify(released, stabilize=level, check=config.verify.value, after=dump)
 
 
 class _Dump:

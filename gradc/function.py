@@ -308,7 +308,7 @@ class Function(Callee, native=True):
         slots = slots_of(call, {})
         wanted = self._wrt_inputs(call, slots)
         request = replace(self._request(), wrt=wanted, primals=self._primals(source))
-        graph = source.graph if request.derivative == "value" else derive(source.graph, request)
+        graph = source.graph if request.derivative == "value" else derive(source.graph, request, final=False)
         count = len(data)
         values = [call.leaves[k] for k, slot in enumerate(slots) if isinstance(slot, Leaf)]
         results = inline(graph, [*values[:count], *source.captures, *values[count:]], self._label)

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradc.backends.llvm.entry.callee import Callee, Source
 from gradc.compiler import FORMATS, Compiled, Cost, Format
-from gradc.errors import ArgumentError
+from gradc.errors import ArgumentError, CompileError
 from gradc.frontend.binding import Binder
 from gradc.frontend.donation import donated_arrays
 from gradc.frontend.given import Given, given_results
@@ -21,6 +21,8 @@ from gradc.frontend.tracing import Trace
 from gradc.frontend.tree import TreeDef, tuple_of
 from gradc.ir.graph import Graph
 from gradc.ir.signature import Leaf, Signature, Static
+from gradc.ops import regions
+from gradc.passes.release import without_checkpoints
 
 if TYPE_CHECKING:
     from gradc.backends.llvm.entry.load import NativeEntry
@@ -120,7 +122,8 @@ class Kernel(Callee, native=True):
         """
         from gradc.inspect.explain import explain
 
-        written = self._source.graph
+        traced = self._source.graph
+        written = without_checkpoints(traced)
         values: dict[str, Any] | None = None
         if at is not None:
             if not isinstance(at, (Mapping, Sequence)):
@@ -133,8 +136,8 @@ class Kernel(Callee, native=True):
             written,
             function=self.signature.function,
             wrt=wrt or None,
-            calls=self._source.calls,
-            inner_names=self._source.inner_names,
+            calls=self._source.calls if written is traced else (),
+            inner_names=self._source.inner_names if written is traced else {},
             at=values,
             final=self.graph,
         )
@@ -293,15 +296,22 @@ class Kernel(Callee, native=True):
     def __reduce__(self) -> tuple[Any, ...]:
         """What another process makes the kernel of: its record and the text of its trace, and how it is called.
 
-        Raises CompileError for a kernel with values compiled in that no text stands for.
+        Raises CompileError for a kernel with values compiled in, or rules of its functions, that no text stands for.
         """
         from gradc.artifacts.record import record_of
         from gradc.ir.text import print_graph
 
         compiled = self._compiled
+        trace = without_checkpoints(compiled.trace)
+        ruled = next((node.params["name"] for node in trace.nodes if node.op is regions.call), None)
+        if ruled is not None:
+            raise CompileError(
+                f"{self.name}: {ruled} has a derivative of its own, which a pickle does not keep; "
+                "save the kernel as a module, or pickle what it is compiled of"
+            )
         call = (self._call.signature.replace(return_annotation=inspect.Signature.empty), *self._abstract_call())
         settings = (compiled.request.backend, compiled.request.threads, self._bind.defaults, self._out)
-        return _unpickled, (record_of(compiled), print_graph(compiled.trace), call, self._outputs, settings)
+        return _unpickled, (record_of(compiled), print_graph(trace), call, self._outputs, settings)
 
     def _abstract_call(self) -> tuple[Any, ...]:
         """Structure, leaves and slots of the call, with abstract values for arrays."""

@@ -109,7 +109,7 @@ def matched_tangents(call: Call, targets: Sequence[Target], *, single: bool) -> 
     tangent = len(primal.leaves)
     for k, (entry, (positions, tree, path)) in enumerate(zip(entries, wanted, strict=True)):
         own = name if single else f"{name}[{k}]"
-        for position in _positions(entry, tree, positions.start, own, path):
+        for position in leaf_positions(entry, tree, positions.start, own, path, "does not move"):
             pairs.append((position, tangent))
             tangent += 1
     return pairs
@@ -119,8 +119,12 @@ def _path(target: Target) -> str:
     return target[0] if target[1] is None else f"{target[0]}[{target[1]}]"
 
 
-def _positions(given: TreeDef, wanted: TreeDef, start: int, path: str, primal: str) -> Iterator[int]:
-    """The position of the primal leaf for each leaf of ``given``."""
+def leaf_positions(given: TreeDef, wanted: TreeDef, start: int, path: str, primal: str, without: str) -> Iterator[int]:
+    """For each leaf of ``given`` the position of the leaf of ``wanted``, whose first one is at ``start``.
+
+    None in ``given`` is for what has no leaf there. Raises ArgumentError where they are nested differently; ``path``
+    and ``primal`` say what the two are, ``without`` what None means.
+    """
     if given == NONE:
         return
     if given.is_leaf and wanted.is_leaf:
@@ -129,7 +133,7 @@ def _positions(given: TreeDef, wanted: TreeDef, start: int, path: str, primal: s
     if given.is_leaf or wanted.is_leaf or given.kind is not wanted.kind or set(given.keys) != set(wanted.keys):
         raise ArgumentError(
             f"{path} is {told(given)} and {primal} is {told(wanted)}; nest it as the argument is, "
-            "with None for what does not move"
+            f"with None for what {without}"
         )
     starts = {}
     for key, child in zip(wanted.keys, wanted.children, strict=True):
@@ -137,7 +141,7 @@ def _positions(given: TreeDef, wanted: TreeDef, start: int, path: str, primal: s
         start += child.num_leaves
     for key, child in zip(given.keys, given.children, strict=True):
         at, own = starts[key]
-        yield from _positions(child, own, at, f"{path}[{key!r}]", f"{primal}[{key!r}]")
+        yield from leaf_positions(child, own, at, f"{path}[{key!r}]", f"{primal}[{key!r}]", without)
 
 
 def checked_tangent(tangent: Any, path: str, primal: Any, primal_path: str) -> Any:

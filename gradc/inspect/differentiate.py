@@ -46,6 +46,7 @@ from gradc.inspect.reading import Sizes, read_values
 from gradc.ir.aval import Aval, size_of
 from gradc.ir.graph import Builder, Value
 from gradc.ir.op import REGISTRY, Op, VjpContext
+from gradc.ops.regions import call
 
 _RECIPROCAL = Reason("reciprocal-rule", "(1/u)' = -u'/u²", (), r"$(1/u)' = -u'/u^2$")
 _QUOTIENT = Reason("quotient-rule", "(u/v)' = (u'v - uv')/v²", (), r"$(u/v)' = (u'v - uv')/v^2$")
@@ -273,9 +274,9 @@ class Differentiation:
 
     def _by_vjp(self, expression: Apply, ct: Expr) -> Sequence[Expr | None]:
         """The cotangents as the op's record gives them."""
-        op = REGISTRY[expression.function]
+        op = call if expression.function == call.name else REGISTRY[expression.function]
         if op.name not in _SILENT:
-            self.note(_STRUCTURE.get(op.name) or _own_rule(op.name))
+            self.note(_STRUCTURE.get(op.name) or _own_rule(str(dict(expression.params).get("name", op.name))))
         builder = Builder()
         kinds = [
             np.dtype(np.int64) if _is_index(op.name, k) else np.dtype(np.float64) for k in range(len(expression.args))

@@ -14,7 +14,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from gradc.ir.aval import Dim, broadcast_shapes
-from gradc.ir.op import REGISTRY
+from gradc.ir.op import REGISTRY, Op
+from gradc.ops.regions import call
 
 Shape = tuple[Dim, ...]
 
@@ -276,9 +277,14 @@ def children(expression: Expr) -> tuple[Expr, ...]:
     return ()
 
 
+def record_of(function: str) -> Op | None:
+    """The record of an op by the name that an expression has for it."""
+    return call if function == call.name else REGISTRY.get(function)
+
+
 def is_pointwise(function: str) -> bool:
     """Whether a function is applied element by element."""
-    op = REGISTRY.get(function)
+    op = record_of(function)
     return function != "item" if op is None else op.elementwise
 
 

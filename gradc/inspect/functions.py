@@ -27,10 +27,10 @@ from gradc.inspect.expression import (
     negative,
     number,
     power,
+    record_of,
 )
 from gradc.inspect.laws import Reason
 from gradc.ir.aval import SymbolicDim, broadcast_shapes
-from gradc.ir.op import REGISTRY
 
 U: Final = Symbol("u", (), "pattern")
 """Stands for the argument in a derivative."""
@@ -131,7 +131,7 @@ DERIVATIVES: Final[Mapping[str, Derivative]] = dict([
 
 CONSTANT_ALMOST_EVERYWHERE: Final = frozenset({
     "sign", "floor_div", "relu_prime", "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor",
-    "logical_not", "isfinite", "isnan", "indicator", "winner",
+    "logical_not", "isfinite", "isnan", "indicator", "winner", "stop_gradient",
 })  # fmt: skip
 """Functions whose derivative is 0 wherever they have one."""
 
@@ -179,7 +179,8 @@ def _applied(expression: Apply, args: list[Any]) -> Any:
         return np.asarray(args[0])[expression.param("index")]
     if name in _VALUES:
         return _VALUES[name](*args)
-    op = REGISTRY[name]
+    op = record_of(name)
+    assert op is not None
     params = dict(expression.params)
     if op.elementwise:
         arrays = [np.asarray(a) for a in args]

@@ -7,11 +7,11 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from gradc.inspect.expression import AXES, ONE, ZERO, Apply, Expr, Number, Symbol, narrow
+from gradc.inspect.expression import AXES, ONE, ZERO, Apply, Expr, Number, Symbol, narrow, record_of
 from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, SUM, Notation, Printed
 from gradc.inspect.places import new_axes, picked, subscript, written_place
 from gradc.inspect.text import filled, matrix_product, own_template
-from gradc.ir.op import REGISTRY, Op
+from gradc.ir.op import Op
 
 _GREEK: Final = frozenset({
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
@@ -71,7 +71,7 @@ class Latex(Notation):
         special = _SPECIAL.get(expression.function)
         if special is not None:
             return special(self, expression)
-        op = None if ("helper", True) in expression.params else REGISTRY.get(expression.function)
+        op = None if ("helper", True) in expression.params else record_of(expression.function)
         template = own_template(_OWN, expression) or (_record_template(op, expression) if op else "")
         if template == "{0}":
             return self.printed(expression.args[0])

@@ -8,11 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from gradc.inspect.expression import AXES, ONE, TWO, ZERO, Apply, Expr, Number, Power, Symbol, narrow
+from gradc.inspect.expression import AXES, ONE, TWO, ZERO, Apply, Expr, Number, Power, Symbol, narrow, record_of
 from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, RELATION, SUM, Notation, Printed, printable
 from gradc.inspect.places import new_axes, picked, subscript, written_place
 from gradc.ir.aval import Aval
-from gradc.ir.op import REGISTRY
 
 _SUPERSCRIPTS: Final = {TWO: "²", Number(TWO.value + 1): "³"}
 _OWN: Final = {
@@ -135,7 +134,7 @@ def own_template(templates: Mapping[str, str], expression: Apply) -> str:
 
 def record_template(expression: Apply) -> str:
     """The text of an op's record, or else its NumPy text without ``np.``"""
-    op = REGISTRY.get(expression.function)
+    op = record_of(expression.function)
     if op is None or ("helper", True) in expression.params:
         return _call(expression)
     if op.text:

@@ -112,13 +112,13 @@ def _evaluate(
     emitted = np.empty((count, places.row_size), body.output_avals[0].dtype)
     for step in range(count):
         row = count - 1 - step if backwards else step
-        results = _run(body, [*state, *(array[row] for array in arrays[states : states + rows]), *fixed])
+        results = run_graph(body, [*state, *(array[row] for array in arrays[states : states + rows]), *fixed])
         state = results[:states]
         emitted[row] = np.concatenate([np.ravel(r) for r in results[states:]] or [np.empty(0, emitted.dtype)])
     return np.concatenate([*(np.ravel(s) for s in state), emitted.reshape(-1)]).astype(emitted.dtype, copy=False)
 
 
-def _run(body: Graph, inputs: Sequence[Any]) -> list[Any]:
+def run_graph(body: Graph, inputs: Sequence[Any]) -> list[Any]:
     """The results of a graph, node by node."""
     values: list[Any] = []
     for node in body.nodes:

@@ -67,8 +67,13 @@ def _cumsum_vjp(context: VjpContext) -> Sequence[Any]:
     axis, reverse, ct = context.params["axis"], context.params["reverse"], context.ct
     if ct.aval.dtype != np.dtype(bool):
         return [cumsum(ct, axis=axis, reverse=not reverse)]
-    count = cumsum(convert(ct, dtype=np.dtype(np.int64)), axis=axis, reverse=not reverse)
-    return [not_equal(count, count.builder.full(0, count.aval))]
+    return [_reaching(ct, axis=axis, reverse=not reverse)]
+
+
+def _reaching(mask: Value, *, axis: int, reverse: bool) -> Value:
+    """Whether any element is alive among those that a sum so far has."""
+    count = cumsum(convert(mask, dtype=np.dtype(np.int64)), axis=axis, reverse=reverse)
+    return not_equal(count, count.builder.full(0, count.aval))
 
 
 cumsum: Op = register(
@@ -78,6 +83,7 @@ cumsum: Op = register(
         _evaluate_cumsum,
         _numpy_cumsum,
         vjp=_cumsum_vjp,
+        reach=lambda mask, k, c: _reaching(mask, **c.params),
         batch=lambda c: _along_later_axis(cumsum, c),
         linear=True,
         flops=lambda result, x, **params: x.size,
@@ -130,8 +136,7 @@ def _cumprod_vjp(context: VjpContext) -> Sequence[Any]:
 
 def _live_product(mask: Value, context: VjpContext) -> Sequence[Value | None]:
     axis = context.params["axis"]
-    count = cumsum(convert(mask, dtype=np.dtype(np.int64)), axis=axis, reverse=True)
-    return [not_equal(count, count.builder.full(0, count.aval))]
+    return [_reaching(mask, axis=axis, reverse=True)]
 
 
 cumprod: Op = register(
@@ -141,6 +146,7 @@ cumprod: Op = register(
         lambda x, axis: np.cumprod(x, axis=axis, dtype=x.dtype),
         lambda params, result, x: f"np.cumprod({{0}}{_along(params['axis'], x)}{_typed(x)})",
         vjp=_cumprod_vjp,
+        reach=lambda mask, k, c: _reaching(mask, reverse=False, **c.params),
         batch=lambda c: _along_later_axis(cumprod, c),
         live=_live_product,
         flops=lambda result, x, **params: x.size,

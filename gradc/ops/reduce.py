@@ -181,7 +181,14 @@ def _columns(row: Value, start: int, size: int) -> Value:
 
 
 reduce_sum = _reduction(
-    "reduce_sum", _numpy_reduce(np.add), "np.sum({0}{1})", kinds="fciu", vjp=_sum_vjp, linear=True, latex=r"\sum {0}"
+    "reduce_sum",
+    _numpy_reduce(np.add),
+    "np.sum({0}{1})",
+    kinds="fciu",
+    vjp=_sum_vjp,
+    linear=True,
+    reach=_any_of,
+    latex=r"\sum {0}",
 )
 reduce_prod = _reduction(
     "reduce_prod", _numpy_reduce(np.multiply), "np.prod({0}{1})", kinds="fiu", vjp=_product_vjp, jvp=_product_jvp,

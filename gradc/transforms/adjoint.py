@@ -18,6 +18,7 @@ from gradc.ir.op import VjpContext
 from gradc.ops.contraction import contract, doubly_masked_vjp, masked_contract, masked_contract_vjp
 from gradc.ops.elementwise import convert, logical_and, logical_or, select
 from gradc.ops.index import scatter
+from gradc.ops.regions import call, recompute
 from gradc.ops.shape import update_slice
 
 
@@ -38,14 +39,27 @@ def adjoint(
     for an op without a derivative, and without ``masked`` where elements of a result would belong to a branch that was
     not taken, so that whoever goes on with it has to know.
     """
+    seeds = [Cotangent(ct, None) for ct in cts]
+    found = _swept(builder, outputs, seeds, wrt)
+    for target, ct in zip(wrt, found, strict=True):
+        if ct is not None and ct.mask is not None and not masked:
+            line = line_of(builder, builder.nodes[target.id])
+            raise DerivativeError("a cotangent is of a branch that is not always taken", line=line)
+    return [None if ct is None else ct.value for ct in found]
+
+
+def _swept(
+    builder: Builder, outputs: Sequence[Value], seeds: Sequence[Cotangent], wrt: Sequence[Value]
+) -> list[Cotangent | None]:
+    """The cotangents of ``wrt`` with their masks, for those of ``outputs``."""
     count = max([v.id for v in outputs], default=-1) + 1
     active = _active(builder, {v.id for v in wrt}, count)
     pending: dict[int, list[Cotangent]] = {}
-    for output, ct in zip(outputs, cts, strict=True):
+    for output, seed in zip(outputs, seeds, strict=True):
         if active[output.id]:
-            pending.setdefault(output.id, []).append(Cotangent(ct, None))
+            pending.setdefault(output.id, []).append(seed)
     wanted = {v.id for v in wrt}
-    found: dict[int, Value] = {}
+    found: dict[int, Cotangent] = {}
     outer = builder.origin
     for index in range(count - 1, -1, -1):
         contributions = pending.pop(index, None)
@@ -56,11 +70,7 @@ def adjoint(
         total = _accumulated(contributions)
         builder.tables.cotangents.setdefault(index, total.value.id)
         if index in wanted:
-            if total.mask is not None and not masked:
-                raise DerivativeError(
-                    "a cotangent is of a branch that is not always taken", line=line_of(builder, node)
-                )
-            found[index] = total.value
+            found[index] = total
         for operand, contribution in _pulled(builder, node, total, active):
             pending.setdefault(operand, []).append(contribution)
     builder.origin = outer
@@ -111,7 +121,9 @@ def _pulled(builder: Builder, node: Node, ct: Cotangent, active: bytearray) -> l
     operands = tuple([builder.value(i) for i in node.operands])
     constant = tuple([builder.is_constant(v) for v in operands])
     context = VjpContext(operands, builder.value(node.id), node.params, wanted, constant, ct.value)
-    if node.op.partials is not None:
+    if node.op is call and node.params["rule"] is None:
+        pulled = _through_again(builder, node, operands, ct, wanted)
+    elif node.op.partials is not None:
         pulled = _through_partials(context, node.op.partials(context), ct)
     elif node.op.vjp is None:
         raise DerivativeError(
@@ -122,6 +134,17 @@ def _pulled(builder: Builder, node: Node, ct: Cotangent, active: bytearray) -> l
     else:
         pulled = _through_masked(builder, node, context, ct.value, ct.mask)
     return [(i, c) for i, c, use in zip(node.operands, pulled, wanted, strict=True) if c is not None and use]
+
+
+def _through_again(
+    builder: Builder, node: Node, operands: Sequence[Value], ct: Cotangent, wanted: Sequence[bool]
+) -> list[Cotangent | None]:
+    """Through a body that is computed once more, from its operands: nothing in it is kept for the reverse pass."""
+    again = [recompute(x) for x in operands]
+    result = node.params["body"].replay(builder, again)[node.params["index"]]
+    targets = dict.fromkeys(x for x, use in zip(again, wanted, strict=True) if use)
+    found = dict(zip(targets, _swept(builder, [result], [ct], list(targets)), strict=True))
+    return [found.pop(x, None) for x in again]  # an operand that comes twice has one cotangent
 
 
 def _through_partials(context: VjpContext, partials: Sequence[Any], ct: Cotangent) -> list[Cotangent | None]:

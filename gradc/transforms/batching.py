@@ -12,6 +12,7 @@ from gradc.errors import ArgumentError, TraceError
 from gradc.ir.aval import Aval, Dim
 from gradc.ir.graph import INPUT, Builder, Graph, Node, Value
 from gradc.ir.op import BatchContext
+from gradc.ops.regions import Rule, call
 from gradc.ops.shape import broadcast, spread_over_batch, transpose
 
 
@@ -87,6 +88,8 @@ def apply_batched(
     """One node of ``graph`` for operands of which some have batch axes in front; the result has them."""
     avals = tuple([graph.nodes[i].aval for i in node.operands])
     context = BatchContext(tuple(operands), tuple(batched), lead, avals, node.aval, node.params)
+    if node.op is call:
+        return _called(node, spread_over_batch(context), lead)
     if node.op.elementwise:
         return node.op(*spread_over_batch(context), **node.params)
     if node.op.batch is None:
@@ -94,3 +97,21 @@ def apply_batched(
         line = f"{origins[0]}: {origins[0].text}" if origins else ""
         raise TraceError(f"{node.op.name} has no batching rule; map it with a loop", line=line)
     return node.op.batch(context)
+
+
+def _called(node: Node, operands: Sequence[Value], lead: tuple[Dim, ...]) -> Value:
+    """A call with a batch of every operand: its body and its rule for a batch."""
+    params = dict(node.params)
+    rule: Rule | None = params["rule"]
+    params["body"] = _for_all(params["body"], lead)
+    if rule is not None:
+        pullbacks = tuple([None if p is None else _for_all(p, lead) for p in rule.pullbacks])
+        params["rule"] = Rule(rule.places, _for_all(rule.pushforward, lead), pullbacks)
+    return call(*operands, **params)
+
+
+def _for_all(graph: Graph, lead: tuple[Dim, ...]) -> Graph:
+    """The graph with a batch in front of every input and output."""
+    for size in reversed(lead):
+        graph = batch(graph, [0] * len(graph.inputs), size, [0] * len(graph.outputs))
+    return graph

@@ -8,7 +8,7 @@ None means that every element is alive. A value without a tangent does not depen
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,9 @@ from gradc.ir.graph import INPUT, Builder, Graph, Node, Value
 from gradc.ir.op import JvpContext
 from gradc.ops.contraction import contract, doubly_masked_jvp, masked_contract, masked_contract_jvp
 from gradc.ops.elementwise import convert, greater, logical_and, logical_not, logical_or, select
-from gradc.ops.index import scatter
-from gradc.ops.reduce import reduce_sum, total
-from gradc.ops.shape import update_slice
+from gradc.ops.index import gather, scatter
+from gradc.ops.regions import call
+from gradc.ops.shape import concatenate, update_slice
 from gradc.transforms.adjoint import adjoint, line_of, strong
 
 TANGENT_PREFIX = "t_"
@@ -98,6 +98,8 @@ def _pushed(builder: Builder, node: Node, tangents: Sequence[Tangent | None]) ->
         tuple([None if t is None else t.value for t in tangents]),
     )
     masks = [None if t is None else t.mask for t in tangents]
+    if node.op is call and node.params["rule"] is None:
+        return _through_body(builder, node, operands, tangents)
     if node.op.partials is not None:
         return _through_partials(context, node.op.partials(context), masks)
     value = _changed(builder, node, context, masks)
@@ -109,6 +111,17 @@ def _pushed(builder: Builder, node: Node, tangents: Sequence[Tangent | None]) ->
         return Tangent(value, None)
     mask = _reached(node, context, masks)
     return Tangent(value if node.op.linear else strong(mask, value), mask)
+
+
+def _through_body(
+    builder: Builder, node: Node, operands: Sequence[Value], tangents: Sequence[Tangent | None]
+) -> Tangent | None:
+    """Through the body of a call that has no rule of its own."""
+    result = node.params["body"].replay(builder, operands)[node.params["index"]]
+    known = {x.id: t for x, t in zip(operands, tangents, strict=True) if t is not None}
+    for index in builder.kept([result]):
+        _push(builder, index, known)
+    return known.get(result.id)
 
 
 def _through_partials(
@@ -183,7 +196,7 @@ def by_transposing(builder: Builder, context: JvpContext) -> Value | None:
 
 def _reached(node: Node, context: JvpContext, masks: Sequence[Value | None]) -> Value | None:
     """Which elements of the result depend upon a living element of an operand; None where all may."""
-    if node.op.linear:
+    if node.op.linear and node.op.reach is None:
         return _moved(node, context, masks)
     found: Value | None = None
     for k, (tangent, mask) in enumerate(zip(context.tangents, masks, strict=True)):
@@ -196,8 +209,11 @@ def _reached(node: Node, context: JvpContext, masks: Sequence[Value | None]) -> 
     return found
 
 
+_MOVERS: Final = (concatenate, gather, scatter, update_slice)
+
+
 def _moved(node: Node, context: JvpContext, masks: Sequence[Value | None]) -> Value | None:
-    """The masks through an op that moves or adds elements."""
+    """The masks through an op that moves elements."""
     op, builder = node.op, context.result.builder
     flags = [
         x if x.aval.dtype.kind not in "fc"
@@ -207,8 +223,8 @@ def _moved(node: Node, context: JvpContext, masks: Sequence[Value | None]) -> Va
     ]  # fmt: skip
     if op is convert:
         return flags[0]
-    if op is reduce_sum:
-        return total(flags[0], axes=node.params["axes"], keepdims=node.params["keepdims"])
+    if op.loops is None and op not in _MOVERS:
+        return None
     if op in (update_slice, scatter) and node.params["mode"] == "add":
         base, value, *indices = flags
         counts = [convert(x, dtype=np.dtype(np.int64)) for x in (base, value)]

@@ -35,7 +35,8 @@ F64 = np.dtype(np.float64)
 
 @dataclass(frozen=True)
 class Row:
-    """``exact`` is the op on object arrays of mpf (booleans and integers stay NumPy's)."""
+    """``exact`` is the op on object arrays of mpf (booleans and integers stay NumPy's). The derivative is its own, or
+    0 where it is ``stopped``."""
 
     op: str
     inputs: tuple[Any, ...]
@@ -44,6 +45,7 @@ class Row:
     smooth: bool = True
     special: Callable[..., Any] | None = None
     note: str = ""
+    stopped: bool = False
 
     def __str__(self) -> str:
         return f"{self.op}{'-' + self.note if self.note else ''}"
@@ -401,6 +403,8 @@ ROWS = [
     Row("argsort", (numbers(3, 7),), lambda x: np.argsort(x, axis=1), {"axis": 1}, smooth=False),
     Row("argsort", (numbers(5, 2, 2),), lambda x: np.argsort(x, axis=0), {"axis": 0}, smooth=False, note="first"),
     Row("argsort", (REPEATED,), lambda x: np.argsort(x, kind="stable"), {"axis": 0}, smooth=False, note="ties"),
+    Row("stop_gradient", (X,), lambda x: x, smooth=False, special=np.positive, stopped=True),
+    Row("recompute", (X,), lambda x: x),
     Row("iota", (), lambda: np.array([mp.mpf(k) for k in range(4)], object), {"dim": 4, "dtype": F64}, smooth=False),
     Row("dim_value", (), lambda: mp.mpf(3), {"dim": 3, "dtype": F64}, smooth=False),
 ]
@@ -489,6 +493,8 @@ def moved(inputs: list[Any], *steps: tuple[int, int, Any]) -> list[Any]:
 def slopes(row: Row, inputs: list[Any]) -> list[list[np.ndarray]]:
     """The exact derivative of the whole result by each element of each floating-point input."""
     h = mp.mpf(10) ** -25
+    if row.stopped:
+        return [[0 * exact_value(row, inputs)] * inputs[k].size for k in floats(row)]
     return [
         [
             (exact_value(row, moved(inputs, (k, p, h))) - exact_value(row, moved(inputs, (k, p, -h)))) / (2 * h)

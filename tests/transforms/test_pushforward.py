@@ -11,6 +11,7 @@ from gradc.backends.reference import evaluate
 from gradc.ir.aval import aval, aval_of
 from gradc.ir.graph import Builder, Value
 from gradc.ops.contraction import contract, masked_contract
+from gradc.ops.cumulative import cumprod, cumsum
 from gradc.ops.elementwise import (
     absolute,
     convert,
@@ -129,6 +130,8 @@ REDUCTIONS = {
     "prod": lambda x: reduce_prod(x, axes=(1,), keepdims=False),
     "logsumexp": lambda x: logsumexp(x, axes=(1,), keepdims=False),
     "softmax": lambda x: reduce_sum(softmax(x, axes=(1,)) * x, axes=(1,), keepdims=False),
+    "sums so far": lambda x: slice_(cumsum(x, axis=1, reverse=True), starts=(0, 0), sizes=(2, 1), steps=(1, 1)),
+    "products so far": lambda x: slice_(cumprod(x, axis=1), starts=(0, 1), sizes=(2, 1), steps=(1, 1)),
     "contract": lambda x: contract(x, x.builder.constant(np.ones(2)), lhs="ij", rhs="j", out="i"),
     "second operand": lambda x: contract(x.builder.constant(np.ones(2)), x, lhs="j", rhs="ij", out="i"),
     "masked": lambda x: masked_contract(

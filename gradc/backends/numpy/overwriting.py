@@ -9,7 +9,7 @@ from gradc.backends.numpy.expressions import Expression
 from gradc.ir.graph import Graph
 from gradc.ir.node import Node
 
-VIEWS = frozenset({"transpose", "reshape", "slice", "broadcast_to"})
+VIEWS = frozenset({"transpose", "reshape", "slice", "broadcast_to", "recompute"})
 """Ops that copy nothing."""
 
 
