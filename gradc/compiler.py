@@ -35,6 +35,8 @@ BACKENDS: Final[tuple[Backend, ...]] = get_args(Backend)
 STABILIZE: Final[tuple[Stabilize, ...]] = get_args(Stabilize)
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 """What a kernel is saved as."""
+ABIS: Final = ("c", "casadi")
+"""How the function of a C library is called."""
 
 Entry = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 """A flat call: C-contiguous, aligned arrays in native byte order to new arrays."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from gradc.backends.llvm.entry.callee import Callee, Source
-from gradc.compiler import FORMATS, Compiled, Cost, Format
+from gradc.compiler import Compiled, Cost, Format
 from gradc.errors import ArgumentError, CompileError
 from gradc.frontend.binding import Binder
 from gradc.frontend.donation import donated_arrays
@@ -147,10 +147,11 @@ class Kernel(Callee, native=True):
         path: str | os.PathLike[str],
         *,
         format: Format = "py",
-        style: str = "readable",
+        style: str | None = None,
         name: str | None = None,
         target: str | None = None,
         cpu: str | None = None,
+        abi: str | None = None,
     ) -> None:
         """Write the kernel to ``path``, for use without gradc.
 
@@ -161,42 +162,17 @@ class Kernel(Callee, native=True):
         ``format="lib"`` is a C library in the directory ``path``: header, object, static and shared library, manifest
         (docs/embedding.md); ``"c"`` is one file of C99 with that header (docs/c-source.md), ``"ir"`` LLVM IR of the
         same function, ``"wasm"`` a WebAssembly module. ``name`` is its symbol and the stem of its files, by default the
-        kernel's; ``target`` and ``cpu`` are the machine that it is for, this one by default.
+        kernel's; ``target`` and ``cpu`` are the machine that it is for, this one by default; ``abi="casadi"`` gives a
+        library CasADi's calling convention.
 
         Files appear whole or not at all, the same byte for byte every time. Raises ArgumentError for a name that C
-        could not have, or a machine that is not known, CompileError where that machine cannot run the kernel or where
-        there is no linker.
+        could not have and for a machine or a choice that is not known, CompileError where that machine cannot run the
+        kernel or where there is no linker.
         """
-        if format not in FORMATS:
-            raise ArgumentError(f"format={format!r} is not one of {', '.join(map(repr, FORMATS))}")
-        if format == "py":
-            from gradc.artifacts.standalone import save_module
+        from gradc.artifacts.save import save
 
-            given = {"name": name, "target": target, "cpu": cpu}
-            for what, value in given.items():
-                if value is not None:
-                    raise ArgumentError(f"{what}={value!r} is for libraries; a NumPy module is named at compilation")
-            save_module(self._compiled.module(style), path)
-            return
-        own = self.name if name is None else name
-        if format == "wasm":
-            from gradc.artifacts.wasm import save_wasm
-
-            if target is not None or cpu is not None:
-                raise ArgumentError('format="wasm" is for one machine, WebAssembly; leave target and cpu out')
-            save_wasm(self._compiled, path, name=own)
-        elif format == "c":
-            from gradc.artifacts.source import save_source
-
-            save_source(self._compiled, path, name=own, target=target, cpu=cpu)
-        elif format == "ir":
-            from gradc.artifacts.intermediate import save_ir
-
-            save_ir(self._compiled, path, name=own, target=target, cpu=cpu)
-        else:
-            from gradc.artifacts.library import save_library
-
-            save_library(self._compiled, path, name=own, target=target, cpu=cpu)
+        choices = {"style": style, "name": name, "target": target, "cpu": cpu, "abi": abi}
+        save(self._compiled, path, format, self.name, choices)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         out = kwargs.pop(self._out, NOT_GIVEN)

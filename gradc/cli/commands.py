@@ -23,7 +23,7 @@ from gradc.cli.failure import Failure, UserCode, one_line
 from gradc.cli.request import Request, request
 from gradc.cli.stages import EMITS, STAGES, emitted
 from gradc.cli.terminal import note, show, show_table
-from gradc.compiler import BACKENDS, FORMATS, STABILIZE, Format
+from gradc.compiler import ABIS, BACKENDS, FORMATS, STABILIZE, Format
 from gradc.errors import GradcError
 from gradc.transforms.derivative import DERIVATIVES, Derivative
 
@@ -106,12 +106,13 @@ def gradc() -> None:
               "ir: LLVM IR of the same. wasm: WebAssembly.")  # fmt: skip
 @click.option("--target", "machine", metavar="MACHINE", help="For lib, c and ir: x86_64-linux, cortex-m4 ... "
               "[default: this machine].")  # fmt: skip
+@click.option("--abi", type=click.Choice(ABIS), help="For lib: how the function is called [default: c].")
 @click.option("--cpu", metavar="CPU", help="For lib, c and ir: the processor, such as haswell or x86-64-v3.")
-@click.option("--style", type=click.Choice(["readable", "fast"]), default="readable", show_default=True,
-              help="Of a NumPy module: fast computes into arrays that it needs no more.")  # fmt: skip
+@click.option("--style", type=click.Choice(["readable", "fast"]),
+              help="For py: fast computes into arrays that it needs no more [default: readable].")  # fmt: skip
 def compile_(
     target: str, specs: tuple[str, ...], wrt: str | None, stabilize: str, derivative: Derivative, output: Path,
-    name: str | None, format_: Format, style: str, machine: str | None, cpu: str | None,
+    name: str | None, format_: Format, style: str | None, machine: str | None, cpu: str | None, abi: str | None,
 ) -> None:  # fmt: skip
     """Write the derivative of FILE:FUNC as a file, or a C library, that does not need gradc."""
     asked = request(target, specs, wrt, derivative)
@@ -120,7 +121,7 @@ def compile_(
     backend = "numpy" if format_ == "py" else "llvm"
     kernel = asked.compile(backend=backend, stabilize=stabilize, name=name)
     try:
-        kernel.save(output, format=format_, style=style, target=machine, cpu=cpu)
+        kernel.save(output, format=format_, style=style, target=machine, cpu=cpu, abi=abi)
     except OSError as error:
         raise Failure(f"{output} cannot be written: {error.strerror or error}") from error
     made = {"py": f"{output}", "c": f"{output / kernel.name}.c and .h"}

@@ -1,0 +1,142 @@
+"""Libraries in CasADi's calling convention, which ``casadi.external`` loads, with the Jacobian where there is one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gradc.artifacts.archive import Member, archive
+from gradc.artifacts.files import write_files
+from gradc.artifacts.header import LICENCE
+from gradc.artifacts.library import Built, build, manifest, require_whole, runs_on
+from gradc.artifacts.linker import shared_library
+from gradc.artifacts.templates import rendered
+from gradc.backends.abi import Argument
+from gradc.backends.c_names import in_comment, require_symbol
+from gradc.backends.llvm.casadi import Convention, Matrix, block, casadi_code, exported, matrix
+from gradc.backends.llvm.library import Code, object_file
+from gradc.backends.llvm.machine import pointer_bits
+from gradc.backends.llvm.targets import choose
+from gradc.compiler import Compiled, compile_trace
+from gradc.errors import ArgumentError, CompileError, DerivativeError
+from gradc.ir.graph import Graph
+from gradc.ir.signature import Argument as Input
+from gradc.ir.signature import Branch, Leaf, Signature
+
+
+def save_casadi(
+    compiled: Compiled, folder: str | os.PathLike[str], *, name: str, target: str | None = None, cpu: str | None = None
+) -> None:
+    """Write ``libNAME.so``, ``libNAME.a``, ``NAME.o``, ``NAME.h`` and ``NAME.json`` into a directory.
+
+    ``casadi.external("NAME", "libNAME.so")`` makes a function of it. It has ``jac_NAME`` too, which CasADi
+    calls for derivatives, unless there is none. Arguments are f64 of fixed shapes, of at most two axes: vectors
+    are columns, matrices stored by columns. Raises ArgumentError for others, and as ``save_library`` does.
+    """
+    require_symbol(name)
+    choice = choose(target, cpu)
+    if len(choice.parts) > 1:
+        raise ArgumentError(f"abi='casadi' has one version of a function; choose a cpu= of {choice.name}")
+    if pointer_bits(choice.base) != 64:
+        raise ArgumentError(f"abi='casadi' is for machines of 64 bits, and {choice.name} has 32")
+    value = build(compiled, choice, name=f"{name}_c")
+    inputs, outputs = _matrices(value.interface.inputs), _matrices(value.interface.outputs)
+    functions = [Convention(name, value.interface, inputs, outputs)]
+    built = [value]
+    jacobian = _jacobian(compiled, name)
+    if jacobian is not None:
+        built.append(build(jacobian, choice, name=f"jac_{name}_c"))
+        blocks = tuple(block(f"jac_{o.name}_{i.name}", o, i) for o in outputs for i in inputs)
+        ignored = tuple(replace(o, name=f"out_{o.name}") for o in outputs)
+        functions.append(Convention(f"jac_{name}", built[1].interface, inputs, blocks, ignored))
+    write_files(_files(name, built, functions, target, cpu), folder)
+
+
+def _files(
+    name: str, built: Sequence[Built], functions: Sequence[Convention], target: str | None, cpu: str | None
+) -> dict[str, bytes]:
+    choice = choose(target, cpu)
+    declared = "\n".join(f"declare i32 @{f.callee.name}()" for f in functions[1:])
+    codes = [code for one in built for code in one.codes]
+    codes[0] = Code(f"{codes[0].ir}\n{declared}\n{casadi_code(functions)}\n", choice.base)
+    whole = [replace(built[0], codes=tuple(codes))]
+    content = object_file(codes)
+    require_whole(whole, choice)
+    symbols = [s for f in functions for s in exported(f)] + [s for one in built for s in one.symbols]
+    about = manifest([one.interface for one in built], name, choice) | {"abi": "casadi"}
+    files = {
+        f"{name}.h": _header(name, built[0], functions, runs_on(choice)).encode(),
+        f"{name}.o": content,
+        f"lib{name}.a": archive([Member(f"{name}.o", content, symbols)]),
+        f"{name}.json": (json.dumps(about, indent=2) + "\n").encode(),
+    }
+    if choice.is_host or choice.emulation:
+        files[f"lib{name}.so"] = shared_library(content, name, emulation=choice.emulation, native=choice.is_host)
+    return files
+
+
+def _header(name: str, value: Built, functions: Sequence[Convention], machine: str) -> str:
+    from gradc import __version__
+
+    signature = value.interface.signature
+    origin = f", {signature.origin}" if signature.origin else ""
+    told = f"{signature.summary} of {signature.function or name}(){origin}, as CasADi calls it."
+    return rendered(
+        "c/casadi.h.j2",
+        head=in_comment(told),
+        made=in_comment(f"gradc {__version__}, graph {value.interface.graph}. {machine}"),
+        licence=LICENCE,
+        guard=f"{name.upper()}_H",
+        functions=[
+            {
+                "name": f.name,
+                "inputs": [_shown(m) for m in f.inputs],
+                "outputs": [_shown(m) for m in f.outputs],
+                "ignored": [_shown(m) for m in f.ignored],
+                "work": f.work,
+                "arg": len(f.inputs) + len(f.ignored),
+                "res": len(f.outputs),
+                "macro": f.name.upper(),
+            }
+            for f in functions
+        ],
+    )
+
+
+def _shown(item: Matrix) -> str:
+    return item.name if item.count == 1 else f"{item.name}[{item.rows}x{item.columns}]"
+
+
+def _matrices(arguments: Sequence[Argument]) -> tuple[Matrix, ...]:
+    found = []
+    for argument in arguments:
+        if argument.dtype.name != "float64":
+            raise ArgumentError(f"abi='casadi' takes f64 alone, and {argument.path} is {argument.aval}")
+        if argument.aval.is_symbolic:
+            raise ArgumentError(f"abi='casadi' takes fixed sizes, and {argument.path} is {argument.aval}")
+        if len(argument.aval.shape) > 2:
+            raise ArgumentError(f"abi='casadi' takes vectors and matrices, and {argument.path} is {argument.aval}")
+        found.append(matrix(argument.name, [int(dim) for dim in argument.aval.shape]))
+    return tuple(found)
+
+
+def _jacobian(compiled: Compiled, name: str) -> Compiled | None:
+    """The Jacobians of all results by all arguments; None where there is no derivative."""
+    order = tuple(position for position, _, _ in compiled.signature.input_paths())
+    request = replace(
+        compiled.request, derivative="jacobian", wrt=order, primals=len(compiled.runs.outputs), donate=(),
+        name=f"jac_{name}_c",
+    )  # fmt: skip
+    graph = compiled.trace if compiled.request.derivative == "value" else compiled.derivation
+
+    def flat(graph: Graph) -> Signature:
+        positions = tuple(range(len(graph.outputs)))
+        arguments = tuple(Input(graph.input_names[position], Leaf(position)) for position in order)
+        return Signature(arguments, Branch("list", positions, tuple(map(Leaf, positions))))
+
+    try:
+        return compile_trace(graph, flat, request)
+    except (DerivativeError, CompileError):
+        return None
