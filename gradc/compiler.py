@@ -21,7 +21,7 @@ from gradc.ir.signature import Signature
 from gradc.passes.pipeline import builder_rewrite, simplify
 from gradc.passes.release import release
 from gradc.passes.roll import Step, is_rolled, roll
-from gradc.transforms.derivative import FORWARD, Derivative, differentiate
+from gradc.transforms.derivative import ALL_ELEMENTS, FORWARD, Derivative, differentiate
 from gradc.transforms.recurrence import with_pullback
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def _rolled(trace: Graph, request: Request) -> Graph | None:
         made = with_pullback(body, states, rows, active, pulled, builder_rewrite(level), simplified)
         return None if made is None else Step(*made)
 
-    if trace.symbols or request.derivative in ("jacobian", "hessian"):
+    if trace.symbols or request.derivative in ALL_ELEMENTS:
         return None
     if request.derivative in ("value", *FORWARD):
         written = differentiate(trace, request.derivative, request.wrt, primals=request.primals)

@@ -10,6 +10,8 @@ from typing import Any
 from gradc.compiler import Backend, Stabilize
 from gradc.errors import ArgumentError
 from gradc.function import Function, Wrt
+from gradc.sparse import SparseFunction
+from gradc.transforms.derivative import Derivative
 
 
 def jit(
@@ -138,19 +140,23 @@ def jacobian(
     *,
     argnums: int | Sequence[int] | None = None,
     has_aux: bool = False,
+    sparse: bool = False,
     backend: Backend | None = None,
     stabilize: Stabilize | None = None,
     threads: int | None = None,
     name: str | None = None,
-) -> Function:
+) -> Any:
     """The derivative of each element of the result by each element of an argument; arguments as for ``grad``.
 
     Each array of the result is replaced by the structure of ``wrt``, each array in there has the shape of the result's,
     then that of the argument's. With ``has_aux`` the function returns ``(out, aux)`` and the result is
     ``(jacobian, aux)``. Forward mode where the arguments have no more elements than the result, reverse mode otherwise.
+
+    With ``sparse`` it is computed by its pattern: columns that share no row are one pass, or rows that share no column.
+    Each block is a ``scipy.sparse.csc_array`` of all elements of the result by all elements of the argument.
     """
-    return Function(
-        function, derivative="jacobian", wrt=_one_choice(wrt, argnums), has_aux=has_aux, backend=backend,
+    return _maybe_sparse(
+        function, "jacobian", sparse, wrt=_one_choice(wrt, argnums), has_aux=has_aux, backend=backend,
         stabilize=stabilize, threads=threads, name=name,
     )  # fmt: skip
 
@@ -161,19 +167,28 @@ def hessian(
     *,
     argnums: int | Sequence[int] | None = None,
     has_aux: bool = False,
+    sparse: bool = False,
     backend: Backend | None = None,
     stabilize: Stabilize | None = None,
     threads: int | None = None,
     name: str | None = None,
-) -> Function:
+) -> Any:
     """The second derivatives of a function with one scalar result; arguments as for ``grad``.
 
-    The Jacobian of the gradient: the structure of ``wrt`` in each place of the structure of ``wrt``.
+    The Jacobian of the gradient: the structure of ``wrt`` in each place of the structure of ``wrt``. With ``sparse``
+    each block is a ``scipy.sparse.csc_array``, as for ``jacobian``.
     """
-    return Function(
-        function, derivative="hessian", wrt=_one_choice(wrt, argnums), has_aux=has_aux, backend=backend,
+    return _maybe_sparse(
+        function, "hessian", sparse, wrt=_one_choice(wrt, argnums), has_aux=has_aux, backend=backend,
         stabilize=stabilize, threads=threads, name=name,
     )  # fmt: skip
+
+
+def _maybe_sparse(function: Callable[..., Any], derivative: Derivative, sparse: bool, **options: Any) -> Any:
+    if not sparse:
+        return Function(function, derivative=derivative, **options)
+    kind: Derivative = "sparse_jacobian" if derivative == "jacobian" else "sparse_hessian"
+    return SparseFunction(Function(function, derivative=kind, **options))
 
 
 def hvp(

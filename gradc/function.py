@@ -54,6 +54,8 @@ _SUMMARIES: Final[dict[Derivative, str]] = {
     "jvp": "value and Jacobian-vector product",
     "jacobian": "Jacobian",
     "hessian": "Hessian",
+    "sparse_jacobian": "Jacobian in compressed columns",
+    "sparse_hessian": "Hessian in compressed columns",
 }
 _SEEDS: Final[dict[str, tuple[str, str]]] = {"vjp": ("ct", "cotangent"), "jvp": ("tangents", "directions")}
 """The parameter for cotangents or tangents, and what it is called where the function has one of that name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from gradc.errors import ArgumentError, DerivativeError
 from gradc.frontend.given import told
@@ -84,6 +84,19 @@ def differentiable(leaf: Any, path: str, remedy: str = "leave it out of wrt") ->
         f"{path} is {aval}, and there is no derivative by integers or truth values; convert it to a float, or {remedy}"
     )
 
+
+class CompressedColumns(NamedTuple):
+    """A sparse matrix: its elements column by column, their rows, where each column starts and the last one ends, and
+    the numbers of rows and columns. The last three depend on no argument."""
+
+    data: Any
+    indices: Any
+    indptr: Any
+    shape: Any
+
+
+COMPRESSED = TreeDef(CompressedColumns, CompressedColumns._fields, (LEAF,) * 4)
+"""The structure of a block of a sparse derivative."""
 
 Target = tuple[str, int | None]
 """A parameter, or an element of one of ``*args``."""
@@ -168,10 +181,11 @@ def result_tree(derivative: str, values: TreeDef, gradients: TreeDef, *, has_aux
         out, *aux = values.children if has_aux else (values,)
         return tuple_of(out, out, *aux)
     found = gradients
-    if derivative == "jacobian":
-        found = in_each_leaf(values.children[0] if has_aux else values, gradients)
-    elif derivative == "hessian":
-        found = in_each_leaf(gradients, gradients)
+    blocks = in_each_leaf(gradients, COMPRESSED) if derivative.startswith("sparse") else gradients
+    if derivative.endswith("jacobian"):
+        found = in_each_leaf(values.children[0] if has_aux else values, blocks)
+    elif derivative.endswith("hessian"):
+        found = in_each_leaf(gradients, blocks)
     return tuple_of(found, values.children[1]) if has_aux and derivative != "vjp" else found
 
 

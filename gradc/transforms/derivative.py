@@ -10,9 +10,14 @@ from gradc.ir.graph import Builder, Graph, Rewrite, Value
 from gradc.transforms.adjoint import adjoint
 from gradc.transforms.jacobian import jacobian
 from gradc.transforms.pushforward import TANGENT_PREFIX, pushforward, replay_with_tangents
+from gradc.transforms.sparse import sparse_jacobian
 
-Derivative = Literal["value", "grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian"]
+Derivative = Literal[
+    "value", "grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "sparse_jacobian", "sparse_hessian"
+]
 DERIVATIVES: Final[tuple[Derivative, ...]] = get_args(Derivative)
+ALL_ELEMENTS: Final[tuple[Derivative, ...]] = ("jacobian", "hessian", "sparse_jacobian", "sparse_hessian")
+"""The derivatives by each element of an input."""
 FORWARD: Final[tuple[Derivative, ...]] = ("jvp",)
 """The derivatives whose steps run along with those of the function."""
 
@@ -29,18 +34,19 @@ def differentiate(
     their tangents, then the auxiliary outputs. An input that does not reach an output has cotangent 0, an output that
     depends on none of ``wrt`` has tangent 0. ``jacobian`` gives a block for each differentiated output and each of
     ``wrt``, with the axes of both, ``hessian`` one for each pair of ``wrt``; then the auxiliary outputs.
+    ``sparse_jacobian`` and ``sparse_hessian`` give these blocks in compressed columns (``sparse.py``).
 
     Raises DerivativeError where ``grad``, ``value_and_grad`` or ``hessian`` is asked of a result that is not one
     floating-point number, and for results that have no cotangent or tangent.
     """
     if derivative == "value":
         return graph
-    if derivative == "hessian":
-        graph = differentiate(graph, "grad", wrt, primals=primals, rewrite=rewrite)
-        return jacobian(graph, wrt, primals=len(wrt), rewrite=rewrite)
-    if derivative == "jacobian":
-        _require_numbers(graph, primals, "derivative", "jacobian")
-        return jacobian(graph, wrt, primals=primals, rewrite=rewrite)
+    if derivative in ALL_ELEMENTS:
+        if derivative.endswith("hessian"):
+            graph, primals = differentiate(graph, "grad", wrt, primals=primals, rewrite=rewrite), len(wrt)
+        _require_numbers(graph, primals, "derivative", derivative)
+        blocks = sparse_jacobian if derivative.startswith("sparse") else jacobian
+        return blocks(graph, wrt, primals=primals, rewrite=rewrite)
     builder = Builder(rewrite)
     inputs = [builder.input(graph.nodes[i].params["name"], graph.nodes[i].aval) for i in graph.inputs]
     if derivative == "jvp":

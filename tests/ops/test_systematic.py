@@ -28,6 +28,7 @@ from gradc.transforms.adjoint import adjoint
 from gradc.transforms.batching import batch
 from gradc.transforms.jacobian import jacobian
 from gradc.transforms.pushforward import by_transposing, pushforward
+from gradc.transforms.sparse import sparse_jacobian
 
 BOUND = 1e-12
 F64 = np.dtype(np.float64)
@@ -581,6 +582,22 @@ def test_jacobian(row: Row, forward: bool) -> None:
         exact = np.stack([np.asarray(column, object) for column in columns], axis=-1).reshape(block.shape)
         scale = np.max(np.abs(exact)) + mp.mpf(10) ** -30
         assert_within(block, exact, np.full(block.shape, scale, object), f"block {k}")
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if floats(r)], ids=str)
+def test_sparse_jacobian(row: Row) -> None:
+    """The pattern has every element that differs from 0, and what is computed together is taken apart again."""
+    graph = value_graph(row)
+    if graph.output_avals[0].dtype != F64:
+        return
+    blocks = run(sparse_jacobian(graph, floats(row), primals=1), "reference", list(row.inputs))
+    expected = run(jacobian(graph, floats(row), primals=1), "reference", list(row.inputs))
+    for k, full in enumerate(expected):
+        data, indices, starts, shape = blocks[4 * k : 4 * k + 4]
+        found = np.zeros(shape)
+        for column in range(shape[1]):
+            found[indices[starts[column] : starts[column + 1]], column] = data[starts[column] : starts[column + 1]]
+        np.testing.assert_allclose(found, full.reshape(shape), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("row", [r for r in ROWS if floats(r)], ids=str)
