@@ -10,11 +10,12 @@ from typing import Any, Final
 import numpy as np
 
 from gradc.errors import TraceError
-from gradc.frontend import ufuncs
+from gradc.frontend import callables, ufuncs
 from gradc.frontend.numpy_api import promote
 from gradc.frontend.numpy_api.registry import Implementation, lookup
-from gradc.frontend.session import Session, Traced, holds_traced, is_traced
+from gradc.frontend.session import Session, holds_traced, is_traced
 from gradc.frontend.sizes import Size, plain_dims
+from gradc.frontend.writers import WRITERS
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.ops.shape import broadcast
@@ -103,12 +104,9 @@ def _apart(record: Implementation, args: tuple[Any, ...], kwargs: dict[str, Any]
 
 def _unsupported(session: Session, function: Any, args: Any, kwargs: Any) -> Any:
     name = f"{function.__module__.replace('numpy', 'np')}.{function.__name__}"
-    if function in _WRITERS and not is_traced(args[0]):
-        ufuncs.written(args[0], None, name)
-    if function not in _WRITERS:
-        found = ufuncs.evaluated(session, function, args, kwargs)
-        if found is not None:
-            return _lifted(session, found)
+    found = ufuncs.evaluated(session, function, args, kwargs)
+    if found is not None:
+        return _lifted(session, found)
     raise TraceError(f"{name} is not supported on traced arrays; write it with the functions that are")
 
 
@@ -121,23 +119,6 @@ def _lifted(session: Session, found: Any) -> Any:
 
 
 # What concerns memory, shapes and types, and not values.
-
-
-def _copyto(session: Session, dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
-    target: Traced = dst if is_traced(dst) else ufuncs.written(dst, None, "np.copyto")
-    value = session.lift(src)
-    if where is not True:
-        selecting = lookup(np.where)
-        assert selecting is not None
-        value = selecting.call(session.lift, (where, value, target), {})
-    target.assign(broadcast(value, target.aval.shape))
-
-
-def _put(session: Session, a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    target: Traced = a if is_traced(a) else ufuncs.written(a, None, "np.put")
-    if mode != "raise" or target.aval.ndim != 1:
-        raise TraceError("np.put: only 1-d arrays with mode='raise' are supported on traced arrays; write a[i] = v")
-    target[ind] = v
 
 
 def _fill_like(number: float) -> Callable[..., Value]:
@@ -196,11 +177,11 @@ def _aliases(session: Session, a: Any, b: Any, *rest: Any, **keywords: Any) -> b
     return is_traced(a) and is_traced(b) and a.storage is b.storage
 
 
-_WRITERS: Final = frozenset({np.place, np.putmask, np.fill_diagonal, np.put_along_axis})
-
 _OWN: Final[dict[Any, Callable[..., Any]]] = {
-    np.copyto: _copyto,
-    np.put: _put,
+    **WRITERS,
+    np.apply_along_axis: callables.along_axis,
+    np.apply_over_axes: callables.over_axes,
+    np.piecewise: callables.piecewise,
     np.zeros_like: _fill_like(0),
     np.ones_like: _fill_like(1),
     np.full_like: _full_like,

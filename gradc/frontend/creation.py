@@ -147,6 +147,17 @@ def _contiguous(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any
     return made
 
 
+def _column_major(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``np.asfortranarray``: the array itself or a copy, depending on its layout."""
+    x = args[0]
+    if not isinstance(x, Tracer):
+        return _as_array(original, args, kwargs)
+    made = _array(_ARRAY, args, kwargs)
+    made.storage.contiguous = made.ndim < 2
+    made.storage.link(x.storage)
+    return made
+
+
 def _plain(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A function whose arguments are known: NumPy's own result, as an array that can be written with traced values."""
     for x in (*args, *kwargs.values()):
@@ -192,6 +203,7 @@ CREATION: Final[dict[Original, Handler]] = {
     np.asarray: _as_array,
     np.asanyarray: _as_array,
     np.ascontiguousarray: _contiguous,
+    np.asfortranarray: _column_major,
     np.arange: _arange,
     np.eye: _plain,
     np.identity: _plain,

@@ -20,7 +20,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from gradc.frontend.callables import vectorized
 from gradc.frontend.callee import calls_itself
+from gradc.frontend.concatenators import Concatenator
 from gradc.frontend.creation import CREATION, Handler
 from gradc.frontend.draws import GENERATORS, RefusedGenerator, refused, refused_always, refused_class, unchanged
 from gradc.frontend.frames import is_internal
@@ -51,6 +53,9 @@ class _Known:
         self.homes: list[tuple[Container, str]] = []
         for original, handler in CREATION.items():
             self._enter(vars(np), original.__name__, _creating(original, handler))
+        self._enter(np.vectorize, "__call__", _vectorizing(vars(np.vectorize)["__call__"]))
+        for name in ("r_", "c_"):
+            self._enter(vars(np), name, Concatenator(getattr(np, name)))
         for module in (np.random, random):
             for name, content in list(vars(module).items()):
                 if isinstance(content, type):
@@ -207,6 +212,16 @@ def _telling(original: StandIn, record: Implementation) -> StandIn:
         if current_session() is None or not holds_traced([*args, *kwargs.values()]):
             return original(*args, **kwargs)
         return perform(lambda session: record.call(session.lift, args, kwargs))
+
+    return stand_in
+
+
+def _vectorizing(original: StandIn) -> StandIn:
+    @functools.wraps(original)
+    def stand_in(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if current_session() is None or not holds_traced([*args, *kwargs.values()]):
+            return original(self, *args, **kwargs)
+        return vectorized(self, *args, **kwargs)
 
     return stand_in
 

@@ -10,13 +10,36 @@ from gradc.frontend.lines import refuse
 
 _SAME_NAME: Final = frozenset(
     {
-        "all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "compress", "cumprod", "cumsum",
+        "all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "cumprod", "cumsum",
         "diagonal", "nonzero", "repeat", "round", "searchsorted", "std", "trace",
     }
 )  # fmt: skip
 """Methods that are the NumPy function of their name with the array first."""
 
 NO_ATTRIBUTE: Final = "a traced array has no attribute"
+
+
+class Flat:
+    """``x.flat``: the elements one after the other, to read and to write."""
+
+    def __init__(self, base: Any) -> None:
+        self.base = base
+
+    def __getitem__(self, index: Any) -> Any:
+        return np.ravel(self.base).copy()[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        np.put(self.base, np.arange(self.base.size)[index], value)
+
+    def __iter__(self) -> Any:
+        return iter(np.ravel(self.base))
+
+    def __len__(self) -> int:
+        return len(np.ravel(self.base))
+
+    def copy(self) -> Any:
+        """The elements as a vector."""
+        return np.ravel(self.base).copy()
 
 
 class ArrayMethods:
@@ -95,6 +118,25 @@ class ArrayMethods:
 
     def swapaxes(self: Any, axis1: Any, axis2: Any) -> Any:
         return np.swapaxes(self, axis1, axis2)
+
+    @property
+    def flat(self: Any) -> Flat:
+        return Flat(self)
+
+    def __array_namespace__(self: Any, *, api_version: str | None = None) -> Any:
+        return np
+
+    def compress(self: Any, condition: Any, axis: Any = None) -> Any:
+        return np.compress(condition, self, axis)
+
+    def sort(self: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+        self[...] = np.sort(self, axis, kind, order)
+
+    def partition(self: Any, kth: Any, axis: int = -1, kind: Any = "introselect", order: Any = None) -> None:
+        self[...] = np.partition(self, kth, axis, kind, order)
+
+    def put(self: Any, indices: Any, values: Any, mode: Any = "raise") -> None:
+        np.put(self, indices, values, mode)
 
     def squeeze(self: Any, axis: Any = None) -> Any:
         return np.squeeze(self, axis)

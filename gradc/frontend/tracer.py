@@ -17,6 +17,7 @@ from gradc.frontend.methods import ArrayMethods
 from gradc.frontend.numpy_api import indexing, promote
 from gradc.frontend.numpy_api.operators import OPERATORS
 from gradc.frontend.operators import ArrayOperators
+from gradc.frontend.selected import Selected, chosen_by
 from gradc.frontend.session import ESCAPED, Session, TracedBase, holds_traced, require_session
 from gradc.frontend.sizes import Size, plain_dims, sized
 from gradc.frontend.storage import Path, Storage, path_between
@@ -162,6 +163,9 @@ class Tracer(Conversions, ArrayOperators, ArrayMethods, TracedBase):  # type: ig
     # Indexing and writing
 
     def __getitem__(self, index: Any) -> Any:
+        mask = chosen_by(index)
+        if mask is not None and mask.aval.shape == self.aval.shape:
+            return Selected.of(self, mask)
         view = index is Ellipsis or (type(index) is tuple and any(item is Ellipsis for item in index))
         return perform(
             lambda session: indexing.getitem(session.lift(self), _index(session, index), session.lift),
@@ -171,6 +175,12 @@ class Tracer(Conversions, ArrayOperators, ArrayMethods, TracedBase):  # type: ig
         )
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(value, Selected):
+            mask = chosen_by(index)
+            if mask is None:
+                raise value.refusal()
+            self.assign(np.where(mask, Selected(self, mask).beside(value), self))
+            return
         if isinstance(value, Tracer) and value.storage is self.storage and value.path:
             part = self[index]
             if isinstance(part, Tracer) and part.storage is self.storage and part.path == value.path:

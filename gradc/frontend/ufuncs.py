@@ -7,24 +7,16 @@ from typing import Any, Final
 import numpy as np
 
 from gradc.errors import TraceError
+from gradc.frontend import ufunc_methods
 from gradc.frontend.numpy_api import promote
 from gradc.frontend.numpy_api.registry import lookup
 from gradc.frontend.session import Session, Traced, is_traced
 from gradc.ir.graph import Value
 
-_REDUCTIONS: Final[dict[np.ufunc, Any]] = {
-    np.add: np.sum,
-    np.multiply: np.prod,
-    np.maximum: np.max,
-    np.minimum: np.min,
-    np.logical_or: np.any,
-    np.logical_and: np.all,
-}
 PLAIN_TARGET: Final = (
     "this writes a traced value into a plain array, made outside the function or by a call that is not traced; "
     "make the array inside with np.zeros or np.empty, or copy it there with np.array(x)"
 )
-_ACCUMULATIONS: Final[dict[np.ufunc, Any]] = {np.add: np.cumsum, np.multiply: np.cumprod}
 
 
 def apply(session: Session, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
@@ -36,14 +28,18 @@ def apply(session: Session, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...
         if not keywords:
             return _called(session, ufunc, inputs)
         return _with_keywords(session, ufunc, inputs, dict(keywords))
-    if method == "reduce" and ufunc in _REDUCTIONS:
-        return _reduced(_REDUCTIONS[ufunc], inputs[0], dict(keywords))
-    if method == "accumulate" and ufunc in _ACCUMULATIONS:
-        return _accumulated(_ACCUMULATIONS[ufunc], inputs[0], dict(keywords))
+    if method == "reduce":
+        return ufunc_methods.reduced(session, ufunc, inputs[0], dict(keywords))
+    if method == "accumulate":
+        return ufunc_methods.accumulated(session, ufunc, inputs[0], dict(keywords))
+    if method == "reduceat":
+        return ufunc_methods.reduced_at(session, ufunc, inputs[0], inputs[1], dict(keywords))
     if method == "outer" and not keywords:
-        return _outer(ufunc, *inputs)
+        return ufunc_methods.outer(ufunc, *inputs)
     if method == "at":
-        return _at(session, ufunc, *inputs)
+        if not is_traced(inputs[0]):
+            written(inputs[0], None, f"np.{ufunc.__name__}.at")
+        return ufunc_methods.at(ufunc, *inputs)
     found = evaluated(session, getattr(ufunc, method), inputs, keywords)
     if found is None:
         raise TraceError(f"np.{ufunc.__name__}.{method} is not supported on traced arrays; write it with np functions")
@@ -95,32 +91,6 @@ def written(target: Any, result: Any, name: str) -> Traced:
         raise TraceError(f"{name}: {PLAIN_TARGET}")
     target.assign(result)
     return target
-
-
-def _reduced(function: Any, x: Any, keywords: dict[str, Any]) -> Any:
-    axis = keywords.pop("axis", 0)
-    given = {name: value for name, value in keywords.items() if value is not None and value is not np._NoValue}
-    if "out" in given:
-        given["out"] = given["out"][0] if isinstance(given["out"], tuple) else given["out"]
-    return function(x, axis=axis, **given)
-
-
-def _accumulated(function: Any, x: Any, keywords: dict[str, Any]) -> Any:
-    axis = keywords.pop("axis", 0)
-    return function(x, axis=axis, **{name: value for name, value in keywords.items() if value is not None})
-
-
-def _outer(ufunc: np.ufunc, a: Any, b: Any) -> Any:
-    return ufunc(np.reshape(a, (*np.shape(a), *(1,) * np.ndim(b))), b)
-
-
-def _at(session: Session, ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> None:
-    if ufunc not in (np.add, np.subtract):
-        raise TraceError(f"np.{ufunc.__name__}.at is not supported on traced arrays; np.add.at and np.subtract.at are")
-    if not is_traced(target):
-        written(target, None, f"np.{ufunc.__name__}.at")
-    (value,) = values
-    target.add_at(index, value if ufunc is np.add else np.negative(value))
 
 
 def evaluated(session: Session, function: Any, args: Any, kwargs: Any) -> Any:

@@ -88,7 +88,7 @@ def unsupported(x: Any) -> Any:
 
 
 def unsupported_method(x: Any) -> Any:
-    return x.partition(1)
+    return x.tobytes()
 
 
 def unsupported_ufunc(x: Any) -> Any:
@@ -176,7 +176,7 @@ CASES: list[tuple[Callable[..., Any], int, str]] = [
     (
         unsupported_method,
         1,
-        "ndarray.partition is not supported on a traced array; write it with functions of NumPy",
+        "ndarray.tobytes is not supported on a traced array; write it with functions of NumPy",
     ),
     (unsupported_ufunc, 1, "np.spacing is not supported on traced arrays; write it with the functions that are"),
     (

@@ -80,8 +80,9 @@ def reshaped(x: Expression, source: Shape, target: Shape, subscripts: Sequence[s
 
 
 def _first(subscript: str) -> str:
-    """The index of the only element of a slice."""
-    return subscript.split(":")[0] or "0"
+    """The index of the only element of a slice; without a start it is the first, or the last of one that runs back."""
+    start, *rest = subscript.split(":")
+    return start or ("-1" if len(rest) == 2 and rest[1].startswith("-") else "0")
 
 
 def _ones(source: Shape, target: Shape) -> list[tuple[str, int]] | None:

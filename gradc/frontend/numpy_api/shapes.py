@@ -161,7 +161,7 @@ def swapaxes(a: Value, axis1: Any, axis2: Any) -> Value:
 def moveaxis(a: Value, source: Any, destination: Any) -> Value:
     """Axes moved to other places, the others keeping their order."""
     ndim = a.aval.ndim
-    sides = [side if isinstance(side, (tuple, list)) else [side] for side in (source, destination)]
+    sides = [side if isinstance(side, (tuple, list, range)) else [side] for side in (source, destination)]
     old, new = ([one_axis("np.moveaxis", k, ndim, str(a.aval)) for k in side] for side in sides)
     if len(old) != len(new) or len(set(old)) != len(old) or len(set(new)) != len(new):
         raise ShapeError(f"np.moveaxis: source {source} and destination {destination} do not pair axes of {a.aval}")

@@ -52,17 +52,22 @@ def take_along_axis(arr: Value, indices: Value, axis: Any = -1) -> Value:
     """For each place of ``indices`` the element of ``arr`` there, its position along the axis replaced."""
     if axis is None:
         return take_along_axis(reshaped(arr, (arr.aval.size,)), indices, 0)
-    place = one_axis("np.take_along_axis", axis, arr.aval.ndim, str(arr.aval))
+    positions = positions_along("np.take_along_axis", arr, indices, axis)
+    return indices_ops.gather(arr, *positions, axes=tuple(range(arr.aval.ndim)))
+
+
+def positions_along(name: str, arr: Value, indices: Value, axis: Any) -> list[Value]:
+    """The positions on every axis of the elements that ``indices`` names along one. Raises ShapeError."""
+    place = one_axis(name, axis, arr.aval.ndim, str(arr.aval))
     if indices.aval.ndim != arr.aval.ndim:
-        raise ShapeError(f"np.take_along_axis: {indices.aval} and {arr.aval} differ in the number of axes")
-    positions = astype(indices, np.int64)
+        raise ShapeError(f"{name}: {indices.aval} and {arr.aval} differ in the number of axes")
     others = []
     for k, d in enumerate(arr.aval.shape):
         if k == place:
-            others.append(positions)
+            others.append(astype(indices, np.int64))
             continue
-        size = require_size("np.take_along_axis", d, "its positions are counted")
+        size = require_size(name, d, "its positions are counted")
         along = tuple(size if m == k else 1 for m in range(arr.aval.ndim))
         others.append(arr.builder.constant(np.arange(size, dtype=np.int64).reshape(along)))
-    shape = common_shape("np.take_along_axis", *others)
-    return indices_ops.gather(arr, *[broadcast(o, shape) for o in others], axes=tuple(range(arr.aval.ndim)))
+    shape = common_shape(name, *others)
+    return [broadcast(o, shape) for o in others]

@@ -1,0 +1,311 @@
+"""More functions of ``scipy.special``, told in others. Entropies have their limits where a probability is 0."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import DtypeError, TraceError
+from gradc.frontend.numpy_api.notation import Array, Told, composed
+from gradc.frontend.numpy_api.promote import broadcasted, converted, marker, operand_dtype
+from gradc.ops import gamma as gammas
+
+
+def _operands(name: str, *values: Any) -> list[Any]:
+    """Arrays in the dtype that the SciPy in use takes for them, broadcast together."""
+    ufunc = getattr(sys.modules.get("scipy.special"), name, None)
+    given = [x.value for x in values]
+    dtype = operand_dtype(ufunc, *map(marker, given)) if isinstance(ufunc, np.ufunc) else given[0].aval.dtype
+    if dtype.kind != "f":
+        raise DtypeError(f"scipy.special.{name}: {given[0].aval} is not of a floating-point dtype; convert it first")
+    return [Array(x) for x in broadcasted(f"scipy.special.{name}", *[converted(x, dtype) for x in given])]
+
+
+def _number(x: Any, value: float) -> Any:
+    """A number of the dtype of ``x``."""
+    return x.dtype.type(value)
+
+
+def _special(name: str, *parameters: str) -> Callable[[Told], Told]:
+    return composed(f"scipy.special:{name}", arrays=parameters, keeps_weak=True)
+
+
+# Entropies.
+
+
+@_special("xlogy", "x", "y")
+def xlogy(x: Any, y: Any) -> Any:
+    """``x log(y)``, 0 where x is 0."""
+    x, y = _operands("xlogy", x, y)
+    none = (x == 0) & ~np.isnan(y)
+    return np.where(none, _number(x, 0), x * np.log(np.where(none, _number(y, 1), y)))
+
+
+@_special("xlog1py", "x", "y")
+def xlog1py(x: Any, y: Any) -> Any:
+    """``x log(1 + y)``, 0 where x is 0."""
+    x, y = _operands("xlog1py", x, y)
+    none = (x == 0) & ~np.isnan(y)
+    return np.where(none, _number(x, 0), x * np.log1p(np.where(none, _number(y, 0), y)))
+
+
+@_special("entr", "x")
+def entr(x: Any) -> Any:
+    """``-x log(x)``, 0 at 0 and minus infinity below."""
+    (x,) = _operands("entr", x)
+    inside = (x > 0) | np.isnan(x)
+    positive = np.where(inside, x, _number(x, 1))
+    outside = np.where(x == 0, _number(x, 0), _number(x, -math.inf))
+    return np.where(inside, -positive * np.log(positive), outside)
+
+
+@_special("rel_entr", "x", "y")
+def rel_entr(x: Any, y: Any) -> Any:
+    """``x log(x / y)``, 0 where x is 0 and y is not negative, infinity outside."""
+    x, y = _operands("rel_entr", x, y)
+    inside = ((x > 0) & (y > 0)) | np.isnan(x) | np.isnan(y)
+    p, q = np.where(inside, x, _number(x, 1)), np.where(inside, y, _number(y, 1))
+    outside = np.where((x == 0) & (y >= 0), _number(x, 0), _number(x, math.inf))
+    return np.where(inside, p * np.log(p / q), outside)
+
+
+@_special("kl_div", "x", "y")
+def kl_div(x: Any, y: Any) -> Any:
+    """``x log(x / y) - x + y``, y where x is 0 and y is not negative, infinity outside."""
+    x, y = _operands("kl_div", x, y)
+    inside = ((x > 0) & (y > 0)) | np.isnan(x) | np.isnan(y)
+    p, q = np.where(inside, x, _number(x, 1)), np.where(inside, y, _number(y, 1))
+    outside = np.where((x == 0) & (y >= 0), y, _number(x, math.inf))
+    return np.where(inside, p * np.log(p / q) - p + q, outside)
+
+
+# Losses.
+
+
+@_special("huber", "delta", "r")
+def huber(delta: Any, r: Any) -> Any:
+    """``r**2 / 2`` up to ``delta``, linear beyond; infinity where delta is negative."""
+    delta, r = _operands("huber", delta, r)
+    size = np.abs(r)
+    loss = np.where(size <= delta, 0.5 * r * r, delta * (size - 0.5 * delta))
+    return np.where(delta < 0, _number(r, math.inf), loss)
+
+
+@_special("pseudo_huber", "delta", "r")
+def pseudo_huber(delta: Any, r: Any) -> Any:
+    """``delta**2 (sqrt(1 + (r / delta)**2) - 1)``; infinity where delta is negative, 0 where it is 0."""
+    delta, r = _operands("pseudo_huber", delta, r)
+    usable = delta != 0
+    scale = np.where(usable, delta, _number(delta, 1))
+    ratio = r / scale
+    square = ratio * ratio
+    # sqrt(1 + s) - 1 without cancellation.
+    loss = scale * scale * (square / (np.sqrt(1.0 + square) + 1.0))
+    return np.where(delta < 0, _number(r, math.inf), np.where(usable | np.isnan(r), loss, _number(r, 0)))
+
+
+@_special("softplus", "x")
+def softplus(x: Any) -> Any:
+    """``log(1 + exp(x))``."""
+    (x,) = _operands("softplus", x)
+    return np.logaddexp(x, _number(x, 0))
+
+
+# Powers that Box and Cox transform with.
+
+
+@_special("boxcox", "x", "lmbda")
+def boxcox(x: Any, lmbda: Any) -> Any:
+    """``(x**lmbda - 1) / lmbda``, the logarithm where lmbda is 0."""
+    x, lmbda = _operands("boxcox", x, lmbda)
+    return _over(np.log(x), lmbda)
+
+
+@_special("boxcox1p", "x", "lmbda")
+def boxcox1p(x: Any, lmbda: Any) -> Any:
+    """The same of ``1 + x``."""
+    x, lmbda = _operands("boxcox1p", x, lmbda)
+    return _over(np.log1p(x), lmbda)
+
+
+def _over(logarithm: Any, lmbda: Any) -> Any:
+    """``(exp(lmbda l) - 1) / lmbda``, by a series where lmbda l is small, so that its slopes are right at 0 too."""
+    z = lmbda * logarithm
+    near = np.abs(z) < 0.1
+    small = np.where(near, z, _number(z, 0))
+    series: Any = _number(z, 1 / math.factorial(13))
+    for k in range(11, -1, -1):
+        series = series * small + _number(z, 1 / math.factorial(k + 1))
+    apart = np.where(near, _number(z, 1), lmbda)
+    return np.where(near, logarithm * series, np.expm1(np.where(near, _number(z, 1), z)) / apart)
+
+
+@_special("inv_boxcox", "x", "lmbda")
+def inv_boxcox(x: Any, lmbda: Any) -> Any:
+    """``(lmbda x + 1)**(1 / lmbda)``, the exponential where lmbda is 0."""
+    x, lmbda = _operands("inv_boxcox", x, lmbda)
+    return np.exp(_inverse(x, lmbda))
+
+
+@_special("inv_boxcox1p", "x", "lmbda")
+def inv_boxcox1p(x: Any, lmbda: Any) -> Any:
+    """The same less 1."""
+    x, lmbda = _operands("inv_boxcox1p", x, lmbda)
+    return np.expm1(_inverse(x, lmbda))
+
+
+def _inverse(x: Any, lmbda: Any) -> Any:
+    """``log1p(lmbda x) / lmbda``, x where lmbda is 0."""
+    none = lmbda == 0
+    apart = np.where(none, _number(x, 1), lmbda)
+    return np.where(none, x, np.log1p(lmbda * x) / apart)
+
+
+@_special("exprel", "x")
+def exprel(x: Any) -> Any:
+    """``(exp(x) - 1) / x``, 1 at 0."""
+    (x,) = _operands("exprel", x)
+    near = np.abs(x) < 1.0
+    small = np.where(near, x, _number(x, 0))
+    series: Any = _number(x, 1 / math.factorial(22))
+    for k in range(20, -1, -1):
+        series = series * small + _number(x, 1 / math.factorial(k + 1))
+    apart = np.where(near, _number(x, 1), x)
+    return np.where(near, series, np.expm1(apart) / apart)
+
+
+@_special("cosm1", "x")
+def cosm1(x: Any) -> Any:
+    """``cos(x) - 1``, without cancellation: ``-2 sin(x / 2)**2``."""
+    (x,) = _operands("cosm1", x)
+    half = np.sin(x * 0.5)
+    return -2.0 * half * half
+
+
+@_special("powm1", "x", "y")
+def powm1(x: Any, y: Any) -> Any:
+    """``x**y - 1`` for positive x, without cancellation."""
+    x, y = _operands("powm1", x, y)
+    positive = x > 0
+    base = np.where(positive, x, _number(x, 1))
+    return np.where(positive, np.expm1(y * np.log(base)), np.power(np.where(positive, _number(x, 0), x), y) - 1.0)
+
+
+def _in_degrees(name: str, function: Any) -> None:
+    @_special(name, "x")
+    def of_degrees(x: Any) -> Any:
+        """The function of an angle in degrees, exact at multiples of 90."""
+        (x,) = _operands(name, x)
+        turns = np.rint(x / 90.0)
+        rest = (x - 90.0 * turns) * _number(x, math.pi / 180.0)
+        return function(np.sin(rest), np.cos(rest), turns % 4.0)
+
+
+def _sine(s: Any, c: Any, quadrant: Any) -> Any:
+    return np.where(quadrant == 0, s, np.where(quadrant == 1, c, np.where(quadrant == 2, -s, -c)))
+
+
+_in_degrees("sindg", _sine)
+_in_degrees("cosdg", lambda s, c, quadrant: _sine(s, c, (quadrant + 1.0) % 4.0))
+
+
+@_special("radian", "d", "m", "s")
+def radian(d: Any, m: Any, s: Any) -> Any:
+    """Degrees, minutes and seconds as radians."""
+    d, m, s = _operands("radian", d, m, s)
+    return ((s / 60.0 + m) / 60.0 + d) * _number(d, math.pi / 180.0)
+
+
+@_special("round", "x")
+def round_(x: Any) -> Any:
+    """The nearest integer, a tie to the even one."""
+    (x,) = _operands("round", x)
+    return np.rint(x)
+
+
+# The gamma function and what is made of it.
+
+
+def _gammaln(x: Any) -> Any:
+    return Array(gammas.gammaln(x.value))
+
+
+def _sign_of_gamma(x: Any) -> Any:
+    """1 or -1, as the intervals between the poles at 0, -1, -2 ... take turns; at a pole as SciPy says."""
+    return np.where((x > 0) | (np.floor(x) % 2.0 == 0), _number(x, 1), _number(x, -1))
+
+
+@_special("gammasgn", "x")
+def gammasgn(x: Any) -> Any:
+    """The sign of the gamma function; NaN at its poles below 0."""
+    (x,) = _operands("gammasgn", x)
+    pole = (x < 0) & (np.floor(x) == x)
+    signed = np.where(x == 0, np.copysign(_number(x, 1), x), _sign_of_gamma(x))
+    return np.where(pole | np.isnan(x), _number(x, math.nan), signed)
+
+
+@_special("multigammaln", "a")
+def multigammaln(a: Any, d: Any) -> Any:
+    """The logarithm of the multivariate gamma function of dimension ``d``, an int."""
+    (a,) = _operands("gammaln", a)
+    count = int(d)
+    if count != d or count < 1:
+        raise TraceError(f"scipy.special.multigammaln: d must be a positive int, not {d!r}")
+    found: Any = _number(a, count * (count - 1) * 0.25 * math.log(math.pi))
+    for k in range(count):
+        found = found + _gammaln(a - k / 2.0)
+    return found
+
+
+@_special("betaln", "a", "b")
+def betaln(a: Any, b: Any) -> Any:
+    """The logarithm of the size of the beta function."""
+    a, b = _operands("betaln", a, b)
+    return _gammaln(a) + _gammaln(b) - _gammaln(a + b)
+
+
+@_special("gamma", "z")
+def gamma(z: Any) -> Any:
+    """The gamma function by its logarithm: its relative error grows as that of ``exp`` of it."""
+    (x,) = _operands("gamma", z)
+    return gammasgn(x) * np.exp(_gammaln(x))
+
+
+@_special("rgamma", "z")
+def rgamma(z: Any) -> Any:
+    """1 over the gamma function, 0 at its poles."""
+    (x,) = _operands("rgamma", z)
+    return _sign_of_gamma(x) * np.exp(-_gammaln(x))
+
+
+@_special("loggamma", "z")
+def loggamma(z: Any) -> Any:
+    """The logarithm of the gamma function; of negative numbers NaN."""
+    (x,) = _operands("loggamma", z)
+    return np.where(x < 0, _number(x, math.nan), _gammaln(x))
+
+
+@_special("beta", "a", "b")
+def beta(a: Any, b: Any) -> Any:
+    """The beta function by its logarithm."""
+    a, b = _operands("beta", a, b)
+    return gammasgn(a) * gammasgn(b) * gammasgn(a + b) * np.exp(betaln(a, b))
+
+
+@_special("binom", "x", "y")
+def binom(x: Any, y: Any) -> Any:
+    """The binomial coefficient of real numbers, by logarithms of gamma functions."""
+    n, k = _operands("binom", x, y)
+    sign = _sign_of_gamma(n + 1.0) * _sign_of_gamma(k + 1.0) * _sign_of_gamma(n - k + 1.0)
+    return sign * np.exp(_gammaln(n + 1.0) - _gammaln(k + 1.0) - _gammaln(n - k + 1.0))
+
+
+@_special("poch", "z", "m")
+def poch(z: Any, m: Any) -> Any:
+    """``gamma(z + m) / gamma(z)``, by logarithms."""
+    z, m = _operands("poch", z, m)
+    return _sign_of_gamma(z + m) * _sign_of_gamma(z) * np.exp(_gammaln(z + m) - _gammaln(z))
