@@ -79,6 +79,60 @@ def test_source_gives_the_bits_of_the_library(name: str, cpu: str, sample: Calla
                 assert got is None or np.asarray(got).tobytes() == np.asarray(right).tobytes()
 
 
+def network(w: Any, x: Any, y: Any) -> Any:
+    h = np.tanh(x @ w["a"] + w["b"])
+    z = h @ w["c"]
+    return np.mean(np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0) - y * z) + 0.01 * np.sum(w["a"] ** 2)
+
+
+MAIN = """
+#include "made.h"
+#include "written.h"
+#include <string.h>
+static double a[153], b[17], c[51], x[189], y[63], ours[222], theirs[222];
+static _Alignas(64) unsigned char one[MADE_WORKSPACE_SIZE], other[WRITTEN_WORKSPACE_SIZE];
+static void fill(double *to, int count, int seed)
+{
+    for (int k = 0; k < count; k++) to[k] = ((k * 37 + seed) % 61 - 30) / 17.0;
+}
+int main(void)
+{
+    fill(a, 153, 1); fill(b, 17, 2); fill(c, 51, 3); fill(x, 189, 4); fill(y, 63, 5);
+    if (made(a, b, c, x, y, ours, ours + 1, ours + 154, ours + 171, one) != 0) return 2;
+    if (written(a, b, c, x, y, theirs, theirs + 1, theirs + 154, theirs + 171, other) != 0) return 3;
+    return ours[0] == 0.0 || memcmp(ours, theirs, sizeof ours) != 0;
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="qemu-aarch64 is not there")
+@pytest.mark.skipif(shutil.which("aarch64-linux-gnu-gcc") is None, reason="there is no gcc for AArch64")
+def test_source_gives_the_bits_of_the_library_on_aarch64(tmp_path: Path) -> None:
+    weights = {"a": gradc.aval("f64[9,17]"), "b": gradc.aval("f64[17]"), "c": gradc.aval("f64[17,3]")}
+    kernel = gradc.value_and_grad(network).compile(weights, gradc.aval("f64[21,9]"), gradc.aval("f64[21,3]"))
+    kernel.save(tmp_path, format="lib", name="made", target="aarch64-linux")
+    kernel.save(tmp_path, format="c", name="written", target="aarch64-linux")
+    (tmp_path / "main.c").write_text(MAIN)
+    flags = [*STRICT[1:], "-std=c11", "-static", "-o", "main"]
+    command = ["aarch64-linux-gnu-gcc", *flags, "main.c", "written.c", "made.o"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert subprocess.run(["qemu-aarch64", "./main"], cwd=tmp_path, check=False).returncode == 0
+
+
+@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="there is no gcc for Cortex-M")
+def test_a_machine_without_doubles_computes_in_none(tmp_path: Path) -> None:
+    weights = {"a": gradc.aval("f32[9,17]"), "b": gradc.aval("f32[17]"), "c": gradc.aval("f32[17,3]")}
+    kernel = gradc.value_and_grad(network).compile(weights, gradc.aval("f32[21,9]"), gradc.aval("f32[21,3]"))
+    kernel.save(tmp_path, format="c", target="cortex-m4")
+    machine = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-ffreestanding"]
+    command = ["arm-none-eabi-gcc", *machine, *STRICT, "-Wdouble-promotion", "-c", f"{kernel.name}.c", "-o", "kernel.o"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    symbols = subprocess.run(["nm", "-u", "kernel.o"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert set(symbols.split()) <= {"U", "memset", "memcpy"}
+
+
 @pytest.mark.skipif("gcc" not in COMPILERS, reason="there is no gcc")
 def test_nothing_is_called(sample: Callable[..., Any], tmp_path: Path) -> None:
     kernel, _ = sample("classifier", "llvm")

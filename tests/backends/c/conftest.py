@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gradc.artifacts.header import Declared
+from gradc.artifacts.header import header as header_of
 from gradc.backends.abi import FIRST_FAILURE, Argument, Interface, interface_of
 from gradc.backends.c import render
 from gradc.backends.llvm.emit import emit
@@ -54,24 +56,8 @@ def flat_interface(optional: Optional) -> Interface:
 
 
 def header(interface: Interface) -> str:
-    """A header with what the source needs."""
-    name, macro = interface.name, interface.macro
-    states = [f"{macro}_OK = 0", f"{macro}_NULL_INPUT = 1", f"{macro}_WORKSPACE = 2"]
-    states += [f"{macro}_{f.name} = {f.status}" for f in interface.failures]
-    lines = ["#include <stdbool.h>", "#include <stddef.h>", "#include <stdint.h>"]
-    lines.append(f"typedef enum {{ {', '.join(states)} }} {name}_status;")
-    if interface.in_structs:
-        for which, arguments in (("in", interface.inputs), ("out", interface.outputs)):
-            lines.append(f"typedef struct {{ {' '.join(f'{a.c_type} {a.name};' for a in arguments)} }} {name}_{which};")
-        parameters = [f"const {name}_in *in", f"{name}_out *out"]
-    else:
-        parameters = [f"size_t {own}" for own, _ in interface.sizes]
-        parameters += [
-            f"{a.c_type} {a.name}" if a.is_number else f"const {a.c_type} *{a.name}" for a in interface.inputs
-        ]
-        parameters += [f"{a.c_type} *{a.name}" for a in interface.outputs]
-    lines.append(f"{name}_status {name}({', '.join([*parameters, 'void *workspace'])});")
-    return "\n".join(lines) + "\n"
+    """The header that goes with the source."""
+    return header_of([Declared(interface)], name=interface.name, runs_on="For source in C99.")
 
 
 def build(
