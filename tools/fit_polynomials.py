@@ -1,5 +1,5 @@
 """Fits the polynomials of gradc's math functions, and writes coefficients.py, gamma_coefficients.py
-and tables.py in gradc/backends/llvm/math/.
+and tables.py in gradc/backends/math/.
 
     python tools/fit_polynomials.py [--check]
 
@@ -23,7 +23,7 @@ from typing import Any
 
 from mpmath import mp, mpf
 
-FOLDER = Path(__file__).parents[1] / "gradc" / "backends" / "llvm" / "math"
+FOLDER = Path(__file__).parents[1] / "gradc" / "backends" / "math"
 GAMMA = ("GAMMALN", "STIRLING", "DIGAMMA", "SIN_PI", "ONE_LESS_EULER", "LOG_PI", "HALF_LOG_TAU")  # how names start
 DIGITS = 120
 TABLES = ("TWO_OVER_PI", "LOG_FACTORS", "LOG_CELLS", "SIXTEENTHS", "CUBE")
@@ -305,7 +305,7 @@ def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
 
 
 def two_over_pi(row: int) -> list[float]:
-    """What large arguments are multiplied by: see ``gradc/backends/llvm/math/trigonometric.py``."""
+    """What large arguments are multiplied by: see ``gradc/backends/math/trigonometric.py``."""
     with mp.workprec(2000):
         exponent = max(0, WINDOW * row - 34)
         rest = mp.ldexp(mp.frac(mp.ldexp(2 / mp.pi, exponent)), WINDOW * row - exponent)

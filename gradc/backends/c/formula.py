@@ -6,7 +6,6 @@ A formula is recorded operation by operation and then written: what is used once
 from __future__ import annotations
 
 import itertools
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from typing import Final
 
 from gradc.backends.c.layout import indented, wrapped
 from gradc.backends.c.types import comment, literal
-from gradc.backends.llvm.math import tables
-from gradc.backends.llvm.math.formats import F32, F64, Format
-from gradc.backends.llvm.math.formula import Formula
-from gradc.backends.llvm.math.term import Number, Term
+from gradc.backends.math import tables
+from gradc.backends.math.formats import F32, F64, Format
+from gradc.backends.math.formula import Formula
+from gradc.backends.math.term import Number, Term
 from gradc.errors import CompileError
 
 TERNARY, OR, AND, EQUALITY, RELATION, SUM, PRODUCT, UNARY, ATOM = range(1, 10)
@@ -32,11 +31,6 @@ _BITS: Final = {"and": "&", "or": "|", "xor": "^", "shl": "<<", "lshr": ">>"}
 _LOGIC: Final = {"and": ("&&", AND), "or": ("||", OR), "xor": ("!=", EQUALITY)}
 _COMPARISONS: Final = {"olt": "<", "ole": "<=", "ogt": ">", "oge": ">=", "oeq": "==", "une": "!=", "uno": "!="}
 _CALLS: Final = {"fma": "fma", "fabs": "abs", "copysign": "copysign", "sqrt": "sqrt"}
-
-_CALLED: Final = re.compile(r"call \w+ @llvm\.(\w+)\.f\d+\((.*)\)")
-_SELECTED: Final = re.compile(r"select \w+ (.+), \w+ (.+), \w+ (.+)")
-_CAST: Final = re.compile(r"(\w+) (\w+) (.+) to \w+")
-_APPLIED: Final = re.compile(r"(?:fcmp )?(\w+) (\w+) (.+)")
 
 _LONGEST: Final = 76
 """Characters of an expression beyond which it has a name of its own."""
@@ -60,7 +54,9 @@ class CFormula(Formula):
     """A formula that is written in C."""
 
     def __init__(self, name: str, form: Format, fused: bool, parameters: Sequence[str] = ("x",)) -> None:
-        super().__init__(name, form, fused, parameters)
+        super().__init__(name, form, fused)
+        self._numbers = itertools.count(1)
+        self._used = dict.fromkeys(parameters, 1)
         self._given = dict.fromkeys(parameters, form.type)
         self._values: dict[str, _Value] = {}
         self._steps: list[tuple[str, str]] = []
@@ -87,16 +83,19 @@ class CFormula(Formula):
         number = int(value) % 2**bits
         return str(number) if bits == 1 or number < 1024 else f"UINT{bits}_C({number:#x})"
 
-    def emit(self, instruction: str, kind: str) -> Term:
-        if found := _CALLED.fullmatch(instruction):
-            return self._record(found[1], [a.split(" ", 1)[1] for a in found[2].split(", ")], kind, kind)
-        if found := _SELECTED.fullmatch(instruction):
-            return self._record("select", list(found.groups()), kind, kind)
-        if found := _CAST.fullmatch(instruction):
-            return self._record(found[1], [found[3]], kind, found[2])
-        found = _APPLIED.fullmatch(instruction)
-        assert found is not None, "an instruction has a name, a type and operands"
-        return self._record(found[1], found[3].split(", "), kind, found[2])
+    def apply(self, operation: str, operands: Sequence[Term | Number], kind: str, result: str) -> Term:
+        return self._record(operation, [self.operand(operand, kind) for operand in operands], result, kind)
+
+    def call(self, name: str, *arguments: Term) -> Term:
+        kind = arguments[0].kind
+        return self._record(name, [argument.operand for argument in arguments], kind, kind)
+
+    def cast(self, instruction: str, x: Term, kind: str) -> Term:
+        return self._record(instruction, [x.operand], kind, x.kind)
+
+    def select(self, mask: Term, x: Term | float, y: Term | float) -> Term:
+        kind = x.kind if isinstance(x, Term) else y.kind if isinstance(y, Term) else self.form.type
+        return self._record("select", [mask.operand, self.operand(x, kind), self.operand(y, kind)], kind, kind)
 
     def _record(self, op: str, operands: Sequence[str], kind: str, source: str) -> Term:
         key = f"t{next(self._numbers)}"
@@ -122,7 +121,7 @@ class CFormula(Formula):
         return self._record(own, [(index & (len(table) - 1)).operand], self.form.type, index.kind)
 
     def row(self, table: str, index: Term, columns: int) -> list[Term]:
-        own = f"{table.rpartition('.')[2]}_f64"
+        own = f"{table}_f64"
         self.looked_up[own] = tables.TWO_OVER_PI["f64"]
         first = index * columns
         return [self._record(own, [(first + k if k else first).operand], "double", index.kind) for k in range(columns)]

@@ -11,10 +11,10 @@ import numpy as np
 from gradc.backends.c.formula import CFormula
 from gradc.backends.c.layout import wrapped
 from gradc.backends.c.types import c_type, comment, literal
-from gradc.backends.llvm.math import trigonometric
-from gradc.backends.llvm.math.formats import F32, F64, Format
-from gradc.backends.llvm.math.library import LONG, SHORT
-from gradc.backends.llvm.math.term import Term
+from gradc.backends.math import trigonometric
+from gradc.backends.math.formats import F32, F64, Format
+from gradc.backends.math.functions import LONG, SHORT
+from gradc.backends.math.term import Term
 from gradc.loops.expressions import PRIMITIVES
 
 _FUNCTIONS: Final[dict[str, Callable[..., Term]]] = {**SHORT, **LONG}

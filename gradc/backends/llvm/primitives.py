@@ -3,7 +3,7 @@
 An entry is an instruction template or a function of the writer. ``{t}`` is the operands' type, ``{0}`` and ``{1}`` are
 operands. Where the writer works in lanes, types are of vectors, and a number stands in every lane; ``has_lanes`` says
 which primitives can. Another way to compute a function is a new entry here and nothing else; exp and its like are in
-``gradc.backends.llvm.math``.
+``gradc.backends.math``.
 """
 
 from __future__ import annotations

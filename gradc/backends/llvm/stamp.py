@@ -17,7 +17,7 @@ import gradc
 
 SOURCES: Final = (
     "errors.py", "config.py", "compiler.py", "ir", "ops", "passes/remat.py", "loops", "backends/sizes.py",
-    "backends/llvm",
+    "backends/math", "backends/llvm",
 )  # fmt: skip
 """All that runs between a finished graph and its object file, in the package."""
 

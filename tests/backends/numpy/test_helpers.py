@@ -8,7 +8,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from gradc.backends.llvm.math import coefficients, gamma_coefficients
+from gradc.backends.math import coefficients, gamma_coefficients
 from tests.backends.llvm import math_samples
 
 WITHIN_ULP = {"erf": 2.0, "erfc": 4.0}

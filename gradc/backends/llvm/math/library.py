@@ -6,48 +6,20 @@ calls; those of vectors of several registers, and long functions, never are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
 import numpy as np
 
 from gradc.backends.llvm.math import remainder
-from gradc.backends.llvm.math.arc import arccos, arcsin, arctan, arctan2
-from gradc.backends.llvm.math.error import erf, erfc
-from gradc.backends.llvm.math.exponential import exp, exp2, expm1
-from gradc.backends.llvm.math.formats import Format, format_of
-from gradc.backends.llvm.math.formula import Formula
-from gradc.backends.llvm.math.gamma import digamma, gammaln
-from gradc.backends.llvm.math.hyperbolic import cosh, sinh, tanh
-from gradc.backends.llvm.math.inverse_hyperbolic import arccosh, arcsinh, arctanh
-from gradc.backends.llvm.math.logarithm import log, log1p, log2, log10
-from gradc.backends.llvm.math.power import power
-from gradc.backends.llvm.math.root import cbrt, hypot
-from gradc.backends.llvm.math.term import Term
-from gradc.backends.llvm.math.trigonometric import cos, sin, tan
+from gradc.backends.llvm.math.ir import IrFormula
 from gradc.backends.llvm.types import vector_type
+from gradc.backends.math.formats import Format, format_of
+from gradc.backends.math.functions import LONG, SHORT
 from gradc.ir.target import Target
 from gradc.loops.expressions import PRIMITIVES
 
-SHORT: Final[dict[str, Callable[..., Term]]] = {
-    function.__name__: function
-    for function in (arccos, arcsin, arctan, cbrt, cosh, exp, exp2, expm1, hypot, log, log10, log1p, log2, sinh, tanh)
-}
-LONG: Final[dict[str, Callable[..., Term]]] = {
-    "arccosh": arccosh,
-    "arcsinh": arcsinh,
-    "arctan2": arctan2,
-    "arctanh": arctanh,
-    "cos": cos,
-    "digamma": digamma,
-    "erf": erf,
-    "erfc": erfc,
-    "gammaln": gammaln,
-    "pow": power,
-    "sin": sin,
-    "tan": tan,
-}
 PARTED: Final = {"fmod": remainder}
 """Functions with a second path, for arguments that are seldom met."""
 
@@ -111,6 +83,6 @@ def symbol(name: str, form: Format, lanes: int = 1) -> str:
 
 @cache
 def _definition(name: str, form: Format, fused: bool, lanes: int, apart: bool, exponents: bool) -> list[str]:
-    formula = Formula(symbol(name, form, lanes), form, fused, ("x", "y")[: PRIMITIVES[name].arity], lanes, exponents)
+    formula = IrFormula(symbol(name, form, lanes), form, fused, ("x", "y")[: PRIMITIVES[name].arity], lanes, exponents)
     result = (SHORT | LONG)[name](formula, *formula.arguments)
     return [*formula.tables, formula.text_apart(result) if apart else formula.text(result)]

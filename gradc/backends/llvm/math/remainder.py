@@ -10,10 +10,11 @@ import math
 from functools import cache
 from typing import Final
 
-from gradc.backends.llvm.math.formats import Format
-from gradc.backends.llvm.math.formula import Formula
-from gradc.backends.llvm.math.term import Term
+from gradc.backends.llvm.math.ir import IrFormula
 from gradc.backends.llvm.types import number
+from gradc.backends.math.formats import Format
+from gradc.backends.math.formula import Formula
+from gradc.backends.math.term import Term
 
 _FAR: Final = """
 define internal {t} @gradc.fmod.far.{s}({t} %x, {t} %y) #2 {{
@@ -56,7 +57,7 @@ def _window(form: Format) -> int:
 @cache
 def definitions(name: str, form: Format, fused: bool) -> list[str]:
     """The function of numbers, and what it calls."""
-    step = Formula(f"gradc.{name}.step.{form.name}", form, fused, ("x", "y"))
+    step = IrFormula(f"gradc.{name}.step.{form.name}", form, fused, ("x", "y"))
     values = {"infinity": math.inf, "up": 2.0 ** _window(form), "down": 2.0 ** -_window(form)}
     texts = {key: number(value, form.dtype) for key, value in values.items()}
     return [
@@ -70,7 +71,7 @@ def definitions(name: str, form: Format, fused: bool) -> list[str]:
 def definition(name: str, form: Format, fused: bool, lanes: int) -> str:
     """The function of numbers or of vectors. Where the quotient is large, a more general one is called."""
     own = f"gradc.{name}.{form.name}"
-    f = Formula(own + (f".x{lanes}" if lanes > 1 else ""), form, fused, ("x", "y"), lanes)
+    f = IrFormula(own + (f".x{lanes}" if lanes > 1 else ""), form, fused, ("x", "y"), lanes)
     x, y = f.arguments
     size, divisor = f.abs(x), f.abs(y)
     near = size < divisor * 2.0 ** _window(form)

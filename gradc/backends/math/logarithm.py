@@ -13,10 +13,10 @@ from typing import Final
 
 import numpy as np
 
-from gradc.backends.llvm.math import coefficients, tables
-from gradc.backends.llvm.math.formats import F32
-from gradc.backends.llvm.math.formula import Formula
-from gradc.backends.llvm.math.term import Term
+from gradc.backends.math import coefficients, tables
+from gradc.backends.math.formats import F32
+from gradc.backends.math.formula import Formula
+from gradc.backends.math.term import Term
 
 ROOT: Final = {"f64": math.sqrt(0.5), "f32": float(np.float32(math.sqrt(0.5)))}
 

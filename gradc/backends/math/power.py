@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 
-from gradc.backends.llvm.math import coefficients, tables
-from gradc.backends.llvm.math.exponential import raised_sixteenths, scaled
-from gradc.backends.llvm.math.formats import F32
-from gradc.backends.llvm.math.formula import Formula
-from gradc.backends.llvm.math.logarithm import split_in_cells
-from gradc.backends.llvm.math.term import Term
+from gradc.backends.math import coefficients, tables
+from gradc.backends.math.exponential import raised_sixteenths, scaled
+from gradc.backends.math.formats import F32
+from gradc.backends.math.formula import Formula
+from gradc.backends.math.logarithm import split_in_cells
+from gradc.backends.math.term import Term
 
 LARGEST = 2.0**64
 """An exponent beyond it makes every x but 1 overflow or vanish."""

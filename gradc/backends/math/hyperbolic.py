@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from gradc.backends.llvm.math import coefficients
-from gradc.backends.llvm.math.exponential import power_of_two, raised, reduce
-from gradc.backends.llvm.math.formats import F32
-from gradc.backends.llvm.math.formula import Formula
-from gradc.backends.llvm.math.term import Term
+from gradc.backends.math import coefficients
+from gradc.backends.math.exponential import power_of_two, raised, reduce
+from gradc.backends.math.formats import F32
+from gradc.backends.math.formula import Formula
+from gradc.backends.math.term import Term
 
 
 def tanh(f: Formula, x: Term) -> Term:

@@ -14,10 +14,10 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from gradc.backends.llvm.math import coefficients
-from gradc.backends.llvm.math.formats import F32, F64
-from gradc.backends.llvm.math.formula import Formula
-from gradc.backends.llvm.math.term import Term
+from gradc.backends.math import coefficients
+from gradc.backends.math.formats import F32, F64
+from gradc.backends.math.formula import Formula
+from gradc.backends.math.term import Term
 
 NEAR: Final = 20
 """The power of two below which n has bits to spare, so that its products with parts of pi / 2 are exact."""
@@ -28,7 +28,7 @@ NEAR_F32: Final = 17
 WINDOW: Final = 26
 """How many binades of arguments share a row of the table of 2 / pi."""
 
-TABLE: Final = "gradc.two_over_pi"
+TABLE: Final = "two_over_pi"
 QUARTER: Final = {"sin": 0, "cos": 1, "tan": 0}
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gradc.backends.llvm.math.formula import Formula
+    from gradc.backends.math.formula import Formula
 
 Number = int | float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Term:
-    """A value of the function: an operand of its IR. ``kind`` is the IR type, of an element."""
+    """A value of the function: ``operand`` is what its writer calls it, ``kind`` its type."""
 
     formula: Formula
     operand: str
@@ -48,7 +48,7 @@ class Term:
         return self._binary("udiv", self, other)
 
     def __neg__(self) -> Term:
-        return self.formula.emit(f"fneg {self.type} {self.operand}", self.kind)
+        return self.formula.apply("fneg", (self,), self.kind, self.kind)
 
     def __and__(self, other: Term | Number) -> Term:
         return self._binary("and", self, other)
@@ -91,11 +91,6 @@ class Term:
         return self.formula.rename(self, name)
 
     @property
-    def type(self) -> str:
-        """The IR type, a vector in a function of vectors."""
-        return self.formula.vector(self.kind)
-
-    @property
     def is_float(self) -> bool:
         return self.kind in ("float", "double")
 
@@ -103,9 +98,7 @@ class Term:
         return self._binary(f"f{operation}" if self.is_float else operation, left, right)
 
     def _binary(self, operation: str, left: Term | Number, right: Term | Number) -> Term:
-        x, y = self.formula.operand(left, self.kind), self.formula.operand(right, self.kind)
-        return self.formula.emit(f"{operation} {self.type} {x}, {y}", self.kind)
+        return self.formula.apply(operation, (left, right), self.kind, self.kind)
 
     def _compare(self, predicate: str, other: Term | Number) -> Term:
-        y = self.formula.operand(other, self.kind)
-        return self.formula.emit(f"fcmp {predicate} {self.type} {self.operand}, {y}", "i1")
+        return self.formula.apply(predicate, (self, other), self.kind, "i1")

@@ -12,12 +12,12 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from gradc.backends.llvm.math import coefficients, gamma_coefficients
-from gradc.backends.llvm.math.formats import F32, F64
-from gradc.backends.llvm.math.formula import Formula
-from gradc.backends.llvm.math.logarithm import log_split, split
-from gradc.backends.llvm.math.power import log_with_error
-from gradc.backends.llvm.math.term import Term
+from gradc.backends.math import coefficients, gamma_coefficients
+from gradc.backends.math.formats import F32, F64
+from gradc.backends.math.formula import Formula
+from gradc.backends.math.logarithm import log_split, split
+from gradc.backends.math.power import log_with_error
+from gradc.backends.math.term import Term
 
 LARGE: Final = 2.0**900
 """Beyond it gammaln is ``x (log(x) - 1)``."""

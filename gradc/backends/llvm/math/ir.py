@@ -1,29 +1,27 @@
-"""Writing one function of the module, of single numbers or of vectors.
+"""Formulas as functions of a module, of single numbers or of vectors.
 
-The functions call nothing: they are written for single numbers and for vectors of any length, on any target, and every
-element gets the same result. A branch leads to a longer path where one of the elements needs it. Nothing is reordered
-or contracted: a fused multiply-add stands where ``fma`` is written, and is a product and a sum on a target that has no
-such instruction.
+The functions call nothing, but for seldom arguments: they are written for single numbers and for vectors of any length,
+on any target, and every element gets the same result.
 """
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Sequence
 from typing import Final
 
-from gradc.backends.llvm.math import tables
-from gradc.backends.llvm.math.formats import F32, F64, Format
-from gradc.backends.llvm.math.term import Number, Term
 from gradc.backends.llvm.types import number
+from gradc.backends.math import tables
+from gradc.backends.math.formats import F32, F64, Format
+from gradc.backends.math.formula import Formula
+from gradc.backends.math.term import Number, Term
 
 OFTEN: Final = '!prof !{!"branch_weights", i32 2000, i32 1}'
 """Tells that a branch goes to its first label, so that registers are given to what stands there."""
 
 
-class Formula:
-    """The function ``name`` of numbers of the format ``form``, or of vectors of ``lanes`` such numbers.
+class IrFormula(Formula):
+    """The function ``name`` of numbers of the format ``form``, or of vectors of ``lanes`` such numbers, as IR.
 
     ``fused`` says whether the target has fused multiply-adds, ``wide`` whether it has the instructions of AVX-512F.
     """
@@ -37,9 +35,7 @@ class Formula:
         lanes: int = 1,
         wide: bool = False,
     ) -> None:
-        self.name = name
-        self.form = form
-        self.fused = fused
+        super().__init__(name, form, fused)
         self.lanes = lanes
         self._wide = wide
         self._parameters = list(parameters)
@@ -49,12 +45,6 @@ class Formula:
         self._numbers = itertools.count(1)
         self._tables: dict[str, None] = {}
 
-    def within(self, form: Format) -> Formula:
-        """The same function, going on in numbers of another format."""
-        other = copy.copy(self)
-        other.form = form
-        return other
-
     @property
     def arguments(self) -> list[Term]:
         """The parameters of the function."""
@@ -62,11 +52,11 @@ class Formula:
 
     def text(self, result: Term) -> str:
         """The function that gives ``result``, with the declarations of what it calls."""
-        return self._definition(1, [f"  ret {result.type} {result.operand}"])
+        return self._definition(1, [f"  ret {self.vector(result.kind)} {result.operand}"])
 
     def text_apart(self, result: Term) -> str:
         """The same, never inlined."""
-        return self._definition(2, [f"  ret {result.type} {result.operand}"])
+        return self._definition(2, [f"  ret {self.vector(result.kind)} {result.operand}"])
 
     @property
     def tables(self) -> list[str]:
@@ -83,7 +73,7 @@ class Formula:
         self._lines += [
             f"  br i1 {condition}, label %{label}.done, label %{label}, {OFTEN}",
             f"{label}.done:",
-            f"  ret {result.type} {result.operand}",
+            f"  ret {self.vector(result.kind)} {result.operand}",
             f"{label}:",
         ]
 
@@ -92,15 +82,15 @@ class Formula:
         if self.lanes == 1:
             return holds.operand
         symbol = f"@llvm.vector.reduce.and.v{self.lanes}i1"
-        self._declared[f"declare i1 {symbol}({holds.type})"] = None
-        return self._result(f"call i1 {symbol}({holds.type} {holds.operand})")
+        self._declared[f"declare i1 {symbol}({self.vector(holds.kind)})"] = None
+        return self._result(f"call i1 {symbol}({self.vector(holds.kind)} {holds.operand})")
 
     def text_with_fallback(self, result: Term, holds: Term, fallback: str, form: Format) -> str:
         """The same, where ``holds``; else ``fallback``, a function of numbers of ``form``, is called for each element.
 
         It is a function of its own, so that a loop stays one without branches.
         """
-        t, element = result.type, self.form.type
+        t, element = self.vector(result.kind), self.form.type
         condition = self._all(holds)
         lines = [f"  br i1 {condition}, label %near, label %far", "near:", f"  ret {t} {result.operand}", "far:"]
         self._lines += lines
@@ -136,6 +126,12 @@ class Formula:
         """A line for the reader."""
         self._lines.append(f"  ; {text}")
 
+    def apply(self, operation: str, operands: Sequence[Term | Number], kind: str, result: str) -> Term:
+        """An instruction on operands of the type ``kind``."""
+        listed = ", ".join(self.operand(operand, kind) for operand in operands)
+        word = f"fcmp {operation}" if result != kind else operation
+        return self.emit(f"{word} {self.vector(kind)} {listed}", result)
+
     def emit(self, instruction: str, kind: str) -> Term:
         """An instruction and its result."""
         return Term(self, self._result(instruction), kind)
@@ -167,79 +163,24 @@ class Formula:
             text = str(int(value))
         return text if self.lanes == 1 else f"splat ({kind} {text})"
 
-    def number(self, value: float) -> Term:
-        """A floating-point constant."""
-        return Term(self, self.operand(value, self.form.type), self.form.type)
-
     def call(self, name: str, *arguments: Term) -> Term:
         """An intrinsic that is an instruction everywhere."""
-        kind, t = arguments[0].kind, arguments[0].type
+        kind, t = arguments[0].kind, self.vector(arguments[0].kind)
         lanes = "" if self.lanes == 1 else f"v{self.lanes}"
         symbol = f"@llvm.{name}.{lanes}{'f64' if kind == 'double' else 'f32'}"
         self._declared[f"declare {t} {symbol}({', '.join([t] * len(arguments))})"] = None
         return self.emit(f"call {t} {symbol}({', '.join(f'{t} {a.operand}' for a in arguments)})", kind)
 
-    def fma(self, x: Term, y: Term | float, z: Term | float) -> Term:
-        """``x * y + z``, rounded once where the target can; else twice."""
-        if not self.fused:
-            return x * y + z
-        return self.call("fma", x, self._lift(y, x), self._lift(z, x))
-
-    def convert(self, x: Term, form: Format) -> Term:
-        """``x`` in another format."""
-        if x.kind == form.type:
-            return x
-        return self.cast("fpext" if form.bits == 64 else "fptrunc", x, form.type)
-
     def cast(self, instruction: str, x: Term, kind: str) -> Term:
         """``x`` as another type."""
-        return self.emit(f"{instruction} {x.type} {x.operand} to {self.vector(kind)}", kind)
-
-    def abs(self, x: Term) -> Term:
-        return self.call("fabs", x)
-
-    def copysign(self, magnitude: Term, sign: Term) -> Term:
-        return self.call("copysign", magnitude, sign)
+        return self.emit(f"{instruction} {self.vector(x.kind)} {x.operand} to {self.vector(kind)}", kind)
 
     def select(self, mask: Term, x: Term | float, y: Term | float) -> Term:
         """``x`` where ``mask`` holds, else ``y``."""
         kind = x.kind if isinstance(x, Term) else y.kind if isinstance(y, Term) else self.form.type
         left, right = self.operand(x, kind), self.operand(y, kind)
         t = self.vector(kind)
-        return self.emit(f"select {mask.type} {mask.operand}, {t} {left}, {t} {right}", kind)
-
-    def is_nan(self, x: Term) -> Term:
-        return self.emit(f"fcmp uno {x.type} {x.operand}, {x.operand}", "i1")
-
-    def clamp(self, x: Term, low: float, high: float) -> Term:
-        """``x`` moved into the bounds; NaN stays."""
-        below = self.select(x > high, high, x)
-        return self.select(below < low, low, below)
-
-    def bits(self, x: Term) -> Term:
-        """The bit pattern of a number, as an integer."""
-        return self.cast("bitcast", x, "i64" if x.kind == "double" else "i32")
-
-    def from_bits(self, x: Term) -> Term:
-        """The number of a bit pattern."""
-        return self.cast("bitcast", x, "double" if x.kind == "i64" else "float")
-
-    def polynomial(self, coefficients: Sequence[float], x: Term) -> Term:
-        """``c[0] + c[1] x + c[2] x**2 + ...``: Horner's rule in ``x**2`` for the even and the odd powers.
-
-        That is one product more than Horner's rule in x, and a chain of half the length for the pipelines.
-        """
-        square = x * x
-        even, odd = self.horner(coefficients[::2], square), self.horner(coefficients[1::2], square)
-        return self.fma(odd, x, even)
-
-    def horner(self, coefficients: Sequence[float], x: Term) -> Term:
-        """The same by Horner's rule in x, whose sums do not cancel where signs alternate."""
-        *rest, last = coefficients
-        total = self._lift(last, x)
-        for coefficient in reversed(rest):
-            total = self.fma(total, x, coefficient)
-        return total
+        return self.emit(f"select {self.vector(mask.kind)} {mask.operand}, {t} {left}, {t} {right}", kind)
 
     # Exponents, where the machine has instructions for them.
 
@@ -264,6 +205,10 @@ class Formula:
         """The same of the size of x, of 1 to 2."""
         return self._avx512("getmant", x, more=f"i32 {0b0100}, ")
 
+    def times_power(self, x: Term, n: Term) -> Term:
+        """``x * 2**n`` of a whole n, rounded once."""
+        return self._avx512("scalef", x, n)
+
     def lookup(self, name: str, table: Sequence[float], index: Term) -> Term:
         """The number of ``table`` at the last bits of ``index``. There are a power of two of them."""
         kind, count = self.form.type, len(table)
@@ -277,7 +222,8 @@ class Formula:
         ] = None
         place = index & (count - 1)
         pointers = self.vector("ptr")
-        pointer = self._result(f"getelementptr inbounds {kind}, ptr @{constant}, {place.type} {place.operand}")
+        at = f"{self.vector(place.kind)} {place.operand}"
+        pointer = self._result(f"getelementptr inbounds {kind}, ptr @{constant}, {at}")
         t = self.vector(kind)
         if self.lanes == 1:
             return self.emit(f"load {kind}, ptr {pointer}", kind)
@@ -292,7 +238,7 @@ class Formula:
         numbers = tables.TWO_OVER_PI["f64"]
         count = 1 << (len(numbers) - 1).bit_length()
         padded = (*numbers, *[0.0] * (count - len(numbers)))
-        return [self.lookup(table.rpartition(".")[2], padded, index * columns + k) for k in range(columns)]
+        return [self.lookup(table, padded, index * columns + k) for k in range(columns)]
 
     def _permuted(self, texts: Sequence[str], index: Term, register: int) -> Term:
         """The same, of a table that stands in one or two registers."""
@@ -301,7 +247,8 @@ class Formula:
         letter = "d" if self.form.bits == 64 else "s"
         parts = []
         for first in range(0, self.lanes, register):
-            at = f"{places} {self._shuffled(index.type, index.operand, 'poison', range(first, first + register))}"
+            lanes = range(first, first + register)
+            at = f"{places} {self._shuffled(self.vector(index.kind), index.operand, 'poison', lanes)}"
             if len(halves) == 1:
                 symbol, arguments = f"@llvm.x86.avx512.permvar.{letter}f.512", f"{t} {halves[0]}, {at}"
                 kinds = f"{t}, {places}"
@@ -312,10 +259,6 @@ class Formula:
             parts.append(self._result(f"call {t} {symbol}({arguments})"))
         return self._joined(parts, register)
 
-    def times_power(self, x: Term, n: Term) -> Term:
-        """``x * 2**n`` of a whole n, rounded once."""
-        return self._avx512("scalef", x, n)
-
     def _avx512(self, name: str, *operands: Term, more: str = "") -> Term:
         """An instruction on registers of 512 bits, for each register of the operands."""
         count = 512 // self.form.bits
@@ -325,7 +268,8 @@ class Formula:
         self._declared[f"declare {t} {symbol}({kinds}, {t}, {mask}, i32)"] = None
         parts = []
         for first in range(0, self.lanes, count):
-            registers = [self._shuffled(x.type, x.operand, "poison", range(first, first + count)) for x in operands]
+            lanes = range(first, first + count)
+            registers = [self._shuffled(self.vector(x.kind), x.operand, "poison", lanes) for x in operands]
             listed = ", ".join(f"{t} {register}" for register in registers)
             parts.append(self._result(f"call {t} {symbol}({listed}, {more}{t} zeroinitializer, {mask} -1, i32 4)"))
         return self._joined(parts, count)
@@ -344,50 +288,3 @@ class Formula:
             return left
         listed = ", ".join(f"i32 {lane}" for lane in lanes)
         return self._result(f"shufflevector {t} {left}, {t} {right}, <{len(lanes)} x i32> <{listed}>")
-
-    # Sums and products with their rounding errors (T. J. Dekker, Numer. Math. 18, 1971).
-
-    def sum_with_error(self, x: Term | float, y: Term) -> tuple[Term, Term]:
-        """``x + y`` and what rounding took from it; ``abs(x) >= abs(y)``, or x is 0."""
-        total = y.__radd__(x) if not isinstance(x, Term) else x + y
-        return total, y - (total - x)
-
-    def two_sum(self, x: Term, y: Term) -> tuple[Term, Term]:
-        """``x + y`` and what rounding took from it, whichever is larger (D. E. Knuth, TAOCP 2, 4.2.2)."""
-        total = x + y
-        part = total - x
-        return total, (x - (total - part)) + (y - part)
-
-    def product_with_error(self, x: Term, y: Term) -> tuple[Term, Term]:
-        """``x * y`` and what rounding took from it."""
-        product = x * y
-        if self.fused:
-            return product, self.fma(x, y, -product)
-        (x_high, x_low), (y_high, y_low) = self._halves(x), self._halves(y)
-        error = (x_high * y_high - product) + x_high * y_low + x_low * y_high
-        return product, error + x_low * y_low
-
-    def add_product(self, z: Term, x: Term, y: Term) -> tuple[Term, Term]:
-        """``z + x * y`` and what rounding took from it; ``abs(z) >= abs(x * y)``, or z is 0."""
-        if self.fused:
-            total = self.fma(x, y, z)
-            return total, self.fma(x, y, z - total)
-        product, error = self.product_with_error(x, y)
-        total, more = self.sum_with_error(z, product)
-        return total, error + more
-
-    def rest(self, z: Term, x: Term, y: Term) -> Term:
-        """``z - x * y``, where the product is so near to z that the difference is exact, but for its last rounding."""
-        if self.fused:
-            return self.fma(-x, y, z)
-        product, error = self.product_with_error(x, y)
-        return (z - product) - error
-
-    def _halves(self, x: Term) -> tuple[Term, Term]:
-        """A number as a sum of two of half its bits."""
-        scaled = x * (2.0 ** ((self.form.mantissa + 2) // 2) + 1.0)
-        high = scaled - (scaled - x)
-        return high, x - high
-
-    def _lift(self, value: Term | float, like: Term) -> Term:
-        return value if isinstance(value, Term) else Term(self, self.operand(value, like.kind), like.kind)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from gradc.backends.llvm.math.formula import Formula
-from gradc.backends.llvm.math.logarithm import log1p_inside, log_of_double
-from gradc.backends.llvm.math.term import Term
+from gradc.backends.math.formula import Formula
+from gradc.backends.math.logarithm import log1p_inside, log_of_double
+from gradc.backends.math.term import Term
 
 LARGE = 2.0**30
 """Beyond it only the logarithm of 2 x is left."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from gradc.backends.llvm.math import coefficients, tables
-from gradc.backends.llvm.math.exponential import raised
-from gradc.backends.llvm.math.formats import F64
-from gradc.backends.llvm.math.formula import Formula
-from gradc.backends.llvm.math.logarithm import split_bits
-from gradc.backends.llvm.math.term import Term
+from gradc.backends.math import coefficients, tables
+from gradc.backends.math.exponential import raised
+from gradc.backends.math.formats import F64
+from gradc.backends.math.formula import Formula
+from gradc.backends.math.logarithm import split_bits
+from gradc.backends.math.term import Term
 
 
 def cbrt(f: Formula, x: Term) -> Term:

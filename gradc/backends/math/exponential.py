@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gradc.backends.llvm.math import coefficients, tables
-from gradc.backends.llvm.math.formats import F64
-from gradc.backends.llvm.math.formula import Formula
-from gradc.backends.llvm.math.term import Term
+from gradc.backends.math import coefficients, tables
+from gradc.backends.math.formats import F64
+from gradc.backends.math.formula import Formula
+from gradc.backends.math.term import Term
 
 
 @dataclass(frozen=True, slots=True)

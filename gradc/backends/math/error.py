@@ -8,10 +8,10 @@ rounded once.
 
 from __future__ import annotations
 
-from gradc.backends.llvm.math import coefficients
-from gradc.backends.llvm.math.exponential import exp_reduced, power_of_two, reduce, scaled
-from gradc.backends.llvm.math.formula import Formula
-from gradc.backends.llvm.math.term import Term
+from gradc.backends.math import coefficients
+from gradc.backends.math.exponential import exp_reduced, power_of_two, reduce, scaled
+from gradc.backends.math.formula import Formula
+from gradc.backends.math.term import Term
 
 CENTRE = 3.75
 """Where t of erfc is 0."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from gradc.backends.llvm.math import coefficients
-from gradc.backends.llvm.math.formats import F32
-from gradc.backends.llvm.math.formula import Formula
-from gradc.backends.llvm.math.term import Term
+from gradc.backends.math import coefficients
+from gradc.backends.math.formats import F32
+from gradc.backends.math.formula import Formula
+from gradc.backends.math.term import Term
 
 
 def arctan(f: Formula, x: Term) -> Term:

@@ -8,12 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from gradc.backends.llvm.types import scalar_type, suffix
-
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """An IEEE 754 binary format: its name, its IR type, and the layout of its bits."""
+    """An IEEE 754 binary format: its name, its type in LLVM, and the layout of its bits."""
 
     name: str
     type: str
@@ -47,13 +45,8 @@ class Format:
         return int(struct.unpack(f"<{size}", struct.pack(f"<{code}", value))[0])
 
 
-def _format(bits: int, mantissa: int) -> Format:
-    dtype = np.dtype(f"f{bits // 8}")
-    return Format(suffix(dtype), scalar_type(dtype), f"i{bits}", bits, mantissa, dtype)
-
-
-F64: Final = _format(64, 52)
-F32: Final = _format(32, 23)
+F64: Final = Format("f64", "double", "i64", 64, 52, np.dtype(np.float64))
+F32: Final = Format("f32", "float", "i32", 32, 23, np.dtype(np.float32))
 
 
 def format_of(dtype: np.dtype) -> Format:

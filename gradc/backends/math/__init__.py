@@ -1,0 +1,1 @@
+"""The formulas of mathematical functions, for all backends that write code."""

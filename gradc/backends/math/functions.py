@@ -1,0 +1,40 @@
+"""The functions that have a formula, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from gradc.backends.math.arc import arccos, arcsin, arctan, arctan2
+from gradc.backends.math.error import erf, erfc
+from gradc.backends.math.exponential import exp, exp2, expm1
+from gradc.backends.math.gamma import digamma, gammaln
+from gradc.backends.math.hyperbolic import cosh, sinh, tanh
+from gradc.backends.math.inverse_hyperbolic import arccosh, arcsinh, arctanh
+from gradc.backends.math.logarithm import log, log1p, log2, log10
+from gradc.backends.math.power import power
+from gradc.backends.math.root import cbrt, hypot
+from gradc.backends.math.term import Term
+from gradc.backends.math.trigonometric import cos, sin, tan
+
+SHORT: Final[dict[str, Callable[..., Term]]] = {
+    function.__name__: function
+    for function in (arccos, arcsin, arctan, cbrt, cosh, exp, exp2, expm1, hypot, log, log10, log1p, log2, sinh, tanh)
+}
+"""Functions of few operations."""
+
+LONG: Final[dict[str, Callable[..., Term]]] = {
+    "arccosh": arccosh,
+    "arcsinh": arcsinh,
+    "arctan2": arctan2,
+    "arctanh": arctanh,
+    "cos": cos,
+    "digamma": digamma,
+    "erf": erf,
+    "erfc": erfc,
+    "gammaln": gammaln,
+    "pow": power,
+    "sin": sin,
+    "tan": tan,
+}
+"""The others."""
