@@ -115,6 +115,13 @@ class Kernel(Callee, native=True):
         """The assembly of this machine."""
         return self._compiled.assembly
 
+    @property
+    def c_source(self) -> str:
+        """The C source for this machine, as ``save`` writes it with ``format="c"``."""
+        from gradc.artifacts.source import c_source
+
+        return c_source(self._compiled, name=self.name)
+
     def explain(self, *, at: Sequence[Any] | Mapping[str, Any] | None = None) -> Derivation:
         """The derivation of the function as written; ``print`` it, or take ``.text()``, ``.latex()``, ``.json()``.
 

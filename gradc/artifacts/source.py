@@ -29,6 +29,11 @@ def save_source(
     write_files(source_files(compiled, choose(target, cpu).base, name=name), folder)
 
 
+def c_source(compiled: Compiled, *, name: str) -> str:
+    """The C source for this machine. Raises as ``save_source`` does."""
+    return source_files(compiled, choose(None, None).base, name=name)[f"{name}.c"].decode()
+
+
 def source_files(compiled: Compiled, target: Target, *, name: str) -> dict[str, bytes]:
     """The two files by name. Sums are added up as machine code for the target adds them up."""
     require_symbol(name)

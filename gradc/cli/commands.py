@@ -144,11 +144,11 @@ def show_(
     after: str | None,
     threads: int,
 ) -> None:
-    """Print one form of the derivative of FILE:FUNC: a graph, NumPy source, loops, LLVM IR, assembly."""
+    """Print one form of the derivative of FILE:FUNC: a graph, NumPy or C source, loops, LLVM IR, assembly."""
     if after is not None and emit not in ("graph", "dot"):
         raise Failure(f"--after chooses among graphs; use it with --emit graph or dot, not {emit}")
     asked = request(target, specs, wrt, derivative)
-    backend = "llvm" if emit in ("loops", "llvm", "asm") else "numpy"
+    backend = "llvm" if emit in ("loops", "llvm", "asm", "c") else "numpy"
     kernel = asked.compile(backend=backend, stabilize=stabilize, threads=threads)
     show(emitted(kernel, emit, after, stabilize), EMITS[emit])
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 EMITS: Final = {
     "graph": "text", "derivation": "text", "final": "text", "numpy": "python", "loops": "text", "llvm": "llvm",
-    "asm": "gas", "dot": "dot",
+    "asm": "gas", "c": "c", "dot": "dot",
 }  # fmt: skip
 """What can be printed, and the language in whose colours."""
 
@@ -33,6 +33,7 @@ def emitted(kernel: Kernel, emit: str, after: str | None, stabilize: str) -> str
         "loops": lambda: kernel.loops,
         "llvm": lambda: kernel.llvm_ir,
         "asm": lambda: kernel.assembly,
+        "c": lambda: kernel.c_source,
     }
     return texts[emit]()
 

@@ -19,7 +19,7 @@ import gradc as package
 from gradc.cli.source import load
 
 Gradc = Callable[..., object]
-EMITS = ("graph", "derivation", "final", "numpy", "loops", "llvm", "asm", "dot")
+EMITS = ("graph", "derivation", "final", "numpy", "loops", "llvm", "asm", "c", "dot")
 WEIGHTS = "w11,w12,w21,w22,v1,v2"
 
 
@@ -96,6 +96,7 @@ def test_the_same_forms_as_the_kernel_has(gradc: Gradc, net: Path) -> None:
     expected = {
         "graph": str(kernel.trace), "derivation": str(kernel.derivation), "final": str(kernel.graph),
         "numpy": kernel.numpy_source, "loops": kernel.loops, "llvm": kernel.llvm_ir, "asm": kernel.assembly,
+        "c": kernel.c_source,
     }  # fmt: skip
     for emit, text in expected.items():
         assert gradc("show", "net.py:annotated", "--emit", emit).out == text.rstrip("\n") + "\n"

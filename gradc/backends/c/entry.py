@@ -26,6 +26,10 @@ class Entry:
         self.interface = interface
         self.names = names
         self.statements = statements
+        sides = ((interface.inputs, self.program.inputs), (interface.outputs, self.program.outputs))
+        self.own = {a: names(buffers[a.position].name) for arguments, buffers in sides for a in arguments}
+        """What arguments are called in the file."""
+        self.sizes = [names(f"size {symbol}") for _, symbol in interface.sizes]
 
     def lines(self, body: tuple[Statement, ...]) -> list[str]:
         """The whole function."""
@@ -47,28 +51,29 @@ class Entry:
         interface = self.interface
         parameters = [f"const {interface.name}_in *in", f"{interface.name}_out *out"]
         lines = [*self._return_if(["in == NULL || out == NULL"], "NULL_INPUT"), *self._check_workspace()]
-        used = [a for a in interface.inputs if mentions(written, a.name)]
-        return parameters, [*lines, *[f"const {a.c_type} {a.name} = in->{a.name};" for a in used]]
+        used = [a for a in interface.inputs if mentions(written, self.own[a])]
+        return parameters, [*lines, *[f"const {a.c_type} {self.own[a]} = in->{a.name};" for a in used]]
 
     def _by_themselves(self, written: list[str]) -> tuple[list[str], list[str]]:
         """The same for arguments that come one by one."""
-        interface, outputs = self.interface, self.interface.outputs
-        given = [self.names.fresh(f"{own}_size") for own, _ in interface.sizes]
+        interface, own = self.interface, self.own
+        outputs = [own[argument] for argument in interface.outputs]
+        given = [self.names.fresh(f"{size}_size") for size in self.sizes]
         parameters = [f"size_t {name}" for name in given]
         parameters += [
-            f"{a.c_type} {a.name}" if a.is_number else f"const {a.c_type} *restrict {a.name}" for a in interface.inputs
+            f"{a.c_type} {own[a]}" if a.is_number else f"const {a.c_type} *restrict {own[a]}" for a in interface.inputs
         ]
-        parameters += [f"{a.c_type} *restrict {a.name}" for a in outputs]
+        parameters += [f"{a.c_type} *restrict {own[a]}" for a in interface.outputs]
         checks = [*self._return_if([" || ".join(filter(None, map(self._is_missing, interface.inputs)))], "NULL_INPUT")]
-        checks += self._return_if([" && ".join(f"{a.name} == NULL" for a in outputs)], "OK")
+        checks += self._return_if([" && ".join(f"{name} == NULL" for name in outputs)], "OK")
         checks += [*self._check_workspace(), *self._wanted(written), *self._spared()]
         sizes = [
-            f"const int64_t {own} = (int64_t){name};"
-            for name, (own, _) in zip(given, interface.sizes, strict=True)
-            if mentions([*checks, *written], own)
+            f"const int64_t {size} = (int64_t){name};"
+            for name, size in zip(given, self.sizes, strict=True)
+            if mentions([*checks, *written], size)
         ]
         named = [*sizes, *checks, *written]
-        unused = [*given, *[a.name for a in interface.inputs]]
+        unused = [*given, *[own[argument] for argument in interface.inputs]]
         return parameters, [*[f"(void){name};" for name in unused if not mentions(named, name)], *sizes, *checks]
 
     def _return_if(self, conditions: list[str], status: str) -> list[str]:
@@ -83,8 +88,8 @@ class Entry:
         if argument.is_number or count == 0:
             return ""
         if isinstance(count, int):
-            return f"{argument.name} == NULL"
-        return f"({argument.name} == NULL && {self._size(count)} != 0)"
+            return f"{self.own[argument]} == NULL"
+        return f"({self.own[argument]} == NULL && {self._size(count)} != 0)"
 
     def _check_workspace(self) -> list[str]:
         size = self.interface.workspace
@@ -101,21 +106,21 @@ class Entry:
         if not wanted or not mentions(written, self.names(wanted)):
             return []
         outputs = sorted(self.interface.outputs, key=lambda a: a.position)
-        return [f"const bool {self.names(wanted)}[] = {{{', '.join(f'{a.name} != NULL' for a in outputs)}}};"]
+        return [f"const bool {self.names(wanted)}[] = {{{', '.join(f'{self.own[a]} != NULL' for a in outputs)}}};"]
 
     def _spared(self) -> list[str]:
         """Memory for arrays that are written though nobody wants them."""
         lines = []
         for argument in self.interface.outputs:
-            buffer = self.program.outputs[argument.position]
+            buffer, own = self.program.outputs[argument.position], self.own[argument]
             if argument.is_number or buffer.name not in self.optional.spared:
                 continue
             place = self._place(rounded(self.program.arena_bytes) + self.spare.places[buffer.name], argument.c_type)
             if self.spare.on_stack:
-                place = self.names.fresh(f"spare_{argument.name}")
+                place = self.names.fresh(f"spare_{own}")
                 count = max(int(buffer.bytes) // buffer.dtype.itemsize, 1)
                 lines.append(f"{argument.c_type} {place}[{count}] = {{{literal(0, buffer.dtype)}}};")
-            lines += [f"if ({argument.name} == NULL) {{", *indented([f"{argument.name} = {place};"]), "}"]
+            lines += [f"if ({own} == NULL) {{", *indented([f"{own} = {place};"]), "}"]
         return lines
 
     def _results(self, body: tuple[Statement, ...]) -> tuple[list[str], list[str]]:
@@ -127,19 +132,19 @@ class Entry:
         named = list(buffers_named(body))
         before, after = [], []
         for argument in self.interface.outputs:
-            name = self.program.outputs[argument.position].name
+            name, own = self.program.outputs[argument.position].name, self.own[argument]
             if not argument.is_number:
                 continue
             expressions.in_place.add(name)
             if self.interface.in_structs:
                 expressions.members[name] = f"out->{argument.name}"
             elif named.count(name) == 1 and any(isinstance(s, Store) and s.buffer == name for s in body):
-                expressions.members[name] = f"*{argument.name}"
+                expressions.members[name] = f"*{own}"
                 self.statements.guarded.add(name)
             else:
-                local = expressions.members[name] = self.names.fresh(f"own_{argument.name}")
+                local = expressions.members[name] = self.names.fresh(f"own_{own}")
                 before.append(f"{argument.c_type} {local} = 0;")
-                after += [f"if ({argument.name} != NULL) {{", *indented([f"*{argument.name} = {local};"]), "}"]
+                after += [f"if ({own} != NULL) {{", *indented([f"*{own} = {local};"]), "}"]
         return before, after
 
     def _size(self, dim: Dim) -> str:

@@ -18,13 +18,17 @@ _OWN: Final = frozenset(("in", "out", "workspace", "status", "main"))
 class Spelling:
     """The C name of each name of a program, the same every time.
 
-    ``given`` are names that are settled; no other is spelled like one of ``taken``, or like what a program has.
+    ``given`` are names that should be spelled so, as far as they can; no other is spelled like one of them, one of
+    ``taken``, or what a program has.
     """
 
     def __init__(self, programs: Iterable[str], given: Mapping[str, str], taken: Iterable[str]) -> None:
-        self._spelled = dict(given)
-        self._out_of_use = frozenset((*given.values(), *taken))
-        self._names = Names((*programs, *self._out_of_use))
+        self._out_of_use = frozenset(taken)
+        self._names = Names((*programs, *given.values(), *taken))
+        self._spelled = {
+            name: wanted if self._is_free(wanted) else self.fresh(wanted) for name, wanted in given.items()
+        }
+        self._out_of_use |= frozenset(self._spelled.values())
 
     def __call__(self, name: str) -> str:
         if name not in self._spelled:

@@ -116,7 +116,8 @@ class _File:
 
     def _sizes(self, body: Sequence[str]) -> tuple[str, ...]:
         """The sizes that some lines mention."""
-        return tuple(own for own, _ in self.interface.sizes if mentions(body, own))
+        sizes = [self.names(f"size {symbol}") for _, symbol in self.interface.sizes]
+        return tuple(size for size in sizes if mentions(body, size))
 
     def _fails(self, block: tuple[Statement, ...]) -> bool:
         return any(

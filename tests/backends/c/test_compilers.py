@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import gradc
 from gradc.backends.abi import Interface
 from gradc.backends.c.types import c_type, literal
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
 from gradc.loops.program import b
-from tests.backends.c.conftest import COMPILERS, STRICT, build, call, header, same_bits, source_of
+from tests.backends.c.conftest import COMPILERS, STRICT, CheckError, build, call, header, same_bits, source_of
 from tests.backends.c.test_ops import programs
 from tests.backends.c.test_programs import elementwise, function_samples
 
@@ -106,3 +108,38 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     assert function(None, *pointers[1:], ctypes.c_void_p(aligned)) == 1
     assert function(*pointers, None) == 2
     assert function(*pointers, ctypes.c_void_p(aligned + 8)) == 2
+
+
+def awkward(int: object, double: object, exp_f64: object, status: object, t1: object, linux: object) -> object:
+    register = np.exp(int * double) + exp_f64
+    NULL = register * status - t1
+    int64_t = np.tanh(NULL) * linux
+    return np.sum(int64_t)
+
+
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_names_that_c_has_taken(shape: tuple[int, ...], check: Callable[..., str]) -> None:
+    names = ["int", "double", "exp_f64", "status", "t1", "linux"]
+    arrays = [np.random.default_rng(k).normal(size=shape) for k in range(6)]
+    kernel = gradc.value_and_grad(awkward, wrt=names, name="network").compile(*arrays)
+    check(kernel._compiled.program, arrays)
+
+
+def test_a_failed_check_is_told(tmp_path: Path) -> None:
+    kernel = gradc.jit(lambda x, k: x[k] * 2.0, name="network").compile(gradc.aval("f64[5]"), gradc.aval("i64[2]"))
+    source, interface = source_of(kernel._compiled.program)
+    library = build(source, interface, tmp_path, COMPILERS[0])
+    x = np.arange(5.0)
+    assert call(library, interface, [x, np.array([4, -5])])[0].tolist() == [8.0, 0.0]
+    for wrong in ([5, 0], [0, -6], [2**62, 0]):
+        with pytest.raises(CheckError):
+            call(library, interface, [x, np.array(wrong)])
+
+
+def test_a_check_of_sizes_comes_first(tmp_path: Path) -> None:
+    kernel = gradc.jit(lambda x: np.max(x, axis=0), name="network").compile(gradc.aval("f64[batch,2]"))
+    source, interface = source_of(kernel._compiled.program)
+    library = build(source, interface, tmp_path, COMPILERS[0])
+    assert call(library, interface, [np.array([[1.0, 5.0], [4.0, 2.0]])])[0].tolist() == [4.0, 5.0]
+    with pytest.raises(CheckError):
+        call(library, interface, [np.zeros((0, 2))])
