@@ -484,3 +484,21 @@ def test_undefined_symbols_are_seen() -> None:
     found = symbols_of(object_file([Code(ir, host())]))
     assert found.defined == ("here",)
     assert found.undefined == ("elsewhere",)
+
+
+def chain(x: Any, y: Any) -> Any:
+    h = np.tanh(x @ y)
+    return h, h @ x, np.sum(h)
+
+
+@pytest.mark.parametrize("without", [("result",), ("result_2",), ("result", "result_2")])
+def test_a_result_that_others_are_made_of_has_spare_memory(without: tuple[str, ...], tmp_path: Path) -> None:
+    kernel = gradc.jit(chain, threads=1).compile(gradc.aval("f64[30,40]"), gradc.aval("f64[40,30]"))
+    kernel.save(tmp_path, format="lib")
+    library = Library(tmp_path, "chain")
+    args = [np.linspace(-1, 1, 1200).reshape(30, 40), np.linspace(0, 1, 1200).reshape(40, 30)]
+    names = [a["name"] for a in library.about["outputs"]]
+    status, results = library(args, without=tuple(n for n in without if n in names))
+    assert status == 0
+    wanted = [None if n in without else e for n, e in zip(names, kernel(*args), strict=True)]
+    assert bits(results) == bits(wanted)

@@ -70,3 +70,25 @@ def test_a_result_that_another_is_made_of_needs_memory() -> None:
 def test_one_result_is_never_spared() -> None:
     found = with_optional_results(program_of(lambda x: np.tanh(x), "f64[400]"))
     assert (found.wanted, found.spared) == ("", ())
+
+
+def update(w, m, g):
+    step = 0.9 * m + 0.1 * np.tanh(g)
+    return w - 0.01 * step, step, np.sum(step**2)
+
+
+@pytest.mark.parametrize(
+    "wanted", [(True, True, True), (True, False, True), (False, True, False), (False, False, True)]
+)
+def test_a_nest_that_fills_large_results_needs_no_memory(wanted: tuple[bool, ...]) -> None:
+    program = program_of(update, "f64[30,40]", "f64[30,40]", "f64[30,40]")
+    found = with_optional_results(program)
+    verify(found.program)
+    assert [found.program.buffer[name].shape for name in found.spared] == [()]
+    draw = np.random.default_rng(1).normal
+    inputs = [draw(size=(30, 40)) for _ in range(3)]
+    expected = load(emit(program, host()), program)(inputs)
+    results = load(emit(found.program, host()), found.program)([*inputs, np.array(wanted)])
+    for result, right, some in zip(results, expected, wanted, strict=True):
+        if some:
+            assert result.tobytes() == right.tobytes()
