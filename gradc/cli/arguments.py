@@ -8,7 +8,7 @@ import itertools
 import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,24 @@ class Arguments:
     sources: dict[str, str]
     guessed: tuple[str, ...]
     signature: inspect.Signature
+
+    def in_dtype(self, dtype: np.dtype) -> Arguments:
+        """The same with every floating-point number and array in another precision."""
+
+        def converted(leaf: Any) -> Any:
+            if isinstance(leaf, Aval):
+                return leaf.with_dtype(dtype) if leaf.is_float else leaf
+            if isinstance(leaf, float) and not isinstance(leaf, np.generic):
+                return dtype.type(leaf)
+            if isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind == "f":
+                return leaf.astype(dtype)
+            return leaf
+
+        values = {}
+        for name, value in self.values.items():
+            leaves, tree = flatten(value, _is_aval)
+            values[name] = tree.unflatten([converted(leaf) for leaf in leaves])
+        return replace(self, values=values)
 
     def bound(self) -> inspect.BoundArguments:
         """The arguments as a call binds them."""

@@ -108,14 +108,18 @@ def gradc() -> None:
               "[default: this machine].")  # fmt: skip
 @click.option("--abi", type=click.Choice(ABIS), help="For lib: how the function is called [default: c].")
 @click.option("--cpu", metavar="CPU", help="For lib, c and ir: the processor, such as haswell or x86-64-v3.")
+@click.option(
+    "--dtype", type=click.Choice(["f32", "f64"]), help="Take every floating-point argument in this precision."
+)
 @click.option("--style", type=click.Choice(["readable", "fast"]),
               help="For py: fast computes into arrays that it needs no more [default: readable].")  # fmt: skip
 def compile_(
     target: str, specs: tuple[str, ...], wrt: str | None, stabilize: str, derivative: Derivative, output: Path,
     name: str | None, format_: Format, style: str | None, machine: str | None, cpu: str | None, abi: str | None,
+    dtype: str | None,
 ) -> None:  # fmt: skip
     """Write the derivative of FILE:FUNC as a file, or a C library, that does not need gradc."""
-    asked = request(target, specs, wrt, derivative)
+    asked = request(target, specs, wrt, derivative, dtype=dtype)
     if output.resolve() == asked.target.path:
         raise Failure(f"-o {output} is the file of {asked.target.name} itself; write to another")
     backend = "numpy" if format_ == "py" else "llvm"

@@ -11,6 +11,7 @@ from gradc.cli.failure import Failure, UserCode, one_line
 from gradc.cli.source import Target, load
 from gradc.cli.terminal import note
 from gradc.errors import GradcError
+from gradc.ir.aval import aval
 from gradc.transforms.derivative import Derivative
 
 if TYPE_CHECKING:
@@ -57,14 +58,23 @@ class Request:
 
 
 def request(
-    target: str, specs: Sequence[str], wrt: str | None, derivative: Derivative, *, every: bool = False
+    target: str,
+    specs: Sequence[str],
+    wrt: str | None,
+    derivative: Derivative,
+    *,
+    every: bool = False,
+    dtype: str | None = None,
 ) -> Request:
     """Load, decide, and say on stderr what was assumed.
 
+    With a ``dtype`` every floating-point argument is taken in that precision.
     Without --wrt the derivative is with respect to the first argument, with ``every`` to all of floating point.
     """
     loaded = load(target)
     arguments = arguments_of(loaded, specs)
+    if dtype is not None:
+        arguments = arguments.in_dtype(aval(f"{dtype}[]").dtype)
     note(f"{loaded.name} of {arguments.described() or 'no arguments'}")
     if derivative == "value":
         note("value, no derivative")

@@ -114,6 +114,9 @@ def test_command_line_writes_for_a_machine(form: str, tmp_path: Path) -> None:
     done = subprocess.run([*command, "--target", "vax"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "target='vax' is not one of" in done.stderr
+    small = [*command, "--target", "cortex-m4", "--dtype", "f32"]
+    assert subprocess.run(small, cwd=tmp_path, check=False).returncode == 0
+    assert "float x, y;" in (tmp_path / "build" / "loss_grad.h").read_text()
     done = subprocess.run([*command, "--target", "x86_64-linux", "--cpu", "haswell"], cwd=tmp_path, check=False)
     assert done.returncode == 0
     assert (tmp_path / "build" / "loss_grad.h").read_text().count("haswell") == 1

@@ -51,6 +51,14 @@ def test_a_list_of_specs_starts_at_zero(arguments: Callable[..., Arguments]) -> 
     assert values["w"] == {0: aval("f64[]"), 2: aval("f64[]")}
 
 
+def test_a_dtype_is_for_floats_alone(arguments: Callable[..., Arguments]) -> None:
+    found = arguments("def f(w, x, n=3, rate=0.5): ...", "w.a=f64[4,2]", "w.k=i32[4]").in_dtype(np.dtype(np.float32))
+    assert found.values["w"] == {"a": aval("f32[4,2]"), "k": aval("i32[4]")}
+    assert found.values["x"] == aval("f32[]")
+    assert found.values["n"] == 3
+    assert type(found.values["rate"]) is np.float32
+
+
 @pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"])
 def test_annotations(arguments: Callable[..., Arguments], future: str) -> None:
     found = arguments(f'{future}def f(x: "f64[2,3]", scale: float, other: list, n: int = 3): ...')
