@@ -1,7 +1,7 @@
-"""Static libraries: ``ar`` archives with an index of symbols, as GNU's and LLVM's linkers read them.
+"""Static libraries: ``ar`` archives with an index of symbols, as the linkers of Unix, Windows and macOS read them.
 
-The format is that of System V: https://en.wikipedia.org/wiki/Ar_(Unix). No times, owners or modes of ours get in, so
-equal members make equal archives.
+The formats are those of System V and, for macOS, of BSD: https://en.wikipedia.org/wiki/Ar_(Unix). No times, owners or
+modes of ours get in, so equal members make equal archives.
 """
 
 from __future__ import annotations
@@ -47,6 +47,31 @@ def archive(members: Sequence[Member]) -> bytes:
         place += len(body)
     index = struct.pack(f">{1 + len(places)}I", len(places), *places) + text
     return b"".join([_MAGIC, _entry("/", index), table, *bodies])
+
+
+def bsd_archive(members: Sequence[Member]) -> bytes:
+    """The same as macOS's linker reads it: members at multiples of 8, C's symbols with an underscore before them."""
+    symbols = sorted((f"_{symbol}", place) for place, member in enumerate(members) for symbol in member.symbols)
+    text = b"".join(symbol.encode() + b"\0" for symbol, _ in symbols)
+    text += b"\0" * (-len(text) % 8)
+    bodies = [_named_entry(member.name, member.content) for member in members]
+    size = len(_named_entry("__.SYMDEF SORTED", b"\0" * (8 + 8 * len(symbols) + len(text))))
+    places, place = [], len(_MAGIC) + size
+    for body in bodies:
+        places.append(place)
+        place += len(body)
+    ranlibs, offset = b"", 0
+    for symbol, member in symbols:
+        ranlibs += struct.pack("<II", offset, places[member])
+        offset += len(symbol) + 1
+    index = struct.pack("<I", len(ranlibs)) + ranlibs + struct.pack("<I", len(text)) + text
+    return b"".join([_MAGIC, _named_entry("__.SYMDEF SORTED", index), *bodies])
+
+
+def _named_entry(name: str, content: bytes) -> bytes:
+    """A member whose name stands before its bytes, both padded so that the next one starts at a multiple of 8."""
+    label = name.encode() + b"\0" * (-(len(_MAGIC) + _HEADER + len(name)) % 8)
+    return _entry(f"#1/{len(label)}", label + content + b"\0" * (-len(content) % 8))
 
 
 def _entry(name: str, content: bytes) -> bytes:

@@ -7,10 +7,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gradc.artifacts.archive import Member, archive
+from gradc.artifacts.archive import Member
 from gradc.artifacts.files import write_files
 from gradc.artifacts.header import LICENCE
-from gradc.artifacts.library import Built, build, manifest, require_whole, runs_on
+from gradc.artifacts.library import Built, build, manifest, require_whole, runs_on, static_library
 from gradc.artifacts.linker import shared_library
 from gradc.artifacts.templates import rendered
 from gradc.backends.abi import Argument
@@ -69,7 +69,7 @@ def _files(
     files = {
         f"{name}.h": _header(name, built[0], functions, runs_on(choice)).encode(),
         f"{name}.o": content,
-        f"lib{name}.a": archive([Member(f"{name}.o", content, symbols)]),
+        f"lib{name}.a": static_library([Member(f"{name}.o", content, symbols)], choice),
         f"{name}.json": (json.dumps(about, indent=2) + "\n").encode(),
     }
     if choice.is_host or choice.emulation:

@@ -39,7 +39,7 @@ def header(functions: Sequence[Declared], *, name: str, runs_on: str, group: boo
     from gradc import __version__
 
     declared = [f.interface for f in functions]
-    heads = [f"{_computes(i)}." for i in declared]
+    heads = [f"{name}: {', '.join(i.name for i in declared)}."] if group else [f"{_computes(i)}." for i in declared]
     dtypes = ", ".join(dict.fromkeys(short_dtype(a.dtype) for i in declared for a in (*i.inputs, *i.outputs)))
     graphs = ", ".join(i.graph for i in declared)
     made = f"gradc {__version__}, {dtypes}, graph{'s' if len(declared) > 1 else ''} {graphs}. {runs_on}"
@@ -50,7 +50,7 @@ def header(functions: Sequence[Declared], *, name: str, runs_on: str, group: boo
         head=head,
         guard=f"{name.upper()}_H",
         includes=_includes(declared),
-        functions=[_function(f) for f in functions],
+        functions=[_function(f, told=group) for f in functions],
         group=_group(functions, name) if group else None,
     )
 
@@ -75,8 +75,11 @@ def _group(functions: Sequence[Declared], name: str) -> _Group:
         rows.append(("SELFTEST_SIZE", str(memory), "bytes of memory for the self-test"))
     width = max(len(row[0]) for row in rows)
     where = f", in {macro}_SELFTEST_SIZE bytes at a multiple of 64" if memory else ""
-    told = f"/* The self-tests of all functions{where}: 0, or the status of the first that fails. */"
-    lines = [told, f"int {name}_selftest({'void *memory' if memory else 'void'});"]
+    told = f"The self-tests of all functions{where}: 0, or the status of the first that fails."
+    lines = [
+        *_comment(textwrap.wrap(told, COLUMNS - 3)),
+        f"int {name}_selftest({'void *memory' if memory else 'void'});",
+    ]
     return _Group([(f"{macro}_{own.ljust(width)}", value, remark) for own, value, remark in rows], lines)
 
 
@@ -128,7 +131,8 @@ class _Function:
     declarations: list[str]
 
 
-def _function(declared: Declared) -> _Function:
+def _function(declared: Declared, *, told: bool) -> _Function:
+    """``told`` says that the function's own comment tells what it computes."""
     interface = declared.interface
     structs = []
     if interface.in_structs:
@@ -137,7 +141,7 @@ def _function(declared: Declared) -> _Function:
             _Struct(f"{interface.name}_out", _members(interface.outputs)),
         ]
     return _Function(
-        _macros(declared), _statuses(declared), f"{interface.name}_status", structs, _remarks(interface),
+        _macros(declared), _statuses(declared), f"{interface.name}_status", structs, _remarks(interface, told=told),
         _declarations(declared),
     )  # fmt: skip
 
@@ -210,10 +214,11 @@ def _is_other(argument: Argument) -> bool:
     )
 
 
-def _remarks(interface: Interface) -> list[str]:
+def _remarks(interface: Interface, *, told: bool) -> list[str]:
     """The comment above the declaration."""
     compiled_in = [f"Compiled in: {', '.join(f'{path} = {text}' for path, text in interface.compiled_in)}."]
-    lines = compiled_in if interface.compiled_in else []
+    lines = [f"{_computes(interface)}."] if told else []
+    lines += compiled_in if interface.compiled_in else []
     if not interface.in_structs:
         names = [name for name, _ in interface.sizes]
         width = max(len(n) for n in (*names, *(a.name for a in (*interface.inputs, *interface.outputs)), "workspace"))

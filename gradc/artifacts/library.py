@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
-from gradc.artifacts.archive import Member, archive
+from gradc.artifacts.archive import Member, archive, bsd_archive
 from gradc.artifacts.elf import symbols_of
 from gradc.artifacts.files import write_files
 from gradc.artifacts.header import Declared, header
@@ -125,7 +125,7 @@ def library_files(functions: Sequence[Built], choice: Choice, *, name: str, grou
     files = {
         f"{name}.h": header(declared, name=name, runs_on=runs_on(choice), group=group).encode(),
         f"{name}.o": content,
-        f"lib{name}.a": archive([Member(f"{name}.o", content, symbols)]),
+        f"lib{name}.a": static_library([Member(f"{name}.o", content, symbols)], choice),
         f"{name}.json": (json.dumps(manifest(interfaces, name, choice), indent=2) + "\n").encode(),
         f"{name}.pc": rendered("c/package.pc.j2", **packaging).encode(),
         f"{name}Config.cmake": rendered("c/config.cmake.j2", **packaging).encode(),
@@ -133,6 +133,11 @@ def library_files(functions: Sequence[Built], choice: Choice, *, name: str, grou
     if choice.is_host or choice.emulation:
         files[f"lib{name}.so"] = shared_library(content, name, emulation=choice.emulation, native=choice.is_host)
     return files
+
+
+def static_library(members: Sequence[Member], choice: Choice) -> bytes:
+    """The archive of object files, in the format of the machine."""
+    return bsd_archive(members) if "apple" in choice.base.triple else archive(members)
 
 
 def require_whole(functions: Sequence[Built], choice: Choice) -> None:
