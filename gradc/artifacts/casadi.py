@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from gradc.artifacts.archive import Member
 from gradc.artifacts.files import write_files
@@ -15,7 +16,7 @@ from gradc.artifacts.linker import shared_library
 from gradc.artifacts.templates import rendered
 from gradc.backends.abi import Argument
 from gradc.backends.c_names import in_comment, require_symbol
-from gradc.backends.llvm.casadi import Convention, Matrix, block, casadi_code, exported, matrix
+from gradc.backends.llvm.casadi import Convention, Matrix, casadi_code, exported, matrix
 from gradc.backends.llvm.library import Code, object_file
 from gradc.backends.llvm.machine import pointer_bits
 from gradc.backends.llvm.targets import choose
@@ -25,15 +26,22 @@ from gradc.ir.graph import Graph
 from gradc.ir.signature import Argument as Input
 from gradc.ir.signature import Branch, Leaf, Signature
 
+ORDERS: Final = 2
+"""Derivatives that come with a function: its Jacobian, and the Jacobian of that."""
+
+MOST_ELEMENTS: Final = 2**18
+"""The largest Jacobian that does."""
+
 
 def save_casadi(
     compiled: Compiled, folder: str | os.PathLike[str], *, name: str, target: str | None = None, cpu: str | None = None
 ) -> None:
     """Write ``libNAME.so``, ``libNAME.a``, ``NAME.o``, ``NAME.h`` and ``NAME.json`` into a directory.
 
-    ``casadi.external("NAME", "libNAME.so")`` makes a function of it. It has ``jac_NAME`` too, which CasADi
-    calls for derivatives, unless there is none. Arguments are f64 of fixed shapes, of at most two axes: vectors
-    are columns, matrices stored by columns. Raises ArgumentError for others, and as ``save_library`` does.
+    ``casadi.external("NAME", "libNAME.so")`` makes a function of it. It has ``jac_NAME`` and ``jac_jac_NAME`` too,
+    which CasADi calls for derivatives, unless there is none or it has too many elements. Arguments are f64 of fixed
+    shapes, of at most two axes: vectors are columns, matrices stored by columns. Raises ArgumentError for others, and
+    as ``save_library`` does.
     """
     require_symbol(name)
     choice = choose(target, cpu)
@@ -41,17 +49,23 @@ def save_casadi(
         raise ArgumentError(f"abi='casadi' has one version of a function; choose a cpu= of {choice.name}")
     if pointer_bits(choice.base) != 64:
         raise ArgumentError(f"abi='casadi' is for machines of 64 bits, and {choice.name} has 32")
-    value = build(compiled, choice, name=f"{name}_c")
-    inputs, outputs = _matrices(value.interface.inputs), _matrices(value.interface.outputs)
-    functions = [Convention(name, value.interface, inputs, outputs)]
-    built = [value]
-    jacobian = _jacobian(compiled, name)
-    if jacobian is not None:
-        built.append(build(jacobian, choice, name=f"jac_{name}_c"))
-        blocks = tuple(block(f"jac_{o.name}_{i.name}", o, i) for o in outputs for i in inputs)
-        ignored = tuple(replace(o, name=f"out_{o.name}") for o in outputs)
-        functions.append(Convention(f"jac_{name}", built[1].interface, inputs, blocks, ignored))
+    built = [build(compiled, choice, name=f"{name}_c")]
+    first = built[0].interface
+    functions = [Convention(name, first, _matrices(first.inputs), _matrices(first.outputs))]
+    for _ in range(ORDERS):
+        following = functions[-1].jacobian(functions[-1].callee)
+        fits = all(item.can_be_copied for item in following.computed)
+        found = _jacobian(compiled, functions[-1]) if fits and _elements(following) <= MOST_ELEMENTS else None
+        if found is None:
+            break
+        compiled = found
+        built.append(build(compiled, choice, name=f"{following.name}_c"))
+        functions.append(replace(following, callee=built[-1].interface))
     write_files(_files(name, built, functions, target, cpu), folder)
+
+
+def _elements(function: Convention) -> int:
+    return sum(item.count for item in function.computed)
 
 
 def _files(
@@ -122,12 +136,12 @@ def _matrices(arguments: Sequence[Argument]) -> tuple[Matrix, ...]:
     return tuple(found)
 
 
-def _jacobian(compiled: Compiled, name: str) -> Compiled | None:
+def _jacobian(compiled: Compiled, function: Convention) -> Compiled | None:
     """The Jacobians of all results by all arguments; None where there is no derivative."""
     order = tuple(position for position, _, _ in compiled.signature.input_paths())
     request = replace(
         compiled.request, derivative="jacobian", wrt=order, primals=len(compiled.runs.outputs), donate=(),
-        name=f"jac_{name}_c",
+        name=f"jac_{function.name}_c",
     )  # fmt: skip
     graph = compiled.trace if compiled.request.derivative == "value" else compiled.derivation
 

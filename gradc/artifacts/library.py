@@ -75,7 +75,8 @@ def build(compiled: Compiled, choice: Choice, *, name: str) -> Built:
     ]
     suffixes = tuple(part.suffix for part in choice.parts)
     selector = f"{name}_select" if len(suffixes) > 1 else ""
-    tests = selftest_code(interface, recording, f"i{pointer_bits(choice.base)}", selector)
+    apart = "linux" in choice.base.triple or "-none-" in choice.base.triple
+    tests = selftest_code(interface, recording, f"i{pointer_bits(choice.base)}", selector, apart=apart)
     select = select_code(name, suffixes) if selector else ""
     codes[0] = Code(f"{codes[0].ir}\n{select}\n{tests}", choice.base)
     return Built(interface, tuple(codes), suffixes, recording)

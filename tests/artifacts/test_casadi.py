@@ -132,6 +132,17 @@ def test_numbers_alone_come_through(tmp_path: Path) -> None:
     assert wave(1.0, 2.0, without=(0, 1))[2] == by_x
 
 
+def test_second_derivatives_by_results_are_empty(tmp_path: Path) -> None:
+    made = gradc.jit(loss, name="cost").compile(gradc.aval("f64[2,3]"), gradc.aval("f64[3]"))
+    made.save(tmp_path, format="lib", abi="casadi")
+    code = ctypes.CDLL(str(tmp_path / "libcost.so"))
+    sparsity = code.jac_jac_cost_sparsity_out
+    sparsity.restype = ctypes.POINTER(ctypes.c_longlong)
+    # Jacobians by w, x and out_result of the blocks by w and x, then zeros for what the first Jacobian did not read.
+    assert list(sparsity(ctypes.c_longlong(0))[:3]) == [6, 6, 1]
+    assert list(sparsity(ctypes.c_longlong(2))[:4]) == [6, 1, 0, 0]
+
+
 @pytest.mark.skipif(CC is None, reason="there is no C compiler")
 def test_header_compiles_and_nothing_is_undefined(tmp_path: Path) -> None:
     kernel().save(tmp_path, format="lib", abi="casadi")
@@ -191,3 +202,17 @@ def test_casadi_calls_it_and_differentiates_through_it(tmp_path: Path) -> None:
     ):
         both = casadi.Function("both", [w, x], [ours, theirs])(A, X)
         np.testing.assert_allclose(np.array(both[0]), np.array(both[1]), rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("casadi") is None, reason="CasADi is not installed")
+def test_casadi_takes_hessians_of_a_value(tmp_path: Path) -> None:
+    import casadi
+
+    made = gradc.jit(loss, name="cost").compile(gradc.aval("f64[2,3]"), gradc.aval("f64[3]"))
+    made.save(tmp_path, format="lib", abi="casadi")
+    cost = casadi.external("cost", str(tmp_path / "libcost.so"))
+    w, x = casadi.MX.sym("w", 2, 3), casadi.MX.sym("x", 3)
+    for by in (w, x):
+        ours, theirs = (casadi.hessian(value, by)[0] for value in (cost(w, x), casadi.sumsqr(casadi.tanh(w @ x))))
+        both = casadi.Function("both", [w, x], [ours, theirs])(A, X)
+        np.testing.assert_allclose(np.array(both[0]), np.array(both[1]), rtol=1e-12, atol=1e-15)

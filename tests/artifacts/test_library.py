@@ -292,6 +292,23 @@ def _links_sanitizers(folder: Path) -> bool:
     return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
 
 
+@needs_cc
+@needs_nm
+def test_the_selftest_is_left_out_where_nothing_calls_it(saved: Callable[[str], Any], tmp_path: Path) -> None:
+    folder, _, _, _ = saved("loss")
+    source = (
+        '#include <stddef.h>\n#include "loss_grad.h"\nint main(void) {\n    loss_grad_in in = {0};\n'
+        "    loss_grad_out out;\n    return (int)loss_grad(&in, &out, NULL);\n}\n"
+    )
+    flags = [f"-I{folder}", f"{folder}/libloss_grad.a", "-Wl,--gc-sections"]
+    assert CC is not None
+    main = compiled(tmp_path, source, [CC, "-std=c99"], *flags)
+    listed = said("nm", main)
+    assert " loss_grad\n" in listed
+    assert "selftest" not in listed
+    assert subprocess.run([main], check=False).returncode == 0
+
+
 THREADS = r"""
 #include <pthread.h>
 #include <stddef.h>

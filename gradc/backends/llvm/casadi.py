@@ -10,7 +10,7 @@ and the workspace. See CasADi's documentation, "Syntax when calling external fun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
 
@@ -93,17 +93,31 @@ end:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """An argument as CasADi sees it: ``rows`` by ``columns``, and where element (i, j, ...) of the array stands."""
+    """An argument as CasADi sees it: ``rows`` by ``columns``, and where element (i, j, ...) of the array stands.
+
+    One that ``is_empty`` is known to be 0 and has no elements.
+    """
 
     name: str
     rows: int
     columns: int
     dims: tuple[int, ...]
     strides: tuple[int, ...]
+    is_empty: bool = False
 
     @property
     def count(self) -> int:
         return self.rows * self.columns
+
+    @property
+    def loops(self) -> list[tuple[int, int]]:
+        """Length and stride of each axis that has more than one element."""
+        return [(d, s) for d, s in zip(self.dims, self.strides, strict=True) if d != 1]
+
+    @property
+    def can_be_copied(self) -> bool:
+        """Whether it has few enough axes."""
+        return len(self.loops) <= _DIMS
 
     @property
     def is_in_order(self) -> bool:
@@ -121,7 +135,7 @@ def matrix(name: str, shape: Sequence[int]) -> Matrix:
 def block(name: str, result: Matrix, argument: Matrix) -> Matrix:
     """The Jacobian of a result by an argument: a row for each element of the one, a column for each of the other."""
     strides = (*result.strides, *(stride * result.count for stride in argument.strides))
-    return Matrix(name, result.count, argument.count, (*result.dims, *argument.dims), strides)
+    return Matrix(name, result.count, argument.count, (*result.dims, *argument.dims), strides, result.is_empty)
 
 
 @dataclass(frozen=True)
@@ -134,11 +148,29 @@ class Convention:
     outputs: tuple[Matrix, ...]
     ignored: tuple[Matrix, ...] = ()
 
+    def jacobian(self, callee: Interface) -> Convention:
+        """The convention of its Jacobian, whose blocks ``callee`` computes, but for those that are 0.
+
+        CasADi gives it the results too, as inputs that it does not read and has derivative 0 by.
+        """
+        blocks = []
+        for result in self.outputs:
+            blocks += [block(f"jac_{result.name}_{given.name}", result, given) for given in self.inputs]
+            for given in self.ignored:
+                blocks.append(replace(block(f"jac_{result.name}_{given.name}", result, given), is_empty=True))
+        results = tuple(replace(result, name=f"out_{result.name}", is_empty=False) for result in self.outputs)
+        return Convention(f"jac_{self.name}", callee, self.inputs, tuple(blocks), (*self.ignored, *results))
+
+    @property
+    def computed(self) -> tuple[Matrix, ...]:
+        """The outputs that have elements."""
+        return tuple(output for output in self.outputs if not output.is_empty)
+
     @property
     def places(self) -> list[int]:
         """Where in the aligned part of ``w`` each array starts: zeros, copies of inputs and of results, workspace."""
         sizes = [max((m.count for m in self.inputs), default=0)]
-        sizes += [0 if m.is_in_order else m.count for m in (*self.inputs, *self.outputs)]
+        sizes += [0 if m.is_in_order else m.count for m in (*self.inputs, *self.computed)]
         rounded = [-(-8 * size // ALIGNMENT) * ALIGNMENT for size in sizes]
         return list(accumulate(rounded, initial=0))
 
@@ -196,8 +228,8 @@ def _call(function: Convention) -> str:
             body.lines.append(f"  call void @gradc.casadi.copy(ptr {own}, ptr {there}, {_sizes(item)}, i1 false)")
             there = own
         given.append(there)
-    for k, item in enumerate(function.outputs):
-        pointer = body.pointer("%res", k)
+    for k, item in enumerate(function.computed):
+        pointer = body.pointer("%res", function.outputs.index(item))
         own = pointer
         if not item.is_in_order:
             none = body.value(f"icmp eq ptr {pointer}, null")
@@ -207,7 +239,7 @@ def _call(function: Convention) -> str:
         wanted.append((pointer, own))
     workspace = body.value(f"getelementptr inbounds i8, ptr {base}, i64 {places[-1]}")
     status = _called(body, function, given, [own for _, own in wanted], workspace)
-    for k, (item, (pointer, own)) in enumerate(zip(function.outputs, wanted, strict=True)):
+    for k, (item, (pointer, own)) in enumerate(zip(function.computed, wanted, strict=True)):
         if not item.is_in_order:
             some = body.value(f"icmp ne ptr {pointer}, null")
             body.lines += [f"  br i1 {some}, label %copy.{k}, label %copied.{k}", f"copy.{k}:"]
@@ -244,9 +276,8 @@ def _called(body: _Body, function: Convention, given: list[str], wanted: list[st
 
 
 def _sizes(item: Matrix) -> str:
-    dims = (*item.dims, *[1] * _DIMS)[:_DIMS]
-    strides = (*item.strides, *[0] * _DIMS)[:_DIMS]
-    return ", ".join(f"i64 {n}" for n in (*dims, *strides))
+    loops = [*item.loops, *[(1, 0)] * (_DIMS - len(item.loops))]
+    return ", ".join(f"i64 {n}" for n in (*(length for length, _ in loops), *(stride for _, stride in loops)))
 
 
 def _facts(function: Convention) -> list[str]:
@@ -272,12 +303,16 @@ def _facts(function: Convention) -> list[str]:
         ]
         parts.append(_chosen(f"{name}_name_{side}", names))
         dense = [f"@{name}.sparsity.{side}.{k}" for k in range(len(items))]
-        parts += [
-            f"{symbol} = private unnamed_addr constant [3 x i64] [i64 {item.rows}, i64 {item.columns}, i64 1], align 8"
-            for symbol, item in zip(dense, items, strict=True)
-        ]
+        parts += [_sparsity(symbol, item) for symbol, item in zip(dense, items, strict=True)]
         parts.append(_chosen(f"{name}_sparsity_{side}", dense))
     return parts
+
+
+def _sparsity(symbol: str, item: Matrix) -> str:
+    """Rows, columns, and 1 for a dense matrix; for an empty one, that no column has an element."""
+    numbers = [item.rows, item.columns, *([0] * (item.columns + 1) if item.is_empty else [1])]
+    listed = ", ".join(f"i64 {n}" for n in numbers)
+    return f"{symbol} = private unnamed_addr constant [{len(numbers)} x i64] [{listed}], align 8"
 
 
 def _chosen(name: str, symbols: Sequence[str]) -> str:

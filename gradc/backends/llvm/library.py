@@ -77,7 +77,7 @@ def _attributed(code: Code, *, alone: bool) -> str:
     ir = code.ir
     if pointer_bits(code.target) == 32 and not code.target.triple.startswith("wasm"):
         ir = without_wide_arithmetic(ir)
-    text = re.sub(r"(?<! #\d) \{$", f" {attributes} {{", ir, flags=re.MULTILINE)
+    text = re.sub(r"(?<! #\d)((?: section \"[^\"]*\")?) \{$", rf" {attributes}\1 {{", ir, flags=re.MULTILINE)
     return re.sub(r"^(attributes #\d+ = \{.*) \}$", rf"\1 {attributes} }}", text, flags=re.MULTILINE)
 
 

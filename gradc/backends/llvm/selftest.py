@@ -214,12 +214,20 @@ def _count(argument: Argument, recording: Recording) -> int:
     return dim_value(argument.aval.size, recording.sizes)
 
 
-def selftest_code(interface: Interface, recording: Recording, word: str, selector: str = "") -> str:
+def selftest_code(
+    interface: Interface, recording: Recording, word: str, selector: str = "", *, apart: bool = False
+) -> str:
     """The self-test and its helpers. ``word`` is the type of a ``size_t``.
 
-    With a ``selector``, the function under test is the one that the function of that name chooses.
+    With a ``selector``, the function under test is the one that the function of that name chooses. ``apart`` puts all
+    of it into sections of its own, by the names of ELF, which a linker leaves out where nothing calls it.
     """
-    return "\n".join(_SelfTest(interface, recording, word, selector).text())
+    text = "\n".join(_SelfTest(interface, recording, word, selector).text())
+    if not apart:
+        return text
+    own = f"{interface.name}_selftest"
+    text = text.replace(" nounwind {", f' nounwind section ".text.{own}" {{')
+    return re.sub(r"^(@.* constant .*)(, align \d+)$", rf'\1, section ".rodata.{own}"\2', text, flags=re.MULTILINE)
 
 
 def selftest_of_all(name: str, tests: Mapping[str, int]) -> str:
