@@ -84,6 +84,16 @@ def test_modes_nest_in_any_order(second, backend: str) -> None:
     assert gradc.jit(second(cube), backend=backend)(x) == pytest.approx(expected, rel=1e-13)
 
 
+@pytest.mark.parametrize("first", [derivative, gradc.grad])
+@pytest.mark.parametrize("second", [derivative, gradc.grad])
+def test_a_branch_not_taken_is_an_exact_zero_in_both_modes(first, second, backend: str) -> None:
+    def guarded(x):
+        return np.where(x > 0, np.log(x), 0.0)
+
+    twice = gradc.jit(second(first(guarded)), backend=backend)
+    assert [twice(0.0), twice(-1.0), twice(2.0)] == [0.0, 0.0, -0.25]
+
+
 def test_perturbations_are_not_confused(backend: str) -> None:
     """d/dx (x * d/dy (x + y)) = 1."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradc.errors import DtypeError, ShapeError
 from gradc.ir.aval import Aval, Dim
-from gradc.ir.graph import Value
+from gradc.ir.graph import CONSTANT, Value
 from gradc.ir.op import REGISTRY, BatchContext, JvpContext, Op, VjpContext, register
 from gradc.ops.elementwise import logical_and, select
 from gradc.ops.reduce import reduce_any, reduce_sum
@@ -104,9 +104,15 @@ def masked_contract_jvp(context: JvpContext, masks: Sequence[Value | None]) -> V
 
 
 def _masked_product(x: Value, mask: Value | None, y: Value, lhs: str, rhs: str, out: str) -> Value:
-    if mask is None:
+    """The contraction of what is 0 outside of the mask, so that nothing there counts, whatever it meets."""
+    if mask is None or _is_finite_constant(y):
         return contract(x, y, lhs=lhs, rhs=rhs, out=out)
     return masked_contract(x, mask, y, lhs=lhs, rhs=rhs, out=out)
+
+
+def _is_finite_constant(x: Value) -> bool:
+    node = x.node
+    return node.op is CONSTANT and bool(np.isfinite(node.params["value"]).all())
 
 
 def sum_of(terms: Sequence[Value]) -> Value | None:
@@ -122,8 +128,8 @@ def masked_contract_vjp(context: VjpContext, mask: Value) -> Sequence[Any]:
     a, b = context.operands
     lhs, rhs, out = (context.params[k] for k in ("lhs", "rhs", "out"))
     return [
-        masked_contract(context.ct, mask, b, lhs=out, rhs=rhs, out=lhs) if context.active[0] else None,
-        masked_contract(context.ct, mask, a, lhs=out, rhs=lhs, out=rhs) if context.active[1] else None,
+        _masked_product(context.ct, mask, b, out, rhs, lhs) if context.active[0] else None,
+        _masked_product(context.ct, mask, a, out, lhs, rhs) if context.active[1] else None,
     ]
 
 

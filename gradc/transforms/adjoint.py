@@ -175,9 +175,14 @@ def _through_masked(
         cts = [c.value if c is not None else None for c in cts]
     masks = _live(node, context, mask)
     return [
-        None if c is None else Cotangent(c if node.op.linear else strong(m, c), m)
+        None if c is None else Cotangent(c if keeps_zeros(node) else strong(m, c), m)
         for c, m in zip(cts, masks, strict=True)
     ]
+
+
+def keeps_zeros(node: Node) -> bool:
+    """Whether a sum of what is 0 outside of a mask is 0 where no living element reaches, without a select."""
+    return node.op.linear or node.op in (contract, masked_contract)
 
 
 def _live(node: Node, context: VjpContext, mask: Value) -> Sequence[Value | None]:

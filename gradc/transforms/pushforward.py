@@ -20,7 +20,7 @@ from gradc.ops.elementwise import convert, greater, logical_and, logical_not, lo
 from gradc.ops.index import gather, scatter
 from gradc.ops.regions import call
 from gradc.ops.shape import concatenate, update_slice
-from gradc.transforms.adjoint import adjoint, line_of, strong
+from gradc.transforms.adjoint import adjoint, keeps_zeros, line_of, strong
 
 TANGENT_PREFIX = "t_"
 """Before the name of a value in the name of its tangent: ``t_z1``."""
@@ -110,7 +110,7 @@ def _pushed(builder: Builder, node: Node, tangents: Sequence[Tangent | None]) ->
     if all(m is None for m in masks):
         return Tangent(value, None)
     mask = _reached(node, context, masks)
-    return Tangent(value if node.op.linear else strong(mask, value), mask)
+    return Tangent(value if keeps_zeros(node) else strong(mask, value), mask)
 
 
 def _through_body(

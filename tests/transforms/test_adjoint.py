@@ -125,6 +125,20 @@ def test_a_mask_crosses_a_contraction_against_infinities() -> None:
     np.testing.assert_array_equal(by_x, [[1.0, 0.0], [1.0, 0.0]])
 
 
+def test_a_finite_constant_needs_no_masked_contraction() -> None:
+    def ops(matrix: np.ndarray) -> set[str]:
+        builder = Builder()
+        x = builder.input("x", aval("f64[2]"))
+        z = contract(builder.constant(matrix), x, lhs="ij", rhs="j", out="i")
+        value = total(select(greater(z, zero(z)), z, zero(z)))
+        (found,) = adjoint(builder, [value], [builder.constant(1.0)], [x])
+        assert found is not None
+        return {node.op.name for node in builder.freeze([found]).nodes}
+
+    assert "masked_contract" not in ops(np.ones((2, 2)))
+    assert "masked_contract" in ops(np.array([[1.0, np.inf], [1.0, 1.0]]))
+
+
 def test_second_order_through_a_masked_contraction() -> None:
     rng = np.random.default_rng(0)
     w, x = rng.normal(size=(3, 4)), rng.normal(size=(4, 2))
