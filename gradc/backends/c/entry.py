@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradc.backends.abi import Argument, Interface
-from gradc.backends.c.layout import indented, mentions
+from gradc.backends.c.layout import indented, words
 from gradc.backends.c.names import Spelling
 from gradc.backends.c.statements import Statements
 from gradc.backends.c.types import c_type, literal
@@ -37,24 +37,27 @@ class Entry:
         expressions.in_place |= {b.name for b in self.program.inputs if not b.shape}
         before, after = self._results(body)
         written = [*before, *self.statements.block(body), *after]
-        parameters, checks = self._in_structs(written) if interface.in_structs else self._by_themselves(written)
-        arena = [b for b in self.program.buffers if b.kind == "arena" and mentions(written, self.names(b.name))]
-        lines = [*checks, *[self._pointer(b, self._place(b.offset)) for b in arena]]
-        if mentions(written, "status"):
+        named = words(written)
+        arena = [b for b in self.program.buffers if b.kind == "arena" and self.names(b.name) in named]
+        pointers = [self._pointer(buffer, self._place(buffer.offset)) for buffer in arena]
+        named |= words(pointers)
+        parameters, checks = self._in_structs(named) if interface.in_structs else self._by_themselves(named)
+        lines = [*checks, *pointers]
+        if "status" in named:
             lines.append(f"{interface.name}_status status;")
         lines += [*([""] if lines else []), *written, f"return {interface.macro}_OK;"]
         head = f"{interface.name}_status {interface.name}({', '.join([*parameters, 'void *workspace'])})"
         return [head, "{", *indented(lines), "}"]
 
-    def _in_structs(self, written: list[str]) -> tuple[list[str], list[str]]:
+    def _in_structs(self, named: frozenset[str]) -> tuple[list[str], list[str]]:
         """The parameters before the workspace, and the first lines: everything is a number."""
         interface = self.interface
         parameters = [f"const {interface.name}_in *in", f"{interface.name}_out *out"]
         lines = [*self._return_if(["in == NULL || out == NULL"], "NULL_INPUT"), *self._check_workspace()]
-        used = [a for a in interface.inputs if mentions(written, self.own[a])]
+        used = [a for a in interface.inputs if self.own[a] in named]
         return parameters, [*lines, *[f"const {a.c_type} {self.own[a]} = in->{a.name};" for a in used]]
 
-    def _by_themselves(self, written: list[str]) -> tuple[list[str], list[str]]:
+    def _by_themselves(self, named: frozenset[str]) -> tuple[list[str], list[str]]:
         """The same for arguments that come one by one."""
         interface, own = self.interface, self.own
         outputs = [own[argument] for argument in interface.outputs]
@@ -66,15 +69,13 @@ class Entry:
         parameters += [f"{a.c_type} *restrict {own[a]}" for a in interface.outputs]
         checks = [*self._return_if([" || ".join(filter(None, map(self._is_missing, interface.inputs)))], "NULL_INPUT")]
         checks += self._return_if([" && ".join(f"{name} == NULL" for name in outputs)], "OK")
-        checks += [*self._check_workspace(), *self._wanted(written), *self._spared()]
-        sizes = [
-            f"const int64_t {size} = (int64_t){name};"
-            for name, size in zip(given, self.sizes, strict=True)
-            if mentions([*checks, *written], size)
-        ]
-        named = [*sizes, *checks, *written]
+        checks += [*self._check_workspace(), *self._wanted(named), *self._spared()]
+        named |= words(checks)
+        pairs = [(name, size) for name, size in zip(given, self.sizes, strict=True) if size in named]
+        sizes = [f"const int64_t {size} = (int64_t){name};" for name, size in pairs]
+        named |= words(sizes)
         unused = [*given, *[own[argument] for argument in interface.inputs]]
-        return parameters, [*[f"(void){name};" for name in unused if not mentions(named, name)], *sizes, *checks]
+        return parameters, [*[f"(void){name};" for name in unused if name not in named], *sizes, *checks]
 
     def _return_if(self, conditions: list[str], status: str) -> list[str]:
         (condition,) = conditions
@@ -100,10 +101,10 @@ class Entry:
             condition = f"{self._size(size)} != 0 && ({condition})"
         return self._return_if([condition], "WORKSPACE")
 
-    def _wanted(self, written: list[str]) -> list[str]:
+    def _wanted(self, named: frozenset[str]) -> list[str]:
         """Which results the caller wants, where statements ask for it."""
         wanted = self.optional.wanted
-        if not wanted or not mentions(written, self.names(wanted)):
+        if not wanted or self.names(wanted) not in named:
             return []
         outputs = sorted(self.interface.outputs, key=lambda a: a.position)
         return [f"const bool {self.names(wanted)}[] = {{{', '.join(f'{self.own[a]} != NULL' for a in outputs)}}};"]

@@ -15,10 +15,10 @@ def indented(lines: Sequence[str]) -> list[str]:
     return [f"{INDENT}{line}" if line and not line.startswith("#") else line for line in lines]
 
 
-def mentions(lines: Sequence[str], name: str) -> bool:
-    """Whether code, comments apart, has a name."""
+def words(lines: Sequence[str]) -> frozenset[str]:
+    """The names in code, comments apart."""
     code = re.sub(r"/\*.*?\*/", "", "\n".join(lines), flags=re.DOTALL)
-    return re.search(rf"\b{name}\b", code) is not None
+    return frozenset(re.findall(r"\b[A-Za-z_]\w*", code))
 
 
 def wrapped(lines: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -11,7 +11,7 @@ from gradc.backends.abi import Interface
 from gradc.backends.c.entry import Entry
 from gradc.backends.c.expressions import Expressions
 from gradc.backends.c.helpers import Helpers, environment
-from gradc.backends.c.layout import indented, mentions, wrapped
+from gradc.backends.c.layout import indented, words, wrapped
 from gradc.backends.c.names import Spelling
 from gradc.backends.c.statements import Callee, Statements
 from gradc.backends.c.types import c_type, comment, literal
@@ -57,8 +57,8 @@ class _File:
         """The whole file."""
         functions = [self._function(function) for function in _callees_first(self.program)]
         entry = self._entry()
-        code = [line for lines in (*functions, entry) for line in lines]
-        constants = [self._constant(b) for b in self.constants.values() if mentions(code, self.names(b.name))]
+        named = words([line for lines in (*functions, entry) for line in lines])
+        constants = [self._constant(b) for b in self.constants.values() if self.names(b.name) in named]
         helpers = self.helpers.definitions()
         template = environment().get_template("kernel.c.j2")
         return template.render(
@@ -90,7 +90,8 @@ class _File:
         buffers = self.constants | {b.name: b for b in function.parameters}
         statements = self._statements(buffers, function.scalars)
         body = statements.block(without_unused(function.body))
-        sizes = self._sizes(body)
+        named = words(body)
+        sizes = tuple(size for _, symbol in self.interface.sizes if (size := self.names(f"size {symbol}")) in named)
         fails = self._fails(function.body)
         name = f"{self.interface.name}_{function.name}"
         self.callees[function.name] = Callee(name, sizes, fails)
@@ -101,9 +102,9 @@ class _File:
         parameters += [f"int64_t {self.names(s)}" for s in function.scalars]
         parameters += [f"int64_t {s}" for s in sizes]
         own = [self.names(n) for n in (*(b.name for b in function.parameters), *function.scalars)]
-        lines = [f"(void){n};" for n in own if not mentions(body, n)]
+        lines = [f"(void){name};" for name in own if name not in named]
         status = f"{self.interface.name}_status"
-        if mentions(body, "status"):
+        if "status" in named:
             lines.append(f"{status} status;")
         lines += [*body, *([f"return {self.interface.macro}_OK;"] if fails else [])]
         head = f"static {status if fails else 'void'} {name}({', '.join(parameters) or 'void'})"
@@ -113,11 +114,6 @@ class _File:
         statements = self._statements(dict(self.program.buffer))
         entry = Entry(self.optional, spare_of(self.optional), self.interface, self.names, statements)
         return entry.lines(without_unused(self.program.body))
-
-    def _sizes(self, body: Sequence[str]) -> tuple[str, ...]:
-        """The sizes that some lines mention."""
-        sizes = [self.names(f"size {symbol}") for _, symbol in self.interface.sizes]
-        return tuple(size for size in sizes if mentions(body, size))
 
     def _fails(self, block: tuple[Statement, ...]) -> bool:
         return any(
