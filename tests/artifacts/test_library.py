@@ -519,3 +519,14 @@ def test_a_result_that_others_are_made_of_has_spare_memory(without: tuple[str, .
     assert status == 0
     wanted = [None if n in without else e for n, e in zip(names, kernel(*args), strict=True)]
     assert bits(results) == bits(wanted)
+
+
+def test_arrays_from_outside_are_part_of_the_library(tmp_path: Path) -> None:
+    weights = np.random.default_rng(4).normal(size=(64, 80))
+    kernel = gradc.jit(lambda x: np.tanh(weights @ x), threads=1, name="layer").compile(gradc.aval("f64[80]"))
+    kernel.save(tmp_path, format="lib")
+    x = np.linspace(-1, 1, 80)
+    status, results = Library(tmp_path, "layer")([x])
+    assert status == 0
+    assert bits(results) == bits([kernel(x)])
+    assert symbols_of((tmp_path / "layer.o").read_bytes()).undefined == ()

@@ -196,10 +196,13 @@ def test_objects_of_other_formats_are_written(
     assert not (tmp_path / "libnetwork_grad.so").exists()
 
 
-def test_doubles_are_refused_where_there_are_none(compiled: Callable[[str, str], gradc.Kernel], tmp_path: Path) -> None:
+@pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m7"])
+def test_doubles_are_refused_where_there_are_none(
+    cpu: str, compiled: Callable[[str, str], gradc.Kernel], tmp_path: Path
+) -> None:
     message = "cortex-m4 cannot run network_grad without a runtime library: .* it computes in f64"
     with pytest.raises(CompileError, match=message):
-        compiled("f64", "network").save(tmp_path, format="lib", target="cortex-m4")
+        compiled("f64", "network").save(tmp_path, format="lib", target="cortex-m4", cpu=cpu)
     assert not list(tmp_path.iterdir())
 
 
@@ -224,3 +227,32 @@ def test_unknown_machines_are_refused(target: str, cpu: str | None, message: str
 def test_a_module_has_no_machine(compiled: Callable[[str, str], gradc.Kernel], tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=r"target='cortex-m4' is for format=.lib. and .c. and .ir."):
         compiled("f64", "network").save(tmp_path / "m.py", target="cortex-m4")
+
+
+CHOICE = """
+#include <stdio.h>
+#include "scalars_grad.h"
+int main(void) {
+    scalars_grad_function chosen = scalars_grad_select();
+    puts(chosen == scalars_grad_avx512 ? "avx512" : chosen == scalars_grad_avx2 ? "avx2" : "plain");
+    return (int)scalars_grad_selftest();
+}
+"""
+
+
+@pytest.mark.skipif(not host().triple.startswith("x86_64"), reason="the versions are for x86-64")
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
+@pytest.mark.skipif(shutil.which("qemu-x86_64") is None, reason="qemu-x86_64 is not there")
+@pytest.mark.parametrize(("cpu", "version"), [("Nehalem", "plain"), ("SandyBridge", "plain"), ("Haswell", "avx2")])
+def test_each_processor_gets_a_version_that_it_runs(
+    cpu: str, version: str, compiled: Callable[[str, str], gradc.Kernel], tmp_path: Path
+) -> None:
+    compiled("f64", "scalars").save(tmp_path, format="lib", target="x86_64-linux")
+    (tmp_path / "main.c").write_text(CHOICE)
+    command = ["gcc", "-std=c99", "-static", "main.c", "libscalars_grad.a", "-o", "main"]
+    if subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode:
+        pytest.skip("there is no static C library")
+    done = subprocess.run(
+        ["qemu-x86_64", "-cpu", cpu, "main"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, f"{version}\n")
