@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gradc.ir.aval import Aval, aval
     from gradc.kernel import Kernel
     from gradc.library import Library
+    from gradc.loading import load
     from gradc.mapping import vmap
     from gradc.rules import checkpoint, custom_derivative, stop_gradient
     from gradc.vector import flatten
@@ -36,6 +37,7 @@ __all__ = [
     "jacobian",
     "jit",
     "jvp",
+    "load",
     "optim",
     "stop_gradient",
     "value_and_grad",
@@ -58,6 +60,7 @@ _HOME = {
     "Library": "gradc.library",
     "Function": "gradc.function",
     "flatten": "gradc.vector",
+    "load": "gradc.loading",
     "vmap": "gradc.mapping",
     **dict.fromkeys(("checkpoint", "custom_derivative", "stop_gradient"), "gradc.rules"),
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jit", "jvp", "value_and_grad", "vjp"), "gradc.derivatives"),

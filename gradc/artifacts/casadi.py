@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from gradc.artifacts.files import write_files
 from gradc.artifacts.header import LICENCE
 from gradc.artifacts.library import Built, build, manifest, require_whole, runs_on, static_library
 from gradc.artifacts.linker import shared_library
+from gradc.artifacts.seal import sealed
 from gradc.artifacts.templates import rendered
 from gradc.backends.abi import Argument
 from gradc.backends.c_names import in_comment, require_symbol
@@ -79,16 +79,16 @@ def _files(
     content = object_file(codes)
     require_whole(whole, choice)
     symbols = [s for f in functions for s in exported(f)] + [s for one in built for s in one.symbols]
-    about = manifest([one.interface for one in built], name, choice) | {"abi": "casadi"}
+    about = manifest(built, name, choice) | {"abi": "casadi"}
     files = {
         f"{name}.h": _header(name, built[0], functions, runs_on(choice)).encode(),
         f"{name}.o": content,
         f"lib{name}.a": static_library([Member(f"{name}.o", content, symbols)], choice),
-        f"{name}.json": (json.dumps(about, indent=2) + "\n").encode(),
     }
     if choice.is_host or choice.emulation:
         files[f"lib{name}.so"] = shared_library(content, name, emulation=choice.emulation, native=choice.is_host)
-    return files
+    files |= {f"{one.interface.name}.gir": one.graph.encode() for one in built}
+    return files | {f"{name}.json": sealed(about, files)}
 
 
 def _header(name: str, value: Built, functions: Sequence[Convention], machine: str) -> str:

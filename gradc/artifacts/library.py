@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,8 @@ from gradc.artifacts.elf import symbols_of
 from gradc.artifacts.files import write_files
 from gradc.artifacts.header import Declared, header
 from gradc.artifacts.linker import shared_library
+from gradc.artifacts.record import record_of
+from gradc.artifacts.seal import sealed
 from gradc.artifacts.templates import rendered
 from gradc.backends.abi import ABI_VERSION, Argument, Interface, interface_of
 from gradc.backends.c_names import require_symbol
@@ -28,12 +29,15 @@ from gradc.backends.spare import workspace_of
 from gradc.compiler import Compiled
 from gradc.errors import CompileError
 from gradc.ir.aval import maximum_dim
+from gradc.ir.text import print_graph
 from gradc.loops.optional import with_optional_results
 
 
 @dataclass(frozen=True)
 class Built:
     """A function of a library: how it is called, its modules, the recording it tests itself with.
+
+    ``kernel`` is the record of what it is made of, and ``graph`` the text of its trace (``gradc.artifacts.record``).
 
     ``suffixes`` are those of its versions for processors of more and more instructions; ``("",)`` where there is one.
     """
@@ -42,6 +46,8 @@ class Built:
     codes: tuple[Code, ...]
     suffixes: tuple[str, ...]
     recording: Recording
+    kernel: dict[str, Any]
+    graph: str
 
     @property
     def selftest_bytes(self) -> int:
@@ -79,7 +85,15 @@ def build(compiled: Compiled, choice: Choice, *, name: str) -> Built:
     tests = selftest_code(interface, recording, f"i{pointer_bits(choice.base)}", selector, apart=apart)
     select = select_code(name, suffixes) if selector else ""
     codes[0] = Code(f"{codes[0].ir}\n{select}\n{tests}", choice.base)
-    return Built(interface, tuple(codes), suffixes, recording)
+    return Built(interface, tuple(codes), suffixes, recording, _record(compiled, name), print_graph(compiled.trace))
+
+
+def _record(compiled: Compiled, name: str) -> dict[str, Any]:
+    """What ``gradc.load`` makes the function again of, or why it cannot."""
+    try:
+        return record_of(replace(compiled, request=replace(compiled.request, name=name)))
+    except CompileError as error:
+        return {"refusal": str(error)}
 
 
 def save_library(
@@ -88,9 +102,9 @@ def save_library(
     """Write the library ``name`` of one kernel into a directory, for this machine or another (docs/embedding.md).
 
     The files are NAME.h, NAME.o, libNAME.a, libNAME.so where the machine's programs load such, the manifest NAME.json,
-    NAME.pc for pkg-config and NAMEConfig.cmake. All appear or none; they are the same byte for byte every time. Raises
-    ArgumentError for names that are not known or that C could not have, CompileError where the machine lacks what the
-    code needs or where there is no linker.
+    the graph NAME.gir, NAME.pc for pkg-config and NAMEConfig.cmake. All appear or none; they are the same byte for
+    byte every time. Raises ArgumentError for names that are not known or that C could not have, CompileError where the
+    machine lacks what the code needs or where there is no linker.
     """
     choice = choose(target, cpu)
     write_files(library_files([build(compiled, choice, name=name)], choice, name=name), folder)
@@ -117,7 +131,6 @@ def library_files(functions: Sequence[Built], choice: Choice, *, name: str, grou
     """The files of a library by name; a ``group`` has a self-test of all of its functions."""
     from gradc import __version__
 
-    interfaces = [function.interface for function in functions]
     content = object_file([code for function in functions for code in function.codes])
     require_whole(functions, choice)
     symbols = [*[s for f in functions for s in f.symbols], *([f"{name}_selftest"] if group else [])]
@@ -127,13 +140,13 @@ def library_files(functions: Sequence[Built], choice: Choice, *, name: str, grou
         f"{name}.h": header(declared, name=name, runs_on=runs_on(choice), group=group).encode(),
         f"{name}.o": content,
         f"lib{name}.a": static_library([Member(f"{name}.o", content, symbols)], choice),
-        f"{name}.json": (json.dumps(manifest(interfaces, name, choice), indent=2) + "\n").encode(),
         f"{name}.pc": rendered("c/package.pc.j2", **packaging).encode(),
         f"{name}Config.cmake": rendered("c/config.cmake.j2", **packaging).encode(),
     }
     if choice.is_host or choice.emulation:
         files[f"lib{name}.so"] = shared_library(content, name, emulation=choice.emulation, native=choice.is_host)
-    return files
+    files |= {f"{f.interface.name}.gir": f.graph.encode() for f in functions}
+    return files | {f"{name}.json": sealed(manifest(functions, name, choice), files)}
 
 
 def static_library(members: Sequence[Member], choice: Choice) -> bytes:
@@ -168,8 +181,8 @@ def runs_on(choice: Choice) -> str:
     return f"Runs on {choice.name}, {cpus[0]} and processors that have its instructions."
 
 
-def manifest(interfaces: Sequence[Interface], name: str, choice: Choice) -> dict[str, Any]:
-    """What a program needs to know to call the functions of a library: plain data for JSON.
+def manifest(functions: Sequence[Built], name: str, choice: Choice) -> dict[str, Any]:
+    """What a program needs to know to call the functions of a library, and what ``gradc.load`` does: plain data.
 
     Sizes that depend on symbolic ones are formulas as text.
     """
@@ -186,7 +199,7 @@ def manifest(interfaces: Sequence[Interface], name: str, choice: Choice) -> dict
                 for part in choice.parts
             ],
         },
-        "functions": [_function(interface) for interface in interfaces],
+        "functions": [_function(f.interface) | {"kernel": f.kernel} for f in functions],
     }
 
 

@@ -27,6 +27,9 @@ _CONTAINERS: Final[dict[str, type]] = {"dict": dict, "list": list, "tuple": tupl
 _DEEPEST: Final = 64
 """Containers within containers that are read back."""
 
+_LONGEST_LITERAL: Final = 10_000
+"""Characters of a value that was compiled in; Python's parser could run out of stack on endless ones."""
+
 
 def record_of(compiled: Compiled) -> dict[str, Any]:
     """Everything of a kernel but its graph. Raises CompileError for values compiled in that no text stands for."""
@@ -151,9 +154,8 @@ def _tree(data: Any, depth: int = 0) -> Tree:
     if "leaf" in data:
         return Leaf(_whole(data["leaf"], 2**31))
     if "static" in data:
-        ast.literal_eval(data["static"])
-        return Static(data["static"])
-    kind = next(iter(data))
+        return Static(_literal(data["static"]))
+    kind = next(iter(data), None)
     if kind not in (*_CONTAINERS, *KEYS_BY_NAME):
         raise ArtifactError(f"{kind!r} is no container of arguments or results")
     keys = tuple([_key(key) for key, _ in data[kind]])
@@ -175,9 +177,7 @@ def _key(data: Any) -> Any:
 
 
 def _argument(data: Mapping[str, Any]) -> Argument:
-    default = data["default"]
-    if default is not None:
-        ast.literal_eval(default)
+    default = None if data["default"] is None else _literal(data["default"])
     if data["kind"] not in _KINDS:
         raise ArtifactError(f"{data['kind']!r} is no kind of parameter")
     return Argument(_word(data["name"]), _tree(data["value"]), data["kind"], default)
@@ -194,6 +194,17 @@ def _whole(number: Any, end: int) -> int:
     if type(number) is not int or not 0 <= number < end:
         raise ArtifactError(f"{number!r:.60} is no number from 0 to {end - 1}")
     return number
+
+
+def _literal(text: Any) -> str:
+    """The text of a literal of Python's."""
+    try:
+        if isinstance(text, str) and len(text) <= _LONGEST_LITERAL:
+            ast.literal_eval(text)
+            return text
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        pass
+    raise ArtifactError(f"{text!r:.60} is no literal")
 
 
 def _word(text: Any) -> str:

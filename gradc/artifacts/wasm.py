@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import shutil
 import sys
@@ -15,6 +14,7 @@ from gradc.artifacts.files import write_files
 from gradc.artifacts.header import Declared, header
 from gradc.artifacts.library import build, manifest
 from gradc.artifacts.linker import run
+from gradc.artifacts.seal import sealed
 from gradc.backends.llvm.library import object_file
 from gradc.backends.llvm.targets import WASM
 from gradc.compiler import Compiled
@@ -33,13 +33,12 @@ def save_wasm(compiled: Compiled, folder: str | os.PathLike[str], *, name: str) 
     """
     built = build(compiled, WASM, name=name)
     declared = Declared(built.interface, built.selftest_bytes)
-    about = json.dumps(manifest([built.interface], name, WASM), indent=2) + "\n"
     files = {
         f"{name}.wasm": _linked(object_file(built.codes), name, built.symbols),
         f"{name}.h": header([declared], name=name, runs_on="Runs as WebAssembly with 128-bit vectors.").encode(),
-        f"{name}.json": about.encode(),
+        f"{name}.gir": built.graph.encode(),
     }
-    write_files(files, folder)
+    write_files(files | {f"{name}.json": sealed(manifest([built], name, WASM), files)}, folder)
 
 
 def _linked(content: bytes, name: str, exports: list[str]) -> bytes:

@@ -405,8 +405,8 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
         subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, check=True)
     one, other = ({f.name: f.read_bytes() for f in (tmp_path / seed).iterdir()} for seed in ("1", "2"))
     assert sorted(one) == [
-        "libmatrices_grad.a", "libmatrices_grad.so", "matrices_grad.h", "matrices_grad.json", "matrices_grad.o",
-        "matrices_grad.pc", "matrices_gradConfig.cmake",
+        "libmatrices_grad.a", "libmatrices_grad.so", "matrices_grad.gir", "matrices_grad.h", "matrices_grad.json",
+        "matrices_grad.o", "matrices_grad.pc", "matrices_gradConfig.cmake",
     ]  # fmt: skip
     assert one == other
 
