@@ -21,6 +21,7 @@ from gradc.ir.signature import Signature
 from gradc.passes.pipeline import builder_rewrite, simplify
 from gradc.passes.release import release
 from gradc.passes.roll import Step, is_rolled, roll
+from gradc.passes.split_complex import has_complex, split_complex
 from gradc.transforms.derivative import ALL_ELEMENTS, FORWARD, Derivative, differentiate
 from gradc.transforms.recurrence import with_pullback
 
@@ -99,6 +100,11 @@ class Compiled:
             return derive(self.trace, self.request) if is_rolled(self.runs) else self.runs
 
     @cached_property
+    def loops_of(self) -> Graph:
+        """The graph that becomes loops: what runs, its complex numbers as pairs of real ones."""
+        return split_complex(self.runs)
+
+    @cached_property
     def derivation(self) -> Graph:
         """The derivative of the function exactly as written."""
         return differentiate(self.trace, self.request.derivative, self.request.wrt, primals=self.request.primals)
@@ -136,7 +142,7 @@ class Compiled:
         from gradc.loops.scratch import reserve
         from gradc.loops.strips import in_strips
 
-        program = in_strips(in_place(lower(self.runs, name=self.request.name, doubles=target.doubles), donate))
+        program = in_strips(in_place(lower(self.loops_of, name=self.request.name, doubles=target.doubles), donate))
         buffers = program.buffer
         program = divide(with_epilogues(program, lambda call: runs_epilogue(call, buffers, target)))
         return laid_out(reserve(program, lambda call: scratch_elements(call, buffers, target, threads)))
@@ -191,7 +197,8 @@ class Compiled:
 def compile_trace(trace: Graph, signature_of: Callable[[Graph], Signature], request: Request) -> Compiled:
     """Simplify, differentiate and simplify again. ``signature_of`` describes the call of the finished graph."""
     with without_collector():
-        runs = _rolled(trace, request) if request.backend == "llvm" and config.roll.value else None
+        rolls = request.backend == "llvm" and config.roll.value and not has_complex(trace)
+        runs = _rolled(trace, request) if rolls else None
         if runs is None:
             runs = derive(trace, request)
     signature = signature_of(runs)
@@ -285,8 +292,10 @@ def _numpy_entry(compiled: Compiled) -> Entry:
 
 def _llvm_entry(compiled: Compiled) -> Entry:
     from gradc.backends.llvm.cache import load_cached
+    from gradc.backends.llvm.complex import in_complex
 
-    return load_cached(compiled.runs, repr(compiled.request), lambda: (compiled.llvm_ir, compiled.program))
+    entry = load_cached(compiled.loops_of, repr(compiled.request), lambda: (compiled.llvm_ir, compiled.program))
+    return entry if compiled.loops_of is compiled.runs else in_complex(entry, compiled.runs.output_avals)
 
 
 _ENTRIES: Final[dict[str, Callable[[Compiled], Entry]]] = {

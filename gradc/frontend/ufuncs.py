@@ -10,6 +10,7 @@ from gradc.errors import TraceError
 from gradc.frontend import ufunc_methods
 from gradc.frontend.numpy_api import promote
 from gradc.frontend.numpy_api.registry import lookup
+from gradc.frontend.numpy_api.taking_complex import check_complex
 from gradc.frontend.session import Session, Traced, is_traced
 from gradc.ir.graph import Value
 
@@ -54,7 +55,10 @@ def _called(session: Session, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
             name = f"np.{ufunc.__name__}" if getattr(np, ufunc.__name__, None) is ufunc else ufunc.__name__
             raise TraceError(f"{name} is not supported on traced arrays; write it with the functions that are")
         return tuple([session.lift(x) for x in found]) if type(found) is tuple else session.lift(found)
-    return record.function(*[session.lift(x) for x in inputs])
+    values = [session.lift(x) for x in inputs]
+    if not record.is_ufunc:
+        check_complex(record.name, values)
+    return record.function(*values)
 
 
 def _with_keywords(session: Session, ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:

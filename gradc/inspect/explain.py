@@ -72,8 +72,9 @@ def explain(
     ``graph`` is the trace as written. ``wrt`` are names of inputs, by default all of floating-point dtype. ``calls``
     are the calls of the user's own functions, ``inner_names`` the names that stand inside these. ``at`` gives the
     values of all inputs, in order or by name, to be filled in. ``final`` is the graph that runs, for the closing lines.
-    Raises DerivativeError for names that are no inputs, ArgumentError where values are missing.
+    Raises DerivativeError for names that are no inputs and for complex numbers, ArgumentError where values are missing.
     """
+    _require_real(graph)
     values = _by_name(graph, at)
     told = with_sizes(Told(graph, tuple(calls), inner_names or {}), values)
     graph = told.graph
@@ -116,6 +117,15 @@ def _by_name(graph: Graph, at: Mapping[str, Any] | Sequence[Any] | None) -> dict
     if missing:
         raise ArgumentError(f"explain: at gives no value for {', '.join(missing)}")
     return {name: given[name] for name in graph.input_names}
+
+
+def _require_real(graph: Graph) -> None:
+    for node in graph.nodes:
+        if node.aval.dtype.kind == "c":
+            raise DerivativeError(
+                f"explain: {node.op.name} gives {node.aval}, and derivations of complex numbers are not told; "
+                "the numpy_source of the kernel shows the derivative"
+            )
 
 
 def _targets(graph: Graph, wrt: Sequence[str] | None) -> list[int]:

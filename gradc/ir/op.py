@@ -70,6 +70,18 @@ class BatchContext:
     params: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class RealLinear:
+    """A partial derivative that is linear over the reals alone: the op is not holomorphic.
+
+    ``forward`` makes the tangent of the result of that of the operand; ``back`` is its transpose, for the pairing
+    ``Re(cotangent * tangent)`` (docs/complex.md).
+    """
+
+    forward: Callable[[Value], Value]
+    back: Callable[[Value], Value]
+
+
 Vjp = Callable[[VjpContext], Sequence["Value | None"]]
 Jvp = Callable[[JvpContext], "Value | None"]
 
@@ -89,7 +101,7 @@ class Op:
                 the result is found; an index is a tuple that takes integer arithmetic. None for the rest, which
                 ``gradc.loops`` lowers by name
     partials    elementwise ops: the partial derivatives, ``partials(context) -> [d0, d1, ...]``, each a Value, None
-                (zero) or the literal 1 or -1 (no multiply)
+                (zero), the literal 1 or -1 (no multiply), a function of the cotangent or tangent, or a RealLinear
     vjp         other ops: ``vjp(context) -> [ct0, ct1, ...]``, None where there is none
     linear      the result is linear in all operands of floating point together, so that the op is its own jvp, and the
                 vjp rule also carries masks

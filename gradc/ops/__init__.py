@@ -1,6 +1,7 @@
 """What may stand in a graph: importing this package registers every op."""
 
 from gradc.ops import (
+    complex,
     contraction,
     control,
     cumulative,
@@ -18,6 +19,7 @@ from gradc.ops import (
 )
 
 __all__ = [
+    "complex",
     "contraction",
     "control",
     "cumulative",

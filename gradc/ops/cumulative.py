@@ -79,7 +79,7 @@ def _reaching(mask: Value, *, axis: int, reverse: bool) -> Value:
 cumsum: Op = register(
     Op(
         "cumsum",
-        _infer("cumsum", "fiu"),
+        _infer("cumsum", "cfiu"),
         _evaluate_cumsum,
         _numpy_cumsum,
         vjp=_cumsum_vjp,

@@ -16,6 +16,7 @@ from gradc.errors import DtypeError, ShapeError
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.ir.op import Context, JvpContext, Op, VjpContext, register
+from gradc.ops.complex import converted_back, magnitude_partial, real_dtype
 
 Partials = Callable[[Context], Sequence[Any]]
 
@@ -38,11 +39,12 @@ def elementwise(
     *,
     kinds: str = "fc",
     gives_bool: bool = False,
+    gives_real: bool = False,
     keeps_weak: bool = False,
     **fields: Any,
 ) -> Op:
     """Enter an op of operands of one shape and dtype, of the ``kinds`` given. The result is strong, unless
-    ``keeps_weak`` and every operand is weak."""
+    ``keeps_weak`` and every operand is weak; of complex operands it is real where the op ``gives_real``."""
 
     def infer(*avals: Aval) -> Aval:
         first = _same(name, avals)
@@ -50,9 +52,10 @@ def elementwise(
             raise DtypeError(f"{name}: {first} has a dtype for which this op is not defined")
         if gives_bool:
             return Aval(first.shape, np.dtype(bool))
-        if not first.weak:
+        dtype = real_dtype(first.dtype) if gives_real else first.dtype
+        if not first.weak and dtype is first.dtype:
             return first
-        return Aval(first.shape, first.dtype, keeps_weak and all(a.weak for a in avals))
+        return Aval(first.shape, dtype, keeps_weak and all(a.weak for a in avals))
 
     return register(Op(name, infer, evaluate, numpy, partials=partials, elementwise=True, **fields))
 
@@ -64,10 +67,8 @@ def _pow_partials(context: Context) -> Sequence[Any]:
     x, y = context.operands
     exponent = x.builder.scalar(y)
     if exponent is not None:
-        c = float(exponent)
-        by_x: Any = {0.0: None, 1.0: 1, 2.0: x * 2.0}.get(
-            c, power(x, x.builder.full(c - 1.0, y.aval)) * c if c else None
-        )
+        c = exponent.item()
+        by_x: Any = {0: None, 1: 1, 2: x * 2.0}.get(c, power(x, x.builder.full(c - 1, y.aval)) * c if c else None)
         return [by_x, _log_power(x, y, context) if context.active[1] else None]
     zero = x.builder.full(0.0, x.aval)
     slope = select(equal(y, zero), zero, y * power(x, y - 1.0))
@@ -180,12 +181,20 @@ sqrt = elementwise("sqrt", np.sqrt, "np.sqrt({0})", lambda c: [lambda ct: ct * 0
 tanh = elementwise("tanh", np.tanh, "np.tanh({0})", lambda c: [1.0 - c.result * c.result], latex=r"\tanh {0}")
 sin = elementwise("sin", np.sin, "np.sin({0})", lambda c: [cos(c.operands[0])], latex=r"\sin {0}")
 cos: Op = elementwise("cos", np.cos, "np.cos({0})", lambda c: [-sin(c.operands[0])], latex=r"\cos {0}")
+
+
+def _abs_partials(c: Context) -> Sequence[Any]:
+    (x,) = c.operands
+    return [sign(x) if x.aval.dtype.kind != "c" else magnitude_partial(x, c.result)]
+
+
 absolute = elementwise(
     "abs",
     np.abs,
     "np.abs({0})",
-    lambda c: [sign(c.operands[0])],
-    kinds="fiu",
+    _abs_partials,
+    kinds="fciu",
+    gives_real=True,
     latex=r"\left|{0}\right|",
     text="|{0}|",
     keeps_weak=True,
@@ -284,14 +293,16 @@ logistic_bce = elementwise(
 # Comparisons and logic.
 
 
-def _comparison(name: str, evaluate: Callable[..., Any], symbol: str, latex: str, **fields: Any) -> Op:
+def _comparison(
+    name: str, evaluate: Callable[..., Any], symbol: str, latex: str, kinds: str = "fiub", **fields: Any
+) -> Op:
     return elementwise(
-        name, evaluate, f"{{0}} {symbol} {{1}}", kinds="fciub", gives_bool=True, latex=f"{{0}} {latex} {{1}}", **fields
+        name, evaluate, f"{{0}} {symbol} {{1}}", kinds=kinds, gives_bool=True, latex=f"{{0}} {latex} {{1}}", **fields
     )
 
 
-equal = _comparison("eq", np.equal, "==", "=", commutative=True)
-not_equal = _comparison("ne", np.not_equal, "!=", r"\ne", commutative=True)
+equal = _comparison("eq", np.equal, "==", "=", "fciub", commutative=True)
+not_equal = _comparison("ne", np.not_equal, "!=", r"\ne", "fciub", commutative=True)
 less: Op = _comparison("lt", np.less, "<", "<")
 less_equal = _comparison("le", np.less_equal, "<=", r"\le")
 greater: Op = _comparison("gt", np.greater, ">", ">")
@@ -352,12 +363,15 @@ select = register(
 
 def _infer_convert(x: Aval, *, dtype: np.dtype, weak: bool = False) -> Aval:
     """``weak`` is given where a Python number becomes another, an int a float."""
+    if x.dtype.kind == "c" and dtype.kind != "c":
+        raise DtypeError(f"convert: {x} has imaginary parts, which {dtype} does not hold; take the real part first")
     return Aval(x.shape, dtype, weak)
 
 
 def _convert_vjp(context: VjpContext) -> Sequence[Any]:
     source = context.operands[0].aval
-    return [convert(context.ct, dtype=source.dtype) if source.is_float and context.ct.aval.is_float else None]
+    numbers = source.dtype.kind in "fc" and context.ct.aval.dtype.kind in "fc"
+    return [converted_back(context.ct, source.dtype) if numbers else None]
 
 
 convert = register(

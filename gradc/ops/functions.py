@@ -62,9 +62,9 @@ hypot = elementwise(
 
 # Trigonometric and hyperbolic functions, and their inverses.
 
-tan = elementwise("tan", np.tan, "np.tan({0})", lambda c: [1.0 + c.result * c.result], kinds="f", latex=r"\tan {0}")
-sinh = elementwise("sinh", np.sinh, "np.sinh({0})", lambda c: [cosh(c.operands[0])], kinds="f", latex=r"\sinh {0}")
-cosh: Op = elementwise("cosh", np.cosh, "np.cosh({0})", lambda c: [sinh(c.operands[0])], kinds="f", latex=r"\cosh {0}")
+tan = elementwise("tan", np.tan, "np.tan({0})", lambda c: [1.0 + c.result * c.result], latex=r"\tan {0}")
+sinh = elementwise("sinh", np.sinh, "np.sinh({0})", lambda c: [cosh(c.operands[0])], latex=r"\sinh {0}")
+cosh: Op = elementwise("cosh", np.cosh, "np.cosh({0})", lambda c: [sinh(c.operands[0])], latex=r"\cosh {0}")
 
 
 def _cathetus(x: Value) -> Value:

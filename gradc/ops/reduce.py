@@ -191,7 +191,7 @@ reduce_sum = _reduction(
     latex=r"\sum {0}",
 )
 reduce_prod = _reduction(
-    "reduce_prod", _numpy_reduce(np.multiply), "np.prod({0}{1})", kinds="fiu", vjp=_product_vjp, jvp=_product_jvp,
+    "reduce_prod", _numpy_reduce(np.multiply), "np.prod({0}{1})", kinds="fciu", vjp=_product_vjp, jvp=_product_jvp,
     live=_spread_mask, reach=_any_of, latex=r"\prod {0}",
 )  # fmt: skip
 reduce_max = _reduction(

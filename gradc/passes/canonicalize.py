@@ -3,7 +3,9 @@
 The laws of this table hold for every number, NaN and the infinities included, with three liberties that are the
 whole of its licence: the sign of a result that is zero is not kept (``x + 0 -> x``), a product with a power of two
 may be finite where a factor of it overflowed or underflowed on the way, and a sum of n equal numbers is n times the
-number and ``x**-1`` is ``1/x``, rounded once. ``0 * x``, ``x - x`` and ``x / x`` are not among them: they would lose
+number and ``x**-1`` is ``1/x``, rounded once. Complex numbers take the laws that hold for each part: a law that puts
+in a product where none was is for real ones alone, for a complex product makes NaN of infinities, and ``x * 1 -> x``
+keeps an infinite ``x``. ``0 * x``, ``x - x`` and ``x / x`` are not among them: they would lose
 a NaN.
 
 The measure by which the set ends: no law makes a graph dearer by ``Op.cost`` where the left side has no other user;
@@ -109,7 +111,7 @@ def _power_of_two(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[s
 
 
 DOUBLES: Final = (
-    *equality("double", x + x, 2 * x),
+    *only_for("fiu", equality("double", x + x, 2 * x)),
     *equality("square", power(x, 2), x * x),
     *equality("first-power", power(x, 1), x),
     *equality("reciprocal-power", power(x, -1), 1 / x, when=lambda builder, found: _is_float(builder, found["x"])),

@@ -200,6 +200,8 @@ def _repeated_terms(builder: Builder, op: Op, ids: Ids, params: Params) -> Value
     x, inner = _operand(builder, ids)
     if x.node.op is not broadcast_to or inner is None or inner.aval.shape != () or not params["axes"]:
         return None
+    if x.aval.dtype.kind == "c":
+        return None  # a complex product makes NaN of infinities, where a sum does not
     count = 1
     for axis in params["axes"]:
         length = x.aval.shape[axis]

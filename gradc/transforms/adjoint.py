@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from gradc.errors import DerivativeError
 from gradc.ir.graph import Builder, Node, Value
-from gradc.ir.op import VjpContext
+from gradc.ir.op import RealLinear, VjpContext
 from gradc.ops.contraction import contract, doubly_masked_vjp, masked_contract, masked_contract_vjp
 from gradc.ops.elementwise import convert, logical_and, logical_or, select
 from gradc.ops.index import scatter
@@ -155,7 +155,12 @@ def _through_partials(context: VjpContext, partials: Sequence[Any], ct: Cotangen
         elif isinstance(partial, int):
             pulled.append(Cotangent(ct.value if partial == 1 else -ct.value, ct.mask))
         else:
-            product = partial(ct.value) if callable(partial) and not isinstance(partial, Value) else ct.value * partial
+            if isinstance(partial, RealLinear):
+                product = partial.back(ct.value)
+            elif isinstance(partial, Value):
+                product = ct.value * partial
+            else:
+                product = partial(ct.value)
             pulled.append(Cotangent(strong(ct.mask, product), ct.mask))
     return pulled
 

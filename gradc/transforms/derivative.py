@@ -37,7 +37,8 @@ def differentiate(
     ``sparse_jacobian`` and ``sparse_hessian`` give these blocks in compressed columns (``sparse.py``).
 
     Raises DerivativeError where ``grad``, ``value_and_grad`` or ``hessian`` is asked of a result that is not one
-    floating-point number, and for results that have no cotangent or tangent.
+    floating-point number, for results that have no cotangent or tangent, and for Jacobians and Hessians of or by
+    complex numbers.
     """
     if derivative == "value":
         return graph
@@ -45,6 +46,7 @@ def differentiate(
         if derivative.endswith("hessian"):
             graph, primals = differentiate(graph, "grad", wrt, primals=primals, rewrite=rewrite), len(wrt)
         _require_numbers(graph, primals, "derivative", derivative)
+        _require_real(graph, wrt, primals)
         blocks = sparse_jacobian if derivative.startswith("sparse") else jacobian
         return blocks(graph, wrt, primals=primals, rewrite=rewrite)
     builder = Builder(rewrite)
@@ -90,6 +92,12 @@ def _seed(differentiated: Sequence[Value], graph: Graph) -> Value:
         listed = ", ".join(str(v.aval) for v in differentiated)
         origins = graph.origins.get(graph.outputs[0], ()) if graph.outputs else ()
         line = f"{origins[0]}: {origins[0].text}" if origins else ""
+        if len(differentiated) == 1 and differentiated[0].aval.dtype.kind == "c":
+            raise DerivativeError(
+                f"the gradient needs a real result and the function gives {listed}; "
+                "take its .real or its abs, or use vjp",
+                line=line,
+            )
         raise DerivativeError(
             f"the gradient needs one scalar floating-point result and the function gives {listed or 'none'}; "
             "reduce it with np.sum or np.mean, return auxiliary values with has_aux=True, or use vjp",
@@ -112,3 +120,14 @@ def _require_numbers(graph: Graph, primals: int, what: str, derivative: str) -> 
                 f"{derivative}: the result {name} is {aval}, which has no {what}; "
                 "return auxiliary values with has_aux=True"
             )
+
+
+def _require_real(graph: Graph, wrt: Sequence[int], primals: int) -> None:
+    """A Jacobian of complex numbers would have to be two, by the number and by its conjugate."""
+    for what, avals in (("by", [graph.input_avals[i] for i in wrt]), ("of", graph.output_avals[:primals])):
+        for aval in avals:
+            if aval.dtype.kind == "c":
+                raise DerivativeError(
+                    f"the Jacobian {what} complex numbers ({aval}) is not one matrix; give the real and the imaginary "
+                    "part as arguments and results of their own, or use jvp and vjp"
+                )

@@ -14,7 +14,7 @@ import numpy as np
 
 from gradc.errors import DerivativeError
 from gradc.ir.graph import INPUT, Builder, Graph, Node, Value
-from gradc.ir.op import JvpContext
+from gradc.ir.op import JvpContext, RealLinear
 from gradc.ops.contraction import contract, doubly_masked_jvp, masked_contract, masked_contract_jvp
 from gradc.ops.elementwise import convert, greater, logical_and, logical_not, logical_or, select
 from gradc.ops.index import gather, scatter
@@ -126,7 +126,7 @@ def _through_body(
 
 def _through_partials(
     context: JvpContext,
-    partials: Sequence[Value | int | Callable[[Value], Value] | None],
+    partials: Sequence[Value | int | Callable[[Value], Value] | RealLinear | None],
     masks: Sequence[Value | None],
 ) -> Tangent | None:
     terms = []
@@ -136,7 +136,12 @@ def _through_partials(
         if isinstance(partial, int):
             terms.append(Tangent(tangent if partial == 1 else -tangent, mask))
         else:
-            product = partial(tangent) if not isinstance(partial, Value) else tangent * partial
+            if isinstance(partial, RealLinear):
+                product = partial.forward(tangent)
+            elif isinstance(partial, Value):
+                product = tangent * partial
+            else:
+                product = partial(tangent)
             terms.append(Tangent(strong(mask, product), mask))
     if not terms:
         return None

@@ -2,7 +2,8 @@
 
 A row gives the meaning of its op on object arrays of ``mpf`` of 60 digits. The exact vjp and its derivative are central
 differences there, with steps so small that they are exact in double precision. The bound is 1e-12 of the sum of the
-absolute terms. ``test_every_op_has_a_row`` keeps the table complete.
+absolute terms. ``test_every_op_has_a_row`` keeps the table complete. Complex operands have rows of their own in
+``test_complex.py``, with their derivatives.
 """
 
 from __future__ import annotations
@@ -244,6 +245,10 @@ ROWS = [
     Row("logical_not", (M,), np.logical_not, smooth=False),
     Row("isfinite", (X,), elementwise(lambda x: mp.isfinite(x)), smooth=False, special=np.isfinite),
     Row("isnan", (X,), elementwise(lambda x: mp.isnan(x)), smooth=False, special=np.isnan),
+    Row("complex", (X, Y), lambda x, y: x.astype(float) + 1j * y.astype(float), smooth=False),
+    Row("real", (X + 1j * Y,), lambda z: z.real),
+    Row("imag", (X + 1j * Y,), lambda z: z.imag),
+    Row("conj", (X + 1j * Y,), np.conj),
     Row("select", (M, X, Y), np.where),
     Row("convert", (X,), lambda x: x, {"dtype": F64}),
     Row("convert", (M,), lambda x: x.astype(float), {"dtype": F64}, smooth=False, note="bool"),

@@ -83,6 +83,9 @@ def literal(number: np.generic) -> Expression:
     """A number as Python's literal where that is exact to the last bit, else through its bits."""
     text = number_text(number)
     if text is None:
+        if number.dtype.kind == "c":
+            parts = [float_text(part) for part in (number.real, number.imag)]
+            return filled(f"{dtype_text(number.dtype)}(complex({', '.join(parts)}))", [])
         if number.dtype.kind != "f":
             raise CompileError(f"a constant of dtype {number.dtype} has no literal")
         unsigned = f"uint{8 * number.dtype.itemsize}"
@@ -96,12 +99,17 @@ def number_text(number: np.generic) -> str | None:
         return repr(number.item())
     if number.dtype.kind == "c":
         text = repr(complex(number))
-        exact = np.asarray(ast.literal_eval(text), number.dtype) if np.isfinite(number) else np.zeros(())
+        exact = np.asarray(eval_complex(text), number.dtype) if np.isfinite(number) else np.zeros(())
         return text if exact.tobytes() == number.tobytes() else None
     for text in (_special(number), repr(float(str(number))), repr(float(number))):
         if text and np.asarray(eval_float(text), number.dtype).tobytes() == number.tobytes():
             return text
     return None
+
+
+def float_text(number: np.generic) -> str:
+    """The literal of a part of a complex number; of a NaN with other bits that of NaN."""
+    return number_text(number) or "np.nan"
 
 
 def _special(number: np.generic) -> str:
@@ -110,6 +118,15 @@ def _special(number: np.generic) -> str:
     if np.isinf(number):
         return "-np.inf" if np.signbit(number) else "np.inf"
     return ""
+
+
+def eval_complex(text: str) -> complex:
+    """The complex number that Python makes of a literal of ours, which adds or subtracts the imaginary part."""
+    tree = ast.parse(text, mode="eval").body
+    if isinstance(tree, ast.BinOp):
+        left, right = ast.literal_eval(tree.left), ast.literal_eval(tree.right)
+        return complex(left + right if isinstance(tree.op, ast.Add) else left - right)
+    return complex(ast.literal_eval(tree))
 
 
 def eval_float(text: str) -> float:

@@ -148,6 +148,13 @@ def _view(template: str, x: Expression, aval: Aval) -> Expression:
     return Expression(made.tree, made.width, aval.shape)
 
 
+def _part(scope: Scope, node: Node) -> Expression:
+    """The real or the imaginary parts, in the memory of the complex numbers."""
+    x = typed(scope.operand(node, 0), scope.nodes[node.operands[0]].aval.dtype)
+    made = filled(f"{{0}}.{node.op.name}", [x])
+    return Expression(made.tree, made.width, x.shape)
+
+
 def _dim_value(scope: Scope, node: Node) -> Expression:
     made = filled(str(node.params["dim"]), [])
     return Expression(made.tree, made.width, weak=True)
@@ -223,6 +230,8 @@ RULES: dict[str, Rule] = {
     "reshape": _reshape,
     "transpose": _transpose,
     "slice": _slice,
+    "real": _part,
+    "imag": _part,
     "convert": _convert,
     "dim_value": _dim_value,
     "contract": _contract,

@@ -9,7 +9,7 @@ from gradc.backends.numpy.expressions import Expression
 from gradc.ir.graph import Graph
 from gradc.ir.node import Node
 
-VIEWS = frozenset({"transpose", "reshape", "slice", "broadcast_to", "recompute"})
+VIEWS = frozenset({"transpose", "reshape", "slice", "broadcast_to", "recompute", "real", "imag"})
 """Ops that copy nothing."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import DtypeError, ShapeError, TraceError
+from gradc.errors import ShapeError, TraceError
 from gradc.frontend.numpy_api.axes import one_axis
 from gradc.frontend.numpy_api.einsum import contraction
 from gradc.frontend.numpy_api.promote import common_dtype, converted, marker, operand_dtype
@@ -18,6 +18,7 @@ from gradc.frontend.numpy_api.registry import implements
 from gradc.frontend.numpy_api.ufuncs import multiply
 from gradc.ir.graph import Value
 from gradc.ops import shape as shapes
+from gradc.ops.complex import conj, is_complex
 from gradc.ops.shape import reshaped
 
 
@@ -63,10 +64,8 @@ def inner(a: Value, b: Value) -> Value:
 
 @implements(np.vdot, arrays=("a", "b"))
 def vdot(a: Value, b: Value) -> Value:
-    """The inner product of both, flattened."""
-    if "c" in (a.aval.dtype.kind, b.aval.dtype.kind):
-        raise DtypeError(f"np.vdot: of complex numbers ({a.aval}, {b.aval}) is not supported")
-    return _tensordot("np.vdot", _flat(a), _flat(b), [0], [0])
+    """The inner product of both, flattened; complex numbers of the first are conjugated."""
+    return _tensordot("np.vdot", _conjugated(_flat(a)), _flat(b), [0], [0])
 
 
 @implements(np.outer, arrays=("a", "b"))
@@ -77,6 +76,10 @@ def outer(a: Value, b: Value) -> Value:
 
 def _flat(x: Value) -> Value:
     return reshaped(x, (x.aval.size,))
+
+
+def _conjugated(x: Value) -> Value:
+    return conj(x) if is_complex(x) else x
 
 
 @implements(np.tensordot, arrays=("a", "b"))
@@ -112,15 +115,13 @@ def _tensordot(name: str, a: Value, b: Value, left: Sequence[int], right: Sequen
 
 @implements(np.vecdot, arrays=("x1", "x2"))
 def vecdot(x1: Value, x2: Value) -> Value:
-    """The inner products of vectors along the last axes; leading axes broadcast."""
+    """The inner products of vectors along the last axes; leading axes broadcast, complex ``x1`` are conjugated."""
     if not x1.aval.shape or not x2.aval.shape or x1.aval.shape[-1] != x2.aval.shape[-1]:
         raise ShapeError(f"np.vecdot: the last axes of {x1.aval} and {x2.aval} differ in size, or are not there")
-    if "c" in (x1.aval.dtype.kind, x2.aval.dtype.kind):
-        raise DtypeError(f"np.vecdot: of complex numbers ({x1.aval}, {x2.aval}) is not supported")
     dtype = operand_dtype(np.vecdot, marker(x1), marker(x2))
     batch = ascii_letters[26 : 26 + max(x1.aval.ndim, x2.aval.ndim) - 1]
     letters = [f"{batch[len(batch) - x.aval.ndim + 1 :]}i" for x in (x1, x2)]
-    return contraction("np.vecdot", [converted(x1, dtype), converted(x2, dtype)], letters, batch)
+    return contraction("np.vecdot", [_conjugated(converted(x1, dtype)), converted(x2, dtype)], letters, batch)
 
 
 # Diagonals.

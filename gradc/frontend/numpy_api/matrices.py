@@ -78,9 +78,9 @@ def matvec(x1: Any, x2: Any) -> Any:
 
 @composed(*of_numpy("vecmat"), arrays=("x1", "x2"))
 def vecmat(x1: Any, x2: Any) -> Any:
-    """Vectors times matrices, along the last axes."""
+    """Vectors times matrices, along the last axes; complex vectors are conjugated."""
     _same_inner("np.vecmat", x1, x2, -2)
-    return (x1[..., None, :] @ x2)[..., 0, :]
+    return (np.conj(x1)[..., None, :] @ x2)[..., 0, :]
 
 
 def _same_inner(name: str, x1: Any, x2: Any, axis: int) -> None:

@@ -1,7 +1,4 @@
-"""What is asked of numbers one by one: whether they are close, or infinite; and the parts of complex numbers.
-
-All numbers that gradc has are real.
-"""
+"""What is asked of numbers one by one: whether they are close, or infinite; and their conversion."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ import numpy as np
 from gradc.errors import ShapeError
 from gradc.frontend.numpy_api import promote
 from gradc.frontend.numpy_api.notation import Array, composed
-from gradc.frontend.numpy_api.promote import common_dtype, strong
+from gradc.frontend.numpy_api.promote import common_dtype
 from gradc.frontend.numpy_api.registry import implements
 from gradc.frontend.numpy_api.ufuncs import everywhere
 from gradc.ir.aval import broadcast_shapes
@@ -64,59 +61,6 @@ def array_equiv(a1: Any, a2: Any) -> Any:
     except ShapeError:
         return False
     return np.all(a1 == a2)
-
-
-# Complex numbers, seen from the real ones.
-
-
-@implements(np.isreal, arrays=("x",))
-def isreal(x: Value) -> Value:
-    """True everywhere."""
-    return everywhere(x, True)
-
-
-@implements(np.iscomplex, arrays=("x",))
-def iscomplex(x: Value) -> Value:
-    """False everywhere."""
-    return everywhere(x, False)
-
-
-@implements(np.isrealobj, arrays=("x",))
-def isrealobj(x: Value) -> bool:
-    """Whether the dtype is real."""
-    return x.aval.dtype.kind != "c"
-
-
-@implements(np.conjugate, arrays=("x",))
-def conjugate(x: Value) -> Value:
-    """The numbers themselves."""
-    return strong(x)
-
-
-@implements(np.real, arrays=("val",))
-def real(val: Value) -> Value:
-    """The numbers themselves."""
-    return strong(val)
-
-
-@implements(np.real_if_close, arrays=("a",))
-def real_if_close(a: Value, tol: Any = 100) -> Value:
-    """The numbers themselves."""
-    return strong(a)
-
-
-@implements(np.imag, arrays=("val",))
-def imag(val: Value) -> Value:
-    """Zeros."""
-    return val.builder.full(0, val.aval)
-
-
-@composed(np.angle, arrays=("z",))
-def angle(z: Any, deg: Any = False) -> Any:
-    """0, or pi for negative numbers."""
-    kind = z.dtype if z.is_float else np.dtype(np.float64)
-    turned = np.arctan2(kind.type(0), z)
-    return turned * kind.type(180 / math.pi) if deg else turned
 
 
 @implements(np.astype, arrays=("x",))

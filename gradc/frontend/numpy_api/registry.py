@@ -13,6 +13,7 @@ import numpy as np
 
 from gradc.errors import TraceError
 from gradc.frontend.numpy_api.promote import strong
+from gradc.frontend.numpy_api.taking_complex import check_complex
 from gradc.ir.graph import Value
 
 Lift = Callable[[Any, str], Value]
@@ -65,7 +66,7 @@ class Implementation:
     def call(self, lift: Lift, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """What the function gives for arguments as the user wrote them: Values, lists of them, or plain objects.
 
-        Raises TraceError for a parameter that is not implemented.
+        Raises TraceError for a parameter that is not implemented, DtypeError for complex operands that are not taken.
         """
         listed: list[Any] = []
         named: dict[str, Any] = {}
@@ -74,6 +75,8 @@ class Implementation:
                 listed = [self._listed(item, f"{name}[{k}]", lift) for k, item in enumerate(value)]
             else:
                 named[name] = self._lifted(name, value, lift)
+        if not self.is_ufunc:
+            check_complex(self.name, (*listed, *named.values()))
         return self.function(*[named.pop(name) for name in self._before_rest if listed], *listed, **named)
 
     @cached_property

@@ -290,13 +290,14 @@ def everywhere(x: Value, value: bool) -> Value:
 
 def _predicate(ufunc: np.ufunc, of_floats: Callable[[Value], Value], of_others: bool) -> None:
     def function(x: Value) -> Value:
-        return of_floats(x) if x.aval.is_float else everywhere(x, of_others)
+        return of_floats(x) if x.aval.dtype.kind in "fc" else everywhere(x, of_others)
 
     implements(ufunc, arrays=("x",))(function)
 
 
 def _isinf(x: Value) -> Value:
-    return ops.equal(ops.absolute(x), x.builder.full(math.inf, x.aval))
+    size = ops.absolute(x)
+    return ops.equal(size, x.builder.full(math.inf, size.aval))
 
 
 _predicate(np.isnan, ops.isnan, False)

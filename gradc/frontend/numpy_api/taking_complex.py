@@ -1,0 +1,37 @@
+"""Which of NumPy's functions take complex operands here. Ufuncs are not listed: their ops say what they take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from gradc.errors import DtypeError
+from gradc.ir.graph import Value
+
+_NAMES: Final = frozenset(
+    {
+        "all", "angle", "any", "append", "array_equal", "array_equiv", "array_split", "astype", "atleast_1d",
+        "atleast_2d", "atleast_3d", "average", "block", "broadcast_arrays", "broadcast_to", "column_stack",
+        "concatenate", "convolve", "copy", "count_nonzero", "cross", "cumsum", "delete", "diag", "diagflat",
+        "diagonal", "diff", "dot", "dsplit", "dstack", "einsum", "expand_dims", "flip", "fliplr", "flipud",
+        "hsplit", "hstack", "imag", "inner", "insert", "iscomplex", "iscomplexobj", "isreal", "isrealobj",
+        "kron", "lib.stride_tricks.sliding_window_view", "linalg.cross", "linalg.diagonal", "linalg.matmul",
+        "linalg.matrix_transpose", "linalg.multi_dot", "linalg.outer", "linalg.tensordot", "linalg.trace",
+        "linalg.vecdot", "matrix_transpose", "mean", "meshgrid", "moveaxis", "ndim", "outer", "pad", "polyadd",
+        "polymul", "polysub", "polyval", "prod", "ravel", "real", "repeat", "reshape", "roll", "rollaxis",
+        "rot90", "select", "shape", "size", "split", "squeeze", "stack", "sum", "swapaxes", "take",
+        "take_along_axis", "tensordot", "tile", "trace", "transpose", "trapezoid", "tril", "triu", "unstack",
+        "vander", "vdot", "vsplit", "vstack", "where",
+    }
+)  # fmt: skip
+
+
+def check_complex(name: str, operands: Iterable[object]) -> None:
+    """Raise DtypeError for a complex operand of a function that is told for real numbers alone."""
+    if name.removeprefix("np.") in _NAMES or name.startswith("np.fft."):
+        return
+    for x in operands:
+        if isinstance(x, (list, tuple)):
+            check_complex(name, x)
+        elif isinstance(x, Value) and x.aval.dtype.kind == "c":
+            raise DtypeError(f"{name}: of complex numbers ({x.aval}) is not supported; take .real, .imag or abs first")

@@ -1,0 +1,214 @@
+"""Complex numbers end to end: NumPy's values and dtypes, JAX's convention of gradients, and what is refused."""
+
+from __future__ import annotations
+
+import runpy
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradc
+from gradc.compiler import BACKENDS
+from gradc.errors import CompileError, DerivativeError, DtypeError, GradcError
+
+
+def numbers(*shape: int, seed: int = 0) -> Any:
+    rng = np.random.default_rng([seed, *shape])
+    return rng.normal(size=shape) + 1j * rng.normal(size=shape)
+
+
+Z, W = numbers(2, 3), numbers(2, 3, seed=1)
+X = Z.real.copy()
+
+FUNCTIONS = {
+    "arithmetic": lambda z, w, x: z * w + z / w - (-z) * 2.0 + 3j * w + x,
+    "powers": lambda z, w, x: z**2 + z**3 + z**-2 + z**0.5,
+    "parts": lambda z, w, x: np.conj(z) * w + z.real + 1j * w.imag + np.abs(z) + np.angle(w) + z.conj(),
+    "degrees": lambda z, w, x: np.angle(z, deg=True),
+    "matmul": lambda z, w, x: z @ w.T + (x @ z.T),
+    "vdot": lambda z, w, x: np.vdot(z, w),
+    "vecdot": lambda z, w, x: np.linalg.vecdot(z, w),
+    "einsum": lambda z, w, x: np.einsum("ij,ij->i", z, w),
+    "mean": lambda z, w, x: np.mean(z, axis=0),
+    "prod": lambda z, w, x: np.prod(w, axis=1),
+    "where": lambda z, w, x: np.where(z == w, z, w * 1j),
+    "moving": lambda z, w, x: np.concatenate([z[:, ::-1], w]).T.reshape(3, 4)[1:],
+    "infinite": lambda z, w, x: np.isinf(z / 0.0) & np.isfinite(w) | np.isnan(z),
+    "truth": lambda z, w, x: np.any(z) & np.all(np.isreal(x)) | np.iscomplex(w[0, 0]),
+    "square": lambda z, w, x: np.square(z) + np.reciprocal(w),
+    "number": lambda z, w, x: z[0, 0] * (1 + 2j),
+    "real number": lambda z, w, x: x * 1j,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_values_and_dtypes_are_those_of_numpy(name: str, dtype: Any, backend: Any) -> None:
+    function = FUNCTIONS[name]
+    z, w, x = Z.astype(dtype), W.astype(dtype), X.astype(dtype(0).real.dtype)
+    with np.errstate(all="ignore"):
+        expected = function(z, w, x)
+    actual = gradc.jit(function, backend=backend)(z, w, x)
+    assert actual.dtype == expected.dtype
+    assert np.shape(actual) == np.shape(expected)
+    tolerance = 5e-15 if dtype is np.complex128 else 3e-6
+    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gradients_have_the_convention_of_jax(backend: Any) -> None:
+    """``dL/dx - i dL/dy`` of ``z = x + i y``: of |z|**2 it is 2 conj(z), of the imaginary part -i."""
+    z = np.array([1 + 2j, -3 + 0.5j])
+    for loss, expected in [
+        (lambda z: np.sum(np.abs(z) ** 2), 2 * np.conj(z)),
+        (lambda z: np.sum(z * np.conj(z)).real, 2 * np.conj(z)),
+        (lambda z: np.sum(z.real), np.ones(2)),
+        (lambda z: np.sum(z.imag), np.full(2, -1j)),
+        (lambda z: np.sum((z**2).real), 2 * z),
+        (lambda z: np.sum(np.abs(z)), np.conj(z) / np.abs(z)),
+        (lambda z: np.sum(np.exp(z).real), np.exp(z)),
+        (lambda z: np.sum(np.angle(z)), -1j / z),
+    ]:
+        gradient = gradc.grad(loss, backend=backend)(z)
+        assert gradient.dtype == np.complex128
+        np.testing.assert_allclose(gradient, expected, rtol=1e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gradients_are_differences_of_both_parts(backend: Any) -> None:
+    def loss(z: Any, x: Any) -> Any:
+        return np.sum(np.abs(np.exp(z * x) / (1 + z**2) - np.conj(z)) ** 2) + np.sum(np.angle(z) * x)
+
+    gradients = gradc.grad(loss, wrt=(0, 1), backend=backend)(Z, X)
+    h = 1e-6
+    for k in np.ndindex(*Z.shape):
+        step = np.zeros(Z.shape)
+        step[k] = h
+        by_re = (loss(Z + step, X) - loss(Z - step, X)) / (2 * h)
+        by_im = (loss(Z + 1j * step, X) - loss(Z - 1j * step, X)) / (2 * h)
+        by_x = (loss(Z, X + step) - loss(Z, X - step)) / (2 * h)
+        np.testing.assert_allclose(gradients[0][k], by_re - 1j * by_im, rtol=1e-7, atol=1e-8)
+        np.testing.assert_allclose(gradients[1][k], by_x, rtol=1e-7, atol=1e-8)
+
+
+def test_descending_along_the_conjugate_lowers_the_loss() -> None:
+    """As docs/complex.md says."""
+    step = gradc.value_and_grad(lambda z: np.sum(np.abs(z - (1 + 2j)) ** 2))
+    z = np.zeros(3, complex)
+    for _ in range(60):
+        _, gradient = step(z)
+        z = z - 0.2 * np.conj(gradient)
+    np.testing.assert_allclose(z, np.full(3, 1 + 2j), rtol=1e-12)
+
+
+def test_vjp_of_a_holomorphic_function_is_its_derivative_times_the_cotangent() -> None:
+    out, pullback = gradc.vjp(lambda z: np.sin(z) * z, Z)
+    np.testing.assert_allclose(out, np.sin(Z) * Z)
+    np.testing.assert_allclose(pullback(W)[0], W * (np.cos(Z) * Z + np.sin(Z)), rtol=1e-13)
+    _, tangent = gradc.jvp(lambda z: np.sin(z) * z, (Z,), (W,))
+    np.testing.assert_allclose(tangent, W * (np.cos(Z) * Z + np.sin(Z)), rtol=1e-13)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_slope_of_abs_at_zero_is_zero(backend: Any) -> None:
+    gradient = gradc.grad(lambda z: np.sum(np.abs(z)), backend=backend)(np.array([0j, 3 + 4j]))
+    np.testing.assert_allclose(gradient, [0, 0.6 - 0.8j], rtol=1e-15)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_branch_that_was_not_taken_contributes_zero(backend: Any) -> None:
+    z = np.array([0j, 1 + 1j])
+    gradient = gradc.grad(lambda z: np.sum(np.where(z == 0, 0.0, np.log(z)).real), backend=backend)(z)
+    np.testing.assert_allclose(gradient, [0, 1 / (1 + 1j)], rtol=1e-15)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_python_numbers_and_batches(backend: Any) -> None:
+    assert gradc.jit(lambda z: z * 2, backend=backend)(1 + 2j) == 2 + 4j
+    assert gradc.jit(lambda z: z * 2, backend=backend)(np.complex64(1 + 2j)).dtype == np.complex64
+    batched = gradc.vmap(lambda z, w: np.sum(z * w))(Z, W)
+    np.testing.assert_allclose(batched, np.sum(Z * W, axis=1))
+
+
+def test_symbolic_sizes_on_llvm() -> None:
+    kernel = gradc.jit(lambda z: np.sum(np.abs(z) ** 2) + z[0] * 1j).compile(gradc.aval("c128[n]"))
+    for count in (1, 5):
+        z = numbers(count)
+        np.testing.assert_allclose(kernel(z), np.sum(np.abs(z) ** 2) + z[0] * 1j)
+
+
+def test_recurrences_of_complex_numbers_run_on_llvm() -> None:
+    def steps(z: Any, w: Any) -> Any:
+        for _ in range(12):
+            z = z * w + 1.0
+        return np.sum(np.abs(z))
+
+    np.testing.assert_allclose(gradc.grad(steps)(Z, W / 2), gradc.grad(steps, backend="numpy")(Z, W / 2), rtol=1e-12)
+
+
+def test_saved_modules_compute_with_complex_numbers(tmp_path: Any) -> None:
+    def loss(z: Any, w: Any) -> Any:
+        return np.sum(np.abs(z * (2 + 1j) - w.real) ** 2)
+
+    gradc.grad(loss).compile(Z, W).save(tmp_path / "saved.py")
+    saved = runpy.run_path(str(tmp_path / "saved.py"))
+    np.testing.assert_allclose(saved["loss_grad"](Z, W), gradc.grad(loss)(Z, W), rtol=1e-13)
+
+
+def test_results_do_not_share_memory_with_arguments() -> None:
+    for backend in BACKENDS:
+        z = Z.copy()
+        re, im, same = gradc.jit(lambda z: (z.real, z.imag, z * 1), backend=backend)(z)
+        assert not any(np.shares_memory(z, r) for r in (re, im, same))
+
+
+class TestRefusals:
+    def test_the_gradient_of_a_complex_loss(self) -> None:
+        with pytest.raises(DerivativeError, match=r"real result and the function gives c128\[\]; take its \.real"):
+            gradc.grad(np.sum)(Z)
+
+    def test_jacobians(self) -> None:
+        with pytest.raises(DerivativeError, match="the Jacobian by complex numbers"):
+            gradc.jacobian(lambda z: np.abs(z))(Z)
+        with pytest.raises(DerivativeError, match="the Jacobian of complex numbers"):
+            gradc.jacobian(lambda x: x * 1j)(X)
+        with pytest.raises(DerivativeError, match="the Jacobian by complex numbers"):
+            gradc.hessian(lambda z: np.sum(np.abs(z) ** 2))(Z)
+
+    @pytest.mark.parametrize(
+        "name", ["sort", "var", "nansum", "median", "max", "linalg.norm", "round", "real_if_close"]
+    )
+    def test_functions_of_real_numbers(self, name: str) -> None:
+        function: Any = np
+        for part in name.split("."):
+            function = getattr(function, part)
+        with pytest.raises(DtypeError, match=r"of complex numbers \(c128\[2,3\]\) is not supported"):
+            gradc.jit(lambda z: function(z))(Z)
+
+    @pytest.mark.parametrize("function", [np.sign, np.arcsin, lambda z: z < 1j, lambda z: np.maximum(z, 0)])
+    def test_ufuncs_of_real_numbers(self, function: Any) -> None:
+        with pytest.raises(DtypeError, match="has a dtype for which this op is not defined"):
+            gradc.jit(lambda z: function(z))(Z)
+
+    def test_functions_that_loops_have_not(self) -> None:
+        with pytest.raises(CompileError, match=r"expm1: complex .* are not compiled to loops .*backend='numpy'"):
+            gradc.jit(np.expm1)(Z)
+        np.testing.assert_allclose(gradc.jit(np.expm1, backend="numpy")(Z), np.expm1(Z))
+
+    def test_writing_into_real_arrays(self) -> None:
+        def write(z: Any) -> Any:
+            a = np.zeros(3)
+            a[:] = z[0]
+            return a
+
+        with pytest.raises(DtypeError, match=r"take .*real"):
+            gradc.jit(write)(Z)
+
+    def test_libraries_and_derivations(self, tmp_path: Any) -> None:
+        kernel = gradc.jit(lambda z: np.abs(z)).compile(Z)
+        with pytest.raises(GradcError, match="c128, for which the C interface has no type"):
+            kernel.save(tmp_path / "k", format="lib")
+        with pytest.raises(DerivativeError, match="derivations of complex numbers are not told"):
+            kernel.explain()
