@@ -11,6 +11,7 @@ from gradc.ir.graph import Node
 from gradc.loops.cofactors import cofactors_function
 from gradc.loops.factors import Index, cholesky_function, each, let, loop, lu_function, store
 from gradc.loops.ordered import merged, merged_statements, running, running_statements
+from gradc.loops.orthogonal import orthonormal, orthonormal_statements, reflections, reflections_statements
 from gradc.loops.panels import (
     ORDER,
     PIVOTS,
@@ -273,4 +274,6 @@ _RULES = {
     reordered.name: _reordered,
     running.name: running_statements,
     merged.name: merged_statements,
+    reflections.name: reflections_statements,
+    orthonormal.name: orthonormal_statements,
 }

@@ -19,6 +19,7 @@ from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import REGISTRY, Op
 from gradc.loops.determinants import cofactors_rule, det_rule, det_sign_rule, log_abs_det_rule
 from gradc.loops.ordered import argsort_rule, running_rule
+from gradc.loops.orthogonal import complement_rule, q_rule, r_rule
 from gradc.loops.slices import Slices, aligned, part_of
 from gradc.loops.systems import cholesky_rule, inverse_rule, solve_rule, triangular_rule
 from gradc.ops.contraction import masked_contract
@@ -238,5 +239,8 @@ _RULES: Final[dict[str, _Rule]] = {
     "log_abs_det": log_abs_det_rule,
     "det_sign": det_sign_rule,
     "cofactors": cofactors_rule,
+    "qr_q": q_rule,
+    "qr_r": r_rule,
+    "qr_complement": complement_rule,
 }
 assert set(_RULES) <= set(REGISTRY)

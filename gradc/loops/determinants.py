@@ -11,7 +11,7 @@ from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.loops.panels import PARITY, PIVOTS, Panels, complete_cofactors, lu_panels, row_of
 from gradc.loops.small import LARGEST, Factors, each_nonzero, element
-from gradc.loops.systems import inverse_rule, stacked, upright, vanishes
+from gradc.loops.systems import inverse_rule, upright, vanishes
 from gradc.ops.determinants import LARGEST_POLYNOMIAL
 from gradc.ops.elementwise import (
     absolute,
@@ -26,7 +26,7 @@ from gradc.ops.elementwise import (
     minimum,
     select,
 )
-from gradc.ops.linalg import swapped
+from gradc.ops.linalg import stacked, swapped
 from gradc.ops.reduce import reduce_all, reduce_prod, reduce_sum
 from gradc.ops.shape import broadcast, concatenate, reshape, reshaped, slice_
 

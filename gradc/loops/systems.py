@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.ir.aval import Aval, size_of
+from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.loops.calls import NOT_POSITIVE_DEFINITE
 from gradc.loops.panels import (
@@ -40,7 +40,7 @@ from gradc.loops.small import (
     transposed_rows,
 )
 from gradc.ops.elementwise import equal, logical_not, select
-from gradc.ops.linalg import swapped
+from gradc.ops.linalg import stacked, swapped
 from gradc.ops.reduce import reduce_any
 from gradc.ops.shape import broadcast, reshape, reshaped, slice_, transpose
 
@@ -48,12 +48,6 @@ SINGULAR = "the matrix is singular"
 
 Operands = tuple[Value, ...]
 Params = dict[str, Any]
-
-
-def stacked(x: Value) -> Value:
-    """The matrices with one axis before their own."""
-    shape = x.aval.shape
-    return reshaped(x, (size_of(shape[:-2]), *shape[-2:]))
 
 
 def _columns(b: Value, a: Value) -> Value:

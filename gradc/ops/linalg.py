@@ -48,6 +48,12 @@ def swapped(x: Value) -> Value:
     return transpose(x, axes=(*range(ndim - 2), ndim - 1, ndim - 2))
 
 
+def stacked(x: Value) -> Value:
+    """The matrices with one axis before their own."""
+    shape = x.aval.shape
+    return reshaped(x, (size_of(shape[:-2]), *shape[-2:]))
+
+
 def product(a: Value, b: Value, letters: str) -> Value:
     """A contraction of matrices in a batch, ``letters`` as in ``ik,kj->ij``."""
     lhs, rhs, out = letters.replace("->", ",").split(",")

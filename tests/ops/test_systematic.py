@@ -45,6 +45,7 @@ class Row:
     exact: Callable[..., Any]
     params: dict[str, Any] = field(default_factory=dict)
     smooth: bool = True
+    differentiable: bool = True
     special: Callable[..., Any] | None = None
     note: str = ""
     stopped: bool = False
@@ -170,6 +171,35 @@ def exact_cofactors(a: Any) -> Any:
             rest = np.delete(np.delete(a, i, axis=0), j, axis=1)
             found[i, j] = (-1) ** (i + j) * (exact_det(rest) if n > 1 else mp.mpf(1))
     return found
+
+
+def exact_qr(a: Any) -> tuple[Any, Any]:
+    """By Gram and Schmidt, with the signs of LAPACK: each column goes against the one that it is reflected from."""
+    n = a.shape[1]
+    q, r, rest = 0 * a, 0 * a[:n], np.array(a, object)
+    signs = np.sign(np.diag(np.linalg.qr(a.astype(float), mode="r")))
+    for j in range(n):
+        r[j, j] = mp.mpf(float(signs[j])) * mp.sqrt(np.sum(rest[:, j] * rest[:, j]))
+        q[:, j] = rest[:, j] / r[j, j]
+        for k in range(j + 1, n):
+            r[j, k] = np.sum(q[:, j] * rest[:, k])
+            rest[:, k] = rest[:, k] - r[j, k] * q[:, j]
+    return q, r
+
+
+def exact_complement(a: Any) -> Any:
+    """Householder's reflections of unit vectors."""
+    m, n = a.shape
+    whole, rest = np.array([[mp.mpf(i == j) for j in range(m)] for i in range(m)], object), np.array(a, object)
+    for k in range(n):
+        v = np.array(rest[:, k], object)
+        v[:k] = mp.mpf(0)
+        v[k] = v[k] + mp.sign(v[k]) * mp.sqrt(np.sum(v * v))
+        for matrix, left in ((rest, True), (whole, False)):
+            dots = np.sum(v[:, None] * matrix, axis=0) if left else np.sum(matrix * v, axis=1)
+            outer = v[:, None] * dots[None, :] if left else dots[:, None] * v[None, :]
+            matrix -= outer * (2 / np.sum(v * v))
+    return whole[:, n:]
 
 
 SQUARE = numbers(4, 4, seed=1) + 2 * np.eye(4)[::-1]
@@ -411,6 +441,14 @@ ROWS = [
     Row("argsort", (REPEATED,), lambda x: np.argsort(x, kind="stable"), {"axis": 0}, smooth=False, note="ties"),
     Row("stop_gradient", (X,), lambda x: x, smooth=False, special=np.positive, stopped=True),
     Row("recompute", (X,), lambda x: x),
+    Row("qr_q", (numbers(5, 3, seed=2),), lambda a: exact_qr(a)[0]),
+    Row("qr_q", (numbers(4, 2, seed=3),), lambda a: exact_qr(a)[0], note="tall"),
+    Row("qr_q", (numbers(2, 3, 2, seed=4),), each(lambda a: exact_qr(a)[0]), note="stack"),
+    Row("qr_r", (SQUARE,), lambda a: exact_qr(a)[1]),
+    Row("qr_r", (numbers(4, 2, seed=3),), lambda a: exact_qr(a)[1], note="tall"),
+    Row("qr_r", (numbers(2, 3, 2, seed=4),), each(lambda a: exact_qr(a)[1]), note="stack"),
+    Row("qr_complement", (numbers(4, 2, seed=3),), exact_complement, differentiable=False),
+    Row("qr_complement", (numbers(2, 4, 1, seed=4),), each(exact_complement), differentiable=False, note="stack"),
     Row("iota", (), lambda: np.array([mp.mpf(k) for k in range(4)], object), {"dim": 4, "dtype": F64}, smooth=False),
     Row("dim_value", (), lambda: mp.mpf(3), {"dim": 3, "dtype": F64}, smooth=False),
 ]
@@ -433,7 +471,8 @@ def value_graph(row: Row) -> Graph:
 
 
 def floats(row: Row) -> list[int]:
-    return [k for k, x in enumerate(row.inputs) if np.asarray(x).dtype == F64]
+    """The inputs by which the op is differentiated."""
+    return [k for k, x in enumerate(row.inputs) if row.differentiable and np.asarray(x).dtype == F64]
 
 
 def vjp_graph(row: Row) -> Graph:

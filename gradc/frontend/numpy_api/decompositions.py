@@ -1,0 +1,92 @@
+"""Decompositions of matrices, of ``numpy.linalg`` and ``scipy.linalg``, over Values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradc.errors import ShapeError, TraceError
+from gradc.frontend.numpy_api.axes import require_size
+from gradc.frontend.numpy_api.linalg import floating
+from gradc.frontend.numpy_api.notation import Array, composed
+from gradc.ops import orthogonal
+
+_QR: Any = type(np.linalg.qr(np.eye(1)))
+"""NumPy's named pair of an orthonormal factor and a triangular one."""
+
+
+def matrix(name: str, a: Any) -> tuple[Any, int, int]:
+    """A stack of matrices of f32 or f64, integers as f64, and their rows and columns. Raises ShapeError, DtypeError."""
+    if a.ndim < 2:
+        raise ShapeError(f"{name}: {a.value.aval} is no matrix; it needs at least two axes")
+    rows, columns = (require_size(name, d, "a decomposition runs through it") for d in a.shape[-2:])
+    return Array(floating(name, a.value)), rows, columns
+
+
+# QR.
+
+
+@composed(np.linalg.qr, arrays=("a",))
+def qr(a: Any, mode: Any = "reduced") -> Any:
+    """The orthonormal and the triangular factor, with LAPACK's signs; the latter alone for mode "r".
+
+    The columns that mode "complete" adds have no derivative. Raises TraceError for other modes.
+    """
+    name = "np.linalg.qr"
+    if mode not in ("reduced", "complete", "r"):
+        raise TraceError(f"{name}: mode={mode!r} is not supported on traced arrays; use 'reduced', 'complete' or 'r'")
+    a, rows, columns = matrix(name, a)
+    if mode == "r":
+        return _triangular(a, rows, columns)
+    return _QR(*_factors(a, rows, columns, complete=mode == "complete"))
+
+
+@composed("scipy.linalg:qr", arrays=("a",))
+def scipy_qr(
+    a: Any,
+    overwrite_a: Any = False,
+    lwork: Any = None,
+    mode: Any = "full",
+    pivoting: Any = False,
+    check_finite: Any = True,
+) -> Any:
+    """The factors, by default with a square orthonormal one. Raises TraceError for mode "raw" and for pivoting."""
+    name = "scipy.linalg.qr"
+    if mode not in ("full", "r", "economic"):
+        raise TraceError(f"{name}: mode={mode!r} is not supported on traced arrays; use 'full', 'economic' or 'r'")
+    if pivoting:
+        raise TraceError(f"{name}: pivoting is not supported on traced arrays")
+    a, rows, columns = matrix(name, a)
+    if mode == "r":
+        return (_full_triangular(a, rows, columns),)
+    return _factors(a, rows, columns, complete=mode == "full")
+
+
+def _factors(a: Any, rows: int, columns: int, *, complete: bool) -> tuple[Any, Any]:
+    """Both factors. The first columns of a matrix with more columns than rows are all that its factor depends upon."""
+    if columns > rows:
+        square = a[..., :rows]
+        q = Array(orthogonal.qr_q(square.value))
+        return q, _triangular(a, rows, columns, q)
+    q = Array(orthogonal.qr_q(a.value))
+    if not complete or rows == columns:
+        return q, _triangular(a, rows, columns)
+    others = Array(orthogonal.qr_complement(a.value))
+    return np.concatenate([q, others], axis=-1), _full_triangular(a, rows, columns)
+
+
+def _triangular(a: Any, rows: int, columns: int, q: Any = None) -> Any:
+    if columns <= rows:
+        return Array(orthogonal.qr_r(a.value))
+    square, rest = a[..., :rows], a[..., rows:]
+    q = Array(orthogonal.qr_q(square.value)) if q is None else q
+    return np.concatenate([Array(orthogonal.qr_r(square.value)), np.matrix_transpose(q) @ rest], axis=-1)
+
+
+def _full_triangular(a: Any, rows: int, columns: int) -> Any:
+    """The triangular factor with as many rows as the matrix."""
+    found = _triangular(a, rows, columns)
+    if columns >= rows:
+        return found
+    return np.pad(found, [(0, 0)] * (a.ndim - 2) + [(0, rows - columns), (0, 0)])
