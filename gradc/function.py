@@ -39,7 +39,7 @@ from gradc.frontend.tree import TreeDef, tuple_of
 from gradc.ir.graph import Graph
 from gradc.ir.signature import Leaf, Signature, Static
 from gradc.kernel import NOT_GIVEN, Kernel
-from gradc.transforms.derivative import Derivative
+from gradc.transforms.derivative import DERIVATIVES, Derivative
 from gradc.transforms.specialize import specialize
 
 Wrt = str | int | Sequence[str | int] | None
@@ -94,6 +94,8 @@ class Function(Callee, native=True):
     ) -> None:
         if not callable(function):
             raise ArgumentError(f"a {type(function).__name__} is not a function")
+        if derivative not in DERIVATIVES:
+            raise ArgumentError(f"derivative={derivative!r} is not one of {', '.join(map(repr, DERIVATIVES))}")
         functools.update_wrapper(self, function, updated=())
         own = signature_of(function)
         self._function = function

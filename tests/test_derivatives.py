@@ -143,6 +143,19 @@ def test_a_function_of_derivative_jvp_keeps_what_it_compiled(backend: str) -> No
     assert kernel.name == "scaled_jvp"
 
 
+def test_symbolic_sizes() -> None:
+    size = gradc.aval("f64[n]")
+    kernel = gradc.Function(lambda x: np.tanh(x) * x[::-1], derivative="jvp").compile(size, tangents=(size,))
+    for x in (X, X[:2]):
+        _, tangent = kernel(x, tangents=(x,))
+        np.testing.assert_allclose(tangent, (1 - np.tanh(x) ** 2) * x * x[::-1] + np.tanh(x) * x[::-1], rtol=1e-12)
+
+
+def test_a_derivative_that_does_not_exist() -> None:
+    with pytest.raises(ArgumentError, match="derivative='curl' is not one of 'value', 'grad', 'value_and_grad', 'vjp'"):
+        gradc.Function(layer, derivative="curl")
+
+
 def test_recurrences_are_rolled_with_their_tangents() -> None:
     def network(w, x):
         h = np.zeros(3)

@@ -72,6 +72,18 @@ def test_compile_writes_a_forward_derivative(gradc: Gradc, net: Path) -> None:
     assert tangent == pytest.approx(2 * (1 / (1 + np.exp(-0.91)) - 1) * 0.5, rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("derivative", "told"),
+    [("jacobian", "Jacobian of"), ("hessian", "Hessian of"), ("sparse_hessian", "Hessian in compressed columns of")],
+)
+def test_derivatives_by_each_element(gradc: Gradc, derivative: str, told: str) -> None:
+    outcome = gradc("show", "net.py:loss", "--wrt", "w11,v1", "--derivative", derivative)
+    assert outcome.code == 0
+    assert f"{told} loss (net.py:" in outcome.out
+    assert f"def loss_{derivative}(" in outcome.out
+    assert f"gradc: {derivative} with respect to w11, v1" in outcome.err
+
+
 def test_what_was_assumed_is_said(gradc: Gradc) -> None:
     said = gradc("show", "net.py:loss", "--emit", "final").err
     assert said.splitlines() == [
