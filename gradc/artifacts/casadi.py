@@ -85,8 +85,8 @@ def _files(
         f"{name}.o": content,
         f"lib{name}.a": static_library([Member(f"{name}.o", content, symbols)], choice),
     }
-    if choice.is_host or choice.emulation:
-        files[f"lib{name}.so"] = shared_library(content, name, emulation=choice.emulation, native=choice.is_host)
+    if choice.emulation:
+        files[f"lib{name}.so"] = shared_library(content, name, emulation=choice.emulation, native=choice.is_native)
     files |= {f"{one.interface.name}.gir": one.graph.encode() for one in built}
     return files | {f"{name}.json": sealed(about, files)}
 

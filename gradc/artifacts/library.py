@@ -143,8 +143,8 @@ def library_files(functions: Sequence[Built], choice: Choice, *, name: str, grou
         f"{name}.pc": rendered("c/package.pc.j2", **packaging).encode(),
         f"{name}Config.cmake": rendered("c/config.cmake.j2", **packaging).encode(),
     }
-    if choice.is_host or choice.emulation:
-        files[f"lib{name}.so"] = shared_library(content, name, emulation=choice.emulation, native=choice.is_host)
+    if choice.emulation:
+        files[f"lib{name}.so"] = shared_library(content, name, emulation=choice.emulation, native=choice.is_native)
     files |= {f"{f.interface.name}.gir": f.graph.encode() for f in functions}
     return files | {f"{name}.json": sealed(manifest(functions, name, choice), files)}
 

@@ -20,8 +20,8 @@ SECONDS = 120
 def shared_library(content: bytes, name: str, *, emulation: str, native: bool) -> bytes:
     """The bytes of ``libNAME.so``, which needs no other library.
 
-    ``emulation`` is the linker's name of the machine (``elf_x86_64``); ``native`` says whether it is this one,
-    whose own linker then serves. Raises CompileError where there is no linker, or where it fails.
+    ``emulation`` is the linker's name of the machine (``elf_x86_64``); ``native`` says whether the
+    system's own linker serves. Raises CompileError where there is no linker, or where it fails.
     """
     with tempfile.TemporaryDirectory(prefix="gradc-") as folder:
         place = Path(folder)
@@ -37,7 +37,7 @@ def _options(name: str) -> list[str]:
 def linker(emulation: str, *, native: bool) -> list[str]:
     """The command that links for a machine. Raises CompileError where there is none."""
     if native and shutil.which("ld"):
-        return ["ld"]
+        return ["ld", "-m", emulation]
     if shutil.which("ld.lld"):
         return ["ld.lld", "-m", emulation]
     if importlib.util.find_spec("ziglang") is not None:

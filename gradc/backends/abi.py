@@ -104,6 +104,7 @@ class Interface:
     workspace   bytes of scratch memory
     flops       of a call
     graph       the first hexadecimal digits of a digest of the graph
+    signature   the call in Python
     """
 
     name: str

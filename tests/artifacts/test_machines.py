@@ -212,6 +212,24 @@ def test_a_single_processor_has_one_version(compiled: Callable[[str, str], gradc
     assert built.codes[0].target.vector_bits == 256
 
 
+@pytest.mark.parametrize("found", ["ld.lld", "ziglang"])
+def test_any_linker_makes_the_shared_library(
+    found: str, monkeypatch: pytest.MonkeyPatch, compiled: Callable[[str, str], gradc.Kernel], tmp_path: Path
+) -> None:
+    if found == "ld.lld" and shutil.which("ld.lld") is None:
+        pytest.skip("there is no ld.lld")
+    if found == "ziglang" and importlib.util.find_spec("ziglang") is None:
+        pytest.skip("there is no ziglang")
+    which = shutil.which
+    monkeypatch.setattr("shutil.which", lambda name: which(name) if name == found else None)
+    kernel = compiled("f64", "scalars")
+    kernel.save(tmp_path, format="lib")
+    status, results = Library(tmp_path, "scalars_grad")([0.5, 0.25, 2.0, 1.0])
+    value, grads = kernel(0.5, 0.25, 2.0, 1.0)
+    assert status == 0
+    assert [r.tobytes() for r in results] == [np.asarray(e).tobytes() for e in (value, *grads)]
+
+
 @pytest.mark.parametrize(
     ("target", "cpu", "message"),
     [

@@ -44,7 +44,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a library is made for: the linker's name of the machine, and one part or several, the least able first."""
+    """What a library is made for: the linker's name of the machine, and one part or several, the least able first.
+
+    Machines whose ``emulation`` is empty get no shared library.
+    """
 
     name: str
     emulation: str
@@ -55,6 +58,12 @@ class Choice:
     def base(self) -> Target:
         """The target of what every processor of the machine can run."""
         return self.parts[0].target
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the linker of the system that we run on links for it."""
+        own, other = host().triple, self.base.triple
+        return own.split("-")[0] == other.split("-")[0] and "linux" in own and "linux" in other
 
 
 def _x86(triple: str) -> dict[str, Target]:
@@ -109,7 +118,7 @@ def choose(target: str | None, cpu: str | None) -> Choice:
     """
     if target is None and cpu is None:
         own = host()
-        return Choice("this machine", "", (Part("", own),), is_host=True)
+        return Choice("this machine", _emulation(own.triple), (Part("", own),), is_host=True)
     machine = MACHINES.get(target) if target is not None else _own_machine()
     if machine is None:
         raise ArgumentError(f"target={target!r} is not one of {', '.join(map(repr, MACHINES))}")
@@ -127,6 +136,14 @@ def choose(target: str | None, cpu: str | None) -> Choice:
         known = ", ".join(map(repr, machine.processors))
         raise ArgumentError(f"cpu={cpu!r} is not one that {machine.name} is known to have: {known}")
     return Choice(machine.name, machine.emulation, (Part("", machine.processors[cpu]),))
+
+
+def _emulation(triple: str) -> str:
+    """The linker's name of the machine of a triple; empty for one that is not known."""
+    for machine in MACHINES.values():
+        if machine.default.triple.split("-")[0] == triple.split("-")[0] and machine.name.split("-")[-1] in triple:
+            return machine.emulation
+    return ""
 
 
 def _own_machine() -> Machine:
