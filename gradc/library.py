@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
 from gradc.backends.c_names import require_symbol
 from gradc.compiler import Compiled
 from gradc.errors import ArgumentError
 from gradc.kernel import Kernel
+
+_MORE: Final = ("in", "out", "status", "function", "select", "selftest", "avx2", "avx512", "workspace")
+"""What stands behind a function's name in names that come with it."""
 
 
 class Library:
@@ -37,8 +41,11 @@ class Library:
         own = kernel.name if name is None else name
         symbol = f"{self.name}_{own}"
         require_symbol(symbol)
-        if own in self._kernels or own == "selftest":
-            raise ArgumentError(f"the library {self.name} has a {symbol} already; choose another name")
+        for other in ("", *self._kernels):
+            if _names(own) & _names(other):
+                raise ArgumentError(
+                    f"{symbol} clashes with what the library {self.name} has already; choose another name"
+                )
         self._kernels[own] = kernel._compiled
         return self
 
@@ -56,3 +63,9 @@ class Library:
 
     def __repr__(self) -> str:
         return f"<gradc.Library {self.name}: {', '.join(self._kernels) or 'no functions'}>"
+
+
+def _names(own: str) -> set[str]:
+    """The names that a function called ``own`` brings along, as macros see them; empty for the library's."""
+    stem = own.lower()
+    return {stem, *(f"{stem}_{more}".lstrip("_") for more in _MORE)} - {""}

@@ -24,10 +24,11 @@ KEYWORDS: Final = frozenset(_KEYWORDS.split())
 _MACROS: Final = """
 assert errno NULL EOF I complex imaginary unix linux i386 near far min max stdin stdout stderr offsetof signbit
 isnan isinf isfinite isnormal fpclassify va_arg va_copy va_end va_start setjmp NAN INFINITY HUGE_VAL interface small
+size_t ptrdiff_t intptr_t uintptr_t int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t
 INT8_C INT16_C INT32_C INT64_C UINT8_C UINT16_C UINT32_C UINT64_C INTMAX_C UINTMAX_C SIZE_MAX PTRDIFF_MAX
 """
 MACROS: Final = frozenset(_MACROS.split())
-"""Names that headers of C or a compiler's own dialect define as macros."""
+"""Names that headers of C or a compiler's own dialect define, as macros or types."""
 
 _LIBRARY: Final = """
 abort abs acos acosh asin asinh atan atan2 atanh atexit atof atoi atol atoll bsearch calloc cbrt ceil clock close

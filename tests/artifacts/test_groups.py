@@ -87,8 +87,10 @@ def test_versions_for_processors_come_for_each_function(tmp_path: Path) -> None:
     ("make", "message"),
     [
         (lambda k: gradc.Library("int"), "name='int' is a keyword of C"),
-        (lambda k: gradc.Library("a").add(k).add(k), "the library a has a a_product already"),
-        (lambda k: gradc.Library("a").add(k, name="selftest"), "has a a_selftest already"),
+        (lambda k: gradc.Library("a").add(k).add(k), "a_product clashes with what the library a has already"),
+        (lambda k: gradc.Library("a").add(k, name="selftest"), "a_selftest clashes with what the library a has"),
+        (lambda k: gradc.Library("a").add(k, name="step").add(k, name="step_in"), "a_step_in clashes"),
+        (lambda k: gradc.Library("a").add(k, name="step").add(k, name="Step"), "a_Step clashes"),
         (lambda k: gradc.Library("a").add(step), "made of kernels, not of <function step"),
         (lambda k: gradc.Library("a").save("nowhere"), "the library a has no functions"),
     ],

@@ -82,7 +82,7 @@ def test_names_of_c_are_refused(name: str) -> None:
     ("wanted", "name"),
     [
         ("w['hidden']", "w_hidden"), ("double", "double_"), ("σ", "sigma"), ("Λ_1", "Lambda_1"), ("1st", "x_1st"),
-        ("_", "x"), ("é", "x"), ("a b\n*/", "a_b"), ("x" * 99, "x" * 40),
+        ("_", "x"), ("size_t", "size_t_"), ("é", "x"), ("a b\n*/", "a_b"), ("x" * 99, "x" * 40),
     ],
 )  # fmt: skip
 def test_names_from_outside_become_identifiers(wanted: str, name: str) -> None:
