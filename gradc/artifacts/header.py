@@ -230,6 +230,11 @@ def _remarks(interface: Interface, *, told: bool) -> list[str]:
         lines.append("Result:" if alone else "Results; one whose pointer is NULL is not written:")
         lines += _rows(interface.outputs, width, interface)
         lines.append("Arrays are row-major without gaps; results overlap nothing else.")
+        donated = [f"{a.name} may be {a.place}" for a in interface.outputs if a.place and not a.is_number]
+        if donated:
+            lines.append(
+                f"But results may stand where inputs do, which are updated in place then: {', '.join(donated)}."
+            )
     lines += _about_workspace(interface)
     return [part for line in lines for part in _filled(in_comment(line) if not line.startswith("  ") else line)]
 

@@ -67,12 +67,17 @@ def build(compiled: Compiled, choice: Choice, *, name: str) -> Built:
     """Make a function of C of a kernel. Raises ArgumentError for a name that C could not have."""
     require_symbol(name)
     programs = [
-        with_optional_results(replace(compiled.lowered(part.target), name=f"{name}{part.suffix}"))
+        with_optional_results(
+            replace(compiled.lowered(part.target, donate=compiled.request.donate), name=f"{name}{part.suffix}")
+        )
         for part in choice.parts
     ]
+    places = {buffer.name: k for k, buffer in enumerate(programs[0].program.inputs)}
+    outputs = enumerate(programs[0].program.outputs)
+    donate = [(places[buffer.place], k) for k, buffer in outputs if buffer.place]
     interface = interface_of(
         compiled.runs, compiled.signature, name=name, messages=programs[0].program.messages,
-        workspace=reduce(maximum_dim, map(workspace_of, programs)), flops=compiled.work[0],
+        workspace=reduce(maximum_dim, map(workspace_of, programs)), flops=compiled.work[0], donate=donate,
     )  # fmt: skip
     recording = record(interface, load(compiled.llvm_ir, compiled.program).run)
     codes = [

@@ -10,7 +10,8 @@ without gaps. Where everything is a number, two structs take their place:
 
 The status is 0, or the first that holds of: a pointer to an input is NULL that holds elements (1), or ``in`` or ``out``
 is; the workspace is NULL or not aligned where one is needed (2); a check on the data failed (``Failure``). A result
-whose pointer is NULL is not written. Results must not overlap inputs, each other or the workspace.
+whose pointer is NULL is not written. Results must not overlap inputs, each other or the workspace; but the result of a
+donated input may stand in the very array of that input, which is then updated in place.
 """
 
 from __future__ import annotations
@@ -59,13 +60,15 @@ class Argument:
     """An input or a result as C sees it.
 
     ``name`` is its identifier, ``path`` what the user calls it (``w["hidden"]``, ``dL/dw["hidden"]``), ``position`` its
-    place among the inputs or the outputs of the graph, which is that among the kernel's pointers.
+    place among the inputs or the outputs of the graph, which is that among the kernel's pointers. ``place`` is the name
+    of the donated input that a result may stand in.
     """
 
     name: str
     path: str
     position: int
     aval: Aval
+    place: str = ""
 
     @property
     def c_type(self) -> str:
@@ -135,9 +138,18 @@ class Interface:
 
 
 def interface_of(
-    graph: Graph, signature: Signature, *, name: str, messages: Sequence[str], workspace: Dim, flops: Dim
+    graph: Graph,
+    signature: Signature,
+    *,
+    name: str,
+    messages: Sequence[str],
+    workspace: Dim,
+    flops: Dim,
+    donate: Sequence[tuple[int, int]] = (),
 ) -> Interface:
     """The interface of the kernel that computes ``graph``, whose failed checks are told by ``messages``.
+
+    ``donate`` are positions of inputs and of the results that may stand in them.
 
     Raises ArgumentError for a name that C could not have, CompileError for a dtype that C99 has no type for.
     """
@@ -151,17 +163,22 @@ def interface_of(
     sizes = tuple((names.take(symbol, "n"), symbol) for symbol in symbols)
     inputs = []
     own: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for position, root, steps in signature.input_paths():
         wanted = "_".join([root, *(str(key) for _, key in steps)])
         identifier = names.take(wanted)
         own[graph.input_names[position]] = identifier
-        inputs.append(Argument(identifier, shown_path(root, steps), position, graph.input_avals[position]))
+        paths[identifier] = shown_path(root, steps)
+        inputs.append(Argument(identifier, paths[identifier], position, graph.input_avals[position]))
     outputs = []
     labels = result_labels(graph, signature)
     for position, (wanted, label) in enumerate(zip(graph.output_names, labels, strict=True)):
         of = own.get(wanted.removeprefix("d_")) if wanted.startswith("d_") else None
-        identifier = names.take(f"d_{of}" if of and label.startswith("d") and "/d" in label else label, "result")
-        outputs.append(Argument(identifier, label, position, graph.output_avals[position]))
+        place = next((own[graph.input_names[source]] for source, result in donate if result == position), "")
+        gradient = f"d_{of}" if of and label.startswith("d") and "/d" in label else label
+        identifier = names.take(f"{place}_new" if place else gradient, "result")
+        label = f"the new {paths[place]}" if place else label
+        outputs.append(Argument(identifier, label, position, graph.output_avals[position], place))
     static = [found for a in signature.arguments for found in _compiled_in(a.tree, a.name)]
     failures = tuple(Failure(f"FAILED_{k}", FIRST_FAILURE - 1 + k, text) for k, text in enumerate(messages, 1))
     return Interface(

@@ -4,9 +4,9 @@ A statement serves the outputs that its values flow into. In the kernel's outerm
 some of the outputs alone get a condition; it reads from one more input, ``wanted``, which has a bool for each output.
 A nest that fills several large outputs is there twice: as it was, for when all of them are wanted, and with a condition
 around each store. An output that anything else mentions, such as a store in the outermost block or a nest that reads
-it, may be written though nobody wants it: it needs spare memory then, and so does a small one. Scalars of the outermost
-block are always computed, and so is what a check depends on. A caller that wants no output at all does not call the
-kernel.
+it, may be written though nobody wants it: it needs spare memory then, and so does a small one, and one in place of an
+input, where that is read. Scalars of the outermost block are always computed, and so is what a check depends on. A
+caller that wants no output at all does not call the kernel.
 """
 
 from __future__ import annotations
@@ -61,8 +61,12 @@ def with_optional_results(program: LoopProgram) -> Optional:
         _may_be_skipped(statement) and bool(served) and served != every
         for statement, served in zip(program.body, serves, strict=True)
     ]
-    spared = [name for name in outputs if not _is_left_alone(name, program, serves, conditional)]
-    doubled = [name for name in spared if _may_be_guarded(name, program)]
+    spared = [
+        buffer.name
+        for buffer in program.outputs
+        if buffer.place or not _is_left_alone(buffer.name, program, serves, conditional)
+    ]
+    doubled = [name for name in spared if not program.buffer[name].place and _may_be_guarded(name, program)]
     if not any(conditional) and not doubled:
         return Optional(program, "", tuple(spared))
     buffer = Buffer(

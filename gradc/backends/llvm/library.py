@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from gradc.backends.abi import FIRST_FAILURE, NULL_INPUT, OK, WORKSPACE, Argument, Interface
 from gradc.backends.llvm.dims import Dims
@@ -81,6 +82,28 @@ def _attributed(code: Code, *, alone: bool) -> str:
     return re.sub(r"^(attributes #\d+ = \{.*) \}$", rf"\1 {attributes} }}", text, flags=re.MULTILINE)
 
 
+_COPY: Final = """; the elements of an array go to another one, unless that is the same
+define internal void @NAME.copyBITS(ptr %to, ptr %from, i64 %count) nounwind {
+begin:
+  %same = icmp eq ptr %to, %from
+  %none = icmp eq i64 %count, 0
+  %skip = or i1 %same, %none
+  br i1 %skip, label %end, label %next
+next:
+  %i = phi i64 [ 0, %begin ], [ %i.next, %next ]
+  %source = getelementptr inbounds iBITS, ptr %from, i64 %i
+  %element = load iBITS, ptr %source
+  %target = getelementptr inbounds iBITS, ptr %to, i64 %i
+  store iBITS %element, ptr %target
+  %i.next = add i64 %i, 1
+  %more = icmp ult i64 %i.next, %count
+  br i1 %more, label %next, label %end
+end:
+  ret void
+}
+"""
+
+
 class _Wrapper:
     """Writes the function that C calls."""
 
@@ -105,6 +128,7 @@ class _Wrapper:
             widened = f"zext i32 %{name} to i64" if self._word == "i32" else f"add i64 %{name}, 0"
             lines.append(f"  %{name}.size = {widened}")
         pointers = self._in_structs() if interface.in_structs else self._by_themselves()
+        copies = self._copies(pointers)
         call = f"call i64 {symbol_name(kernel_symbol(self._program))}({', '.join(self._arguments(pointers))})"
         lines.append(f"  %.status = {call}")
         if not self._program.messages:
@@ -120,7 +144,19 @@ class _Wrapper:
             ]
         attributes = f'nounwind "prefer-vector-width"="{self._target.vector_bits}"'
         head = f"define signext i32 @{self._symbol}({', '.join(parameters(interface, self._word))}) {attributes} {{"
-        return "\n".join([head, *lines, "}"])
+        return "\n".join([*copies, head, *lines, "}"])
+
+    def _copies(self, pointers: dict[str, str]) -> list[str]:
+        """Have results in place of inputs hold these where the caller gave other arrays; the functions that do it."""
+        widths = set()
+        for buffer in self._program.outputs:
+            if buffer.place:
+                bits = 8 * buffer.dtype.itemsize
+                widths.add(bits)
+                count = self._dims.operand(buffer.aval.size)
+                places = f"ptr {pointers[buffer.name]}, ptr {pointers[buffer.place]}"
+                self._lines.append(f"  call void @{self._symbol}.copy{bits}({places}, i64 {count})")
+        return [_COPY.replace("NAME", self._symbol).replace("BITS", str(bits)) for bits in sorted(widths)]
 
     def _in_structs(self) -> dict[str, str]:
         """The pointer of each buffer in the two structs, after a check of theirs."""
