@@ -55,6 +55,13 @@ def test_compile_writes_a_module_that_runs(gradc: Gradc, net: Path) -> None:
     assert gradients[4] == pytest.approx((1 / (1 + np.exp(-0.91)) - 1) * 0.5, rel=1e-12)
 
 
+def test_compile_writes_c_source(gradc: Gradc, net: Path) -> None:
+    outcome = gradc("compile", "net.py:loss", "-o", "build", "--wrt", WEIGHTS, "--format", "c")
+    assert outcome.code == 0
+    assert f"gradc: wrote {Path('build') / 'loss_grad'}.c and .h" in outcome.err
+    assert sorted(file.name for file in (net / "build").iterdir()) == ["loss_grad.c", "loss_grad.h"]
+
+
 def test_compile_writes_the_same_bytes_again(gradc: Gradc, net: Path) -> None:
     for name in ("one.py", "two.py"):
         gradc("compile", "net.py:nested", "--spec", "w.hidden=f64[4,2]", "--spec", "w.out=f64[4]", "--spec", "x=f64[2]",

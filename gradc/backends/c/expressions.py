@@ -13,6 +13,18 @@ import numpy as np
 
 from gradc.backends.c.helpers import Helpers
 from gradc.backends.c.names import Spelling
+from gradc.backends.c.operators import (
+    AND,
+    ATOM,
+    EQUALITY,
+    OR,
+    PRODUCT,
+    RELATION,
+    SUM,
+    TERNARY,
+    UNARY,
+    wrapped_in,
+)
 from gradc.backends.c.sizes import size_text
 from gradc.backends.c.types import c_type, literal
 from gradc.errors import CompileError
@@ -31,9 +43,6 @@ from gradc.loops.program import (
     contiguous_strides,
     size,
 )
-
-TERNARY, OR, AND, EQUALITY, RELATION, SUM, PRODUCT, UNARY, ATOM = range(1, 10)
-"""How tightly operators bind."""
 
 _INFIX: Final = {
     "add": ("+", SUM), "sub": ("-", SUM), "mul": ("*", PRODUCT), "div": ("/", PRODUCT),
@@ -121,7 +130,7 @@ class Expressions:
         if part in self.short:
             return self.short[part]
         text, strength = self._text(part)
-        return f"({text})" if strength < outer else text
+        return wrapped_in(text, strength, outer)
 
     def size(self, dim: Dim) -> str:
         """A size."""

@@ -12,14 +12,24 @@ from dataclasses import dataclass
 from typing import Final
 
 from gradc.backends.c.layout import indented, wrapped
+from gradc.backends.c.operators import (
+    AND,
+    ATOM,
+    EQUALITY,
+    OR,
+    PRODUCT,
+    RELATION,
+    SUM,
+    TERNARY,
+    UNARY,
+    wrapped_in,
+)
 from gradc.backends.c.types import comment, literal
 from gradc.backends.math import tables
 from gradc.backends.math.formats import F32, F64, Format
 from gradc.backends.math.formula import Formula
 from gradc.backends.math.term import Number, Term
 from gradc.errors import CompileError
-
-TERNARY, OR, AND, EQUALITY, RELATION, SUM, PRODUCT, UNARY, ATOM = range(1, 10)
 
 _TYPES: Final = {"double": "double", "float": "float", "i64": "uint64_t", "i32": "uint32_t", "i1": "bool"}
 _SUFFIX: Final = {"double": "f64", "float": "f32"}
@@ -175,7 +185,7 @@ class CFormula(Formula):
         def text(position: int, strength: int) -> str:
             operand = value.operands[position]
             found, own = shown.get(operand, (operand, UNARY if operand.startswith("-") else ATOM))
-            return f"({found})" if own < strength else found
+            return wrapped_in(found, own, strength)
 
         op, suffix = value.op, _SUFFIX.get(value.source, "")
         if op in self.looked_up:
