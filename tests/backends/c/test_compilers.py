@@ -84,6 +84,15 @@ def test_other_levels_of_optimisation(flags: list[str], tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.skipif("gcc" not in COMPILERS, reason="there is no gcc")
+def test_products_and_sums_are_not_fused(tmp_path: Path) -> None:
+    x, y = (np.random.default_rng(k).normal(size=100) for k in (1, 2))
+    program = elementwise({"total": lambda x, y: b.add(b.mul(x, y), y)}, [x, y])
+    source, interface = source_of(program)
+    flags = [*STRICT, "-std=gnu99", "-ffp-contract=fast"]
+    assert same_bits(call(build(source, interface, tmp_path, "gcc", flags), interface, [x, y]), [x * y + y])
+
+
 def test_results_that_nobody_wants(tmp_path: Path) -> None:
     program, arrays = programs("classifier", "f8")
     expected = load(emit(program, host()), program)(arrays)

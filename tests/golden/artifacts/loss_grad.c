@@ -1,7 +1,7 @@
 /* loss_grad.c: the function that loss_grad.h declares.  gradc 0.1.0, graph 6e645188.
  * Generated; yours, no conditions (0BSD).  C99 without libc, libm, allocation, recursion or writable globals.
  * For all machines; sums are added up as in vectors of 128 bits.
- * Compiled with -O2 -ffp-contract=off, it gives the bits of the same kernel as machine code.
+ * It gives the bits of the same kernel as machine code.
  */
 #include "loss_grad.h"
 
@@ -17,6 +17,8 @@
 #endif
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize ("fp-contract=off")
 #endif
 
 /* The number of a bit pattern. */
