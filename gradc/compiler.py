@@ -223,13 +223,15 @@ def _rolled(trace: Graph, request: Request) -> Graph | None:
         made = with_pullback(body, states, rows, active, pulled, builder_rewrite(level), simplified)
         return None if made is None else Step(*made)
 
-    if trace.symbols or request.derivative in ALL_ELEMENTS:
+    if trace.symbols:
         return None
     if request.derivative in ("value", *FORWARD):
         written = differentiate(trace, request.derivative, request.wrt, primals=request.primals)
         derivative = roll(written, finish)
         if derivative is written:
             return None
+    elif request.derivative in ALL_ELEMENTS:
+        return None
     else:
         rolled = roll(trace, finish, request.wrt, request.primals)
         if rolled is trace:

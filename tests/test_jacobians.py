@@ -174,6 +174,18 @@ def test_the_jacobian_of_an_elementwise_function_is_a_diagonal_until_the_end() -
     assert set(large) <= {"broadcast_to", "eq", "select"}
 
 
+def test_recurrences_are_rolled_with_all_their_tangents() -> None:
+    def pendulum(x):
+        for _ in range(300):
+            x = x + 0.01 * np.array([x[1], -np.sin(x[0])])
+        return x
+
+    x = np.array([1.0, 0.5])
+    kernel = gradc.jacobian(pendulum).compile(x)
+    assert len(kernel._compiled.runs.nodes) < 100
+    close(kernel(x), gradc.jacobian(pendulum, backend="reference")(x))
+
+
 def test_symbolic_sizes() -> None:
     kernel = gradc.jacobian(lambda x: np.tanh(x) * 2).compile(gradc.aval("f64[n]"))
     close(kernel(X), np.diag(2 * (1 - np.tanh(X) ** 2)))

@@ -18,8 +18,8 @@ Derivative = Literal[
 DERIVATIVES: Final[tuple[Derivative, ...]] = get_args(Derivative)
 ALL_ELEMENTS: Final[tuple[Derivative, ...]] = ("jacobian", "hessian", "sparse_jacobian", "sparse_hessian")
 """The derivatives by each element of an input."""
-FORWARD: Final[tuple[Derivative, ...]] = ("jvp",)
-"""The derivatives whose steps run along with those of the function."""
+FORWARD: Final[tuple[Derivative, ...]] = ("jvp", "jacobian")
+"""The derivatives whose steps may run along with those of the function."""
 
 
 def differentiate(

@@ -9,7 +9,7 @@ from gradc.ir.aval import Aval, Dim
 from gradc.ir.graph import Builder, Graph, Rewrite, Value
 from gradc.transforms.adjoint import adjoint
 from gradc.transforms.identity import Tied, dense, identity, replay_tied
-from gradc.transforms.pushforward import TANGENT_PREFIX, pushforward
+from gradc.transforms.pushforward import TANGENT_PREFIX, pushforward, replay_with_tangents
 
 
 def jacobian(
@@ -47,9 +47,13 @@ def _columns(graph: Graph, builder: Builder, inputs: Sequence[Value], wrt: Seque
     for k in wrt:
         inner = Builder(builder.rewrite)
         own = [inner.input(graph.nodes[i].params["name"], graph.nodes[i].aval) for i in graph.inputs]
-        outputs = graph.replay(inner, own)[:primals]
         tangent = inner.input(f"{TANGENT_PREFIX}{graph.input_names[k]}", own[k].aval)
-        pushed = _or_zeros(inner, pushforward(inner, outputs, [own[k]], [tangent]), outputs)
+        if inner.rewrite is None:
+            outputs, found = replay_with_tangents(graph, inner, own, [own[k]], [tangent])
+        else:
+            outputs = graph.replay(inner, own)
+            found = pushforward(inner, outputs[:primals], [own[k]], [tangent])
+        pushed = _or_zeros(inner, found[:primals], outputs[:primals])
         table.append(_replayed(inner.freeze(pushed), builder, inputs, tangent.aval, behind=True))
     return [column[row] for row in range(primals) for column in table]
 
