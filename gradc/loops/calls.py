@@ -38,6 +38,7 @@ from gradc.loops.program import (
     size,
     variable,
 )
+from gradc.loops.spectra import eigen, eigen_statements
 from gradc.loops.substitution import System, sweep_function
 
 NOT_POSITIVE_DEFINITE = "cholesky: the matrix is not positive definite"
@@ -276,4 +277,5 @@ _RULES = {
     merged.name: merged_statements,
     reflections.name: reflections_statements,
     orthonormal.name: orthonormal_statements,
+    eigen.name: eigen_statements,
 }

@@ -21,6 +21,7 @@ from gradc.loops.determinants import cofactors_rule, det_rule, det_sign_rule, lo
 from gradc.loops.ordered import argsort_rule, running_rule
 from gradc.loops.orthogonal import complement_rule, q_rule, r_rule
 from gradc.loops.slices import Slices, aligned, part_of
+from gradc.loops.spectra import eigenvalues_rule, eigenvectors_rule
 from gradc.loops.systems import cholesky_rule, inverse_rule, solve_rule, triangular_rule
 from gradc.ops.contraction import masked_contract
 from gradc.ops.elementwise import convert, exp, isfinite, log, select
@@ -242,5 +243,7 @@ _RULES: Final[dict[str, _Rule]] = {
     "qr_q": q_rule,
     "qr_r": r_rule,
     "qr_complement": complement_rule,
+    "eigenvalues": eigenvalues_rule,
+    "eigenvectors": eigenvectors_rule,
 }
 assert set(_RULES) <= set(REGISTRY)

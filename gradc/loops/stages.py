@@ -18,7 +18,7 @@ import numpy as np
 from gradc.errors import CompileError
 from gradc.ir.aval import Dim, is_nonnegative
 from gradc.ir.graph import CONSTANT, Graph, Node
-from gradc.loops import ordered, orthogonal, panels
+from gradc.loops import ordered, orthogonal, panels, spectra
 from gradc.loops.comparisons import read_off
 from gradc.loops.costs import cheap_nodes, is_onto, repeats, share
 from gradc.loops.decompose import REDUCTIONS
@@ -58,7 +58,9 @@ class _Planner:
         self.rules: dict[str, Callable[[Node], None]] = {
             **dict.fromkeys(REDUCTIONS, self._reduce),
             **dict.fromkeys(("contract", "masked_contract"), self._call),
-            **{op.name: self._call for op in (*panels.PRIVATE, *ordered.PRIVATE, *orthogonal.PRIVATE)},
+            **{
+                op.name: self._call for op in (*panels.PRIVATE, *ordered.PRIVATE, *orthogonal.PRIVATE, *spectra.PRIVATE)
+            },
             "scan": self._scan,
             "update_slice": self._update,
             "scatter": self._update,

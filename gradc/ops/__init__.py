@@ -16,6 +16,7 @@ from gradc.ops import (
     regions,
     rounding,
     shape,
+    spectra,
     systems,
 )
 
@@ -35,5 +36,6 @@ __all__ = [
     "regions",
     "rounding",
     "shape",
+    "spectra",
     "systems",
 ]

@@ -22,9 +22,11 @@ import pytest
 import gradc.ops
 from gradc.compiler import BACKENDS, Compiled, Request
 from gradc.ir.aval import aval, aval_of
-from gradc.ir.graph import Builder, Graph
+from gradc.ir.graph import Builder, Graph, Value
 from gradc.ir.op import REGISTRY, JvpContext
 from gradc.ir.signature import flat_signature
+from gradc.ops.elementwise import sign
+from gradc.ops.shape import broadcast, slice_
 from gradc.transforms.adjoint import adjoint
 from gradc.transforms.batching import batch
 from gradc.transforms.jacobian import jacobian
@@ -46,6 +48,7 @@ class Row:
     params: dict[str, Any] = field(default_factory=dict)
     smooth: bool = True
     differentiable: bool = True
+    up_to_signs: bool = False
     special: Callable[..., Any] | None = None
     note: str = ""
     stopped: bool = False
@@ -202,8 +205,21 @@ def exact_complement(a: Any) -> Any:
     return whole[:, n:]
 
 
+def exact_eigen(a: Any) -> tuple[Any, Any]:
+    """Values and vectors by mpmath, from the lower triangle; the first row of the vectors is positive."""
+    symmetric = np.tril(a) + np.tril(a, -1).T
+    values, vectors = mp.eigsy(mp.matrix(symmetric.tolist()))
+    return np.array(list(values), object), upright(np.array(vectors.tolist(), object))
+
+
+def upright(vectors: Any) -> Any:
+    """Columns whose first elements are positive."""
+    return vectors * np.array([mp.sign(x) for x in vectors[0]], object)
+
+
 SQUARE = numbers(4, 4, seed=1) + 2 * np.eye(4)[::-1]
 STACK = numbers(2, 3, 3, seed=3) + 2 * np.eye(3)
+SYMMETRIC = SQUARE + 3 * np.diag([1.0, 2.0, 4.0, 7.0])
 LARGER = numbers(5, 5, seed=4) + 2 * np.eye(5)[::-1]
 
 ROWS_OF, COLUMNS_OF = np.array([[2, 0], [1, -1]]), np.array([[1, 1], [0, 2]])
@@ -441,6 +457,10 @@ ROWS = [
     Row("argsort", (REPEATED,), lambda x: np.argsort(x, kind="stable"), {"axis": 0}, smooth=False, note="ties"),
     Row("stop_gradient", (X,), lambda x: x, smooth=False, special=np.positive, stopped=True),
     Row("recompute", (X,), lambda x: x),
+    Row("eigenvalues", (SQUARE,), lambda a: exact_eigen(a)[0]),
+    Row("eigenvalues", (STACK,), each(lambda a: exact_eigen(a)[0]), note="stack"),
+    Row("eigenvectors", (SYMMETRIC,), lambda a: exact_eigen(a)[1], up_to_signs=True),
+    Row("eigenvectors", (STACK,), each(lambda a: exact_eigen(a)[1]), up_to_signs=True, note="stack"),
     Row("qr_q", (numbers(5, 3, seed=2),), lambda a: exact_qr(a)[0]),
     Row("qr_q", (numbers(4, 2, seed=3),), lambda a: exact_qr(a)[0], note="tall"),
     Row("qr_q", (numbers(2, 3, 2, seed=4),), each(lambda a: exact_qr(a)[0]), note="stack"),
@@ -467,7 +487,21 @@ def run(graph: Graph, backend: str, inputs: list[Any]) -> list[np.ndarray]:
 def value_graph(row: Row) -> Graph:
     builder = Builder()
     operands = [builder.input(f"x{k}", aval_of(np.asarray(x))) for k, x in enumerate(row.inputs)]
-    return builder.freeze([builder.apply(REGISTRY[row.op], *operands, **row.params)])
+    return builder.freeze([applied(row, builder, operands)])
+
+
+def applied(row: Row, builder: Builder, operands: list[Value]) -> Value:
+    """The op on operands."""
+    result = builder.apply(REGISTRY[row.op], *operands, **row.params)
+    return signed(result, result) if row.up_to_signs else result
+
+
+def signed(x: Value, vectors: Value) -> Value:
+    """Columns with the signs that make the first row of ``vectors`` positive."""
+    shape = vectors.aval.shape
+    sizes = (*shape[:-2], 1, shape[-1])
+    first = slice_(vectors, starts=(0,) * len(shape), sizes=sizes, steps=(1,) * len(shape))
+    return x * broadcast(sign(first), shape)
 
 
 def floats(row: Row) -> list[int]:
@@ -479,7 +513,7 @@ def vjp_graph(row: Row) -> Graph:
     """Inputs and a cotangent to the cotangents of the floating-point inputs."""
     builder = Builder()
     operands = [builder.input(f"x{k}", aval_of(np.asarray(x))) for k, x in enumerate(row.inputs)]
-    result = builder.apply(REGISTRY[row.op], *operands, **row.params)
+    result = applied(row, builder, operands)
     ct = builder.input("ct", result.aval)
     wrt = [operands[k] for k in floats(row)]
     found = adjoint(builder, [result], [ct], wrt)
@@ -490,7 +524,7 @@ def jvp_graph(row: Row) -> Graph:
     """Inputs and tangents of the floating-point ones to the tangent of the result."""
     builder = Builder()
     operands = [builder.input(f"x{k}", aval_of(np.asarray(x))) for k, x in enumerate(row.inputs)]
-    result = builder.apply(REGISTRY[row.op], *operands, **row.params)
+    result = applied(row, builder, operands)
     wrt = [operands[k] for k in floats(row)]
     tangents = [builder.input(f"t{k}", x.aval) for k, x in enumerate(wrt)]
     (found,) = pushforward(builder, [result], wrt, tangents)
@@ -657,6 +691,8 @@ def test_jvp_is_the_transpose_of_the_vjp(row: Row) -> None:
     active = tuple(t is not None for t in tangents)
     context = JvpContext(tuple(operands), result, row.params, active, tuple(False for _ in operands), tuple(tangents))
     found = by_transposing(builder, context)
+    if row.up_to_signs and found is not None:
+        found = signed(found, result)
     graph = builder.freeze([builder.full(0.0, result.aval) if found is None else found])
     inputs = [*row.inputs, *(numbers(*np.shape(row.inputs[k]), seed=13 + k) for k in floats(row))]
     assert len(graph.inputs) == len(inputs)

@@ -10,10 +10,13 @@ from gradc.errors import ShapeError, TraceError
 from gradc.frontend.numpy_api.axes import require_size
 from gradc.frontend.numpy_api.linalg import floating
 from gradc.frontend.numpy_api.notation import Array, composed
-from gradc.ops import orthogonal
+from gradc.ops import orthogonal, spectra
 
 _QR: Any = type(np.linalg.qr(np.eye(1)))
 """NumPy's named pair of an orthonormal factor and a triangular one."""
+
+_EIGH: Any = type(np.linalg.eigh(np.eye(1)))
+"""NumPy's named pair of eigenvalues and eigenvectors."""
 
 
 def matrix(name: str, a: Any) -> tuple[Any, int, int]:
@@ -90,3 +93,65 @@ def _full_triangular(a: Any, rows: int, columns: int) -> Any:
     if columns >= rows:
         return found
     return np.pad(found, [(0, 0)] * (a.ndim - 2) + [(0, rows - columns), (0, 0)])
+
+
+# Eigenvalues of symmetric matrices.
+
+
+def _lower_of(name: str, a: Any, triangle: Any) -> Any:
+    """Square matrices whose lower triangle is the one that is read."""
+    a, rows, columns = matrix(name, a)
+    if rows != columns:
+        raise ShapeError(f"{name}: {a.value.aval} is not square; the last two axes must be equal")
+    if triangle not in ("L", "U", "l", "u"):
+        raise ShapeError(f"{name}: UPLO={triangle!r} is neither 'L' nor 'U'")
+    return a if triangle in ("L", "l") else np.matrix_transpose(a)
+
+
+@composed(np.linalg.eigh, arrays=("a",))
+def eigh(a: Any, UPLO: Any = "L") -> Any:
+    """The eigenvalues of symmetric matrices, ascending, and the vectors in columns, whose signs are arbitrary.
+
+    One triangle is read. Raises MatrixError when it runs for a matrix that is not finite.
+    """
+    a = _lower_of("np.linalg.eigh", a, UPLO)
+    return _EIGH(Array(spectra.eigenvalues(a.value)), Array(spectra.eigenvectors(a.value)))
+
+
+@composed(np.linalg.eigvalsh, arrays=("a",))
+def eigvalsh(a: Any, UPLO: Any = "L") -> Any:
+    """The eigenvalues of symmetric matrices, ascending; their first derivative is right for repeated ones too."""
+    return Array(spectra.eigenvalues(_lower_of("np.linalg.eigvalsh", a, UPLO).value))
+
+
+@composed("scipy.linalg:eigh", arrays=("a",))
+def scipy_eigh(
+    a: Any,
+    b: Any = None,
+    lower: Any = True,
+    eigvals_only: Any = False,
+    overwrite_a: Any = False,
+    overwrite_b: Any = False,
+    type: Any = 1,
+    check_finite: Any = True,
+) -> Any:
+    """As ``np.linalg.eigh``. Raises TraceError for a second matrix."""
+    if b is not None or type != 1:
+        raise TraceError("scipy.linalg.eigh: a second matrix is not supported on traced arrays")
+    a = _lower_of("scipy.linalg.eigh", a, "L" if lower else "U")
+    values = Array(spectra.eigenvalues(a.value))
+    return values if eigvals_only else (values, Array(spectra.eigenvectors(a.value)))
+
+
+@composed("scipy.linalg:eigvalsh", arrays=("a",))
+def scipy_eigvalsh(
+    a: Any,
+    b: Any = None,
+    lower: Any = True,
+    overwrite_a: Any = False,
+    overwrite_b: Any = False,
+    type: Any = 1,
+    check_finite: Any = True,
+) -> Any:
+    """As ``np.linalg.eigvalsh``. Raises TraceError for a second matrix."""
+    return scipy_eigh(a, b, lower, eigvals_only=True, type=type)

@@ -1,0 +1,105 @@
+"""Eigenvalues as loops: residuals, orthogonality and NumPy's values at many sizes; special matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gradc
+from gradc.backends.llvm.emit import emit
+from gradc.backends.llvm.jit import load
+from gradc.backends.llvm.machine import host
+from gradc.errors import MatrixError
+from gradc.ir.aval import aval_of
+from gradc.ir.graph import Builder
+from gradc.loops.lower import lower
+from gradc.loops.parse import parse_program
+from gradc.loops.verify import verify
+from gradc.ops.spectra import eigenvalues, eigenvectors
+
+SIZES = (1, 2, 3, 5, 16, 33, 70)
+
+
+def eigen(a: np.ndarray) -> list[np.ndarray]:
+    """The values and vectors of a matrix by its lower triangle."""
+    builder = Builder()
+    x = builder.input("a", aval_of(a))
+    program = lower(builder.freeze([eigenvalues(x), eigenvectors(x)]))
+    verify(program)
+    assert str(parse_program(str(program))) == str(program)
+    return load(emit(program, host()), program)([a])
+
+
+def assert_eigen(a: np.ndarray, w: np.ndarray, v: np.ndarray) -> None:
+    """Backward stable: errors of a few units times the size, over the norm of the matrix."""
+    symmetric = (np.tril(a) + np.swapaxes(np.tril(a, -1), -1, -2)).astype(float)
+    bound = 4 * len(a) * float(np.finfo(a.dtype).eps)
+    scale = np.linalg.norm(symmetric, 2)
+    wide = v.astype(float)
+    assert np.abs(symmetric @ wide - wide * w).max() <= bound * scale
+    assert np.abs(wide.T @ wide - np.eye(len(a))).max() <= bound
+    assert np.abs(w - np.linalg.eigvalsh(symmetric)).max() <= bound * scale
+    assert (np.diff(w) >= 0).all()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("size", SIZES)
+def test_eigen(size: int, dtype: str) -> None:
+    a = np.random.default_rng(size).normal(size=(size, size)).astype(dtype)
+    assert_eigen(a, *eigen(np.tril(a) + np.triu(np.full_like(a, np.nan), 1)))  # the upper triangle is not read
+
+
+@pytest.mark.parametrize(
+    "a",
+    [
+        np.zeros((4, 4)),
+        np.eye(5),
+        np.ones((6, 6)),
+        np.diag([3.0, -1.0, 2.0]),
+        np.diag(np.ones(9), -1),
+        np.kron(np.eye(3), np.ones((2, 2))),
+        np.diag(10.0 ** -np.arange(12.0)) + 1e-16,
+        np.diag([1e8, 1.0, 1e-8]) + np.diag([1.0, 1e-4], -1),
+    ],
+    ids=["zeros", "identity", "ones", "diagonal", "path", "blocks", "graded", "far apart"],
+)
+def test_special_matrices(a: np.ndarray) -> None:
+    assert_eigen(a, *eigen(a))
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e200, 1e300])
+def test_scales_that_leave_the_range(scale: float) -> None:
+    a = np.random.default_rng(1).normal(size=(5, 5))
+    w, v = eigen(scale * a)
+    assert_eigen(a, w / scale, v)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_matrix_that_is_not_finite(number: float) -> None:
+    a = np.stack([np.eye(3), np.eye(3)])
+    a[1, 2, 1] = number
+    with pytest.raises(MatrixError, match="eigh: the iteration for the eigenvalues did not converge"):
+        eigen(a)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_repeated_values_have_a_first_derivative(backend: str) -> None:
+    """The sum of all and of squares are smooth; no gap is divided by."""
+    gradient = gradc.jit(gradc.grad(lambda a: (np.linalg.eigvalsh(a) ** 2).sum()), backend=backend)
+    np.testing.assert_allclose(gradient(2 * np.eye(3)), 4 * np.eye(3), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_functions_without_signs(backend: str) -> None:
+    """A square root by eigenvectors: its derivative solves Sylvester's equation."""
+
+    def root(a: np.ndarray) -> np.ndarray:
+        w, v = np.linalg.eigh(a)
+        return (v * np.sqrt(w)) @ v.T
+
+    rng = np.random.default_rng(2)
+    x, t = rng.normal(size=(2, 4, 4))
+    a, t = x @ x.T + np.eye(4), t + t.T
+    found, change = gradc.jit(lambda a, t: gradc.jvp(root, (a,), (t,)), backend=backend)(a, t)
+    np.testing.assert_allclose(found @ found, a, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(change @ found + found @ change, t, rtol=0, atol=1e-13)
