@@ -159,6 +159,7 @@ class Kernel(Callee, native=True):
         target: str | None = None,
         cpu: str | None = None,
         abi: str | None = None,
+        bindings: Sequence[str] | None = None,
     ) -> None:
         """Write the kernel to ``path``, for use without gradc.
 
@@ -170,7 +171,7 @@ class Kernel(Callee, native=True):
         (docs/embedding.md); ``"c"`` is one file of C99 with that header (docs/c-source.md), ``"ir"`` LLVM IR of the
         same function, ``"wasm"`` a WebAssembly module. ``name`` is its symbol and the stem of its files, by default the
         kernel's; ``target`` and ``cpu`` are the machine that it is for, this one by default; ``abi="casadi"`` gives a
-        library CasADi's calling convention.
+        library CasADi's calling convention, ``bindings=("python",)`` a module that calls it (docs/bindings.md).
 
         Files appear whole or not at all, the same byte for byte every time. Raises ArgumentError for a name that C
         could not have and for a machine or a choice that is not known, CompileError where that machine cannot run the
@@ -178,7 +179,7 @@ class Kernel(Callee, native=True):
         """
         from gradc.artifacts.save import save
 
-        choices = {"style": style, "name": name, "target": target, "cpu": cpu, "abi": abi}
+        choices = {"style": style, "name": name, "target": target, "cpu": cpu, "abi": abi, "bindings": bindings}
         save(self._compiled, path, format, self.name, choices)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

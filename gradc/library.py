@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Final
 
 from gradc.backends.c_names import require_symbol
@@ -49,8 +50,15 @@ class Library:
         self._kernels[own] = kernel._compiled
         return self
 
-    def save(self, path: str | os.PathLike[str], *, target: str | None = None, cpu: str | None = None) -> None:
-        """Write the library into the directory ``path``, for this machine or another.
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        target: str | None = None,
+        cpu: str | None = None,
+        bindings: Sequence[str] = (),
+    ) -> None:
+        """Write the library into the directory ``path``, for this machine or another, with ``bindings`` for languages.
 
         Files and errors are those of ``Kernel.save(path, format="lib")``. Raises ArgumentError for an empty library.
         """
@@ -59,7 +67,7 @@ class Library:
         if not self._kernels:
             raise ArgumentError(f"the library {self.name} has no functions; add a kernel first")
         named = {f"{self.name}_{own}": compiled for own, compiled in self._kernels.items()}
-        save_functions(named, path, name=self.name, target=target, cpu=cpu)
+        save_functions(named, path, name=self.name, target=target, cpu=cpu, bindings=bindings)
 
     def __repr__(self) -> str:
         return f"<gradc.Library {self.name}: {', '.join(self._kernels) or 'no functions'}>"

@@ -9,6 +9,8 @@ from functools import reduce
 from typing import Any
 
 from gradc.artifacts.archive import Member, archive, bsd_archive
+from gradc.artifacts.bindings import binding_files, require_bindings
+from gradc.artifacts.bindings.bound import Bound
 from gradc.artifacts.elf import symbols_of
 from gradc.artifacts.files import write_files
 from gradc.artifacts.header import Declared, header
@@ -27,15 +29,16 @@ from gradc.backends.llvm.targets import Choice, choose
 from gradc.backends.recording import Recording, record
 from gradc.backends.spare import workspace_of
 from gradc.compiler import Compiled
-from gradc.errors import CompileError
+from gradc.errors import ArgumentError, CompileError
 from gradc.ir.aval import maximum_dim
+from gradc.ir.graph import Graph
 from gradc.ir.text import print_graph
 from gradc.loops.optional import with_optional_results
 
 
 @dataclass(frozen=True)
 class Built:
-    """A function of a library: how it is called, its modules, the recording it tests itself with.
+    """A function of a library: how it is called, its modules, the recording it tests itself with, what runs.
 
     ``kernel`` is the record of what it is made of, and ``graph`` the text of its trace (``gradc.artifacts.record``).
 
@@ -48,6 +51,12 @@ class Built:
     recording: Recording
     kernel: dict[str, Any]
     graph: str
+    runs: Graph
+
+    @property
+    def bound(self) -> Bound:
+        """What bindings for other languages are made of."""
+        return Bound(self.interface, self.runs, self.selftest_bytes, self.suffixes)
 
     @property
     def selftest_bytes(self) -> int:
@@ -90,7 +99,8 @@ def build(compiled: Compiled, choice: Choice, *, name: str) -> Built:
     tests = selftest_code(interface, recording, f"i{pointer_bits(choice.base)}", selector, apart=apart)
     select = select_code(name, suffixes) if selector else ""
     codes[0] = Code(f"{codes[0].ir}\n{select}\n{tests}", choice.base)
-    return Built(interface, tuple(codes), suffixes, recording, _record(compiled, name), print_graph(compiled.trace))
+    kernel, graph = _record(compiled, name), print_graph(compiled.trace)
+    return Built(interface, tuple(codes), suffixes, recording, kernel, graph, compiled.runs)
 
 
 def _record(compiled: Compiled, name: str) -> dict[str, Any]:
@@ -102,17 +112,24 @@ def _record(compiled: Compiled, name: str) -> dict[str, Any]:
 
 
 def save_library(
-    compiled: Compiled, folder: str | os.PathLike[str], *, name: str, target: str | None = None, cpu: str | None = None
+    compiled: Compiled,
+    folder: str | os.PathLike[str],
+    *,
+    name: str,
+    target: str | None = None,
+    cpu: str | None = None,
+    bindings: Sequence[str] = (),
 ) -> None:
     """Write the library ``name`` of one kernel into a directory, for this machine or another (docs/embedding.md).
 
     The files are NAME.h, NAME.o, libNAME.a, libNAME.so where the machine's programs load such, the manifest NAME.json,
-    the graph NAME.gir, NAME.pc for pkg-config and NAMEConfig.cmake. All appear or none; they are the same byte for
-    byte every time. Raises ArgumentError for names that are not known or that C could not have, CompileError where the
-    machine lacks what the code needs or where there is no linker.
+    the graph NAME.gir, NAME.pc for pkg-config, NAMEConfig.cmake, and those of ``bindings`` (docs/bindings.md). All
+    appear or none; they are the same byte for byte every time. Raises ArgumentError for names that are not known or
+    that C could not have, CompileError where the machine lacks what the code needs or where there is no linker.
     """
+    require_bindings(bindings)
     choice = choose(target, cpu)
-    write_files(library_files([build(compiled, choice, name=name)], choice, name=name), folder)
+    write_files(library_files([build(compiled, choice, name=name)], choice, name=name, bindings=bindings), folder)
 
 
 def save_functions(
@@ -122,17 +139,21 @@ def save_functions(
     name: str,
     target: str | None = None,
     cpu: str | None = None,
+    bindings: Sequence[str] = (),
 ) -> None:
     """The same for several kernels by the names of their functions, with a self-test of all."""
+    require_bindings(bindings)
     choice = choose(target, cpu)
     functions = [build(compiled, choice, name=own) for own, compiled in kernels.items()]
     first = functions[0]
     tests = selftest_of_all(name, {f.interface.name: f.selftest_bytes for f in functions})
     functions[0] = replace(first, codes=(Code(f"{first.codes[0].ir}\n{tests}", choice.base), *first.codes[1:]))
-    write_files(library_files(functions, choice, name=name, group=True), folder)
+    write_files(library_files(functions, choice, name=name, group=True, bindings=bindings), folder)
 
 
-def library_files(functions: Sequence[Built], choice: Choice, *, name: str, group: bool = False) -> dict[str, bytes]:
+def library_files(
+    functions: Sequence[Built], choice: Choice, *, name: str, group: bool = False, bindings: Sequence[str] = ()
+) -> dict[str, bytes]:
     """The files of a library by name; a ``group`` has a self-test of all of its functions."""
     from gradc import __version__
 
@@ -150,8 +171,11 @@ def library_files(functions: Sequence[Built], choice: Choice, *, name: str, grou
     }
     if choice.emulation:
         files[f"lib{name}.so"] = shared_library(content, name, emulation=choice.emulation, native=choice.is_native)
+    elif "python" in bindings:
+        raise ArgumentError(f'bindings="python" loads a shared library, which {choice.name} has none of')
     files |= {f"{f.interface.name}.gir": f.graph.encode() for f in functions}
-    return files | {f"{name}.json": sealed(manifest(functions, name, choice), files)}
+    files |= {f"{name}.json": sealed(manifest(functions, name, choice), files)}
+    return files | binding_files([f.bound for f in functions], name, bindings)
 
 
 def static_library(members: Sequence[Member], choice: Choice) -> bytes:

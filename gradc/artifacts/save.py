@@ -11,7 +11,7 @@ from gradc.errors import ArgumentError
 
 _CHOICES: Final[dict[Format, tuple[str, ...]]] = {
     "py": ("style",),
-    "lib": ("name", "target", "cpu", "abi"),
+    "lib": ("name", "target", "cpu", "abi", "bindings"),
     "c": ("name", "target", "cpu"),
     "ir": ("name", "target", "cpu"),
     "wasm": ("name",),
@@ -54,6 +54,8 @@ def save(
 
         save_wasm(compiled, path, name=name)
     elif abi == "casadi":
+        if "bindings" in given:
+            raise ArgumentError(f'bindings={given["bindings"]!r} call abi="c", not abi="casadi"; leave one of them out')
         from gradc.artifacts.casadi import save_casadi
 
         save_casadi(compiled, path, name=name, **given)

@@ -17,14 +17,14 @@ LICENCE = "Output is yours (0BSD)"
 """Generated code belongs to who generates it, under no conditions."""
 
 
-def docstring(graph: Graph, signature: Signature, name: str) -> list[str]:
-    """The lines between the triple quotes, safe inside them."""
+def docstring(graph: Graph, signature: Signature, name: str, *, needs: str = "Needs only NumPy") -> list[str]:
+    """The lines between the triple quotes, safe inside them; ``needs`` says what the module cannot do without."""
     from gradc import __version__
 
     of = f" of {signature.function}" if signature.function else ""
     origin = f" ({signature.origin})" if signature.origin else ""
     head = f"{name}: {signature.summary}{of}{origin}."
-    origin = f"gradc {__version__}. Needs only NumPy. {LICENCE}."
+    origin = f"gradc {__version__}. {needs}. {LICENCE}."
     heads = [f"{head} {origin}"] if len(head) + len(origin) < COLUMNS else [head, "", origin]
     lines = [*heads, "", *_arguments(graph, signature), f"Returns {_returns(graph, signature)}."]
     return [_escaped(part) for line in lines for part in _filled(line)]

@@ -91,7 +91,7 @@ def _render(graph: Graph, signature: Signature, name: str, *, checked: bool, sty
         rows.insert(0, Line(_unpack(signature, inputs, leaf_order(signature, graph.input_avals))))
     arguments = argument_rows(signature, graph.input_avals) if checked else []
     code = [row.code for row in rows] + arguments + [returned]
-    helpers = _helpers(code)
+    helpers = helpers_of(code)
     return _template().render(
         documentation=documentation,
         classes=[f'{c} = namedtuple("{c}", {list(fields)!r})' for c, fields in classes.items()],
@@ -128,7 +128,7 @@ def _size_rows(graph: Graph, inputs: Sequence[str], sizes: dict[str, str], code:
     return rows
 
 
-def _helpers(code: Sequence[str]) -> list[str]:
+def helpers_of(code: Sequence[str]) -> list[str]:
     """The texts of the helpers that the code calls, and of those that they call."""
     available = _helper_texts()
     found: dict[str, str] = {}
