@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from gradc.artifacts.bindings.javascript import javascript_files
 from gradc.artifacts.files import write_files
 from gradc.artifacts.header import Declared, header
 from gradc.artifacts.library import build, manifest
@@ -25,7 +26,7 @@ STACK: Final = 2**17
 
 
 def save_wasm(compiled: Compiled, folder: str | os.PathLike[str], *, name: str) -> None:
-    """Write ``NAME.wasm``, with the header ``NAME.h`` and the manifest ``NAME.json``, into a directory.
+    """Write ``NAME.wasm``, ``NAME.h``, ``NAME.json`` and, for JavaScript, ``NAME.mjs`` with its types into a directory.
 
     The module exports its memory, ``__heap_base``, from where on memory is the caller's, and the functions of the
     header; a pointer is a place in that memory, a ``size_t`` has 32 bits. Files appear all or none, the same byte for
@@ -38,7 +39,8 @@ def save_wasm(compiled: Compiled, folder: str | os.PathLike[str], *, name: str) 
         f"{name}.h": header([declared], name=name, runs_on="Runs as WebAssembly with 128-bit vectors.").encode(),
         f"{name}.gir": built.graph.encode(),
     }
-    write_files(files | {f"{name}.json": sealed(manifest([built], name, WASM), files)}, folder)
+    files |= {f"{name}.json": sealed(manifest([built], name, WASM), files)}
+    write_files(files | {file: text.encode() for file, text in javascript_files(built.bound, name).items()}, folder)
 
 
 def _linked(content: bytes, name: str, exports: list[str]) -> bytes:

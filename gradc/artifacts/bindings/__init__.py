@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from gradc.artifacts.bindings.bound import Bound
+from gradc.artifacts.bindings.cpp import cpp_files
 from gradc.artifacts.bindings.python import python_files
 from gradc.errors import ArgumentError
 
 _WRITERS: Final[dict[str, Callable[[Sequence[Bound], str], dict[str, str]]]] = {
+    "cpp": cpp_files,
     "python": python_files,
 }
 BINDINGS: Final = tuple(_WRITERS)
