@@ -65,10 +65,14 @@ linkable = pytest.mark.skipif(
     [
         ("Python without gradc", "python", "main.py"),
         pytest.param("C++17", "cpp", "main.cpp", marks=has("c++")),
+        pytest.param("Rust", "rust", "src/main.rs", marks=has("cargo")),
         pytest.param("JavaScript", "js", "main.mjs", marks=[has("node"), linkable]),
     ],
 )
 def test_the_commands_make_a_program(section: str, language: str, file: str, place: Path) -> None:
     text = sections()[section]
+    (place / file).parent.mkdir(exist_ok=True)
     (place / file).write_text(block(text, language), encoding="utf-8")
+    if language == "rust":
+        (place / "Cargo.toml").write_text(block(text, "toml"), encoding="utf-8")
     assert said(block(text, "sh"), place) == block(PAGE, "text")

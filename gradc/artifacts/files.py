@@ -22,7 +22,7 @@ def write_file(content: bytes, target: str) -> None:
 
 
 def write_files(contents: Mapping[str, bytes], folder: str | os.PathLike[str]) -> None:
-    """Write files by their names into a directory, which is made where it is missing.
+    """Write files by their names into a directory, which is made where it is missing, as are folders in names.
 
     All are written aside before the first appears under its name. Raises ArgumentError where ``folder`` is a file and
     OSError where the directory cannot be written.
@@ -39,6 +39,7 @@ def write_files(contents: Mapping[str, bytes], folder: str | os.PathLike[str]) -
             target = os.path.join(path, name)
             if os.path.isdir(target):
                 raise ArgumentError(f"{target!r} is a directory")
+            os.makedirs(os.path.dirname(target), exist_ok=True)
             aside[target] = _written(content, target)
         for target, temporary in aside.items():
             _replace(temporary, target)

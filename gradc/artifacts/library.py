@@ -175,7 +175,7 @@ def library_files(
         raise ArgumentError(f'bindings="python" loads a shared library, which {choice.name} has none of')
     files |= {f"{f.interface.name}.gir": f.graph.encode() for f in functions}
     files |= {f"{name}.json": sealed(manifest(functions, name, choice), files)}
-    return files | binding_files([f.bound for f in functions], name, bindings)
+    return files | binding_files([f.bound for f in functions], name, bindings, files[f"lib{name}.a"])
 
 
 def static_library(members: Sequence[Member], choice: Choice) -> bytes:

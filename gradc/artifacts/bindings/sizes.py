@@ -11,7 +11,11 @@ from gradc.ir.aval import Dim, SymbolicDim
 
 @dataclass(frozen=True)
 class Language:
-    """How a language writes operations on integers ``a`` and ``b``; division rounds down."""
+    """How a language writes operations on integers; division rounds down.
+
+    ``{a}`` and ``{b}`` stand for operands that can be part of any expression, ``{x}`` and ``{y}`` for the same as
+    arguments of a call.
+    """
 
     divide: str
     remainder: str
@@ -20,9 +24,11 @@ class Language:
 
 
 JAVASCRIPT: Final = Language(
-    "Math.floor({a} / {b})", "({a} - Math.floor({a} / {b}) * {b})", "Math.min({a}, {b})", "Math.max({a}, {b})"
+    "Math.floor({a} / {b})", "({a} - Math.floor({a} / {b}) * {b})", "Math.min({x}, {y})", "Math.max({x}, {y})"
 )
-RUST: Final = Language("({a}).div_euclid({b})", "({a}).rem_euclid({b})", "({a}).min({b})", "({a}).max({b})")
+RUST: Final = Language(
+    "i128::div_euclid({x}, {y})", "i128::rem_euclid({x}, {y})", "i128::min({x}, {y})", "i128::max({x}, {y})"
+)
 """Of signed numbers; divisors are sizes, which are positive."""
 
 
@@ -44,10 +50,6 @@ def _atom(atom: object, names: Mapping[str, str], language: Language) -> str:
         return names[str(atom)]
     operation, left, right = atom
     form = {"//": language.divide, "%": language.remainder, "min": language.minimum, "max": language.maximum}[operation]
-    a, b = (_inner(dim, names, language) for dim in (left, right))
-    return form.format(a=a, b=b)
-
-
-def _inner(dim: Dim, names: Mapping[str, str], language: Language) -> str:
-    text = expression(dim, names, language)
-    return text if text.isalnum() or text.isidentifier() else f"({text})"
+    x, y = (expression(dim, names, language) for dim in (left, right))
+    a, b = (text if text.isalnum() or text.isidentifier() else f"({text})" for text in (x, y))
+    return form.format(a=a, b=b, x=x, y=y)

@@ -1,0 +1,100 @@
+"""The page that trains the 2-2-1 network: in a browser it computes what the kernel computes here."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import gradc
+
+Example = Callable[[str], ModuleType]
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+OPTIONS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--virtual-time-budget=3000",
+]  # fmt: skip
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("wasm-ld") is None and importlib.util.find_spec("ziglang") is None,
+    reason="there is no wasm-ld, nor ziglang, which has one",
+)
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
+
+POINTS = ((1.0, 2.0, 1.0), (2.0, 1.0, 0.0), (-1.0, 1.0, 1.0), (1.0, -1.0, 0.0))
+FIRST = {"w11": 0.1, "w12": 0.2, "w21": 0.3, "w22": 0.4, "v1": 0.5, "v2": -0.6}
+
+
+@pytest.fixture(scope="module")
+def page(example: Example, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = example("embedding/live_network").main(tmp_path_factory.mktemp("page"))
+    assert isinstance(found, Path)
+    return found
+
+
+def shown(page: Path, profile: Path, place: str = "") -> str:
+    """The document after its scripts have run."""
+    command = [str(BROWSER), *OPTIONS, f"--user-data-dir={profile}", "--dump-dom", f"{page.as_uri()}{place}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def text_of(document: str, identity: str) -> str:
+    found = re.search(rf'<[a-z]+ [^>]*\bid="{identity}"[^>]*>([^<]*)<', document)
+    assert found is not None, f"there is no element {identity}"
+    return found[1]
+
+
+def trained(kernel: gradc.Kernel, steps: int) -> float:
+    """The mean loss over the points after steps of gradient descent, at the rate that the page begins with."""
+    weights = dict(FIRST)
+    for step in range(steps):
+        found = kernel(*weights.values(), *POINTS[step % 4])
+        weights = {name: value - 0.2 * float(found[f"d_{name}"]) for name, value in weights.items()}
+    return float(np.mean([kernel(*weights.values(), *point)["L"] for point in POINTS]))
+
+
+@needs_browser
+def test_it_learns_in_the_browser(example: Example, page: Path, tmp_path: Path) -> None:
+    kernel = example("embedding/live_network").kernel()
+    document = shown(page, tmp_path, "#steps=200")
+    assert 'data-selftest="true"' in document
+    assert text_of(document, "steps") == "200"
+    assert float(text_of(document, "loss")) == pytest.approx(trained(kernel, 200), abs=1e-6)
+    assert text_of(document, "right") == "4 of 4"
+    assert trained(kernel, 200) < 0.05 < trained(kernel, 0)
+
+
+@needs_browser
+def test_the_numbers_of_a_pass_stand_in_the_drawing(example: Example, page: Path, tmp_path: Path) -> None:
+    found = example("embedding/live_network").kernel()(*FIRST.values(), *POINTS[0])
+    document = shown(page, tmp_path, "#at=5.99")
+    for place, slope in (("v₁", found["d_v1"]), ("w₂₁", found["d_w21"]), ("z", found["d_z"])):
+        assert f"∂L/∂{place} {slope:.2f}".replace("-", "\N{MINUS SIGN}") in document
+    assert text_of(document, "phase") == "Backward"
+    assert text_of(shown(page, tmp_path, "#at=0.5"), "phase") == "Forward"
+
+
+def test_the_page_is_one_file_without_a_network(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    addresses = set(re.findall(r"https?://[^\s\"')]+", text))
+    assert addresses == {"http://www.w3.org/2000/svg"}  # the name of a language, which nobody fetches
+    assert not re.search(r"<(?:script|link|img)[^>]*(?:src|href)=\"(?!data:)", text)
+
+
+def test_slopes_are_those_of_the_formulas(example: Example) -> None:
+    found = example("embedding/live_network").kernel()(*FIRST.values(), *POINTS[0])
+    y_hat = found["y_hat"]
+    assert found["d_z"] == pytest.approx(y_hat - 1.0, rel=1e-12)
+    assert found["d_v1"] == pytest.approx((y_hat - 1.0) * 0.5, rel=1e-12)
+    assert found["d_z2"] == pytest.approx((y_hat - 1.0) * -0.6, rel=1e-12)
+    assert found["d_w22"] == pytest.approx((y_hat - 1.0) * -0.6 * 2.0, rel=1e-12)
+    assert found["d_y_hat"] == pytest.approx(-1.0 / y_hat, rel=1e-12)
