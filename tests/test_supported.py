@@ -27,10 +27,9 @@ def test_the_page_is_current(tool: ModuleType) -> None:
     assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run python tools/supported.py"
 
 
-def test_the_page_counts_what_it_lists(tool: ModuleType) -> None:
+def test_every_function_has_a_row(tool: ModuleType) -> None:
     rows = [line for line in tool.page().splitlines() if line.startswith("| `")]
     assert len(rows) == len(supported())
-    assert f"{len(rows)} functions" in tool.page()
 
 
 @pytest.mark.parametrize(

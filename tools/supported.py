@@ -17,8 +17,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "supported.md"
 
 HEAD = """# Supported functions
 
-{count} functions of NumPy and SciPy have their meaning in a traced function, on every backend and with derivatives
-of any order. A function that is not here, or a parameter that is not listed, raises `TraceError` with its name and the
+These functions of NumPy and SciPy have their meaning in a traced function, on every backend and with derivatives of
+any order. A function that is not here, or a parameter that is not listed, raises `TraceError` with its name and the
 line of the call. Functions that make arrays (`np.zeros`, `np.array`, `np.arange`, `np.eye` ...) work as they do in
 NumPy. Made by `tools/supported.py` from the registry.
 """
@@ -31,7 +31,7 @@ TITLES = {
 def page() -> str:
     """The page as text."""
     found = sorted(records(), key=lambda record: (module_of(record), record.name.lower()))
-    parts = [HEAD.format(count=len(found))]
+    parts = [HEAD]
     for module, members in groupby(found, key=module_of):
         listed = list(members)
         parts += [f"\n## {TITLES.get(module, module)}\n\n| function | parameters | |\n|---|---|---|\n"]

@@ -153,6 +153,15 @@ class ExpressionBuilder:
     def logical_xor(self, x: Scalar, y: Scalar) -> Expression:
         return self._binary("logical_xor", x, y)
 
+    def bitwise_and(self, x: Scalar, y: Scalar) -> Expression:
+        return self._binary("bitwise_and", x, y)
+
+    def bitwise_or(self, x: Scalar, y: Scalar) -> Expression:
+        return self._binary("bitwise_or", x, y)
+
+    def bitwise_xor(self, x: Scalar, y: Scalar) -> Expression:
+        return self._binary("bitwise_xor", x, y)
+
     def logical_not(self, x: Expression) -> Expression:
         return self._unary("logical_not", x)
 

@@ -155,6 +155,7 @@ PRIMITIVES: Final[dict[str, Primitive]] = {
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), Primitive(2, "fiub", True)),
     **dict.fromkeys(("logical_and", "logical_or", "logical_xor"), Primitive(2, "b", True)),
     "logical_not": Primitive(1, "b", True),
+    **dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor"), Primitive(2, "iu")),
     **dict.fromkeys(("isnan", "isfinite"), Primitive(1, "f", True)),
     "select": Primitive(3, "fiub"),
     "convert": Primitive(1, "fiub"),

@@ -1,6 +1,7 @@
 """What may stand in a graph: importing this package registers every op."""
 
 from gradc.ops import (
+    bits,
     complex,
     contraction,
     control,
@@ -21,6 +22,7 @@ from gradc.ops import (
 )
 
 __all__ = [
+    "bits",
     "complex",
     "contraction",
     "control",

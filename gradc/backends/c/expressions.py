@@ -56,6 +56,8 @@ _LOGIC: Final = {
 }  # fmt: skip
 """Operators between bools."""
 
+_BITS: Final = {"bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^"}
+
 _ORDERED_BOOLS: Final = {"lt": ("!", "&&", ""), "le": ("!", "||", ""), "gt": ("", "&&", "!"), "ge": ("", "||", "!")}
 """Comparisons of bools: what stands before the left one, between, and before the right one."""
 
@@ -206,6 +208,9 @@ class Expressions:
         dtype = arguments[-1].dtype
         if primitive in ("eq", "ne", "lt", "le", "gt", "ge"):
             return self._infix(primitive, arguments)
+        if primitive in _BITS:
+            left, right = arguments
+            return f"({self.text(left, ATOM)} {_BITS[primitive]} {self.text(right, ATOM)})", ATOM
         plain = dtype == I64 and all(self.is_plain(a) for a in arguments)
         if primitive in ("add", "sub", "mul") and (plain or (dtype.kind == "u" and dtype.itemsize >= 4)):
             return self._sum(primitive, arguments) if plain else self._infix(primitive, arguments)

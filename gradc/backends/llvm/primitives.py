@@ -329,6 +329,7 @@ _TABLE: Final[dict[tuple[str, str], str | Emitter]] = {
     ("mod", "u"): _helper(helpers.UNSIGNED_MOD, "gradc.mod.u{s}"),
     ("pow", "i"): _helper(helpers.SIGNED_POW, "gradc.pow.s{s}"),
     ("pow", "u"): _helper(helpers.UNSIGNED_POW, "gradc.pow.u{s}"),
+    **{(f"bitwise_{word}", kind): f"{word} {{t}} {{0}}, {{1}}" for word in ("and", "or", "xor") for kind in "iu"},
     ("add", "b"): "or {t} {0}, {1}",
     ("mul", "b"): "and {t} {0}, {1}",
     ("minimum", "b"): "and {t} {0}, {1}",

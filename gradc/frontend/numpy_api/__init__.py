@@ -2,6 +2,7 @@
 
 from gradc.frontend.numpy_api import (
     accumulations,
+    bits,
     calculus,
     choices,
     contractions,
@@ -37,6 +38,7 @@ from gradc.frontend.numpy_api.registry import Implementation, lookup, places, su
 __all__ = [
     "Implementation",
     "accumulations",
+    "bits",
     "calculus",
     "choices",
     "contractions",

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from gradc.errors import DtypeError
-from gradc.frontend.numpy_api import ufuncs
+from gradc.frontend.numpy_api import bits, ufuncs
 from gradc.frontend.numpy_api.contractions import matmul
 from gradc.frontend.numpy_api.promote import elementwise, python_constant, strong
 from gradc.frontend.numpy_api.registry import lookup
@@ -81,7 +81,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "neg": _negative,
     "pos": _positive,
     "abs": ufuncs.magnitude,
-    "invert": ufuncs.invert,
+    "invert": bits.invert,
     "eq": ufuncs.equal,
     "ne": ufuncs.not_equal,
     "lt": ufuncs.less,
@@ -91,5 +91,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "and": _of(np.bitwise_and),
     "or": _of(np.bitwise_or),
     "xor": _of(np.bitwise_xor),
+    "lshift": bits.left_shift,
+    "rshift": bits.right_shift,
 }
 """By the name of the special method without underscores: ``OPERATORS["add"](x, y)``."""

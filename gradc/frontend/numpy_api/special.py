@@ -10,14 +10,15 @@ import numpy as np
 
 from gradc.errors import DtypeError, TraceError
 from gradc.frontend.numpy_api.axes import all_axes
-from gradc.frontend.numpy_api.promote import converted, marker, operand_dtype
+from gradc.frontend.numpy_api.promote import broadcasted, common_dtype, converted, marker, operand_dtype
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
 from gradc.ops import elementwise as ops
 from gradc.ops import functions, gamma
 from gradc.ops import reduce as reductions
-from gradc.ops.reduce import spread
+from gradc.ops.reduce import reduced_shape, spread
+from gradc.ops.shape import reshaped
 
 SERIES = 12.0
 """Beyond minus it log_ndtr is a series, of which ``TERMS`` terms are enough."""
@@ -122,11 +123,28 @@ def _floating(name: str, x: Value) -> Value:
     return x
 
 
-@implements("scipy.special:logsumexp", arrays=("a",))
-def logsumexp(a: Value, axis: Any = None, keepdims: Any = False) -> Value:
-    """``log(sum(exp(a)))`` along axes, without overflow."""
+@implements("scipy.special:logsumexp", arrays=("a", "b"))
+def logsumexp(a: Value, axis: Any = None, b: Value | None = None, keepdims: Any = False) -> Value:
+    """``log(sum(b * exp(a)))`` along axes, without overflow; of a negative sum it is NaN."""
+    if b is not None:
+        return _weighed(a, axis, b, keepdims)
     x, axes = _floating("logsumexp", a), all_axes("scipy.special.logsumexp", axis, a)
     return reductions.logsumexp(x, axes=axes, keepdims=bool(keepdims)) if axes else x
+
+
+def _weighed(a: Value, axis: Any, b: Value, keepdims: Any) -> Value:
+    """The largest exponent with a weight is taken out first."""
+    dtype = common_dtype(_floating("logsumexp", a), b)
+    x, weights = broadcasted("scipy.special.logsumexp", converted(a, dtype), converted(b, dtype))
+    axes = all_axes("scipy.special.logsumexp", axis, x)
+    counts = ops.not_equal(weights, weights.builder.full(0.0, weights.aval))
+    given = ops.select(counts, x, x.builder.full(-math.inf, x.aval))
+    largest = reductions.reduce_max(given, axes=axes, keepdims=True)
+    usable = ops.isfinite(largest)
+    shift = ops.select(usable, largest, largest.builder.full(0.0, largest.aval))
+    terms = weights * ops.exp(given - spread(shift, x.aval.shape, axes))
+    total = ops.log(reductions.reduce_sum(terms, axes=axes, keepdims=True)) + shift
+    return total if keepdims else reshaped(total, reduced_shape(x.aval.shape, axes, False))
 
 
 @implements("scipy.special:softmax", arrays=("x",))

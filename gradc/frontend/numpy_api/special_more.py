@@ -175,7 +175,8 @@ def exprel(x: Any) -> Any:
     for k in range(20, -1, -1):
         series = series * small + _number(x, 1 / math.factorial(k + 1))
     apart = np.where(near, _number(x, 1), x)
-    return np.where(near, series, np.expm1(apart) / apart)
+    far = np.where(x == math.inf, x, np.expm1(apart) / apart)
+    return np.where(near, series, far)
 
 
 @_special("cosm1", "x")

@@ -248,39 +248,22 @@ greater = _comparison(np.greater, ops.greater)
 greater_equal = _comparison(np.greater_equal, ops.greater_equal)
 
 
-def _logical(ufunc: np.ufunc, op: Op, bitwise: np.ufunc) -> None:
+def _logical(ufunc: np.ufunc, op: Op) -> None:
     def function(x1: Value, x2: Value) -> Value:
         return op(*broadcasted(f"np.{ufunc.__name__}", truth(x1), truth(x2)))
 
-    def of_bools(x1: Value, x2: Value) -> Value:
-        if not _is_bool(x1, x2):
-            raise DtypeError(
-                f"np.{bitwise.__name__}: {x1.aval} and {x2.aval} are not both of dtype bool, "
-                "and bit operations on integers are not supported"
-            )
-        return function(x1, x2)
-
     implements(ufunc, arrays=("x1", "x2"))(function)
-    implements(bitwise, arrays=("x1", "x2"))(of_bools)
 
 
-_logical(np.logical_and, ops.logical_and, np.bitwise_and)
-_logical(np.logical_or, ops.logical_or, np.bitwise_or)
-_logical(np.logical_xor, ops.logical_xor, np.bitwise_xor)
+_logical(np.logical_and, ops.logical_and)
+_logical(np.logical_or, ops.logical_or)
+_logical(np.logical_xor, ops.logical_xor)
 
 
 @implements(np.logical_not, arrays=("x",))
 def logical_not(x: Value) -> Value:
     """Whether ``x`` is 0."""
     return ops.logical_not(truth(x))
-
-
-@implements(np.invert, arrays=("x",))
-def invert(x: Value) -> Value:
-    """``~x`` of booleans."""
-    if not _is_bool(x):
-        raise DtypeError(f"np.invert: {x.aval} is not of dtype bool, and bit operations on integers are not supported")
-    return ops.logical_not(x)
 
 
 def everywhere(x: Value, value: bool) -> Value:

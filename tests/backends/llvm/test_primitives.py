@@ -39,7 +39,7 @@ def reference_pow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 SAME_NAME = [
     "minimum", "maximum", "sqrt", "floor", "copysign", "abs", "sign", "isnan", "isfinite", "logical_and", "logical_or",
-    "logical_xor", "logical_not",
+    "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor",
 ]  # fmt: skip
 REFERENCE: dict[str, Callable[..., np.ndarray]] = {
     **{name: getattr(np, name) for name in SAME_NAME},

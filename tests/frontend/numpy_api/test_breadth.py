@@ -22,6 +22,7 @@ import gradc
 BACKENDS = ("numpy", "llvm", "reference")
 STEP = 1e-3
 ROWS = [line for line in (Path(__file__).parent / "calls.txt").read_text().splitlines() if not line.startswith("#")]
+SPECIAL = (Path(__file__).parent / "specials.txt").read_text().splitlines()
 KINKED: Final = frozenset({"np.round(x, 1)", "x.round(2)"})
 """Steps so close to each other that differences see them."""
 
@@ -36,6 +37,7 @@ def _floats(*shape: int) -> np.ndarray:
 
 
 ARRAYS: Final[dict[str, Any]] = {
+    "e": np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -2.5, 1e300, -5e-324, 2.0, np.nan]),
     "x": _floats(3, 4),
     "y": _floats(3, 4),
     "v": _floats(5),
@@ -156,7 +158,8 @@ class Derivatives:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", [*ROWS, *SPECIAL])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_value(row: str, backend: str) -> None:
     function, letters = function_of(row)
     actual, expected = flat(gradc.jit(function, backend=backend)(*arrays_of(letters))), plain(row)

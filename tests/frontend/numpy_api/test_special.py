@@ -1,5 +1,6 @@
 """Functions of scipy.special, against SciPy itself."""
 
+import importlib
 import subprocess
 import sys
 
@@ -69,8 +70,8 @@ def test_keepdims(agrees, sample):
 
 
 def test_unsupported_keywords_are_refused_by_name(traced, sample):
-    with pytest.raises(TraceError, match=r"scipy.special.logsumexp: the parameter b="):
-        traced(scipy.special.logsumexp, sample(3), b=sample(3))
+    with pytest.raises(TraceError, match=r"scipy.special.logsumexp: the parameter return_sign="):
+        traced(scipy.special.logsumexp, sample(3), return_sign=sample(3))
 
 
 def test_they_are_the_stable_ops(bench, sample):
@@ -118,4 +119,4 @@ def test_scipy_is_never_imported():
 def test_places_are_those_of_scipy():
     for place, record in places().items():
         module, attribute = place.split(":")
-        assert lookup(getattr(sys.modules[module], attribute)) is record
+        assert lookup(getattr(importlib.import_module(module), attribute)) is record

@@ -132,14 +132,17 @@ def test_integers_that_do_not_fit_are_refused(traced, bench, sample):
         bench.call(np.add, sample(3, dtype="i1"), bench.input(5))
 
 
-def test_bit_operations_are_for_booleans(agrees, traced, sample):
+def test_bit_operations(dtype, agrees, traced, sample):
+    x, y = sample(4, dtype=dtype), sample(4, dtype=dtype)
     for ufunc in (np.bitwise_and, np.bitwise_or, np.bitwise_xor):
-        agrees(ufunc, sample(4, dtype=bool), sample(4, dtype=bool))
-        with pytest.raises(DtypeError, match="bit operations"):
-            traced(ufunc, sample(4, dtype=int), sample(4, dtype=int))
-    agrees(np.invert, sample(4, dtype=bool))
-    with pytest.raises(DtypeError, match="bit operations"):
-        traced(np.invert, sample(4, dtype=int))
+        agrees(ufunc, x, y)
+        agrees(ufunc, x, np.array([3], np.int8))
+    agrees(np.invert, x)
+    if dtype.kind in "iu":
+        agrees(np.bitwise_count, x)
+        for count in (0, 1, 7, dtype.itemsize * 8 - 1, dtype.itemsize * 8, 100):
+            agrees(np.left_shift, x, np.array(count, dtype))
+            agrees(np.right_shift, x, np.array(count, dtype))
 
 
 def test_reciprocal_of_integers_is_refused(agrees, traced, sample):
