@@ -24,8 +24,8 @@ static float x[MOST][PIXELS];
 static int32_t labels[MOST];
 static int32_t trained, held_out;
 
-/* A training step reads one of two sets and writes the other. */
-static parameters weights[2], velocity[2];
+/* The weights and their velocity, which a training step updates in place. */
+static parameters w, v;
 
 static unsigned char train_memory[DIGITS_TRAIN_WORKSPACE_SIZE + 64];
 static unsigned char classify_memory[DIGITS_CLASSIFY_WORKSPACE_SIZE(MOST) + 64];
@@ -45,10 +45,10 @@ static double chance(void)
     return (double)(state >> 11) * 0x1p-53;
 }
 
-static void first_weights(float *w, int count, double spread)
+static void first_weights(float *weights, int count, double spread)
 {
     for (int k = 0; k < count; k++) {
-        w[k] = (float)(spread * (chance() + chance() + chance() - 1.5) * 2.0);
+        weights[k] = (float)(spread * (chance() + chance() + chance() - 1.5) * 2.0);
     }
 }
 
@@ -75,7 +75,7 @@ static int read_digits(const char *path)
 }
 
 /* One pass over the digits in a new order; gives the mean loss, or a negative number where a step fails. */
-static double epoch(int *now, float rate)
+static double epoch(float rate)
 {
     static int order[MOST];
     static float batch_x[BATCH][PIXELS];
@@ -92,29 +92,26 @@ static double epoch(int *now, float rate)
             memcpy(batch_x[k], x[order[step * BATCH + k]], sizeof batch_x[k]);
             batch_labels[k] = labels[order[step * BATCH + k]];
         }
-        const parameters *w = &weights[*now], *v = &velocity[*now];
-        parameters *new_w = &weights[!*now], *new_v = &velocity[!*now];
         float loss;
         digits_train_status status = digits_train(
-            w->hidden, w->hidden_bias, w->out, w->out_bias, v->hidden, v->hidden_bias, v->out, v->out_bias,
-            batch_x[0], batch_labels, rate, &loss, new_w->hidden, new_w->hidden_bias, new_w->out, new_w->out_bias,
-            new_v->hidden, new_v->hidden_bias, new_v->out, new_v->out_bias, aligned(train_memory));
+            w.hidden, w.hidden_bias, w.out, w.out_bias, v.hidden, v.hidden_bias, v.out, v.out_bias,
+            batch_x[0], batch_labels, rate, &loss, w.hidden, w.hidden_bias, w.out, w.out_bias,
+            v.hidden, v.hidden_bias, v.out, v.out_bias, aligned(train_memory));
         if (status != DIGITS_TRAIN_OK) {
             fprintf(stderr, "a training step failed with status %d\n", (int)status);
             return -1.0;
         }
         sum += loss;
-        *now = !*now;
     }
     return sum / steps;
 }
 
 /* How many of the digits that were held out are read correctly. */
-static int right(const parameters *w)
+static int right(void)
 {
     static int64_t answers[MOST];
     int found = 0;
-    digits_classify((size_t)held_out, w->hidden, w->hidden_bias, w->out, w->out_bias, x[trained], answers,
+    digits_classify((size_t)held_out, w.hidden, w.hidden_bias, w.out, w.out_bias, x[trained], answers,
                     aligned(classify_memory));
     for (int k = 0; k < held_out; k++) {
         found += answers[k] == labels[trained + k];
@@ -124,20 +121,19 @@ static int right(const parameters *w)
 
 int main(int count, char **arguments)
 {
-    int now = 0;
     if (!read_digits(count > 1 ? arguments[1] : "digits.bin")) {
         return EXIT_FAILURE;
     }
-    first_weights(weights[0].hidden, PIXELS * HIDDEN, 0.125);
-    first_weights(weights[0].out, HIDDEN * 10, 0.144);
+    first_weights(w.hidden, PIXELS * HIDDEN, 0.125);
+    first_weights(w.out, HIDDEN * 10, 0.144);
     for (int k = 0; k < EPOCHS; k++) {
-        double loss = epoch(&now, RATE * (float)(EPOCHS - k) / EPOCHS);
+        double loss = epoch(RATE * (float)(EPOCHS - k) / EPOCHS);
         if (loss < 0.0) {
             return EXIT_FAILURE;
         }
         if (k % 5 == 4) {
             printf("epoch %2d  loss %.4f  %5.1f%% of %d held-out digits are read correctly\n", k + 1, loss,
-                   100.0 * right(&weights[now]) / held_out, (int)held_out);
+                   100.0 * right() / held_out, (int)held_out);
         }
     }
     return EXIT_SUCCESS;

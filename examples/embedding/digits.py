@@ -34,9 +34,8 @@ def loss(w, x, labels):
 def train(w, velocity, x, labels, rate):
     """One step: the loss, the new weights, the new velocity."""
     L, grads = gradc.value_and_grad(loss)(w, x, labels)
-    new_w, new_velocity = optim.momentum(w, grads, velocity, rate=rate)
-    weights = {f"new_{name}": array for name, array in new_w.items()}
-    return {"L": L} | weights | {f"new_velocity_{name}": array for name, array in new_velocity.items()}
+    w, velocity = optim.momentum(w, grads, velocity, rate=rate)
+    return L, w, velocity
 
 
 def classify(w, x):
@@ -53,7 +52,7 @@ def save_library(folder: Path) -> None:
         "out_bias": gradc.aval("f32[10]"),
     }
     x, labels = gradc.aval(f"f32[{BATCH},64]"), gradc.aval(f"i32[{BATCH}]")
-    step = gradc.jit(train).compile(w, w, x, labels, gradc.aval("f32[]"))
+    step = gradc.jit(train, donate=("w", "velocity")).compile(w, w, x, labels, gradc.aval("f32[]"))
     answer = gradc.jit(classify).compile(w, gradc.aval("f32[n,64]"))
     gradc.Library("digits").add(step).add(answer).save(folder)
 

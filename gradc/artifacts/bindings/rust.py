@@ -54,6 +54,16 @@ def rust_files(functions: Sequence[Bound], name: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
+class _Update:
+    """The call that puts results into donated inputs: its parameters, these inputs, and what C gets."""
+
+    parameters: list[str]
+    places: list[str]
+    checks: list[str]
+    passed: list[str]
+
+
+@dataclass(frozen=True)
 class _Wrapper:
     """What the template lays out of one function. ``workspace`` is its size in blocks of 64 bytes, as an expression."""
 
@@ -72,6 +82,7 @@ class _Wrapper:
     passed: list[str]
     sizes: list[str]
     checks: list[str]
+    update: _Update | None
     failures: list[tuple[int, str]]
     workspace: str
     grows: bool
@@ -109,6 +120,7 @@ def _wrapper(function: Bound) -> _Wrapper:
         + [_written(a, names[a.name]) for a in interface.outputs],
         sizes=list(sizes.values()),
         checks=checks,
+        update=_update(interface, names, sizes) if any(_in_place(a) for a in interface.outputs) else None,
         failures=[(f.status, json.dumps(f.message.replace(" {}", ""))) for f in interface.failures],
         workspace=_blocks(interface.workspace, sizes),
         grows=grows,
@@ -181,6 +193,33 @@ def _check(argument: Argument, name: str, sizes: dict[str, str], *, wanted: bool
     if wanted:
         return f'if let Some(array) = &{name} {{ require_length("{argument.name}", array.len(), {expected})?; }}'
     return f'require_length("{argument.name}", {name}.len(), {expected})?;'
+
+
+def _in_place(result: Argument) -> bool:
+    """Whether a result can be written into the array of an input."""
+    return bool(result.place) and not result.is_number
+
+
+def _update(interface: Interface, names: dict[str, str], sizes: dict[str, str]) -> _Update:
+    places = [a.place for a in interface.outputs if _in_place(a)]
+    others = [a for a in interface.outputs if not _in_place(a)]
+    inputs = [
+        f"{names[a.name]}: &mut {_array(a)}" if a.name in places else _input(a, names[a.name]) for a in interface.inputs
+    ]
+    given = [names[a.name] if a.name in places else _passed(a, names[a.name]) for a in interface.inputs]
+    written = [names[a.place] if _in_place(a) else _written(a, names[a.name]) for a in interface.outputs]
+    return _Update(
+        parameters=[
+            *(f"{size}: usize" for size in sizes.values()), *inputs, *(_output(a, names[a.name]) for a in others)
+        ],
+        places=[names[place] for place in places],
+        checks=[
+            _check(a, names[a.name], sizes, wanted=a in interface.outputs)
+            for a in (*interface.inputs, *others)
+            if not isinstance(a.aval.size, int)
+        ],
+        passed=[*sizes.values(), *given, *written],
+    )  # fmt: skip
 
 
 def _blocks(workspace: Dim, sizes: dict[str, str]) -> str:

@@ -182,3 +182,40 @@ def test_names_that_are_words_of_rust(tmp_path: Path, cargo: Callable[..., Any])
     assert "type_: &[f64; 3]" in (tmp_path / "words_grad-rs" / "src" / "lib.rs").read_text()
     with pytest.raises(CompileError, match="'impl' is a name of Rust's own"):
         kernel.save(tmp_path, format="lib", name="impl", bindings=("rust",))
+
+
+def train(w: Any, velocity: Any, x: Any, y: Any, rate: Any) -> Any:
+    L, grads = gradc.value_and_grad(lambda w: np.mean((np.tanh(x @ w["a"]) @ w["b"] - y) ** 2))(w)
+    w, velocity = gradc.optim.momentum(w, grads, velocity, rate=rate)
+    return L, w, velocity
+
+
+UPDATES = """use train::*;
+#[test]
+fn weights_are_updated_in_place() {
+    let (x, y) = ([0.5; 21], [1.0; 7]);
+    let (mut a, mut b) = ([0.1; 12], [0.2; 4]);
+    let (mut va, mut vb) = ([0.0; 12], [0.0; 4]);
+    let mut step = Train::new();
+    let mut losses = [0.0; 3];
+    for loss in &mut losses {
+        let fresh = step.call(7, &a, &b, &va, &vb, &x, &y, 0.1).unwrap();
+        step.update(7, &mut a, &mut b, &mut va, &mut vb, &x, &y, 0.1, Some(loss)).unwrap();
+        assert_eq!((fresh.L, fresh.w_a_new, fresh.w_b_new), (*loss, a, b));
+        assert_eq!((fresh.velocity_a_new, fresh.velocity_b_new), (va, vb));
+    }
+    assert!(losses[2] < losses[1] && losses[1] < losses[0]);
+}
+"""
+
+
+@needs_cargo
+def test_donated_inputs_are_updated_in_place(tmp_path: Path, cargo: Callable[..., Any]) -> None:
+    w = {"a": gradc.aval("f64[3,4]"), "b": gradc.aval("f64[4]")}
+    step = gradc.jit(train, donate=("w", "velocity"))
+    kernel = step.compile(w, w, gradc.aval("f64[n,3]"), gradc.aval("f64[n]"), gradc.aval("f64[]"))
+    kernel.save(tmp_path, format="lib", bindings=("rust",))
+    (tmp_path / "train-rs" / "tests").mkdir()
+    (tmp_path / "train-rs" / "tests" / "updates.rs").write_text(UPDATES, encoding="utf-8")
+    done = cargo(tmp_path / "train-rs", "test")
+    assert done.returncode == 0, done.stdout + done.stderr
