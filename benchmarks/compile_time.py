@@ -129,7 +129,7 @@ def main() -> None:
         table.add_row(label, f"{seconds:.4f}", *shown)
 
     row("import gradc, beyond NumPy", import_time("gradc", repeat))
-    row("from gradc import grad, beyond NumPy", import_time("gradc.function", repeat))
+    row("from gradc import grad, beyond NumPy", import_time("gradc.derivatives", repeat))
     for label, function, arguments in (("2-2-1 network", network, scalars), ("784-128-10 network", perceptron, batch)):
         plain = median(lambda f=function, a=arguments: f(*a), 50)  # type: ignore[misc]
         for backend in ("llvm", "numpy"):

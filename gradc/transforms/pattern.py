@@ -26,8 +26,10 @@ from gradc.ops.shape import broadcast_to, concatenate, update_slice
 Links = tuple[np.ndarray, np.ndarray]
 """Pairs of elements, counted row by row: of the result, and of the operand that they are made of."""
 
-_MOST_TERMS: Final = 1 << 24
+_MOST_TERMS: Final = 1 << 22
 """Of a contraction with more terms every element of the result counts as made of all."""
+_MOST_ELEMENTS: Final = 1 << 25
+"""A pattern with more elements is not one of a sparse matrix."""
 _REDUCTIONS: Final = (reduce_sum, reduce_prod, reduce_max, reduce_min, logsumexp)
 
 
@@ -56,7 +58,7 @@ def pattern_of(graph: Graph, position: int) -> list[Pattern]:
             continue
         moving = [k for k, i in enumerate(node.operands) if i in known]
         if moving:
-            parts = [_linked(known[node.operands[k]], *_links(graph, node, k), _size(node.aval)) for k in moving]
+            parts = [_passed(graph, node, k, known[node.operands[k]]) for k in moving]
             known[node.id] = _united(parts)
     nothing = np.zeros(0, np.int64)
     return [known.get(i, Pattern(nothing, nothing, (_size(graph.nodes[i].aval), count))) for i in graph.outputs]
@@ -64,6 +66,20 @@ def pattern_of(graph: Graph, position: int) -> list[Pattern]:
 
 def _size(aval: Aval) -> int:
     return math.prod(int(d) for d in aval.shape)
+
+
+def _passed(graph: Graph, node: Node, k: int, pattern: Pattern) -> Pattern:
+    """What a result has of the pattern of operand k."""
+    size, links = _size(node.aval), _links(graph, node, k)
+    if links is not None:
+        return _linked(pattern, *links, size)
+    columns = np.unique(pattern.columns)
+    if size * len(columns) > _MOST_ELEMENTS:
+        raise DerivativeError(
+            f"{node.op.name} links each of {size} elements to {len(columns)}, and the derivative is not sparse; "
+            "leave out sparse=True"
+        )
+    return Pattern(np.repeat(np.arange(size), len(columns)), np.tile(columns, size), (size, pattern.shape[1]))
 
 
 def _linked(pattern: Pattern, results: np.ndarray, operands: np.ndarray, size: int) -> Pattern:
@@ -87,23 +103,18 @@ def _sorted(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> Pa
     return Pattern(keys // max(shape[1], 1), keys % max(shape[1], 1), shape)
 
 
-def _links(graph: Graph, node: Node, k: int) -> Links:
+def _links(graph: Graph, node: Node, k: int) -> Links | None:
+    """Which elements of operand k the elements of the result are made of; None for all of them."""
     avals = [graph.nodes[i].aval for i in node.operands]
     rule = _RULES.get(node.op.name)
     if rule is not None:
-        found = rule(graph, node, k)
-        if found is not None:
-            return found
-    elif node.op.elementwise:
+        return rule(graph, node, k)
+    if node.op.elementwise:
         every = np.arange(_size(node.aval))
         return every, every
-    elif node.op.loops is not None and len(avals) == 1:
+    if node.op.loops is not None and len(avals) == 1:
         return np.arange(_size(node.aval)), np.ravel(node.op.evaluate(_numbers(avals[0]), **node.params))
-    return _all(_size(node.aval), _size(avals[k]))
-
-
-def _all(results: int, operands: int) -> Links:
-    return np.repeat(np.arange(results), operands), np.tile(np.arange(operands), results)
+    return None
 
 
 def _numbers(aval: Aval, first: int = 0) -> np.ndarray:

@@ -8,7 +8,7 @@ Jacobian matrices, 1974; Coleman and More, Estimation of sparse Jacobian matrice
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from gradc.transforms.adjoint import adjoint
 from gradc.transforms.batching import replay_batched
 from gradc.transforms.pattern import Pattern, pattern_of
 from gradc.transforms.pushforward import TANGENT_PREFIX, pushforward
+
+_LARGE: Final = 64
+"""Among fewer columns that meet colours are looked for in any case."""
 
 
 class Block(NamedTuple):
@@ -80,6 +83,10 @@ def coloured(pattern: Pattern) -> Block:
 def _colours(groups: np.ndarray, members: np.ndarray, count: int) -> np.ndarray:
     """A colour for each of ``count`` members, so that those of one group differ; ``groups`` is sorted."""
     import networkx
+
+    largest = int(np.bincount(groups, minlength=1).max())
+    if largest > _LARGE and 2 * largest > count:
+        return np.arange(count)  # half as many colours at best
 
     graph: networkx.Graph[int] = networkx.Graph()
     graph.add_nodes_from(range(count))

@@ -101,6 +101,24 @@ def test_an_op_that_is_not_known_links_all() -> None:
     np.testing.assert_array_equal(matrix(pattern), np.ones((4, 4)))
 
 
+def test_what_is_not_sparse_is_refused() -> None:
+    builder = Builder()
+    x = builder.input("x", aval("f64[10000]"))
+    graph = builder.freeze([cumsum(x, axis=0, reverse=False)])
+    with pytest.raises(DerivativeError) as caught:
+        pattern_of(graph, 0)
+    assert str(caught.value) == (
+        "cumsum links each of 10000 elements to 10000, and the derivative is not sparse; leave out sparse=True"
+    )
+
+
+def test_a_group_of_most_members_needs_no_search() -> None:
+    dense = np.zeros((101, 100), bool)
+    dense[0] = dense[:, 0] = True
+    block = coloured(of(dense))
+    np.testing.assert_array_equal(block.colours, np.arange(100))
+
+
 def test_symbolic_sizes_have_no_pattern() -> None:
     builder = Builder()
     x = builder.input("x", aval("f64[n]"))
