@@ -18,6 +18,7 @@ from gradc.ops.complex import real_dtype
 from gradc.ops.contraction import contract, masked_contract
 from gradc.ops.shape import concatenate, reshape, slice_
 from gradc.passes import complex_functions as functions
+from gradc.passes.complex_fourier import transform
 from gradc.passes.complex_functions import Pair, number, product
 from gradc.passes.pipeline import builder_rewrite
 
@@ -202,6 +203,7 @@ _RULES: Final[dict[str, Rule]] = {
     "ne": _function(lambda x, y: ops.logical_not(_equal(x, y))),
     "isfinite": _function(lambda z: ops.logical_and(*map(ops.isfinite, z))),
     "isnan": _function(lambda z: ops.logical_or(*map(ops.isnan, z))),
+    "fft": transform,
     "contract": _contract(contract),
     "masked_contract": _contract(masked_contract),
     "reduce_prod": _reduce_prod,

@@ -61,6 +61,8 @@ ROWS = [
     Row("reduce_sum", (Z,), {"axes": (1,), "keepdims": False}),
     Row("reduce_prod", (numbers(2, 5),), {"axes": (1,), "keepdims": False}),
     Row("cumsum", (Z,), {"axis": 1, "reverse": False}),
+    Row("fft", (numbers(2, 6),), {"axis": 1, "inverse": False, "norm": "backward"}),
+    Row("fft", (numbers(4, 2),), {"axis": 0, "inverse": True, "norm": "ortho"}, note="inverse"),
     Row("contract", (Z, numbers(3, 2)), MATRIX),
     Row("masked_contract", (Z, M, numbers(3, 2)), MATRIX),
     Row("gather", (numbers(3, 2), np.array([2, 0, 2])), {"axes": (0,)}),

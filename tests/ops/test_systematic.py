@@ -226,6 +226,8 @@ ROWS_OF, COLUMNS_OF = np.array([[2, 0], [1, -1]]), np.array([[1, 1], [0, 2]])
 ZEROS_AMONG = np.array([[0.5], [0.0], [2.0], [0.0], [1.5]])
 REPEATED = np.array([2, 0, 2])
 
+FOURTHS = np.array([[1 + 2j, -1j, 3, 0.5], [0, 1, 2 - 1j, -4]])
+
 ROWS = [
     Row("add", (X, Y), lambda x, y: x + y, special=np.add),
     Row("sub", (X, Y), lambda x, y: x - y, special=np.subtract),
@@ -298,6 +300,7 @@ ROWS = [
     Row("real", (X + 1j * Y,), lambda z: z.real),
     Row("imag", (X + 1j * Y,), lambda z: z.imag),
     Row("conj", (X + 1j * Y,), np.conj),
+    Row("fft", (FOURTHS,), lambda z: np.fft.fft(z), {"axis": 1, "inverse": False, "norm": "backward"}),
     Row("select", (M, X, Y), np.where),
     Row("convert", (X,), lambda x: x, {"dtype": F64}),
     Row("convert", (M,), lambda x: x.astype(float), {"dtype": F64}, smooth=False, note="bool"),
