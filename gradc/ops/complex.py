@@ -38,6 +38,14 @@ def is_complex(x: Value) -> bool:
     return x.aval.dtype.kind == "c"
 
 
+def squared(x: Value) -> Value:
+    """``|x|**2``, real."""
+    if not is_complex(x):
+        return x * x
+    re, im = real(x), imag(x)
+    return re * re + im * im
+
+
 def _part(name: str, evaluate: Callable[..., Any], latex: str, partial: RealLinear) -> Op:
     def infer(z: Aval) -> Aval:
         if z.dtype not in _REAL:

@@ -15,15 +15,16 @@ class ComplexEntry:
     """Calls an entry with complex arrays as arrays of their parts, and gives complex results."""
 
     def __init__(self, entry: Entry, outputs: Sequence[Aval]) -> None:
-        self._entry = entry
+        self.of_parts = entry
+        """The entry that takes and gives arrays of parts."""
         self._outputs = [aval.dtype for aval in outputs]
         self.uses_threads = entry.uses_threads
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run the kernel; a result in place of an input is that very array."""
-        results = self._entry([_as_parts(array) for array in inputs])
+        results = self.of_parts([_as_parts(array) for array in inputs])
         made = [r.view(d)[..., 0] if d.kind == "c" else r for r, d in zip(results, self._outputs, strict=True)]
-        for result, place in self._entry.places.items():
+        for result, place in self.of_parts.places.items():
             made[result] = inputs[place]
         return made
 

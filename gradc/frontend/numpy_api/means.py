@@ -14,6 +14,7 @@ from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.aval import Dim, SymbolicDim
 from gradc.ir.graph import Value
 from gradc.ops import elementwise as ops
+from gradc.ops.complex import squared
 from gradc.ops.shape import broadcast, reshaped, transpose
 
 
@@ -75,7 +76,7 @@ def var(
     mean: Value | None = None,
     correction: Any = None,
 ) -> Value:
-    """The mean of the squared distances from the mean, with ``count - ddof`` in the denominator.
+    """The mean of the squared distances from the mean, with ``count - ddof`` in the denominator; always real.
 
     ``mean`` may be given where it is known, with the axes kept.
     """
@@ -83,13 +84,11 @@ def var(
     x = strong(a) if dtype is None else astype(a, dtype)
     if x.aval.dtype.kind in "iub":
         x = astype(x, np.float64)
-    if x.aval.dtype.kind != "f":
-        raise DtypeError(f"np.var: of complex numbers ({a.aval}) is not supported")
     count = _Counted("np.var", x, axes, where)
     centre = count.divided(count.total(x, True), True) if mean is None else converted(mean, x.aval.dtype)
     x, centre = broadcasted("np.var", x, centre)
     distance = x - centre
-    return count.divided(count.total(distance * distance, keepdims), keepdims, _freedom(ddof, correction))
+    return count.divided(count.total(squared(distance), keepdims), keepdims, _freedom(ddof, correction))
 
 
 def _freedom(ddof: Any, correction: Any) -> Any:

@@ -14,6 +14,7 @@ from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
 from gradc.ops import elementwise as ops
 from gradc.ops import reduce as reductions
+from gradc.ops.complex import squared
 from gradc.ops.shape import reshaped
 
 
@@ -23,7 +24,7 @@ def norm(x: Value, ord: Any = None, axis: Any = None, keepdims: Any = False) -> 
 
     Vectors: any ``ord``. Matrices: None, "fro", 1, -1, inf, -inf. Raises TraceError for others.
     """
-    if x.aval.dtype.kind != "f":
+    if x.aval.dtype.kind not in "fc":
         x = astype(x, np.float64)
     ndim = x.aval.ndim
     if axis is None and (ord is None or (ndim == 1 and ord == 2) or (ndim == 2 and ord in ("f", "fro"))):
@@ -38,7 +39,7 @@ def norm(x: Value, ord: Any = None, axis: Any = None, keepdims: Any = False) -> 
 
 
 def _euclidean(x: Value, axes: Axes, keepdims: Any) -> Value:
-    total = reductions.total(x * x, axes=tuple(sorted(axes)), keepdims=bool(keepdims))
+    total = reductions.total(squared(x), axes=tuple(sorted(axes)), keepdims=bool(keepdims))
     return ops.sqrt(total)
 
 
@@ -55,9 +56,9 @@ def _of_vectors(x: Value, ord: Any, axes: Axes, keepdims: Any) -> Value:
     if not isinstance(ord, (int, float, np.number)):
         raise TraceError(f"np.linalg.norm: ord={ord!r} of vectors is no number")
     if ord == 0:
-        nonzero = ops.convert(ops.not_equal(x, x.builder.full(0, x.aval)), dtype=x.aval.dtype)
+        nonzero = ops.convert(ops.not_equal(x, x.builder.full(0, x.aval)), dtype=size.aval.dtype)
         return reductions.reduce_sum(nonzero, axes=axes, keepdims=bool(keepdims))
-    powers = ops.power(size, x.builder.full(float(ord), x.aval))
+    powers = ops.power(size, x.builder.full(float(ord), size.aval))
     total = reductions.reduce_sum(powers, axes=axes, keepdims=bool(keepdims))
     return ops.power(total, x.builder.full(1.0 / float(ord), total.aval))
 

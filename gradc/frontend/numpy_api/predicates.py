@@ -33,7 +33,7 @@ def isneginf(x: Any) -> Any:
 def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: Any = False) -> Any:
     """Whether two elements differ by at most ``atol + rtol * |b|``; infinities are close to themselves."""
     dtype = common_dtype(a.value, b.value)
-    x, y = a.astype(dtype), b.astype(dtype if dtype.kind == "f" else np.float64)
+    x, y = a.astype(dtype), b.astype(dtype if dtype.kind in "fc" else np.float64)
     near = (np.abs(x - y) <= atol + rtol * np.abs(y)) & np.isfinite(y) | (x == y)
     return near | (np.isnan(x) & np.isnan(y)) if equal_nan else near
 

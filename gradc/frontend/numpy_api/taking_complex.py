@@ -10,18 +10,19 @@ from gradc.ir.graph import Value
 
 _NAMES: Final = frozenset(
     {
-        "all", "angle", "any", "append", "array_equal", "array_equiv", "array_split", "astype", "atleast_1d",
-        "atleast_2d", "atleast_3d", "average", "block", "broadcast_arrays", "broadcast_to", "column_stack",
-        "concatenate", "convolve", "copy", "count_nonzero", "cross", "cumsum", "delete", "diag", "diagflat",
-        "diagonal", "diff", "dot", "dsplit", "dstack", "einsum", "expand_dims", "flip", "fliplr", "flipud",
-        "hsplit", "hstack", "imag", "inner", "insert", "iscomplex", "iscomplexobj", "isreal", "isrealobj",
-        "kron", "lib.stride_tricks.sliding_window_view", "linalg.cross", "linalg.diagonal", "linalg.matmul",
-        "linalg.matrix_transpose", "linalg.multi_dot", "linalg.outer", "linalg.tensordot", "linalg.trace",
-        "linalg.vecdot", "matrix_transpose", "mean", "meshgrid", "moveaxis", "ndim", "outer", "pad", "polyadd",
-        "polymul", "polysub", "polyval", "prod", "ravel", "real", "repeat", "reshape", "roll", "rollaxis",
-        "rot90", "select", "shape", "size", "split", "squeeze", "stack", "sum", "swapaxes", "take",
+        "all", "allclose", "angle", "any", "append", "array_equal", "array_equiv", "array_split", "astype",
+        "atleast_1d", "atleast_2d", "atleast_3d", "average", "block", "broadcast_arrays", "broadcast_to",
+        "column_stack", "concatenate", "convolve", "copy", "count_nonzero", "cross", "cumsum", "delete", "diag",
+        "diagflat", "diagonal", "diff", "dot", "dsplit", "dstack", "einsum", "expand_dims", "flip", "fliplr",
+        "flipud", "hsplit", "hstack", "imag", "inner", "insert", "isclose", "iscomplex", "iscomplexobj",
+        "isreal", "isrealobj", "kron", "lib.stride_tricks.sliding_window_view", "linalg.cross",
+        "linalg.diagonal", "linalg.matmul", "linalg.matrix_transpose", "linalg.matrix_power",
+        "linalg.multi_dot", "linalg.norm", "linalg.outer", "linalg.tensordot", "linalg.trace", "linalg.vecdot",
+        "matrix_transpose", "mean", "meshgrid", "moveaxis", "ndim", "outer", "pad", "polyadd", "polymul",
+        "polysub", "polyval", "prod", "ravel", "real", "repeat", "reshape", "roll", "rollaxis", "rot90",
+        "select", "shape", "size", "split", "squeeze", "stack", "std", "sum", "swapaxes", "take",
         "take_along_axis", "tensordot", "tile", "trace", "transpose", "trapezoid", "tril", "triu", "unstack",
-        "vander", "vdot", "vsplit", "vstack", "where",
+        "vander", "var", "vdot", "vsplit", "vstack", "where",
     }
 )  # fmt: skip
 

@@ -73,7 +73,7 @@ class ResultWriter:
         if position in self.given:
             return self.given[position][1]
         if not aval.shape:
-            return text.alloca("i64")
+            return text.alloca("i64" if aval.dtype.itemsize <= 8 else "[2 x i64]")
         array = text.value(
             f"call ptr @PyArray_New(ptr @PyArray_Type, i32 {aval.ndim}, ptr {self._shape(position, aval)}, "
             f"i32 {aval.dtype.num}, ptr null, ptr null, i32 0, i32 0, ptr null)"
