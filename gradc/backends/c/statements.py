@@ -43,6 +43,9 @@ _LARGE: Final = 24
 _SIMPLE: Final = 5
 """Parts of the end of a loop beyond which it is computed before."""
 
+_SMALL: Final = 64
+"""Elements of arrays that are 0 from the start: compilers warn where they do not see that a program sets them."""
+
 _ASSIGN: Final = {"add": "+", "mul": "*"}
 
 
@@ -179,11 +182,12 @@ class Statements:
         expressions.in_place.discard(local.name)
         if local.shape:
             count = int(local.bytes) // local.dtype.itemsize
-            start = f" = {{{literal(0, local.dtype)}}}" if following is not None else ""
+            is_set = following is not None or count <= _SMALL
+            start = f" = {{{literal(0, local.dtype)}}}" if is_set else ""
             return [f"{head}[{max(count, 1)}]{start};"]
         if not isinstance(following, Store):
             expressions.in_place.add(local.name)
-            return [f"{head};"]
+            return [f"{head} = {literal(0, local.dtype)};"]
         before = self._shared(following)
         line = f"{head} = {expressions.text(following.value)};"
         expressions.short.clear()
