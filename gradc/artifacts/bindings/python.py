@@ -27,7 +27,7 @@ from gradc.backends.numpy.symbols import renamed
 from gradc.errors import CompileError
 
 OWN_NAMES: Final = frozenset(
-    {"ctypes", "threading", "Path", "namedtuple", "_dense", "_library", "_Scratch", "_scratch"}
+    {"ctypes", "threading", "Path", "namedtuple", "_at", "_dense", "_library", "_Scratch", "_scratch"}
 )
 """What the modules call their own things."""
 
@@ -50,6 +50,7 @@ def python_files(functions: Sequence[Bound], name: str) -> dict[str, str]:
         group=len(functions) > 1,
         classes=[f'{own} = namedtuple("{own}", {list(fields)!r})' for own, fields in classes.items()],
         helpers=helpers_of([row for part in parts for row in part.checks]),
+        addresses=any("_at(" in line for part in parts for line in part.lines),
         scratch=any(function.interface.workspace != 0 for function in functions),
         dense=any("_dense" in line for part in parts for line in part.lines),
     )
@@ -129,10 +130,8 @@ def _body(interface: Interface, names: Names) -> list[str]:
         for a in interface.outputs:
             rows.append(f"{results[a.name]} = np.empty({_shape(a, sizes)}, {dtype_text(a.dtype)})")
         passed = [sizes[symbol] for _, symbol in interface.sizes]
-        passed += [
-            f"{local[a.name]}.item()" if a.is_number else f"{local[a.name]}.ctypes.data" for a in interface.inputs
-        ]
-        passed += [f"{results[a.name]}.ctypes.data" for a in interface.outputs]
+        passed += [f"{local[a.name]}.item()" if a.is_number else f"_at({local[a.name]})" for a in interface.inputs]
+        passed += [f"_at({results[a.name]})" for a in interface.outputs]
         texts = {a.position: f"{results[a.name]}[()]" if a.is_number else results[a.name] for a in interface.outputs}
     passed.append("None" if interface.workspace == 0 else f"_scratch.address({renamed(interface.workspace, sizes)})")
     status = names.take("status")

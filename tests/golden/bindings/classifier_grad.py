@@ -37,10 +37,9 @@ def classifier_grad(
     d_layers_1_W = np.empty((5, 3), np.float64)
     d_layers_1_b = np.empty(3, np.float64)
     status = _classifier_grad(
-        layers_0_W.ctypes.data, layers_0_b.ctypes.data, layers_1_W.ctypes.data,
-        layers_1_b.ctypes.data, x.ctypes.data, labels.ctypes.data, L.ctypes.data,
-        d_layers_0_W.ctypes.data, d_layers_0_b.ctypes.data, d_layers_1_W.ctypes.data,
-        d_layers_1_b.ctypes.data, _scratch.address(768),
+        _at(layers_0_W), _at(layers_0_b), _at(layers_1_W), _at(layers_1_b), _at(x), _at(labels),
+        _at(L), _at(d_layers_0_W), _at(d_layers_0_b), _at(d_layers_1_W), _at(d_layers_1_b),
+        _scratch.address(768),
     )
     if status:
         kind, message = _classifier_grad_failures[status]
@@ -110,6 +109,11 @@ def _keys(name, value, keys):
         raise ValueError(f"{name} has the keys {list(value)}, expected {keys}")
 
 
+def _at(array):
+    """Where the elements begin in memory."""
+    return array.__array_interface__["data"][0]
+
+
 def _dense(array):
     """The array, or a copy of it that is row-major without gaps."""
     return array if array.flags.c_contiguous and array.flags.aligned else np.array(array, order="C")
@@ -118,14 +122,15 @@ def _dense(array):
 class _Scratch(threading.local):
     """Scratch memory of a thread, as much as the largest call has needed."""
 
-    block = np.empty(0, np.uint8)
+    size = -1
 
     def address(self, size):
         """Where ``size`` bytes begin, at a multiple of 64."""
-        if self.block.size < size + 64:
+        if self.size < size:
             self.block = np.empty(size + 64, np.uint8)
-        start = self.block.ctypes.data
-        return start + -start % 64
+            self.start = _at(self.block) + -_at(self.block) % 64
+            self.size = size
+        return self.start
 
 
 _scratch = _Scratch()

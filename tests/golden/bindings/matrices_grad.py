@@ -29,8 +29,8 @@ def matrices_grad(
     d_w_hidden = np.empty((2, 2), np.float64)
     d_w_out = np.empty((1, 2), np.float64)
     status = _matrices_grad(
-        w_hidden.ctypes.data, w_out.ctypes.data, x.ctypes.data, y.ctypes.data, L.ctypes.data,
-        d_w_hidden.ctypes.data, d_w_out.ctypes.data, _scratch.address(192),
+        _at(w_hidden), _at(w_out), _at(x), _at(y), _at(L), _at(d_w_hidden), _at(d_w_out),
+        _scratch.address(192),
     )
     if status:
         raise RuntimeError(f"matrices_grad: status {status}")
@@ -82,6 +82,11 @@ def _keys(name, value, keys):
         raise ValueError(f"{name} has the keys {list(value)}, expected {keys}")
 
 
+def _at(array):
+    """Where the elements begin in memory."""
+    return array.__array_interface__["data"][0]
+
+
 def _dense(array):
     """The array, or a copy of it that is row-major without gaps."""
     return array if array.flags.c_contiguous and array.flags.aligned else np.array(array, order="C")
@@ -90,14 +95,15 @@ def _dense(array):
 class _Scratch(threading.local):
     """Scratch memory of a thread, as much as the largest call has needed."""
 
-    block = np.empty(0, np.uint8)
+    size = -1
 
     def address(self, size):
         """Where ``size`` bytes begin, at a multiple of 64."""
-        if self.block.size < size + 64:
+        if self.size < size:
             self.block = np.empty(size + 64, np.uint8)
-        start = self.block.ctypes.data
-        return start + -start % 64
+            self.start = _at(self.block) + -_at(self.block) % 64
+            self.size = size
+        return self.start
 
 
 _scratch = _Scratch()
