@@ -189,10 +189,10 @@ def _c_parameters(interface: Interface, names: dict[str, str]) -> list[str]:
 
 def _check(argument: Argument, name: str, sizes: dict[str, str], *, wanted: bool) -> str:
     """The statement that checks a length known only in a call."""
-    expected = expression(argument.aval.size, {symbol: f"wide({size})" for symbol, size in sizes.items()}, RUST)
+    expected = expression(argument.aval.size, {symbol: f"super::wide({size})" for symbol, size in sizes.items()}, RUST)
     if wanted:
-        return f'if let Some(array) = &{name} {{ require_length("{argument.name}", array.len(), {expected})?; }}'
-    return f'require_length("{argument.name}", {name}.len(), {expected})?;'
+        return f'if let Some(array) = &{name} {{ super::require_length("{argument.name}", array.len(), {expected})?; }}'
+    return f'super::require_length("{argument.name}", {name}.len(), {expected})?;'
 
 
 def _in_place(result: Argument) -> bool:
@@ -226,5 +226,5 @@ def _blocks(workspace: Dim, sizes: dict[str, str]) -> str:
     """Blocks of 64 bytes that hold a workspace."""
     if isinstance(workspace, int):
         return str(-(-workspace // 64))
-    bytes_ = expression(workspace, {symbol: f"wide({size})" for symbol, size in sizes.items()}, RUST)
-    return f"blocks({bytes_})"
+    bytes_ = expression(workspace, {symbol: f"super::wide({size})" for symbol, size in sizes.items()}, RUST)
+    return f"super::blocks({bytes_})"

@@ -169,13 +169,14 @@ def test_the_text(name: str, bound: Bound, golden: Callable[[str, str], None]) -
     golden(f"bindings/{saved.kernel.name}.rs", (crate_of(saved) / "src" / "lib.rs").read_text())
 
 
-def words(type: Any, self: Any) -> Any:
-    return np.sum(type * self)
+def words(type: Any, self: Any, require: Any, wide: Any, blocks: Any) -> Any:
+    return np.sum(np.sin(type * self + require) * wide) + np.sum(np.exp(blocks))
 
 
 @needs_cargo
 def test_names_that_are_words_of_rust(tmp_path: Path, cargo: Callable[..., Any]) -> None:
-    kernel = gradc.value_and_grad(words, wrt=("type", "self")).compile(np.ones(3), np.ones(3))
+    sized = gradc.aval("f64[require_length]")
+    kernel = gradc.value_and_grad(words, wrt=("type", "self")).compile(np.ones(3), np.ones(3), 1.0, 2.0, sized)
     kernel.save(tmp_path, format="lib", bindings=("rust",))
     done = cargo(tmp_path / "words_grad-rs", "test")
     assert done.returncode == 0, done.stdout + done.stderr

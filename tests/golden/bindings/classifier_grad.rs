@@ -131,7 +131,7 @@ mod classifier_grad {
             d_layers_1_W: Option<&mut [f64; 15]>,
             d_layers_1_b: Option<&mut [f64; 3]>,
         ) -> Result<(), Error> {
-            require(unsafe {
+            self::require(unsafe {
                 raw::function(
                     layers_0_W.as_ptr(),
                     layers_0_b.as_ptr(),

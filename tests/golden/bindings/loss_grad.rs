@@ -82,7 +82,7 @@ mod loss_grad {
 
         pub fn call(&mut self, input: &Input) -> Result<Output, Error> {
             let mut output = core::mem::MaybeUninit::<Output>::uninit();
-            require(unsafe { raw::function(input, output.as_mut_ptr(), core::ptr::null_mut()) })?;
+            self::require(unsafe { raw::function(input, output.as_mut_ptr(), core::ptr::null_mut()) })?;
             Ok(unsafe { output.assume_init() })
         }
 

@@ -153,11 +153,11 @@ mod regression_grad {
             d_w_a: Option<&mut [f64; 6]>,
             d_w_b: Option<&mut [f64; 2]>,
         ) -> Result<(), Error> {
-            require_sizes(&[batch])?;
-            require_length("x", x.len(), 3 * wide(batch))?;
-            require_length("y", y.len(), 2 * wide(batch))?;
+            super::require_sizes(&[batch])?;
+            super::require_length("x", x.len(), 3 * super::wide(batch))?;
+            super::require_length("y", y.len(), 2 * super::wide(batch))?;
             self.reserve(batch);
-            require(unsafe {
+            self::require(unsafe {
                 raw::function(
                     batch,
                     w_a.as_ptr(),
@@ -175,7 +175,7 @@ mod regression_grad {
 
         /// Allocates what calls of these sizes need.
         pub fn reserve(&mut self, batch: usize) {
-            let needed = blocks(64 * i128::div_euclid(wide(batch) + 3, 4));
+            let needed = super::blocks(64 * i128::div_euclid(super::wide(batch) + 3, 4));
             if self.workspace.len() < needed {
                 self.workspace = alloc::vec![Block::EMPTY; needed];
             }
