@@ -83,6 +83,13 @@ def test_the_numbers_of_a_pass_stand_in_the_drawing(example: Example, page: Path
     assert text_of(shown(page, tmp_path, "#at=0.5"), "phase") == "Forward"
 
 
+@needs_browser
+def test_it_plays(page: Path, tmp_path: Path) -> None:
+    document = shown(page, tmp_path, "#play&speed=4")
+    assert int(text_of(document, "steps")) >= 1
+    assert text_of(document, "play") == "Pause"
+
+
 def test_the_page_is_one_file_without_a_network(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     addresses = set(re.findall(r"https?://[^\s\"')]+", text))
