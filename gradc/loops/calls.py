@@ -38,6 +38,7 @@ from gradc.loops.program import (
     size,
     variable,
 )
+from gradc.loops.singular import jacobi, jacobi_statements
 from gradc.loops.spectra import eigen, eigen_statements
 from gradc.loops.substitution import System, sweep_function
 
@@ -278,4 +279,5 @@ _RULES = {
     reflections.name: reflections_statements,
     orthonormal.name: orthonormal_statements,
     eigen.name: eigen_statements,
+    jacobi.name: jacobi_statements,
 }

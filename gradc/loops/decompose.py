@@ -20,6 +20,12 @@ from gradc.ir.op import REGISTRY, Op
 from gradc.loops.determinants import cofactors_rule, det_rule, det_sign_rule, log_abs_det_rule
 from gradc.loops.ordered import argsort_rule, running_rule
 from gradc.loops.orthogonal import complement_rule, q_rule, r_rule
+from gradc.loops.singular import (
+    left_vectors_rule,
+    pseudo_inverse_rule,
+    right_vectors_rule,
+    singular_values_rule,
+)
 from gradc.loops.slices import Slices, aligned, part_of
 from gradc.loops.spectra import eigenvalues_rule, eigenvectors_rule
 from gradc.loops.systems import cholesky_rule, inverse_rule, solve_rule, triangular_rule
@@ -245,5 +251,9 @@ _RULES: Final[dict[str, _Rule]] = {
     "qr_complement": complement_rule,
     "eigenvalues": eigenvalues_rule,
     "eigenvectors": eigenvectors_rule,
+    "singular_values": singular_values_rule,
+    "left_vectors": left_vectors_rule,
+    "right_vectors": right_vectors_rule,
+    "pseudo_inverse": pseudo_inverse_rule,
 }
 assert set(_RULES) <= set(REGISTRY)

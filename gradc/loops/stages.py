@@ -18,7 +18,7 @@ import numpy as np
 from gradc.errors import CompileError
 from gradc.ir.aval import Dim, is_nonnegative
 from gradc.ir.graph import CONSTANT, Graph, Node
-from gradc.loops import ordered, orthogonal, panels, spectra
+from gradc.loops import ordered, orthogonal, panels, singular, spectra
 from gradc.loops.comparisons import read_off
 from gradc.loops.costs import cheap_nodes, is_onto, repeats, share
 from gradc.loops.decompose import REDUCTIONS
@@ -41,6 +41,10 @@ Demands = dict[tuple[Stage, Indices | None], None]
 """The places that use a node, in order: the stage and the index there; None stands for the whole array."""
 
 
+_ROOMS: Final = (panels, ordered, orthogonal, spectra, singular)
+"""The modules with ops that only the lowering knows."""
+
+
 class _Planner:
     """The state of the backward pass."""
 
@@ -59,7 +63,8 @@ class _Planner:
             **dict.fromkeys(REDUCTIONS, self._reduce),
             **dict.fromkeys(("contract", "masked_contract"), self._call),
             **{
-                op.name: self._call for op in (*panels.PRIVATE, *ordered.PRIVATE, *orthogonal.PRIVATE, *spectra.PRIVATE)
+                op.name: self._call
+                for op in (*panels.PRIVATE, *ordered.PRIVATE, *orthogonal.PRIVATE, *spectra.PRIVATE, *singular.PRIVATE)
             },
             "scan": self._scan,
             "update_slice": self._update,

@@ -18,6 +18,7 @@ from gradc.ops import (
     regions,
     rounding,
     shape,
+    singular,
     spectra,
     systems,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "regions",
     "rounding",
     "shape",
+    "singular",
     "spectra",
     "systems",
 ]

@@ -161,7 +161,7 @@ def _infer_complement(a: Aval) -> Aval:
 def _no_derivative(context: Any) -> Any:
     raise DerivativeError(
         f"qr_complement: the columns that complete an orthonormal basis of {context.operands[0].aval} are one choice "
-        "of many and have no derivative; use those of mode='reduced'"
+        "of many and have no derivative; use mode='reduced' or full_matrices=False"
     )
 
 

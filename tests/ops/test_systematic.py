@@ -212,6 +212,21 @@ def exact_eigen(a: Any) -> tuple[Any, Any]:
     return np.array(list(values), object), upright(np.array(vectors.tolist(), object))
 
 
+def exact_svd(a: Any) -> tuple[Any, Any, Any]:
+    """By mpmath's eigenvalues of ``a.T @ a``; the first row of each set of vectors is positive."""
+    values, right = exact_eigen(np.sum(a[:, :, None] * a[:, None, :], axis=0))
+    s, right = elementwise(lambda x: mp.sqrt(x))(values)[::-1], right[:, ::-1]
+    left = np.sum(a[:, :, None] * right[None], axis=1) / s
+    return upright(left), s, right
+
+
+def exact_pinv(a: Any) -> Any:
+    """Of independent columns or rows."""
+    if a.shape[0] < a.shape[1]:
+        return exact_pinv(a.T).T
+    return exact_system(np.sum(a[:, :, None] * a[:, None, :], axis=0), a.T)
+
+
 def upright(vectors: Any) -> Any:
     """Columns whose first elements are positive."""
     return vectors * np.array([mp.sign(x) for x in vectors[0]], object)
@@ -467,6 +482,18 @@ ROWS = [
     Row("eigenvalues", (STACK,), each(lambda a: exact_eigen(a)[0]), note="stack"),
     Row("eigenvectors", (SYMMETRIC,), lambda a: exact_eigen(a)[1], up_to_signs=True),
     Row("eigenvectors", (STACK,), each(lambda a: exact_eigen(a)[1]), up_to_signs=True, note="stack"),
+    Row("singular_values", (SQUARE,), lambda a: exact_svd(a)[1]),
+    Row("singular_values", (numbers(4, 2, seed=3),), lambda a: exact_svd(a)[1], note="tall"),
+    Row("singular_values", (numbers(2, 3, 2, seed=4),), each(lambda a: exact_svd(a)[1]), note="stack"),
+    Row("left_vectors", (SYMMETRIC,), lambda a: exact_svd(a)[0], up_to_signs=True),
+    Row("left_vectors", (numbers(5, 2, seed=3),), lambda a: exact_svd(a)[0], up_to_signs=True, note="tall"),
+    Row("left_vectors", (STACK,), each(lambda a: exact_svd(a)[0]), up_to_signs=True, note="stack"),
+    Row("right_vectors", (SYMMETRIC,), lambda a: exact_svd(a)[2], up_to_signs=True),
+    Row("right_vectors", (numbers(5, 2, seed=3),), lambda a: exact_svd(a)[2], up_to_signs=True, note="tall"),
+    Row("right_vectors", (STACK,), each(lambda a: exact_svd(a)[2]), up_to_signs=True, note="stack"),
+    Row("pseudo_inverse", (SQUARE,), exact_pinv, {"rtol": 1e-15}),
+    Row("pseudo_inverse", (numbers(4, 2, seed=3),), exact_pinv, {"rtol": 1e-15}, note="tall"),
+    Row("pseudo_inverse", (numbers(2, 2, 3, seed=4),), each(exact_pinv), {"rtol": 1e-15}, note="stack"),
     Row("qr_q", (numbers(5, 3, seed=2),), lambda a: exact_qr(a)[0]),
     Row("qr_q", (numbers(4, 2, seed=3),), lambda a: exact_qr(a)[0], note="tall"),
     Row("qr_q", (numbers(2, 3, 2, seed=4),), each(lambda a: exact_qr(a)[0]), note="stack"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import DtypeError, ShapeError, TraceError
+from gradc.errors import DtypeError, ShapeError
 from gradc.frontend.numpy_api.axes import one_axis, require_size
 from gradc.frontend.numpy_api.notation import composed
 from gradc.frontend.numpy_api.orders import contraction_order
@@ -168,18 +168,6 @@ def tensorinv(a: Any, ind: Any = 2) -> Any:
     shape = (*a.shape[count:], *a.shape[:count])
     size = math.prod(require_size("np.linalg.tensorinv", d, "its unknowns are counted") for d in a.shape[count:])
     return np.linalg.inv(a.reshape((-1, size))).reshape(shape)
-
-
-@composed(np.linalg.cond, arrays=("x",))
-def cond(x: Any, p: Any = None) -> Any:
-    """The norm of matrices times that of their inverses. Raises TraceError for norms that need singular values."""
-    if p in (None, 2, -2, "nuc"):
-        raise TraceError(
-            f"np.linalg.cond: p={p!r} needs singular values, which traced arrays do not have; use p=1 or p='fro'"
-        )
-    _square("np.linalg.cond", x)
-    a = x if x.is_float else x.astype(np.float64)
-    return np.linalg.norm(a, p, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(a), p, axis=(-2, -1))
 
 
 @composed(np.linalg.matrix_norm, arrays=("x",))

@@ -29,7 +29,7 @@ def test_wrong_axes(agrees, sample):
     agrees(np.linalg.norm, sample(2, 3), axis=2)
 
 
-@pytest.mark.parametrize(("order", "axis"), [("nuc", 0), ("nuc", None), (2, None)])
+@pytest.mark.parametrize(("order", "axis"), [("nuc", 0), (3, None), (0, None)])
 def test_other_orders_are_refused(order, axis, traced, sample):
     with pytest.raises(TraceError, match=r"np\.linalg\.norm: ord="):
         traced(np.linalg.norm, sample(3, 4), order, axis)

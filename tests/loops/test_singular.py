@@ -1,0 +1,129 @@
+"""Singular values as loops: residuals, orthogonality and NumPy's values at many sizes; special matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gradc
+from gradc.backends.llvm.emit import emit
+from gradc.backends.llvm.jit import load
+from gradc.backends.llvm.machine import host
+from gradc.errors import DerivativeError, MatrixError
+from gradc.ir.aval import aval_of
+from gradc.ir.graph import Builder
+from gradc.loops.lower import lower
+from gradc.loops.parse import parse_program
+from gradc.loops.verify import verify
+from gradc.ops.singular import left_vectors, pseudo_inverse, right_vectors, singular_values
+
+SHAPES = ((1, 1), (2, 1), (3, 3), (7, 4), (33, 33), (70, 17))
+RTOL = 1e-12
+
+
+def singular(a: np.ndarray) -> list[np.ndarray]:
+    """The values, both sets of vectors, and the pseudo-inverse."""
+    builder = Builder()
+    x = builder.input("a", aval_of(a))
+    results = [singular_values(x), left_vectors(x), right_vectors(x), pseudo_inverse(x, rtol=RTOL)]
+    program = lower(builder.freeze(results))
+    verify(program)
+    assert str(parse_program(str(program))) == str(program)
+    return load(emit(program, host()), program)([a])
+
+
+def assert_singular(a: np.ndarray, s: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
+    """Backward stable: errors of a few units times the larger size, over the norm of the matrix."""
+    bound = 4 * max(a.shape) * float(np.finfo(a.dtype).eps)
+    scale = np.linalg.norm(a.astype(float), 2)
+    u, v = left.astype(float), right.astype(float)
+    assert np.abs((u * s) @ v.T - a).max() <= bound * scale
+    for vectors in (u, v):
+        assert np.abs(vectors.T @ vectors - np.eye(len(s))).max() <= bound
+    assert np.abs(s - np.linalg.svd(a.astype(float), compute_uv=False)).max() <= bound * scale
+    assert (np.diff(s) <= 0).all()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_singular(shape: tuple[int, int], dtype: str) -> None:
+    a = np.random.default_rng(shape).normal(size=shape).astype(dtype)
+    assert_singular(a, *singular(a)[:3])
+
+
+@pytest.mark.parametrize(
+    "a",
+    [
+        np.zeros((4, 3)),
+        np.eye(5),
+        np.ones((6, 5)),
+        np.diag([3.0, -1.0, 2.0]),
+        np.diag(np.ones(8), -1),
+        np.diag(10.0 ** -np.arange(12.0)),
+        1 / (1 + np.arange(9.0)[:, None] + np.arange(9.0)),
+        np.random.default_rng(0).normal(size=(9, 3)) @ np.random.default_rng(1).normal(size=(3, 7)),
+    ],
+    ids=["zeros", "identity", "ones", "diagonal", "path", "graded", "hilbert", "rank 3"],
+)
+def test_special_matrices(a: np.ndarray) -> None:
+    assert_singular(a, *singular(a)[:3])
+
+
+@pytest.mark.parametrize(
+    "a",
+    [
+        np.zeros((4, 3)),
+        np.ones((6, 5)),
+        np.diag([3.0, 0.0, 2.0]),
+        np.random.default_rng(0).normal(size=(9, 3)) @ np.random.default_rng(1).normal(size=(3, 7)),
+        np.random.default_rng(2).normal(size=(3, 6)),
+    ],
+    ids=["zeros", "ones", "diagonal", "rank 3", "wide"],
+)
+def test_pseudo_inverses(a: np.ndarray) -> None:
+    """Values that are rounding errors count as 0."""
+    inverted = gradc.jit(lambda a: np.linalg.pinv(a, RTOL))(a)
+    np.testing.assert_allclose(inverted, np.linalg.pinv(a, RTOL), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e200, 1e300])
+def test_scales_that_leave_the_range(scale: float) -> None:
+    a = np.random.default_rng(1).normal(size=(5, 4))
+    s, left, right, _ = singular(scale * a)
+    assert_singular(a, s / scale, left, right)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_matrix_that_is_not_finite(number: float) -> None:
+    a = np.stack([np.eye(3), np.eye(3)])
+    a[1, 2, 1] = number
+    with pytest.raises(MatrixError, match="svd: the iteration for the singular values did not converge"):
+        singular(a)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_repeated_values_have_a_first_derivative(backend: str) -> None:
+    gradient = gradc.jit(gradc.grad(lambda a: (np.linalg.svdvals(a) ** 2).sum()), backend=backend)
+    np.testing.assert_allclose(gradient(2 * np.eye(3)), 4 * np.eye(3), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+def test_pseudo_inverses_divide_by_no_gap(backend: str) -> None:
+    """At an identity the derivative is that of an inverse, at every order."""
+
+    def total(a: np.ndarray) -> np.ndarray:
+        return np.trace(np.linalg.pinv(a))
+
+    hessian = gradc.jit(gradc.hessian(total), backend=backend)(np.eye(2))
+    exact = np.einsum("jk,il->ijkl", 2 * np.eye(2), np.eye(2))
+    np.testing.assert_allclose(hessian, exact, rtol=0, atol=1e-14)
+
+
+def test_vectors_that_complete_a_basis() -> None:
+    """They have values, and no derivative."""
+    a = np.random.default_rng(3).normal(size=(5, 2))
+    u, s, vh = gradc.jit(lambda a: np.linalg.svd(a))(a)
+    np.testing.assert_allclose(u.T @ u, np.eye(5), rtol=0, atol=1e-14)
+    np.testing.assert_allclose((u[:, :2] * s) @ vh, a, rtol=0, atol=1e-14)
+    with pytest.raises(DerivativeError, match="one choice of many and have no derivative"):
+        gradc.grad(lambda a: np.linalg.svd(a)[0][0, 0])(a)
