@@ -17,20 +17,16 @@ from gradc.loops.program import (
     Expression,
     Function,
     If,
-    Lanes,
     Local,
     Statement,
     Store,
     b,
     variable,
 )
-from gradc.loops.reflections import Reflector, element
+from gradc.loops.reflections import Reflector, dot_order, element
 
 STEPS: Final = 60
 """QL steps for an eigenvalue, after which there is no hope."""
-
-LANES: Final = 8
-"""Dot products run in this many partial sums."""
 
 VALUES, BESIDE, STATE, EXTRA = 0, 1, 2, 3
 """The rows after vectors and scratch: the values, the elements beside the diagonal, and the state; and their count."""
@@ -153,7 +149,10 @@ class _Work:
             loop("j", first, size, store(self.p, (j,), b.mul(tau, self._p(j))), mode="vector"),
             store(self.dot, (), self.zero),
             loop(
-                "j", first, size, Accumulate("add", self.dot.name, (), b.mul(self._p(j), self._v(j)), Lanes("j", LANES))
+                "j",
+                first,
+                size,
+                Accumulate("add", self.dot.name, (), b.mul(self._p(j), self._v(j)), dot_order("j", size)),
             ),
             half,
             loop("j", first, size, store(self.p, (j,), b.fma(b.neg(middle), self._v(j), self._p(j))), mode="vector"),
@@ -197,7 +196,7 @@ class _Work:
                         first,
                         size,
                         Accumulate(
-                            "add", self.dot.name, (), b.mul(element(self.w, i, j), self._v(j)), Lanes("j", LANES)
+                            "add", self.dot.name, (), b.mul(element(self.w, i, j), self._v(j)), dot_order("j", size)
                         ),
                     ),
                     multiplied,

@@ -17,19 +17,15 @@ from gradc.loops.program import (
     Expression,
     Function,
     If,
-    Lanes,
     Local,
     Statement,
     b,
     variable,
 )
-from gradc.loops.reflections import element
+from gradc.loops.reflections import dot_order, element
 
 SWEEPS: Final = 60
 """Sweeps after which there is no hope; ten are many."""
-
-LANES: Final = 8
-"""Dot products run in this many partial sums."""
 
 VALUES, STATE, EXTRA = 0, 1, 2
 """The rows after both sets of vectors: the values, and the state; and their count."""
@@ -92,7 +88,7 @@ class _Work:
         p, q, j = variable("p"), variable("q"), variable("j")
 
         def dot(buffer: Buffer, x: Expression, y: Expression) -> Accumulate:
-            return Accumulate("add", buffer.name, (), b.mul(x, y), Lanes("j", LANES))
+            return Accumulate("add", buffer.name, (), b.mul(x, y), dot_order("j", self.size))
 
         dots = (
             dot(self.first, self.at(p, j), self.at(p, j)),
@@ -149,7 +145,7 @@ class _Work:
     def normalised(self) -> tuple[Statement, ...]:
         """The lengths of the rows, and rows of length 1; a negligible row becomes 0."""
         k, j, size = variable("k"), variable("j"), self.size
-        square = Accumulate("add", self.first.name, (), b.mul(self.at(k, j), self.at(k, j)), Lanes("j", LANES))
+        square = Accumulate("add", self.first.name, (), b.mul(self.at(k, j), self.at(k, j)), dot_order("j", self.size))
         total = b.load(self.first)
         named, length = let("length", b.sqrt(total))
         unit = b.select(b.lt(total, self.tiny), self.zero, b.div(self.at(k, j), length))

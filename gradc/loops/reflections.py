@@ -8,11 +8,33 @@ there is no reflection: ``tau = 0``. (Golub and Van Loan, Matrix Computations, 5
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
 from gradc.loops.factors import Index, let, loop, store
-from gradc.loops.program import Accumulate, Buffer, Expression, Function, If, Local, Statement, b, variable
+from gradc.loops.program import (
+    SEQUENTIAL,
+    Accumulate,
+    Buffer,
+    Expression,
+    Function,
+    If,
+    Lanes,
+    Local,
+    Order,
+    Statement,
+    b,
+    variable,
+)
+
+LANES: Final = 8
+"""Partial sums of a dot product."""
+
+
+def dot_order(var: str, size: int) -> Order:
+    """How dot products over up to ``size`` terms are summed: in partial sums, unless there are few terms."""
+    return Lanes(var, LANES) if size >= 2 * LANES else SEQUENTIAL
 
 
 def element(buffer: Buffer, *index: Index) -> Expression:
@@ -89,7 +111,7 @@ def householder_function(name: str, rows: int, columns: int, dtype: np.dtype) ->
             loop("i", after, rows, store(w, (i, k), b.div(at(i, k), scale))),
             store(w, (k, k), beta),
             store(w, (rows, k), tau),
-            loop("j", after, columns, store(dots, (j,), at(k, j)), mode="vector"),
+            loop("j", 0, columns, store(dots, (j,), at(k, j)), mode="vector"),
             loop("i", after, rows, read, loop("j", after, columns, store(dots, (j,), share), mode="vector")),
             loop("j", after, columns, store(w, (k, j), b.fma(b.neg(tau), element(dots, j), at(k, j))), mode="vector"),
             loop("i", after, rows, multiplied, loop("j", after, columns, store(w, (i, j), less), mode="vector")),
@@ -126,7 +148,7 @@ def orthonormal_function(name: str, rows: int, columns: int, start: int, count: 
             0,
             columns,
             named,
-            loop("j", first, count, store(dots, (j,), element(q, k, j)), mode="vector"),
+            loop("j", 0, count, store(dots, (j,), element(q, k, j)), mode="vector"),
             loop("i", b.add(k, 1), rows, read, loop("j", first, count, store(dots, (j,), share), mode="vector")),
             loop("j", first, count, top, mode="vector"),
             loop("i", b.add(k, 1), rows, multiplied, loop("j", first, count, store(q, (i, j), less), mode="vector")),

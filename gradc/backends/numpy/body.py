@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from gradc.backends.numpy.comments import Comments, loss_name
 from gradc.backends.numpy.constants import array_text
-from gradc.backends.numpy.expressions import Expression, variable
+from gradc.backends.numpy.decompositions import shared_parts
+from gradc.backends.numpy.expressions import Expression, filled, variable
 from gradc.backends.numpy.naming import Names
 from gradc.backends.numpy.operations import expression_of
 from gradc.backends.numpy.overwriting import VIEWS, is_small_view, is_view, readers_to_bind
 from gradc.backends.numpy.sections import backward_nodes
-from gradc.backends.numpy.shapes import owned
+from gradc.backends.numpy.shapes import exact, owned
 from gradc.backends.numpy.updates import UPDATES, update
 from gradc.ir.graph import CONSTANT, Graph
 from gradc.ir.node import Node
@@ -62,6 +63,8 @@ class Body:
             self._locals[node] = name
         names.reserve(graph.names.values())
         self._primals = _primals(graph)
+        self._parts = shared_parts(graph)
+        self._wholes: dict[tuple[str, int], Expression] = {}
 
     def write(self) -> list[Expression]:
         """Write all statements; gives the expressions of the outputs."""
@@ -162,10 +165,21 @@ class Body:
                 self._private.add(node.id)
                 self.bound.add(node.id)
                 continue
-            expression = self._short(node)
+            expression = self._part(node) if node.id in self._parts else self._short(node)
             self.values[node.id] = expression
             if self._deserves_name(node, expression):
                 self.bind(node, expression)
+
+    def _part(self, node: Node) -> Expression:
+        """A part of a decomposition, which gets a line of its own before the first of its parts."""
+        whole, call, part = self._parts[node.id]
+        key = (call, node.operands[0])
+        if key not in self._wholes:
+            operand = exact(self.operand(node, 0), self.nodes[node.operands[0]].aval)
+            name = self._names.take(whole)
+            self.statement(f"{name} = {filled(call, [operand]).text}", node)
+            self._wholes[key] = variable(name, ())
+        return filled(part, [self._wholes[key]], node.aval.shape)
 
     def _short(self, node: Node) -> Expression:
         """The expression of a node, with its widest operands bound until it is short."""

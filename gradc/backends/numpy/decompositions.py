@@ -1,0 +1,46 @@
+"""Decompositions of which several parts are used: NumPy's function is called once, and gives them by their names."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from gradc.ir.graph import Graph
+from gradc.ir.node import Node
+
+
+class Part(NamedTuple):
+    """A part of what a call gives: the name of the whole, the call on an operand, and the part of the whole."""
+
+    whole: str
+    call: str
+    part: str
+
+
+_QR, _EIGH, _SVD, _SLOGDET = (
+    "np.linalg.qr({0})",
+    "np.linalg.eigh({0})",
+    "np.linalg.svd({0}, full_matrices=False)",
+    "np.linalg.slogdet({0})",
+)
+
+_PARTS: Final = {
+    "qr_q": Part("qr", _QR, "{0}.Q"),
+    "qr_r": Part("qr", _QR, "{0}.R"),
+    "eigenvalues": Part("eigen", _EIGH, "{0}.eigenvalues"),
+    "eigenvectors": Part("eigen", _EIGH, "{0}.eigenvectors"),
+    "left_vectors": Part("svd", _SVD, "{0}.U"),
+    "singular_values": Part("svd", _SVD, "{0}.S"),
+    "right_vectors": Part("svd", _SVD, "np.swapaxes({0}.Vh, -1, -2)"),
+    "det_sign": Part("slogdet", _SLOGDET, "{0}.sign"),
+    "log_abs_det": Part("slogdet", _SLOGDET, "{0}.logabsdet"),
+}
+
+
+def shared_parts(graph: Graph) -> dict[int, Part]:
+    """The nodes that are parts of a call of which another node is a part too."""
+    together: dict[tuple[str, int], list[Node]] = {}
+    for node in graph.nodes:
+        part = _PARTS.get(node.op.name)
+        if part is not None:
+            together.setdefault((part.call, node.operands[0]), []).append(node)
+    return {node.id: _PARTS[node.op.name] for nodes in together.values() if len(nodes) > 1 for node in nodes}
