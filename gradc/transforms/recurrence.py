@@ -40,13 +40,15 @@ def with_pullback(
 
     ``body`` takes the states, a row of each array of rows and what is fixed; ``active`` says of which inputs a
     cotangent is wanted, ``pulled`` which emitted values have one. None where the step is not differentiated as a step:
-    for an op without a derivative, and where a branch that was not taken reaches from one step into another, so that
-    the adjoint has to know of it.
+    for an op without a derivative, where a branch that was not taken reaches from one step into another, so that the
+    adjoint has to know of it, and where cotangents are of several dtypes, which one array of results cannot hold.
     """
     joint = _Joint(body, states, rows, active, pulled)
     try:
         graph = simplify(joint.graph(rewrite))
     except DerivativeError:
+        return None
+    if len({aval.dtype for aval in graph.output_avals}) > 1:
         return None
     return _Cut(graph, joint).run(simplify)
 

@@ -460,3 +460,24 @@ def test_random_recurrences(source, shape, wrt):
     assert value == pytest.approx(expected, rel=1e-11, abs=1e-11)
     for got, other in zip(gradients, others, strict=True):
         assert np.asarray(got) == pytest.approx(np.asarray(other), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("start", [np.float32, np.float64])
+def test_weights_of_f32_in_a_recurrence_that_starts_from_f64_zeros_have_gradients_of_f32(start):
+    """Sums of gradients in f32 do not go with states in f64 in one array: such steps stay written out."""
+
+    def loss(w, x):
+        h = np.zeros(4, start)
+        for t in range(STEPS):
+            h = np.tanh(x[t] @ w["in"] + h @ w["on"])
+        return np.sum(h * h)
+
+    w = {"in": numbers(3, 4).astype("f4"), "on": 0.5 * numbers(4, 4, seed=2).astype("f4")}
+    x = numbers(STEPS, 3, seed=3).astype("f4")
+    value, grads = gradc.value_and_grad(loss)(w, x)
+    expected, slopes = gradc.value_and_grad(loss, backend="numpy")(w, x)
+    assert value.dtype == start
+    assert float(value) == pytest.approx(float(expected), rel=1e-5)
+    for name in w:
+        assert grads[name].dtype == np.float32
+        np.testing.assert_allclose(grads[name], slopes[name], rtol=1e-4, atol=1e-5)
