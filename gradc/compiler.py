@@ -114,11 +114,29 @@ class Compiled:
         """The standalone NumPy module, written to be read."""
         return self.module("readable")
 
-    def module(self, style: str) -> str:
-        """The standalone NumPy module in one of the styles of ``gradc.backends.numpy``."""
+    def module(self, style: str, *, selftest: bool = False) -> str:
+        """The standalone NumPy module in one of the styles of ``gradc.backends.numpy``, and with a self-test."""
         from gradc.backends.numpy import render
 
-        return render(self.final, self.signature, name=self.request.name, style=style)
+        tests = self._selftest() if selftest else ()
+        return render(self.final, self.signature, name=self.request.name, style=style, tests=tests)
+
+    def _selftest(self) -> Sequence[str]:
+        """What the module tests itself with: what it computes here of inputs that it can make anywhere."""
+        from gradc.backends.abi import interface_of
+        from gradc.backends.numpy.selftest import selftest
+        from gradc.backends.recording import record
+
+        graph, entry = self.final, _numpy_entry(self)
+
+        def run(inputs: Sequence[np.ndarray]) -> tuple[int, list[np.ndarray]]:
+            try:
+                return 0, entry(inputs)
+            except (IndexError, np.linalg.LinAlgError):
+                return 1, []
+
+        interface = interface_of(graph, self.signature, name="recorded", messages=(), workspace=0, flops=0)
+        return selftest(graph, self.signature, self.request.name, record(interface, run))
 
     @cached_property
     def program(self) -> LoopProgram:

@@ -155,6 +155,7 @@ class Kernel(Callee, native=True):
         *,
         format: Format = "py",
         style: str | None = None,
+        selftest: bool | None = None,
         name: str | None = None,
         target: str | None = None,
         cpu: str | None = None,
@@ -165,7 +166,8 @@ class Kernel(Callee, native=True):
 
         ``format="py"`` is a standalone module that needs NumPy alone; with ``style="fast"`` it computes into arrays
         that it needs no more, with ``out=``: less memory, and a line for each operation. Sums may round otherwise then,
-        for NumPy adds up in the order in which arrays lie.
+        for NumPy adds up in the order in which arrays lie. With ``selftest=True``, ``python -m`` and the module's name
+        calls it with inputs that it makes, and compares with what comes of them here.
 
         ``format="lib"`` is a C library in the directory ``path``: header, object, static and shared library, manifest
         (docs/embedding.md); ``"c"`` is one file of C99 with that header (docs/c-source.md), ``"ir"`` LLVM IR of the
@@ -179,7 +181,10 @@ class Kernel(Callee, native=True):
         """
         from gradc.artifacts.save import save
 
-        choices = {"style": style, "name": name, "target": target, "cpu": cpu, "abi": abi, "bindings": bindings}
+        choices = {
+            "style": style, "selftest": selftest, "name": name, "target": target, "cpu": cpu, "abi": abi,
+            "bindings": bindings,
+        }  # fmt: skip
         save(self._compiled, path, format, self.name, choices)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -10,7 +10,7 @@ from gradc.compiler import ABIS, FORMATS, Compiled, Format
 from gradc.errors import ArgumentError
 
 _CHOICES: Final[dict[Format, tuple[str, ...]]] = {
-    "py": ("style",),
+    "py": ("style", "selftest"),
     "lib": ("name", "target", "cpu", "abi", "bindings"),
     "c": ("name", "target", "cpu"),
     "ir": ("name", "target", "cpu"),
@@ -40,7 +40,7 @@ def save(
     if format == "py":
         from gradc.artifacts.standalone import save_module
 
-        save_module(compiled.module(given.get("style", "readable")), path)
+        save_module(compiled.module(given.get("style", "readable"), selftest=given.get("selftest", False)), path)
     elif format == "c":
         from gradc.artifacts.source import save_source
 

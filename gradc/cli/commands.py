@@ -112,12 +112,14 @@ def gradc() -> None:
     "--dtype", type=click.Choice(["f32", "f64"]), help="Take every floating-point argument in this precision."
 )
 @click.option("--bindings", metavar="LANGUAGES", help="For lib: languages to call it from, with commas between.")
+@click.option("--selftest", is_flag=True, default=None,
+              help="In a NumPy module: a call with known results, which python -m runs.")  # fmt: skip
 @click.option("--style", type=click.Choice(["readable", "fast"]),
               help="For py: fast computes into arrays that it needs no more [default: readable].")  # fmt: skip
 def compile_(
     target: str, specs: tuple[str, ...], wrt: str | None, stabilize: str, derivative: Derivative, output: Path,
-    name: str | None, format_: Format, style: str | None, machine: str | None, cpu: str | None, abi: str | None,
-    dtype: str | None, bindings: str | None,
+    name: str | None, format_: Format, style: str | None, selftest: bool | None, machine: str | None, cpu: str | None,
+    abi: str | None, dtype: str | None, bindings: str | None,
 ) -> None:  # fmt: skip
     """Write the derivative of FILE:FUNC as a file, or a C library, that does not need gradc."""
     asked = request(target, specs, wrt, derivative, dtype=dtype)
@@ -127,7 +129,9 @@ def compile_(
     kernel = asked.compile(backend=backend, stabilize=stabilize, name=name)
     languages = None if bindings is None else tuple(bindings.replace(" ", "").split(","))
     try:
-        kernel.save(output, format=format_, style=style, target=machine, cpu=cpu, abi=abi, bindings=languages)
+        kernel.save(
+            output, format=format_, style=style, selftest=selftest, target=machine, cpu=cpu, abi=abi, bindings=languages
+        )
     except OSError as error:
         raise Failure(f"{output} cannot be written: {error.strerror or error}") from error
     made = {"py": f"{output}", "c": f"{output / kernel.name}.c and .h"}

@@ -14,7 +14,9 @@ from gradc.ir.aval import Aval
 from gradc.ir.graph import Graph
 from gradc.ir.signature import KEYS_BY_NAME, Argument, Branch, Key, Leaf, Signature, Static, Tree
 
-OWN_NAMES = frozenset({"_arguments", "_array", "_fields", "_items", "_keys", "_named", "_sizes", "_static"})
+OWN_NAMES = frozenset(
+    {"_arguments", "_array", "_fields", "_items", "_keys", "_named", "_selftest", "_sizes", "_static"}
+)
 """What generated modules call their own functions around the arguments."""
 
 MARKS = {"variadic positional": "*", "variadic keyword": "**"}

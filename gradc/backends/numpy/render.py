@@ -33,18 +33,19 @@ _BODIES: Final[dict[str, type[Body]]] = {"readable": Body, "fast": MemoryBody}
 """The styles of a module: as a person would read it, and so that it makes few arrays."""
 
 
-def render(graph: Graph, signature: Signature, *, name: str, style: str = "readable") -> str:
+def render(graph: Graph, signature: Signature, *, name: str, style: str = "readable", tests: Sequence[str] = ()) -> str:
     """The source of a standalone module with one function ``name`` that computes ``graph``.
 
     It has the user's parameters and containers, checks its arguments (TypeError, ValueError), never warns, and its
     results alias nothing. Symbolic sizes are read off the arguments. The same graph gives the same text. With
     ``style="fast"`` values are computed into arrays that are not needed any more (``gradc.backends.numpy.memory``).
+    ``tests`` are the statements of its self-test (``gradc.backends.numpy.selftest``).
     Raises CompileError for names, keys or ops that cannot be written, ArgumentError for another style.
     """
     if style not in _BODIES:
         raise ArgumentError(f"style={style!r} is not one of {', '.join(map(quoted, _BODIES))}")
     signature.check(graph)
-    return _render(graph, signature, name, checked=True, style=style)
+    return _render(graph, signature, name, checked=True, style=style, tests=tests)
 
 
 def flat_entry(graph: Graph, *, name: str) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
@@ -61,7 +62,15 @@ def flat_entry(graph: Graph, *, name: str) -> Callable[[Sequence[np.ndarray]], l
     return entry
 
 
-def _render(graph: Graph, signature: Signature, name: str, *, checked: bool, style: str = "readable") -> str:
+def _render(
+    graph: Graph,
+    signature: Signature,
+    name: str,
+    *,
+    checked: bool,
+    style: str = "readable",
+    tests: Sequence[str] = (),
+) -> str:
     if identifier(name.lstrip("_")) != name.lstrip("_") or name in OWN_NAMES or name in _helper_texts():
         raise CompileError(
             f"{name!r} cannot be the name of a generated function; choose an identifier that its code does not use"
@@ -91,7 +100,7 @@ def _render(graph: Graph, signature: Signature, name: str, *, checked: bool, sty
         rows.insert(0, Line(_unpack(signature, inputs, leaf_order(signature, graph.input_avals))))
     arguments = argument_rows(signature, graph.input_avals) if checked else []
     code = [row.code for row in rows] + arguments + [returned]
-    helpers = helpers_of(code)
+    helpers = helpers_of([*code, *tests])
     return _template().render(
         documentation=documentation,
         classes=[f'{c} = namedtuple("{c}", {list(fields)!r})' for c, fields in classes.items()],
@@ -103,6 +112,7 @@ def _render(graph: Graph, signature: Signature, name: str, *, checked: bool, sty
         argument_rows=arguments,
         helpers=helpers,
         constants=[f"{constant} = {text}" for constant, text in body.constants],
+        tests=tests,
     )
 
 
