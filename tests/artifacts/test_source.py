@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import shutil
 import subprocess
@@ -85,6 +86,8 @@ def network(w: Any, x: Any, y: Any) -> Any:
     return np.mean(np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0) - y * z) + 0.01 * np.sum(w["a"] ** 2)
 
 
+LINKS = shutil.which("ld.lld") is not None or importlib.util.find_spec("ziglang") is not None
+
 MAIN = """
 #include "made.h"
 #include "written.h"
@@ -107,6 +110,7 @@ int main(void)
 
 @pytest.mark.skipif(shutil.which("qemu-aarch64") is None, reason="qemu-aarch64 is not there")
 @pytest.mark.skipif(shutil.which("aarch64-linux-gnu-gcc") is None, reason="there is no gcc for AArch64")
+@pytest.mark.skipif(not LINKS, reason="there is no ld.lld, nor ziglang, which has one")
 def test_source_gives_the_bits_of_the_library_on_aarch64(tmp_path: Path) -> None:
     weights = {"a": gradc.aval("f64[9,17]"), "b": gradc.aval("f64[17]"), "c": gradc.aval("f64[17,3]")}
     kernel = gradc.value_and_grad(network).compile(weights, gradc.aval("f64[21,9]"), gradc.aval("f64[21,3]"))

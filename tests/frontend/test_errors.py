@@ -84,7 +84,7 @@ def formatted(x: Any) -> Any:
 
 
 def unsupported(x: Any) -> Any:
-    return np.linalg.svd(x)
+    return np.linalg.eig(x)
 
 
 def unsupported_method(x: Any) -> Any:
@@ -172,7 +172,7 @@ CASES: list[tuple[Callable[..., Any], int, str]] = [
             "compute with NumPy functions and let the value stay an array"
         ),
     ),
-    (unsupported, 1, "np.linalg.svd is not supported on traced arrays; write it with the functions that are"),
+    (unsupported, 1, "np.linalg.eig is not supported on traced arrays; write it with the functions that are"),
     (
         unsupported_method,
         1,
