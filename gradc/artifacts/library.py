@@ -24,9 +24,9 @@ from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.library import Code, kernel_code, object_file
 from gradc.backends.llvm.machine import pointer_bits
 from gradc.backends.llvm.select import select_code
-from gradc.backends.llvm.selftest import memory_of, selftest_code, selftest_of_all
+from gradc.backends.llvm.selftest import selftest_code, selftest_of_all
 from gradc.backends.llvm.targets import Choice, choose
-from gradc.backends.recording import Recording, record
+from gradc.backends.recording import Recording, memory_of, record
 from gradc.backends.spare import workspace_of
 from gradc.compiler import Compiled
 from gradc.errors import ArgumentError, CompileError

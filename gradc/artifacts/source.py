@@ -10,8 +10,10 @@ from gradc.artifacts.header import Declared, header
 from gradc.backends.abi import interface_of
 from gradc.backends.c import render
 from gradc.backends.c_names import require_symbol
+from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.matmul.order import sum_order
 from gradc.backends.llvm.targets import choose
+from gradc.backends.recording import memory_of, record
 from gradc.backends.spare import workspace_of
 from gradc.compiler import Compiled
 from gradc.ir.target import Target
@@ -37,15 +39,19 @@ def c_source(compiled: Compiled, *, name: str) -> str:
 def source_files(compiled: Compiled, target: Target, *, name: str) -> dict[str, bytes]:
     """The two files by name. Sums are added up as machine code for the target adds them up."""
     require_symbol(name)
-    program = replace(compiled.lowered(target), name=name)
+    arrays = [(source, result) for source, result in compiled.request.donate if compiled.runs.input_avals[source].shape]
+    program = replace(compiled.lowered(target, donate=arrays), name=name)
     has_arrays = any(buffer.shape for buffer in (*program.inputs, *program.outputs))
     optional = with_optional_results(program) if has_arrays else Optional(program, "", ())
     interface = interface_of(
         compiled.runs, compiled.signature, name=name, messages=program.messages, workspace=workspace_of(optional),
-        flops=compiled.work[0],
+        flops=compiled.work[0], donate=() if program.messages else compiled.request.donate,
     )  # fmt: skip
-    source = render(optional, interface, target, lambda call: sum_order(call, program.buffer, target))
+    recording = record(interface, load(compiled.llvm_ir, compiled.program).run)
+    memory = memory_of(interface, recording)
+    declared = Declared(interface, 0 if memory.on_stack else memory.bytes)
+    source = render(optional, interface, target, lambda call: sum_order(call, program.buffer, target), recording)
     return {
-        f"{name}.h": header([Declared(interface)], name=name, runs_on="For source in C99.").encode(),
+        f"{name}.h": header([declared], name=name, runs_on="For source in C99.").encode(),
         f"{name}.c": source.encode(),
     }

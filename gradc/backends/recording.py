@@ -13,8 +13,9 @@ from typing import Final
 
 import numpy as np
 
-from gradc.backends.abi import FIRST_FAILURE, OK, Interface
+from gradc.backends.abi import FIRST_FAILURE, OK, Argument, Interface
 from gradc.ir.aval import dim_value
+from gradc.loops.program import ALIGNMENT
 
 PERIOD: Final = 31
 STRIDE: Final = 5
@@ -28,6 +29,9 @@ KEPT: Final = 16
 
 TOLERANCE: Final = {8: 2.0**-30, 4: 2.0**-12}
 """What a result may be off by on another machine, by the bytes of its dtype, relative to the largest element."""
+
+ON_STACK: Final = 4096
+"""The most bytes that a self-test puts on the stack."""
 
 _CODE_BITS: Final = 16
 
@@ -137,3 +141,36 @@ def _expected(position: int, array: np.ndarray) -> Expected:
         return Expected(
             position, flat.size, stride, values, relative * largest, total, relative * largest * max(1, flat.size)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Where a self-test keeps what it works on: places in bytes of inputs and results, the workspace behind them."""
+
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    workspace: int
+    bytes: int
+
+    @property
+    def on_stack(self) -> bool:
+        """Whether the caller gives no memory for it."""
+        return self.bytes <= ON_STACK
+
+
+def memory_of(interface: Interface, recording: Recording) -> Memory:
+    """The memory of the self-test of a recording."""
+    end = 0
+    places = []
+    for argument in (*interface.inputs, *interface.outputs):
+        places.append(end)
+        size = 0 if interface.in_structs else count_of(argument, recording) * argument.dtype.itemsize
+        end += -(-size // ALIGNMENT) * ALIGNMENT
+    count = len(interface.inputs)
+    total = end + dim_value(interface.workspace, recording.sizes)
+    return Memory(tuple(places[:count]), tuple(places[count:]), end, total)
+
+
+def count_of(argument: Argument, recording: Recording) -> int:
+    """How many elements an argument has in a recorded call."""
+    return dim_value(argument.aval.size, recording.sizes)

@@ -1,9 +1,11 @@
-"""Training steps as C libraries: parameters in place or apart, and results that nobody wants."""
+"""Training steps as C libraries and source: parameters in place or apart, and results that nobody wants."""
 
 from __future__ import annotations
 
 import ctypes
 import itertools
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -31,11 +33,20 @@ def data():
     return w, velocity, rng.normal(size=(20, 3)), rng.normal(size=20)
 
 
-@pytest.fixture(scope="module")
-def step(tmp_path_factory):
+@pytest.fixture(scope="module", params=["library", "gcc -O0", "gcc -O3", "clang -O2"])
+def step(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("donated") / "build"
     kernel = gradc.jit(train, donate=("w", "velocity"), name="train_step").compile(*data())
-    kernel.save(folder, format="lib")
+    if request.param == "library":
+        kernel.save(folder, format="lib")
+    else:
+        compiler, level = request.param.split()
+        if shutil.which(compiler) is None:
+            pytest.skip(f"{compiler} is not there")
+        kernel.save(folder, format="c")
+        flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-march=native", level, "-shared", "-fPIC"]
+        command = [compiler, *flags, "-o", "libtrain_step.so", "train_step.c"]
+        subprocess.run(command, cwd=folder, check=True)
     library = ctypes.CDLL(str(folder / "libtrain_step.so"))
     header = (folder / "train_step.h").read_text()
 

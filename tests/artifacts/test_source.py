@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -80,6 +81,27 @@ def test_source_gives_the_bits_of_the_library(name: str, cpu: str, sample: Calla
                 assert got is None or np.asarray(got).tobytes() == np.asarray(right).tobytes()
 
 
+SAMPLES: dict[str, tuple[Any, ...]] = {
+    "checked": (lambda x, k: x[k] * 2.0, "f64[5]", "i64[40]"),
+    "whole": (lambda k, b: (np.where(b, k + 1, k), b | (k > 0), np.sum(k)), "i32[20]", "bool[20]"),
+}
+
+TEST = """
+#include "name.h"
+#include <stdio.h>
+#ifdef NAME_SELFTEST_SIZE
+static _Alignas(64) unsigned char memory[NAME_SELFTEST_SIZE];
+#else
+#define memory
+#endif
+int main(void)
+{
+    const int status = name_selftest(memory);
+    return printf("%s", status == NAME_OK ? "OK" : status == NAME_WRONG ? "WRONG" : "?") < 0;
+}
+"""
+
+
 def network(w: Any, x: Any, y: Any) -> Any:
     h = np.tanh(x @ w["a"] + w["b"])
     z = h @ w["c"]
@@ -144,7 +166,8 @@ def test_nothing_is_called(sample: Callable[..., Any], tmp_path: Path) -> None:
     flags = [*STRICT, "-march=native", "-ffreestanding", "-fno-tree-loop-distribute-patterns"]
     subprocess.run(["gcc", *flags, "-c", f"{kernel.name}.c", "-o", "kernel.o"], cwd=tmp_path, check=True)
     symbols = subprocess.run(["nm", "kernel.o"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    assert [line.split()[1:] for line in symbols.splitlines() if line.split()[-2] not in "rt"] == [["T", kernel.name]]
+    found = [line.split()[1:] for line in symbols.splitlines() if line.split()[-2] not in "rt"]
+    assert found == [["T", kernel.name], ["T", f"{kernel.name}_selftest"]]
 
 
 @pytest.mark.skipif("gcc" not in COMPILERS, reason="there is no gcc")
@@ -156,6 +179,29 @@ def test_a_compiler_that_would_change_results_is_told(sample: Callable[..., Any]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert said in done.stderr
+
+
+@pytest.mark.skipif("gcc" not in COMPILERS, reason="there is no gcc")
+@pytest.mark.parametrize("name", [*NAMES, "checked", "whole"])
+def test_source_tests_itself(name: str, sample: Callable[..., Any], tmp_path: Path) -> None:
+    if name in SAMPLES:
+        kernel = gradc.jit(SAMPLES[name][0], name=name).compile(*map(gradc.aval, SAMPLES[name][1:]))
+    else:
+        kernel, _ = sample(name, "llvm")
+    kernel.save(tmp_path, format="c")
+    (tmp_path / "main.c").write_text(TEST.replace("NAME", kernel.name.upper()).replace("name", kernel.name))
+    file = tmp_path / f"{kernel.name}.c"
+    source = file.read_text()
+    _, test = source.split(f"{kernel.name}_selftest(")
+    number = next(iter(re.findall(r"\d+\.\d{9,}|(?<=\{)\d+", test)))
+    other = source.replace(test, test.replace(number, f"1{number}"))
+    for text, status in ((source, "OK"), (other, "WRONG")):
+        file.write_text(text)
+        subprocess.run(
+            ["gcc", *STRICT, "-std=c11", "-march=native", "main.c", file.name, "-o", "main"], cwd=tmp_path, check=True
+        )
+        done = subprocess.run(["./main"], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout == status
 
 
 def test_the_same_bytes_every_time(sample: Callable[..., Any], tmp_path: Path) -> None:

@@ -63,13 +63,17 @@ class Entry:
         outputs = [own[argument] for argument in interface.outputs]
         given = [self.names.fresh(f"{size}_size") for size in self.sizes]
         parameters = [f"size_t {name}" for name in given]
+        updated = {a.place for a in interface.outputs}
         parameters += [
-            f"{a.c_type} {own[a]}" if a.is_number else f"const {a.c_type} *restrict {own[a]}" for a in interface.inputs
+            f"{a.c_type} {own[a]}"
+            if a.is_number
+            else f"const {a.c_type} *{'' if a.name in updated else 'restrict '}{own[a]}"
+            for a in interface.inputs
         ]
         parameters += [f"{a.c_type} *restrict {own[a]}" for a in interface.outputs]
         checks = [*self._return_if([" || ".join(filter(None, map(self._is_missing, interface.inputs)))], "NULL_INPUT")]
         checks += self._return_if([" && ".join(f"{name} == NULL" for name in outputs)], "OK")
-        checks += [*self._check_workspace(), *self._wanted(named), *self._spared()]
+        checks += [*self._check_workspace(), *self._wanted(named), *self._spared(), *self._copied()]
         named |= words(checks)
         pairs = [(name, size) for name, size in zip(given, self.sizes, strict=True) if size in named]
         sizes = [f"const int64_t {size} = (int64_t){name};" for name, size in pairs]
@@ -122,6 +126,20 @@ class Entry:
                 count = max(int(buffer.bytes) // buffer.dtype.itemsize, 1)
                 lines.append(f"{argument.c_type} {place}[{count}] = {{{literal(0, buffer.dtype)}}};")
             lines += [f"if ({own} == NULL) {{", *indented([f"{own} = {place};"]), "}"]
+        return lines
+
+    def _copied(self) -> list[str]:
+        """Loops that give results in place of inputs what these hold, where the caller has other arrays for them."""
+        lines = []
+        inputs = {self.program.inputs[a.position].name: a for a in self.interface.inputs}
+        for argument in self.interface.outputs:
+            buffer, own = self.program.outputs[argument.position], self.own[argument]
+            if not buffer.place:
+                continue
+            source, i = self.own[inputs[buffer.place]], self.names.fresh("i")
+            head = f"int64_t {i} = 0; {i} < {self._size(argument.aval.size)}; {i}++"
+            loop = [f"for ({head}) {{", *indented([f"{own}[{i}] = {source}[{i}];"]), "}"]
+            lines += [f"if ({own} != {source}) {{", *indented(loop), "}"]
         return lines
 
     def _results(self, body: tuple[Statement, ...]) -> tuple[list[str], list[str]]:

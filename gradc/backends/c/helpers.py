@@ -18,8 +18,9 @@ from gradc.ir.target import Target
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-_KINDS: Final = {"f": "float", "i": "signed", "u": "unsigned"}
-_CALL: Final = re.compile(r"\b(\w+?)_([fiu])(8|16|32|64)\(")
+_KINDS: Final = {"f": "float", "i": "signed", "u": "unsigned", "b": "bool"}
+_CALL: Final = re.compile(r"\b(\w+?)_([bfiu])(8|16|32|64)\(")
+_FILES: Final = ("helpers.c.j2", "selftest.c.j2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +96,17 @@ class Helpers:
             helper = "multiply_add"
         kind = "float" if suffix[0] == "f" else "integer"
         names = [f"{helper}_{word}" for word in (_KINDS[suffix[0]], kind)]
-        macro = next((found for n in names if (found := getattr(_templates(), n, None))), None)
+        macro = next((found for n in names if (found := _macro(n))), None)
         if macro is None:
             raise CompileError(f"{helper} of {suffix} cannot be written in C yet")
         return str(macro(_kind(suffix))).strip("\n")
 
 
 @cache
-def _templates() -> Any:
-    return environment().get_template("helpers.c.j2").module
+def _macro(name: str) -> Any:
+    """The macro of a template, None where there is none."""
+    modules = [environment().get_template(file).module for file in _FILES]
+    return next((found for module in modules if (found := getattr(module, name, None))), None)
 
 
 @cache

@@ -11,7 +11,7 @@ from gradc.backends.c_names import KEYWORDS, MACROS, Names
 _HEADERS: Final = re.compile(
     r"u?int(_least|_fast)?\d+_t|u?int(ptr|max)_t|(size|ptrdiff)_t|[A-Z0-9_]*(INT|SIZE)[A-Z0-9_]*"
 )
-_HELPERS: Final = re.compile(r"\w+_[fiu](8|16|32|64)")
+_HELPERS: Final = re.compile(r"\w+_[bfiu](8|16|32|64)")
 _OWN: Final = frozenset(("in", "out", "workspace", "status", "main"))
 
 

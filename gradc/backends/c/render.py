@@ -13,9 +13,11 @@ from gradc.backends.c.expressions import Expressions
 from gradc.backends.c.helpers import Helpers, environment
 from gradc.backends.c.layout import indented, words, wrapped
 from gradc.backends.c.names import Spelling
+from gradc.backends.c.selftest import SelfTest
 from gradc.backends.c.statements import Callee, Statements
 from gradc.backends.c.types import c_type, comment, literal
 from gradc.backends.c.unused import without_unused
+from gradc.backends.recording import Recording
 from gradc.backends.spare import spare_of
 from gradc.ir.target import Target
 from gradc.loops.expand import expand
@@ -32,22 +34,29 @@ _FUSED: Final = {
 """How compilers tell that a fused multiply-add is no instruction, by the function that needs it."""
 
 
-def render(optional: Optional, interface: Interface, target: Target, order_of: OrderOf) -> str:
-    """The C source of a kernel for a target.
+def render(
+    optional: Optional,
+    interface: Interface,
+    target: Target,
+    order_of: OrderOf,
+    recording: Recording | None = None,
+) -> str:
+    """The C source of a kernel for a target; with a ``recording``, of its self-test too.
 
     ``order_of`` tells in which order the target's kernels add up a contraction. Raises CompileError for what cannot
     be written in C.
     """
     program = expand(with_products(optional.program, target, order_of), target)
-    return _File(replace(optional, program=program), interface, target).text()
+    return _File(replace(optional, program=program), interface, target, recording).text()
 
 
 class _File:
-    def __init__(self, optional: Optional, interface: Interface, target: Target) -> None:
+    def __init__(self, optional: Optional, interface: Interface, target: Target, recording: Recording | None) -> None:
         self.optional = optional
         self.program = program = optional.program
         self.interface = interface
         self.target = target
+        self.recording = recording
         self.names = _spelling(program, interface)
         self.helpers = Helpers(target)
         self.callees: dict[str, Callee] = {}
@@ -56,8 +65,8 @@ class _File:
     def text(self) -> str:
         """The whole file."""
         functions = [self._function(function) for function in _callees_first(self.program)]
-        entry = self._entry()
-        named = words([line for lines in (*functions, entry) for line in lines])
+        functions += self._entry()
+        named = words([line for lines in functions for line in lines])
         constants = [self._constant(b) for b in self.constants.values() if self.names(b.name) in named]
         helpers = self.helpers.definitions()
         template = environment().get_template("kernel.c.j2")
@@ -67,7 +76,7 @@ class _File:
             version=__version__,
             target=self.target,
             fused=[condition for call, condition in _FUSED.items() if any(call in helper for helper in helpers)],
-            sections=[*helpers, *constants, *("\n".join(wrapped(lines)) for lines in (*functions, entry))],
+            sections=[*helpers, *constants, *("\n".join(wrapped(lines)) for lines in functions)],
         )
 
     def _failure(self, code: int) -> str:
@@ -110,10 +119,14 @@ class _File:
         head = f"static {status if fails else 'void'} {name}({', '.join(parameters) or 'void'})"
         return [head, "{", *indented(lines), "}"]
 
-    def _entry(self) -> list[str]:
+    def _entry(self) -> list[list[str]]:
+        """The function that the header declares, and its self-test."""
         statements = self._statements(dict(self.program.buffer))
         entry = Entry(self.optional, spare_of(self.optional), self.interface, self.names, statements)
-        return entry.lines(without_unused(self.program.body))
+        found = [entry.lines(without_unused(self.program.body))]
+        if self.recording is not None:
+            found.append(SelfTest(self.interface, self.recording, self.names, entry.own, self.helpers).lines())
+        return found
 
     def _fails(self, block: tuple[Statement, ...]) -> bool:
         return any(
@@ -130,7 +143,7 @@ def _spelling(program: LoopProgram, interface: Interface) -> Spelling:
     declared = {*program.buffer, *declared_names(program.body)}
     for function in program.functions:
         declared |= {*declared_names(function.body), *function.scalars, *(b.name for b in function.parameters)}
-    own = [interface.name, *(f"{interface.name}_{word}" for word in ("in", "out", "status"))]
+    own = [interface.name, *(f"{interface.name}_{word}" for word in ("in", "out", "status", "selftest"))]
     return Spelling(declared, given, [*own, *(f"{interface.name}_{f.name}" for f in program.functions)])
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,12 +14,9 @@ import numpy as np
 from gradc.backends.abi import OK, WORKSPACE, WRONG, Argument, Interface
 from gradc.backends.llvm.library import number_type, struct_types
 from gradc.backends.llvm.types import memory_type, number, suffix
-from gradc.backends.recording import PERIOD, PHASE, STRIDE, Expected, Recording, sample
+from gradc.backends.recording import PERIOD, PHASE, STRIDE, Expected, Recording, count_of, memory_of, sample
 from gradc.ir.aval import dim_value
 from gradc.loops.program import ALIGNMENT
-
-ON_STACK: Final = 4096
-"""The most bytes that a self-test puts on the stack."""
 
 _FILL_FLOATS: Final = """
 ; element i is (1 + (%start + 5 i) mod 31) / 32, with %order added on the diagonals of matrices of so many rows
@@ -182,38 +178,6 @@ end:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Where a self-test keeps what it works on: places in bytes of inputs and results, the workspace behind them."""
-
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    workspace: int
-    bytes: int
-
-    @property
-    def on_stack(self) -> bool:
-        """Whether the caller gives no memory for it."""
-        return self.bytes <= ON_STACK
-
-
-def memory_of(interface: Interface, recording: Recording) -> Memory:
-    """The memory of the self-test of a recording."""
-    end = 0
-    places = []
-    for argument in (*interface.inputs, *interface.outputs):
-        places.append(end)
-        size = 0 if interface.in_structs else _count(argument, recording) * argument.dtype.itemsize
-        end += -(-size // ALIGNMENT) * ALIGNMENT
-    count = len(interface.inputs)
-    total = end + dim_value(interface.workspace, recording.sizes)
-    return Memory(tuple(places[:count]), tuple(places[count:]), end, total)
-
-
-def _count(argument: Argument, recording: Recording) -> int:
-    return dim_value(argument.aval.size, recording.sizes)
-
-
 def selftest_code(
     interface: Interface, recording: Recording, word: str, selector: str = "", *, apart: bool = False
 ) -> str:
@@ -325,7 +289,7 @@ class _SelfTest:
             else:
                 last = int(recording.fill.ones)
             self._helper(_FILL_FLOATS if argument.dtype.kind == "f" else _FILL_WHOLE, argument.dtype)
-            of = f"ptr {pointer}, i64 {_count(argument, recording)}, i32 {start}, i32 {last}"
+            of = f"ptr {pointer}, i64 {count_of(argument, recording)}, i32 {start}, i32 {last}"
             self._lines.append(f"  call void @{interface.name}.fill.{suffix(argument.dtype)}({of})")
             arguments.append(f"ptr {pointer}")
         self._results = [

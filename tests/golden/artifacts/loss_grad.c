@@ -44,6 +44,12 @@ static inline double abs_f64(double x)
     return from_bits_f64(bits_f64(x) & (uint64_t)-1 >> 1);
 }
 
+/* Whether two numbers differ by at most a tolerance, are equal, or are both NaN. */
+static inline bool close_f64(double x, double y, double tolerance)
+{
+    return abs_f64(x - y) <= tolerance || x == y || (x != x && y != y);
+}
+
 /* exp(x): subnormal and infinite results included. */
 static double exp_f64(double x)
 {
@@ -178,4 +184,21 @@ loss_grad_status loss_grad(const loss_grad_in *in, loss_grad_out *out, void *wor
     out->d_w12 = d_z1 * x2;
     out->d_w11 = d_z1 * x1;
     return LOSS_GRAD_OK;
+}
+
+loss_grad_status loss_grad_selftest(void)
+{
+    const loss_grad_in numbers = {.w11 = 0.03125, .w12 = 0.125, .w21 = 0.21875, .w22 = 0.3125, .v1 = 0.40625,
+            .v2 = 0.5, .x1 = 0.59375, .x2 = 0.6875, .y = 0.78125};
+    loss_grad_out results;
+    if (loss_grad(&numbers, &results, NULL) != LOSS_GRAD_OK) {
+        return LOSS_GRAD_WRONG;
+    }
+    return close_f64(results.L, 0.638487993253, 5.95e-10)
+            && close_f64(results.d_w11, -0.0549363346452, 5.12e-11)
+            && close_f64(results.d_w12, -0.063610492747, 5.92e-11)
+            && close_f64(results.d_w21, -0.0676139503325, 6.3e-11)
+            && close_f64(results.d_w22, -0.0782898372271, 7.29e-11)
+            && close_f64(results.d_v1, -0.0237983312026, 2.22e-11)
+            && close_f64(results.d_v2, -0.0785122515374, 7.31e-11) ? LOSS_GRAD_OK : LOSS_GRAD_WRONG;
 }

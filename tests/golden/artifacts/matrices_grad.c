@@ -44,6 +44,32 @@ static inline double abs_f64(double x)
     return from_bits_f64(bits_f64(x) & (uint64_t)-1 >> 1);
 }
 
+/* Whether two numbers differ by at most a tolerance, are equal, or are both NaN. */
+static inline bool close_f64(double x, double y, double tolerance)
+{
+    return abs_f64(x - y) <= tolerance || x == y || (x != x && y != y);
+}
+
+/* Whether every stride-th element is as recorded, and the sum of all, each times (1 + 5 * i % 31) / 32. */
+static inline bool agrees_f64(const double *data, int64_t count, int64_t stride, const double *recorded,
+        double tolerance, double total, double total_tolerance)
+{
+    double sum = 0.0;
+    int64_t next = 0;
+    int r = 0;
+    for (int64_t i = 0; i < count; i++) {
+        sum += data[i] * ((double)(1 + r) / 32.0);
+        r = (r + 5) % 31;
+        if (i == next) {
+            if (!close_f64(data[i], *recorded++, tolerance)) {
+                return false;
+            }
+            next += stride;
+        }
+    }
+    return close_f64(sum, total, total_tolerance);
+}
+
 /* exp(x): subnormal and infinite results included. */
 static double exp_f64(double x)
 {
@@ -67,6 +93,21 @@ static double exp_f64(double x)
     const uint64_t first = biased >> 1;
     const uint64_t second = biased - first;
     return (t3 + (square * t7 + (r - (t3 - 1.0)))) * from_bits_f64(first << 52) * from_bits_f64(second << 52);
+}
+
+/* Element i is (1 + (first + 5 * i) % 31) / 32; order is added on the diagonals of matrices of so many rows. */
+static inline void fill_f64(double *data, int64_t count, int first, int order)
+{
+    int r = first;
+    for (int64_t i = 0; i < count; i++) {
+        data[i] = (double)(1 + r) / 32.0;
+        r = (r + 5) % 31;
+    }
+    for (int64_t i = 0; order > 0 && i < count; i += order * order) {
+        for (int64_t k = 0; k < order; k++) {
+            data[i + k * (order + 1)] += (double)order;
+        }
+    }
 }
 
 /* size with the sign of x. */
@@ -247,4 +288,31 @@ matrices_grad_status matrices_grad(const double *restrict w_hidden, const double
         }
     }
     return MATRICES_GRAD_OK;
+}
+
+matrices_grad_status matrices_grad_selftest(void)
+{
+    static const double recorded_d_w_hidden[4] = {-0.0121818704766, -0.0098945406836, -0.0274092085723,
+            -0.0222627165381};
+    static const double recorded_d_w_out[2] = {-0.0178872786445, -0.073078306545};
+    double w_hidden[4];
+    double w_out[2];
+    double x[10];
+    double y[5];
+    double L;
+    double d_w_hidden[4];
+    double d_w_out[2];
+    unsigned char room[192 + 64];
+    void *const space = room + (64 - (uintptr_t)room % 64) % 64;
+    fill_f64(w_hidden, 4, 0, 0);
+    fill_f64(w_out, 2, 3, 0);
+    fill_f64(x, 10, 6, 0);
+    fill_f64(y, 5, 9, 0);
+    if (matrices_grad(w_hidden, w_out, x, y, &L, d_w_hidden, d_w_out, space) != MATRICES_GRAD_OK) {
+        return MATRICES_GRAD_WRONG;
+    }
+    return close_f64(L, 0.668429039292, 6.23e-10)
+            && agrees_f64(d_w_hidden, 4, 1, recorded_d_w_hidden, 2.55e-11, -0.0227891835464, 1.02e-10)
+            && agrees_f64(d_w_out, 2, 1, recorded_d_w_out, 6.81e-11, -0.0142611599348, 1.36e-10) ?
+                    MATRICES_GRAD_OK : MATRICES_GRAD_WRONG;
 }
