@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import builtins
-import keyword
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from gradc import config
-from gradc.errors import ArgumentError, DerivativeError
-from gradc.ir.aval import Dim
+from gradc.errors import DerivativeError
+from gradc.ir.aval import Aval, Dim
 from gradc.ir.collector import without_collector
 from gradc.ir.graph import CONSTANT, INPUT, Graph
 from gradc.ir.signature import Signature
@@ -22,50 +20,17 @@ from gradc.passes.pipeline import builder_rewrite, simplify
 from gradc.passes.release import release
 from gradc.passes.roll import Step, is_rolled, roll
 from gradc.passes.split_complex import has_complex, split_complex
-from gradc.transforms.derivative import ALL_ELEMENTS, FORWARD, Derivative, differentiate
+from gradc.request import Request
+from gradc.transforms.derivative import ALL_ELEMENTS, FORWARD, differentiate
 from gradc.transforms.recurrence import with_pullback
 
 if TYPE_CHECKING:
+    from gradc.backends.llvm.cache import Hit, Place
     from gradc.ir.target import Target
     from gradc.loops.program import LoopProgram
 
-Backend = Literal["llvm", "numpy", "reference"]
-Stabilize = Literal["off", "safe", "aggressive"]
-Format = Literal["py", "lib", "c", "ir", "wasm"]
-BACKENDS: Final[tuple[Backend, ...]] = get_args(Backend)
-STABILIZE: Final[tuple[Stabilize, ...]] = get_args(Stabilize)
-FORMATS: Final[tuple[Format, ...]] = get_args(Format)
-"""What a kernel is saved as."""
-ABIS: Final = ("c", "casadi")
-"""How the function of a C library is called."""
-
 Entry = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 """A flat call: C-contiguous, aligned arrays in native byte order to new arrays."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to make of a trace: which derivative, of which inputs, where it runs and under which name.
-
-    ``wrt`` are positions of inputs of the trace; the first ``primals`` outputs are differentiated. Large kernels of the
-    LLVM backend run on at most ``threads`` threads. ``donate`` are pairs of an input and the result that is written
-    into its memory.
-    """
-
-    derivative: Derivative = "value"
-    wrt: tuple[int, ...] = ()
-    primals: int = 1
-    backend: Backend = "llvm"
-    stabilize: Stabilize = "safe"
-    name: str = "kernel"
-    threads: int = 1
-    donate: tuple[tuple[int, int], ...] = ()
-
-    def __post_init__(self) -> None:
-        if type(self.threads) is not int or self.threads < 1:
-            raise ArgumentError(f"threads={self.threads!r} is not a whole number from 1 on")
-        _one_of("backend", self.backend, BACKENDS)
-        _one_of("stabilize", self.stabilize, STABILIZE)
 
 
 @dataclass(frozen=True)
@@ -82,22 +47,39 @@ class Cost:
 
 @dataclass(frozen=True)
 class Compiled:
-    """Everything known of one compilation. The graphs are made at once, text and machine code when asked for.
+    """Everything known of one compilation. Text and machine code are made when asked for.
 
     ``trace`` is the function as written, ``runs`` the graph of the simplified derivative that the backend is given:
-    ``final``, or for the LLVM backend one in which unrolled recurrences are loops again (``gradc.passes.roll``).
+    ``final``, or for the LLVM backend one in which unrolled recurrences are loops again (``gradc.passes.roll``). Where
+    the machine code was on disk (``hit``), the graphs too are made when asked for. ``place`` is where it is kept.
     """
 
     trace: Graph
-    runs: Graph
     signature: Signature
     request: Request
+    place: Place | None = None
+    hit: Hit | None = None
+
+    @cached_property
+    def runs(self) -> Graph:
+        """The graph that the backend is given."""
+        return _derived(self.trace, self.request)
 
     @cached_property
     def final(self) -> Graph:
         """The simplified derivative with every step of a recurrence written out."""
         with without_collector():
             return derive(self.trace, self.request) if is_rolled(self.runs) else self.runs
+
+    @property
+    def input_avals(self) -> tuple[Aval, ...]:
+        """What the kernel takes."""
+        return self.runs.input_avals if self.hit is None else self.hit.facts.inputs
+
+    @property
+    def output_avals(self) -> tuple[Aval, ...]:
+        """What the kernel gives."""
+        return self.runs.output_avals if self.hit is None else self.hit.facts.outputs
 
     @cached_property
     def loops_of(self) -> Graph:
@@ -201,6 +183,8 @@ class Compiled:
     @cached_property
     def work(self) -> tuple[Dim, Dim]:
         """Flops, and bytes of arguments and results, counted on the graph."""
+        if self.hit is not None:
+            return self.hit.facts.work
         flops: Dim = 0
         for node in self.runs.nodes:
             if node.op not in (INPUT, CONSTANT):
@@ -212,16 +196,53 @@ class Compiled:
         return flops, traffic
 
 
-def compile_trace(trace: Graph, signature_of: Callable[[Graph], Signature], request: Request) -> Compiled:
-    """Simplify, differentiate and simplify again. ``signature_of`` describes the call of the finished graph."""
+def compile_trace(trace: Graph, signature_of: Callable[[int], Signature], request: Request) -> Compiled:
+    """Simplify, differentiate and simplify again, unless the machine code of it all is on disk.
+
+    ``signature_of`` describes the call of a kernel with that number of results.
+    """
+    place, hit = _on_disk(trace, request) if request.backend == "llvm" else (None, None)
+    if hit is not None and not (config.dump.value or config.verify.value):
+        inputs, outputs, runs = len(hit.facts.inputs), len(hit.facts.outputs), None
+    else:
+        runs = _derived(trace, request)
+        inputs, outputs = len(runs.inputs), len(runs.outputs)
+    signature = signature_of(outputs)
+    signature.check(inputs, outputs)
+    return compiled_of(trace, runs, signature, request, place, hit)
+
+
+def compiled_of(
+    trace: Graph,
+    runs: Graph | None,
+    signature: Signature,
+    request: Request,
+    place: Place | None = None,
+    hit: Hit | None = None,
+) -> Compiled:
+    """The record of a compilation whose ``runs`` is known already, unless it is None."""
+    compiled = Compiled(trace, signature, request, place, hit)
+    if runs is not None:
+        vars(compiled)["runs"] = runs
+    return compiled
+
+
+def _on_disk(trace: Graph, request: Request) -> tuple[Place | None, Hit | None]:
+    """Where the machine code is kept, and what is there already."""
+    if not config.cache_dir.value:
+        return None, None
+    from gradc.backends.llvm.cache import place_of
+
+    place = place_of(trace, f"{request!r}, roll={config.roll.value}")
+    return place, None if place is None else place.find()
+
+
+def _derived(trace: Graph, request: Request) -> Graph:
+    """The graph that the backend is given."""
     with without_collector():
         rolls = request.backend == "llvm" and config.roll.value and not has_complex(trace)
         runs = _rolled(trace, request) if rolls else None
-        if runs is None:
-            runs = derive(trace, request)
-    signature = signature_of(runs)
-    signature.check(runs)
-    return Compiled(trace, runs, signature, request)
+        return derive(trace, request) if runs is None else runs
 
 
 def _rolled(trace: Graph, request: Request) -> Graph | None:
@@ -311,11 +332,15 @@ def _numpy_entry(compiled: Compiled) -> Entry:
 
 
 def _llvm_entry(compiled: Compiled) -> Entry:
-    from gradc.backends.llvm.cache import load_cached
+    from gradc.backends.llvm.cache import Facts, compile_entry
     from gradc.backends.llvm.complex import in_complex
 
-    entry = load_cached(compiled.loops_of, repr(compiled.request), lambda: (compiled.llvm_ir, compiled.program))
-    return entry if compiled.loops_of is compiled.runs else in_complex(entry, compiled.runs.output_avals)
+    def make() -> tuple[str, LoopProgram, Facts]:
+        return compiled.llvm_ir, compiled.program, Facts(inputs, outputs, compiled.work)
+
+    inputs, outputs = compiled.input_avals, compiled.output_avals
+    entry = compile_entry(compiled.place, make) if compiled.hit is None else compiled.hit.entry
+    return in_complex(entry, outputs) if any(aval.dtype.kind == "c" for aval in (*inputs, *outputs)) else entry
 
 
 _ENTRIES: Final[dict[str, Callable[[Compiled], Entry]]] = {
@@ -323,25 +348,3 @@ _ENTRIES: Final[dict[str, Callable[[Compiled], Entry]]] = {
     "numpy": _numpy_entry,
     "llvm": _llvm_entry,
 }
-
-_ENDINGS: Final = {"grad": "grad", "value_and_grad": "grad"}
-"""What the name of a generated function ends in, where that is not its derivative."""
-
-
-def chosen_name(name: str | None, label: str, derivative: Derivative) -> str:
-    """The name of the generated function. Raises ArgumentError for one that Python could not define."""
-    if name is not None:
-        if keyword.iskeyword(name):
-            raise ArgumentError(f"name={name!r} is a keyword of Python; choose another name")
-        if not name.isidentifier() or not name.isascii():
-            raise ArgumentError(f"name={name!r} is not an identifier; choose letters, digits and underscores")
-        return name
-    own = label if label.isidentifier() and label.isascii() and not keyword.iskeyword(label) else "kernel"
-    if own.startswith("_") or hasattr(builtins, own):
-        own = f"{own.lstrip('_') or 'kernel'}_"
-    return own if derivative == "value" else f"{own}_{_ENDINGS.get(derivative, derivative)}"
-
-
-def _one_of(name: str, value: Any, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ArgumentError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}")

@@ -7,9 +7,9 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradc.compiler import Backend, Stabilize
 from gradc.errors import ArgumentError
 from gradc.function import Function, Wrt
+from gradc.request import Backend, Stabilize
 from gradc.sparse import SparseFunction
 from gradc.transforms.derivative import Derivative
 

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from gradc import config
 from gradc.backends.llvm.entry.callee import Callee
-from gradc.compiler import Backend, Request, Stabilize, chosen_name, compile_trace, derive
+from gradc.compiler import compile_trace, derive
 from gradc.errors import ArgumentError, DerivativeError, TraceError
 from gradc.frontend.binding import Binder, has_values_for_defaults, signature_of, with_seed
 from gradc.frontend.donation import donated_pairs
@@ -39,6 +39,7 @@ from gradc.frontend.tree import TreeDef, tuple_of
 from gradc.ir.graph import Graph
 from gradc.ir.signature import Leaf, Signature, Static
 from gradc.kernel import NOT_GIVEN, Kernel
+from gradc.request import Backend, Request, Stabilize, chosen_name
 from gradc.transforms.derivative import DERIVATIVES, Derivative
 from gradc.transforms.specialize import specialize
 
@@ -287,8 +288,8 @@ class Function(Callee, native=True):
         full = replace(request, wrt=wanted, primals=self._primals(source))
         outputs = self._output_tree(call, source, slots)
 
-        def describe(final: Graph) -> Signature:
-            leaves = iter([Leaf(k) for k in range(len(final.outputs))])
+        def describe(results: int) -> Signature:
+            leaves = iter([Leaf(k) for k in range(results)])
             return describe_call(
                 call,
                 slots,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from gradc.backends.llvm.entry.callee import Callee, Source
-from gradc.compiler import Compiled, Cost, Format
+from gradc.compiler import Compiled, Cost
 from gradc.errors import ArgumentError, CompileError
 from gradc.frontend.binding import Binder
 from gradc.frontend.donation import donated_arrays
@@ -23,6 +23,7 @@ from gradc.ir.graph import Graph
 from gradc.ir.signature import Leaf, Signature, Static
 from gradc.ops import regions
 from gradc.passes.release import without_checkpoints
+from gradc.request import Format
 
 if TYPE_CHECKING:
     from gradc.backends.llvm.entry.load import NativeEntry
@@ -238,7 +239,7 @@ class Kernel(Callee, native=True):
     def inputs(self, call: Call) -> list[np.ndarray]:
         """The arrays for the entry, every argument checked."""
         sizes: dict[str, int] = {}
-        avals = self._compiled.runs.input_avals
+        avals = self._compiled.input_avals
         inputs = []
         for position, (leaf, slot, own) in enumerate(zip(call.leaves, self._slots, self._call.leaves, strict=True)):
             if isinstance(slot, Leaf):
@@ -304,7 +305,7 @@ class Kernel(Callee, native=True):
 
     def _abstract_call(self) -> tuple[Any, ...]:
         """Structure, leaves and slots of the call, with abstract values for arrays."""
-        avals = self._compiled.runs.input_avals
+        avals = self._compiled.input_avals
         leaves = zip(self._call.leaves, self._slots, strict=True)
         return (
             self._call.trees,
@@ -313,7 +314,7 @@ class Kernel(Callee, native=True):
         )
 
     def __repr__(self) -> str:
-        avals = ", ".join(map(str, self._compiled.runs.input_avals))
+        avals = ", ".join(map(str, self._compiled.input_avals))
         return f"<gradc.Kernel {self.name}({avals}) on {self._compiled.request.backend}>"
 
 
@@ -358,14 +359,14 @@ def make_entry(
     from gradc.backends.llvm.entry.plan import plan_call
     from gradc.backends.llvm.jit import Entry
 
-    runs, entry = compiled.runs, compiled.entry
+    entry = compiled.entry
     if isinstance(entry, ComplexEntry):
         entry = entry.of_parts
     if not isinstance(entry, Entry) or len(entry.places) != len(compiled.request.donate):
         return None
     flops, traffic = compiled.work
     plan = plan_call(
-        call, slots, runs.input_avals, outputs, runs.output_avals,
+        call, slots, compiled.input_avals, outputs, compiled.output_avals,
         name=compiled.request.name, arena=entry.arena_bytes, work=flops + traffic, given=given, donated=entry.places,
     )  # fmt: skip
     return None if plan is None else native_entry(entry, plan)

@@ -38,7 +38,7 @@ def load(path: str | os.PathLike[str], *, name: str | None = None, classes: Sequ
     if isinstance(record, dict) and "refusal" in record:
         raise ArtifactError(f"{path} cannot be loaded: {record['refusal']}")
     compiled = compiled_from(record, _known(lambda: text.decode()))
-    call, slots, outputs = _known(lambda: call_of(compiled.signature, compiled.runs.input_avals, classes))
+    call, slots, outputs = _known(lambda: call_of(compiled.signature, compiled.input_avals, classes))
     return of_compiled(compiled, call, slots, outputs)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from gradc.compiler import Backend, Stabilize
 from gradc.errors import ArgumentError
 from gradc.frontend.binding import signature_of
 from gradc.frontend.given import told
@@ -14,6 +13,7 @@ from gradc.frontend.tracing import inline, is_static, trace
 from gradc.frontend.tree import TreeDef, flatten
 from gradc.function import Function
 from gradc.ir.aval import Aval, Dim
+from gradc.request import Backend, Stabilize
 from gradc.transforms.batching import batch
 
 Axes = Any

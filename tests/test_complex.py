@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.compiler import BACKENDS
 from gradc.errors import CompileError, DerivativeError, DtypeError, GradcError
+from gradc.request import BACKENDS
 
 
 def numbers(*shape: int, seed: int = 0) -> Any:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.compiler import BACKENDS
 from gradc.errors import CompileError, DtypeError, ShapeError, TraceError
 from gradc.ir.aval import aval
 from gradc.ir.graph import Builder
 from gradc.ops.fourier import fft
 from gradc.passes.complex_fourier import root_powers
 from gradc.passes.split_complex import split_complex
+from gradc.request import BACKENDS
 
 
 def reals(*shape: int, seed: int = 0) -> Any:

@@ -22,7 +22,6 @@ from gradc.backends.llvm.machine import pointer_bits
 from gradc.backends.llvm.targets import choose
 from gradc.compiler import Compiled, compile_trace
 from gradc.errors import ArgumentError, CompileError, DerivativeError
-from gradc.ir.graph import Graph
 from gradc.ir.signature import Argument as Input
 from gradc.ir.signature import Branch, Leaf, Signature
 
@@ -145,8 +144,8 @@ def _jacobian(compiled: Compiled, function: Convention) -> Compiled | None:
     )  # fmt: skip
     graph = compiled.trace if compiled.request.derivative == "value" else compiled.derivation
 
-    def flat(graph: Graph) -> Signature:
-        positions = tuple(range(len(graph.outputs)))
+    def flat(results: int) -> Signature:
+        positions = tuple(range(results))
         arguments = tuple(Input(graph.input_names[position], Leaf(position)) for position in order)
         return Signature(arguments, Branch("list", positions, tuple(map(Leaf, positions))))
 

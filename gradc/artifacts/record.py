@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import make_dataclass
 from typing import Any, Final, NamedTuple
 
-from gradc.compiler import Backend, Compiled, Request, compile_trace
+from gradc.compiler import Compiled, compile_trace
 from gradc.errors import ArtifactError, CompileError, GradcError
 from gradc.frontend.layout import Call
 from gradc.frontend.tree import LEAF, NONE, TreeDef
@@ -21,6 +21,7 @@ from gradc.ir.aval import Aval
 from gradc.ir.parse import parse_graph
 from gradc.ir.signature import KEYS_BY_NAME, Argument, Branch, Leaf, Signature, Static, Tree
 from gradc.ir.verify import verify
+from gradc.request import Backend, Request
 
 _KINDS: Final = {kind.description: kind for kind in inspect._ParameterKind}
 _CONTAINERS: Final[dict[str, type]] = {"dict": dict, "list": list, "tuple": tuple}
@@ -75,7 +76,7 @@ def compiled_from(record: Any, text: str, *, backend: Backend = "llvm", threads:
         arguments = tuple([_argument(entry) for entry in record["arguments"]])
         facts = {fact: _line(record[fact]) for fact in ("function", "origin", "summary")}
         signature = Signature(arguments, _tree(record["output"]), **facts)
-        return compile_trace(trace, lambda runs: signature, request)
+        return compile_trace(trace, lambda results: signature, request)
     except ArtifactError:
         raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, GradcError) as error:

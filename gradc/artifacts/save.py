@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gradc.compiler import ABIS, FORMATS, Compiled, Format
+from gradc.compiler import Compiled
 from gradc.errors import ArgumentError
+from gradc.request import ABIS, FORMATS, Format
 
 _CHOICES: Final[dict[Format, tuple[str, ...]]] = {
     "py": ("style", "selftest"),

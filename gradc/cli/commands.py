@@ -23,8 +23,8 @@ from gradc.cli.failure import Failure, UserCode, one_line
 from gradc.cli.request import Request, request
 from gradc.cli.stages import EMITS, STAGES, emitted
 from gradc.cli.terminal import note, show, show_table
-from gradc.compiler import ABIS, BACKENDS, FORMATS, STABILIZE, Format
 from gradc.errors import GradcError
+from gradc.request import ABIS, BACKENDS, FORMATS, STABILIZE, Format
 from gradc.transforms.derivative import DERIVATIVES, Derivative
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -108,18 +108,14 @@ class Signature:
         """
         return [(leaf, a.name, steps) for a in self.arguments for leaf, steps in leaves(a.tree)]
 
-    def check(self, graph: Graph) -> None:
-        """Raise CompileError unless the leaves are the inputs of ``graph``, each once, and its outputs."""
-        inputs = sorted(index for index, _, _ in self.input_paths())
-        if inputs != list(range(len(graph.inputs))):
-            raise CompileError(
-                f"the arguments hold the inputs {inputs}, and the graph has {len(graph.inputs)}, each wanted once"
-            )
-        outputs = {index for index, _ in leaves(self.output)}
-        if outputs != set(range(len(graph.outputs))):
-            raise CompileError(
-                f"the result holds the outputs {sorted(outputs)}, and the graph has {len(graph.outputs)}"
-            )
+    def check(self, inputs: int, outputs: int) -> None:
+        """Raise CompileError unless the leaves are the inputs of a graph with so many, each once, and its outputs."""
+        taken = sorted(index for index, _, _ in self.input_paths())
+        if taken != list(range(inputs)):
+            raise CompileError(f"the arguments hold the inputs {taken}, and the graph has {inputs}, each wanted once")
+        given = {index for index, _ in leaves(self.output)}
+        if given != set(range(outputs)):
+            raise CompileError(f"the result holds the outputs {sorted(given)}, and the graph has {outputs}")
 
 
 def leaves(tree: Tree, steps: tuple[tuple[str, Key], ...] = ()) -> Iterator[tuple[int, tuple[tuple[str, Key], ...]]]:

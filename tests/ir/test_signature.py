@@ -24,12 +24,12 @@ def test_leaves_have_paths() -> None:
     signature = Signature((Argument("w", tree), Argument("mode", Static("'a'"))), Leaf(0))
     paths = [(leaf, path_text(root, steps)) for leaf, root, steps in signature.input_paths()]
     assert paths == [(1, "w.first"), (0, "w.rest[0]['k']")]
-    signature.check(two_inputs())
+    signature.check(2, 1)
 
 
 def test_a_flat_signature_takes_inputs_and_gives_a_list() -> None:
     signature = flat_signature(two_inputs(), ("a", "b"))
-    signature.check(two_inputs())
+    signature.check(2, 1)
     assert [argument.name for argument in signature.arguments] == ["a", "b"]
     assert signature.output == Branch("list", (0,), (Leaf(0),))
 
@@ -48,5 +48,5 @@ def test_a_flat_signature_takes_inputs_and_gives_a_list() -> None:
 )
 def test_a_signature_that_does_not_fit_is_refused(arguments: tuple[Argument, ...], output: Leaf, message: str) -> None:
     with pytest.raises(CompileError) as caught:
-        Signature(arguments, output).check(two_inputs())
+        Signature(arguments, output).check(2, 1)
     assert message in str(caught.value)

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradc.compiler import BACKENDS, Compiled, Request
+from gradc.compiler import compiled_of
 from gradc.errors import DtypeError
 from gradc.ir.aval import aval, aval_of
 from gradc.ir.graph import Builder, Graph
 from gradc.ir.op import REGISTRY
 from gradc.ir.signature import flat_signature
 from gradc.passes.pipeline import simplify
+from gradc.request import BACKENDS, Request
 from gradc.transforms.adjoint import adjoint
 from gradc.transforms.batching import batch
 from gradc.transforms.pushforward import pushforward
@@ -78,7 +79,7 @@ IN_NUMBERS = [r for r in ROWS if r.op not in ("isfinite", "isnan", "eq", "ne")]
 
 
 def run(graph: Graph, backend: str, inputs: list[Any]) -> list[np.ndarray]:
-    compiled = Compiled(graph, graph, flat_signature(graph), Request(backend=backend))  # type: ignore[arg-type]
+    compiled = compiled_of(graph, graph, flat_signature(graph), Request(backend=backend))  # type: ignore[arg-type]
     return compiled.entry([np.ascontiguousarray(x).reshape(np.shape(x)) for x in inputs])
 
 

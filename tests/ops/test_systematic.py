@@ -20,13 +20,14 @@ import numpy as np
 import pytest
 
 import gradc.ops
-from gradc.compiler import BACKENDS, Compiled, Request
+from gradc.compiler import compiled_of
 from gradc.ir.aval import aval, aval_of
 from gradc.ir.graph import Builder, Graph, Value
 from gradc.ir.op import REGISTRY, JvpContext
 from gradc.ir.signature import flat_signature
 from gradc.ops.elementwise import sign
 from gradc.ops.shape import broadcast, slice_
+from gradc.request import BACKENDS, Request
 from gradc.transforms.adjoint import adjoint
 from gradc.transforms.batching import batch
 from gradc.transforms.jacobian import jacobian
@@ -513,7 +514,7 @@ def test_every_op_has_a_row() -> None:
 
 
 def run(graph: Graph, backend: str, inputs: list[Any]) -> list[np.ndarray]:
-    compiled = Compiled(graph, graph, flat_signature(graph), Request(backend=backend))  # type: ignore[arg-type]
+    compiled = compiled_of(graph, graph, flat_signature(graph), Request(backend=backend))  # type: ignore[arg-type]
     return compiled.entry([np.ascontiguousarray(x).reshape(np.shape(x)) for x in inputs])
 
 

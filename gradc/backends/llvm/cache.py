@@ -1,11 +1,11 @@
 """Machine code kept on disk between processes, in the directory of the knob ``GRADC_CACHE_DIR``.
 
-The key tells the finished graph (its text, with the user's names and lines, which stand in messages), the options, the
-machine, and what made the code (``gradc.backends.llvm.stamp``): with the same key the same code would be made. So a hit
-skips lowering, emission, LLVM's passes and code generation. An entry is the object file behind a head in JSON, plain
-data: the buffers of the call, the messages of checks, the size of the arena. Large constants are linked by their
-symbols and come from the graph, so they are not on disk. What is under a key was written whole by this user
-(``gradc.backends.llvm.store``).
+The key tells the trace (with the user's names and lines, which stand in messages), the options, the machine, and what
+made the code (``gradc.backends.llvm.stamp``): with the same key the same code would be made. So a hit skips all that
+follows a trace: differentiation, laws, lowering, emission, LLVM's passes and code generation. An entry is the object
+file behind a head in JSON, plain data: what the kernel takes and gives, its work, the messages of checks, the size of
+the arena. Large constants are linked by their symbols; those that stand in the trace come from there, others stand
+between head and object file. What is under a key was written whole by this user (``gradc.backends.llvm.store``).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -24,93 +24,154 @@ from gradc import config
 from gradc.backends.llvm.jit import Entry, load, load_object, object_code
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.stamp import stamp
-from gradc.backends.llvm.store import store
+from gradc.backends.llvm.store import Store, store
 from gradc.backends.llvm.symbols import EMBEDDED, linked_constants
 from gradc.errors import CompileError
-from gradc.ir.aval import Dim
+from gradc.ir.aval import Aval, Dim
 from gradc.ir.graph import CONSTANT, Graph
 from gradc.ir.text import array_text, print_graph
 from gradc.loops.lexer import Lexer
 from gradc.loops.program import Buffer, Kind, LoopProgram
-from gradc.ops.control import scan
 
 _HEAD: Final = struct.Struct("<Q")
 _MOST_WRITTEN: Final = 64
 
 
-def load_cached(graph: Graph, options: str, make: Callable[[], tuple[str, LoopProgram]]) -> Entry:
-    """The entry of a graph: from the cache, or compiled from the IR and the program that ``make`` gives, and kept.
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a kernel besides its code: what it takes and gives, and its flops and bytes."""
 
-    ``options`` tells all that the program depends on besides the graph. Raises CompileError where others than this user
-    may write into the cache.
+    inputs: tuple[Aval, ...]
+    outputs: tuple[Aval, ...]
+    work: tuple[Dim, Dim]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A kernel that was on disk, loaded."""
+
+    entry: Entry
+    facts: Facts
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where the machine code of a trace stands on disk, or will."""
+
+    store: Store
+    key: str
+    trace: Graph
+
+    def find(self) -> Hit | None:
+        """The kernel, where it is there and links into this process."""
+        content = self.store.get(self.key)
+        if content is None:
+            return None
+        program, facts, code = unpacked(content, self.trace)
+        try:
+            return Hit(load_object(code, program), facts)
+        except RuntimeError:  # LLVM's: this process lacks a function that the one which wrote the entry had
+            self.store.discard(self.key)
+            return None
+
+    def keep(self, program: LoopProgram, facts: Facts, code: bytes) -> None:
+        """Put a kernel there for the next process."""
+        self.store.put(self.key, packed(program, facts, code, self.trace))
+
+
+def place_of(trace: Graph, options: str) -> Place | None:
+    """Where the code of a trace is kept; None where it is not.
+
+    ``options`` tells all that the code depends on besides the trace. Raises CompileError where the system has no
+    permissions that keep others from writing there.
     """
     directory = config.cache_dir.value
-    if directory and os.name != "posix":
+    if not directory:
+        return None
+    if os.name != "posix":
         raise CompileError("GRADC_CACHE_DIR needs the file permissions of a POSIX system; unset it")
-    made_by = stamp() if directory else None
+    made_by = stamp()
     if made_by is None:
-        return load(*make())
-    kept = store(os.path.abspath(directory))
-    key = key_of(graph, options, made_by)
-    content = kept.get(key)
-    if content is not None:
-        program, code = unpacked(content, graph)
-        try:
-            return load_object(code, program)
-        except RuntimeError:  # LLVM's: this process lacks a function that the one which wrote the entry had
-            kept.discard(key)
-    ir, program = make()
+        return None
+    return Place(store(os.path.abspath(directory)), key_of(trace, options, made_by), trace)
+
+
+def compile_entry(place: Place | None, make: Callable[[], tuple[str, LoopProgram, Facts]]) -> Entry:
+    """The entry of what ``make`` gives, the IR and the program of a kernel; from its place where it is there by now."""
+    if place is None:
+        return load(*make()[:2])
+    hit = place.find()
+    if hit is not None:
+        return hit.entry
+    ir, program, facts = make()
     code = object_code(ir)
-    content = packed(program, code, graph)
-    if content is not None:
-        kept.put(key, content)
+    place.keep(program, facts, code)
     return load_object(code, program)
 
 
-def key_of(graph: Graph, options: str, made_by: dict[str, str]) -> str:
-    """What stands for the machine code of a graph: 64 hexadecimal digits."""
-    parts = {"graph": print_graph(graph, _elements), "options": options, "target": repr(host()), "by": made_by}
+def key_of(trace: Graph, options: str, made_by: dict[str, str]) -> str:
+    """What stands for the machine code of a trace: 64 hexadecimal digits."""
+    parts = {"trace": print_graph(trace, _elements), "options": options, "target": repr(host()), "by": made_by}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def packed(program: LoopProgram, code: bytes, graph: Graph) -> bytes | None:
-    """The content of an entry; None for a program with a large constant that is none of the graph's."""
-    large = ((place, value) for place, value in enumerate(_constants(graph)) if value.nbytes > EMBEDDED)
-    places = {_bytes_digest(value): place for place, value in large}
-    constants = []
-    for buffer in linked_constants(program):
-        place = places.get(hashlib.sha256(buffer.data).digest())
-        if place is None:
-            return None
+def packed(program: LoopProgram, facts: Facts, code: bytes, trace: Graph) -> bytes:
+    """The content of an entry."""
+    linked = linked_constants(program)
+    large = [value for value in _constants(trace) if value.nbytes > EMBEDDED] if linked else []
+    places = {_bytes_digest(value): place for place, value in enumerate(large)}
+    constants, own = [], []
+    for buffer in linked:
+        place = places.get(hashlib.sha256(buffer.data).digest(), -1)
         constants.append([*_described(buffer), place])
+        if place < 0:
+            own.append(buffer.data)
     head = {
         "name": program.name,
         "inputs": [_described(buffer) for buffer in program.inputs],
         "outputs": [_described(buffer) for buffer in program.outputs],
         "places": [buffer.place for buffer in program.outputs],
         "constants": constants,
+        "data": [len(data) for data in own],
         "messages": program.messages,
         "arena_bytes": str(program.arena_bytes),
+        "takes": [_told(aval) for aval in facts.inputs],
+        "gives": [_told(aval) for aval in facts.outputs],
+        "work": [str(amount) for amount in facts.work],
     }
     text = json.dumps(head).encode()
-    return _HEAD.pack(len(text)) + text + code
+    return b"".join([_HEAD.pack(len(text)), text, *own, code])
 
 
-def unpacked(content: bytes, graph: Graph) -> tuple[LoopProgram, bytes]:
-    """The program, without a body, and the object file of an entry of this graph."""
-    start = _HEAD.size + _HEAD.unpack_from(content)[0]
-    head = json.loads(content[_HEAD.size : start])
+def unpacked(content: bytes, trace: Graph) -> tuple[LoopProgram, Facts, bytes]:
+    """The program, without a body, the facts and the object file of an entry of this trace."""
+    at = _HEAD.size + _HEAD.unpack_from(content)[0]
+    head = json.loads(content[_HEAD.size : at])
     outputs = zip(head["outputs"], head["places"], strict=True)
     buffers = [_buffer("input", *b) for b in head["inputs"]]
     buffers += [replace(_buffer("output", *b), place=place) for b, place in outputs]
-    values = _constants(graph) if head["constants"] else []
+    own = []
+    for length in head["data"]:
+        own.append(content[at : at + length])
+        at += length
+    large = [value for value in _constants(trace) if value.nbytes > EMBEDDED] if head["constants"] else []
+    rest = iter(own)
     for name, dtype, shape, place in head["constants"]:
-        data = values[place].tobytes()
+        data = next(rest) if place < 0 else large[place].tobytes()
         buffers.append(_buffer("constant", name, dtype, shape, data))
     program = LoopProgram(
         head["name"], tuple(buffers), (), messages=tuple(head["messages"]), arena_bytes=_dim(head["arena_bytes"])
     )
-    return program, content[start:]
+    flops, traffic = map(_dim, head["work"])
+    return program, Facts(_avals(head["takes"]), _avals(head["gives"]), (flops, traffic)), content[at:]
+
+
+def _told(aval: Aval) -> list[Any]:
+    return [aval.dtype.str, [str(length) for length in aval.shape], aval.weak]
+
+
+def _avals(told: Sequence[Any]) -> tuple[Aval, ...]:
+    return tuple([Aval(tuple(map(_dim, shape)), np.dtype(dtype), weak) for dtype, shape, weak in told])
 
 
 def _described(buffer: Buffer) -> list[Any]:
@@ -122,18 +183,11 @@ def _buffer(kind: Kind, name: str, dtype: str, shape: list[str], data: bytes = b
 
 
 def _dim(text: str) -> Dim:
-    return Lexer(text, "a size on disk").dim()
+    return int(text) if text.isdecimal() else Lexer(text, "a size on disk").dim()
 
 
-def _constants(graph: Graph) -> list[np.ndarray]:
-    """The constants of a graph and of the steps of its scans, in order."""
-    values: list[np.ndarray] = []
-    for node in graph.nodes:
-        if node.op is CONSTANT:
-            values.append(node.params["value"])
-        elif node.op is scan:
-            values += _constants(node.params["body"])
-    return values
+def _constants(trace: Graph) -> list[np.ndarray]:
+    return [node.params["value"] for node in trace.nodes if node.op is CONSTANT]
 
 
 def _elements(array: np.ndarray) -> str:

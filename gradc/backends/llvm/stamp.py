@@ -16,10 +16,10 @@ from typing import Final
 import gradc
 
 SOURCES: Final = (
-    "errors.py", "config.py", "compiler.py", "ir", "ops", "passes/remat.py", "loops", "backends/sizes.py",
-    "backends/math", "backends/llvm",
+    "errors.py", "config.py", "compiler.py", "request.py", "ir", "ops", "transforms", "passes", "loops",
+    "backends/sizes.py", "backends/math", "backends/llvm",
 )  # fmt: skip
-"""All that runs between a finished graph and its object file, in the package."""
+"""All that runs between a trace and its object file, in the package."""
 
 CLOCK: Final = 50_000_000
 """Nanoseconds by which the times of files may lag behind the clock."""

@@ -44,7 +44,7 @@ def render(graph: Graph, signature: Signature, *, name: str, style: str = "reada
     """
     if style not in _BODIES:
         raise ArgumentError(f"style={style!r} is not one of {', '.join(map(quoted, _BODIES))}")
-    signature.check(graph)
+    signature.check(len(graph.inputs), len(graph.outputs))
     return _render(graph, signature, name, checked=True, style=style, tests=tests)
 
 

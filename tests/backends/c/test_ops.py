@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.compiler import Compiled, Request
+from gradc.compiler import compiled_of
 from gradc.ir.graph import Graph
 from gradc.ir.signature import flat_signature
+from gradc.request import Request
 from tests.artifacts import networks
 from tests.backends.c.conftest import COMPILERS, check_program
 from tests.inspect import networks as explained
@@ -25,7 +26,7 @@ def check_graph(graph: Graph, inputs: Sequence[Any], folder: Path, compiler: str
     """A graph as the C source of its loop program."""
     if not COMPILERS:
         pytest.skip("there is no C compiler")
-    compiled = Compiled(graph, graph, flat_signature(graph), Request())
+    compiled = compiled_of(graph, graph, flat_signature(graph), Request())
     check_program(compiled.program, [np.asarray(x) for x in inputs], folder, [c for c in COMPILERS if c == compiler])
 
 
