@@ -187,7 +187,7 @@ class IrFormula(Formula):
     @property
     def has_exponents(self) -> bool:
         """Whether ``exponent``, ``significand`` and ``times_power`` are instructions."""
-        return self._wide and self.lanes * self.form.bits % 512 == 0
+        return self._wide and (self.lanes == 1 or self.lanes * self.form.bits % 512 == 0)
 
     def exponent(self, x: Term) -> Term:
         """The exponent as a number, of subnormal numbers too: -infinity of 0, infinity of infinity, NaN of NaN."""
@@ -260,7 +260,9 @@ class IrFormula(Formula):
         return self._joined(parts, register)
 
     def _avx512(self, name: str, *operands: Term, more: str = "") -> Term:
-        """An instruction on registers of 512 bits, for each register of the operands."""
+        """An instruction on a single number, or on registers of 512 bits, for each register of the operands."""
+        if self.lanes == 1:
+            return self._avx512_single(name, *operands, more=more)
         count = 512 // self.form.bits
         t, mask = f"<{count} x {self.form.type}>", f"i{count}"
         symbol = f"@llvm.x86.avx512.mask.{name}.{'pd' if self.form.bits == 64 else 'ps'}.512"
@@ -273,6 +275,17 @@ class IrFormula(Formula):
             listed = ", ".join(f"{t} {register}" for register in registers)
             parts.append(self._result(f"call {t} {symbol}({listed}, {more}{t} zeroinitializer, {mask} -1, i32 4)"))
         return self._joined(parts, count)
+
+    def _avx512_single(self, name: str, *operands: Term, more: str = "") -> Term:
+        """The same on the first numbers of registers of 128 bits; the others are any."""
+        count, kind = 128 // self.form.bits, self.form.type
+        t = f"<{count} x {kind}>"
+        symbol = f"@llvm.x86.avx512.mask.{name}.{'sd' if self.form.bits == 64 else 'ss'}"
+        self._declared[f"declare {t} {symbol}({t}, {t}{', i32' if more else ''}, {t}, i8, i32)"] = None
+        registers = [self._result(f"insertelement {t} poison, {kind} {x.operand}, i64 0") for x in operands]
+        first, second = registers if len(registers) == 2 else (registers[0], registers[0])
+        found = self._result(f"call {t} {symbol}({t} {first}, {t} {second}, {more}{t} zeroinitializer, i8 -1, i32 4)")
+        return self.emit(f"extractelement {t} {found}, i64 0", kind)
 
     def _joined(self, parts: list[str], count: int) -> Term:
         """The vector of parts of ``count`` elements."""
