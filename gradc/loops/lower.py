@@ -3,7 +3,7 @@
 The steps, each a module: ``decompose`` tells composite ops in simpler ones, ``multiply_add`` fuses products with sums,
 ``stages`` decides what is computed where, ``fuse`` which loops are shared, ``crossings`` what a nest computes again
 rather than read it, ``storage`` and ``buffers`` where values live; this one writes the statements. Then ``tidy`` makes
-them read well, ``split`` and ``merge`` cut and join nests.
+them read well, ``split`` and ``merge`` cut and join nests, ``distribute`` takes out of them what can run at once.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from gradc.ir.graph import Graph, Node
 from gradc.loops.costs import DEAR
 from gradc.loops.crossings import computed_again
 from gradc.loops.decompose import BLOCK, decompose, neutral
+from gradc.loops.distribute import Scalars, distribute
 from gradc.loops.elements import Elements
 from gradc.loops.fuse import Block, Loop, Nest, fuse, stages_in
 from gradc.loops.memory import Memory
@@ -114,8 +115,10 @@ class _Writer:
             code = self.elements.code(requirement.message, requirement.node)
             self.scopes.emit(Check(requirement.condition, code, stops=True))
         self._block(self.nest.root)
+        buffers = {buffer.name: buffer for buffer in self.memory.buffers()}
         body = split(tidy(tuple(self.scopes.blocks[0].statements), self.names.spoken), self.names.loop)
-        body = spell(merge(body, {buffer.name: buffer for buffer in self.memory.buffers()}), self.names)
+        scalars = Scalars(lambda raw: self.names.wanted[raw], self.names.scalar)
+        body = spell(distribute(merge(body, buffers), scalars, buffers), self.names)
         scratch, arena_bytes = self.scans.placed(self.storages.arena_bytes)
         return LoopProgram(
             name,

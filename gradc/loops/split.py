@@ -18,25 +18,20 @@ from gradc.loops.program import (
     ZERO,
     Accumulate,
     Apply,
-    Call,
-    Check,
     Constant,
     Expression,
     For,
     If,
     Lanes,
-    Let,
     Size,
     Statement,
-    Store,
     Variable,
     b,
-    rewrite,
     size,
     variable,
     walk,
 )
-from gradc.loops.traversal import declared_names, expressions_of, statements_of
+from gradc.loops.traversal import declared_names, expressions_of, statements_of, with_expressions
 
 SHORTEST: Final = 8
 """The least iterations of an innermost loop that is split off: shorter ones make no vectors."""
@@ -136,7 +131,7 @@ def _nest(loop: For, digits: Sequence[_Digit]) -> For:
         by = _divisor(part, loop.var)
         if by is not None:
             replaced[part] = _joined(digits, *by)
-    body = tuple([_with(statement, replaced) for statement in loop.body])
+    body = tuple([with_expressions(statement, replaced) for statement in loop.body])
     for position, digit in enumerate(reversed(digits)):
         mode = loop.mode if position == 0 else "seq"
         assert isinstance(digit.var, Variable)
@@ -153,29 +148,3 @@ def _joined(digits: Sequence[_Digit], start: int, stop: int) -> Expression:
         if start <= digit.stride and (not stop or digit.stride < stop):
             number = b.add(number, b.mul(digit.var, digit.stride // start))
     return number
-
-
-def _with(statement: Statement, replaced: dict[Expression, Expression]) -> Statement:
-    """A statement with expressions replaced."""
-
-    def new(root: Expression) -> Expression:
-        return rewrite(root, replaced)
-
-    def block(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        return tuple([_with(inner, replaced) for inner in statements])
-
-    match statement:
-        case For(lo=lo, hi=hi, body=body):
-            return replace(statement, lo=new(lo), hi=new(hi), body=block(body))
-        case If(condition=condition, then=then, otherwise=otherwise):
-            return If(new(condition), block(then), block(otherwise))
-        case Let(value=value):
-            return replace(statement, value=new(value))
-        case Store(index=index, value=value) | Accumulate(index=index, value=value):
-            return replace(statement, index=tuple(map(new, index)), value=new(value))
-        case Check(condition=condition, value=value):
-            return replace(statement, condition=new(condition), value=new(value))
-        case Call(views=views, scalars=scalars):
-            moved = tuple(replace(view, offset=new(view.offset)) for view in views)
-            return replace(statement, views=moved, scalars=tuple(map(new, scalars)))
-    return statement

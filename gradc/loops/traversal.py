@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gradc.loops.program import (
     Accumulate,
@@ -17,6 +18,7 @@ from gradc.loops.program import (
     Local,
     Statement,
     Store,
+    rewrite,
     walk,
 )
 
@@ -89,3 +91,29 @@ def declared_names(block: tuple[Statement, ...]) -> set[str]:
             case Call(epilogue=Epilogue(element=element, index=index)):
                 found |= {element, *index}
     return found
+
+
+def with_expressions(statement: Statement, replaced: dict[Expression, Expression]) -> Statement:
+    """A statement with expressions replaced, in the blocks inside it too; ``replaced`` is filled as by ``rewrite``."""
+
+    def new(root: Expression) -> Expression:
+        return rewrite(root, replaced)
+
+    def block(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        return tuple([with_expressions(inner, replaced) for inner in statements])
+
+    match statement:
+        case For(lo=lo, hi=hi, body=body):
+            return replace(statement, lo=new(lo), hi=new(hi), body=block(body))
+        case If(condition=condition, then=then, otherwise=otherwise):
+            return If(new(condition), block(then), block(otherwise))
+        case Let(value=value):
+            return replace(statement, value=new(value))
+        case Store(index=index, value=value) | Accumulate(index=index, value=value):
+            return replace(statement, index=tuple(map(new, index)), value=new(value))
+        case Check(condition=condition, value=value):
+            return replace(statement, condition=new(condition), value=new(value))
+        case Call(views=views, scalars=scalars):
+            moved = tuple(replace(view, offset=new(view.offset)) for view in views)
+            return replace(statement, views=moved, scalars=tuple(map(new, scalars)))
+    return statement

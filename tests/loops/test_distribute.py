@@ -1,0 +1,216 @@
+"""Loops are distributed over their statements where something can run at once, and compute the same bits."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradc
+from gradc.backends.llvm.emit import emit
+from gradc.backends.llvm.jit import load
+from gradc.backends.llvm.machine import host
+from gradc.loops.distribute import Scalars, distribute
+from gradc.loops.parse import parse_program
+from gradc.loops.verify import verify
+
+RNG = np.random.default_rng(0)
+
+
+def changed(text: str) -> str:
+    """The statements of a program after its loops were distributed; it computes the same bits as before."""
+    program = verify(parse_program(text))
+    numbers = itertools.count(1)
+    names = Scalars(lambda raw: raw, lambda word: f"{word}_{next(numbers)}")
+    body = distribute(program.body, names, {buffer.name: buffer for buffer in program.buffers})
+    distributed = verify(replace(program, body=body))
+    arrays = [RNG.normal(size=[int(d) for d in buffer.shape]) for buffer in program.inputs]
+    results = [load(emit(p, host()), p)(arrays) for p in (program, distributed)]
+    for mine, expected in zip(*results, strict=True):
+        assert mine.tobytes() == expected.tobytes()
+    return str(distributed).partition("begin\n")[2]
+
+
+HEAD = """program p
+input w: f64[6,5]
+input x: f64[5]
+output y: f64[6]
+output z: f64[6,5]
+output s: f64[]
+arena a: f64[6] at 0
+arena c: f64[8] at 0
+arena 64 bytes
+
+begin
+  s[] = 0.0
+  for i in 0 to 6 vector:
+    y[i] = 0.0
+    a[i] = 0.5
+  for i in 0 to 6:
+    for j in 0 to 5 vector:
+      z[i, j] = 1.0
+"""
+
+ROWS = """  for i in 0 to 6:
+    local sum: f64[]
+    sum[] = 0.0
+    for j in 0 to 5:
+      sum[] += w[i, j] * x[j] in sequence
+"""
+
+
+def test_functions_of_the_sums_of_rows_run_in_vectors() -> None:
+    assert changed(f"{HEAD}{ROWS}    y[i] = tanh(sum[])\n").endswith(
+        """  local sums_1: f64[6]
+  for i in 0 to 6:
+    local sum: f64[]
+    sum[] = 0.0
+    for j in 0 to 5:
+      sum[] += w[i, j] * x[j] in sequence
+    sums_1[i] = sum[]
+  for i in 0 to 6 vector:
+    y[i] = tanh(sums_1[i])
+"""
+    )
+
+
+def test_what_follows_the_function_has_a_loop_of_its_own() -> None:
+    rest = """    let h = exp(sum[])
+    s[] += h * h in sequence
+    for j in 0 to 5 vector:
+      z[i, j] = h * x[j]
+"""
+    assert changed(HEAD + ROWS + rest).endswith(
+        """  for i in 0 to 6 vector:
+    let h = exp(sums_1[i])
+    h_2[i] = h
+  for i in 0 to 6:
+    s[] += h_2[i] * h_2[i] in sequence
+    for j in 0 to 5 vector:
+      z[i, j] = h_2[i] * x[j]
+"""
+    )
+
+
+def test_a_function_of_terms_that_are_summed_in_order_runs_in_vectors() -> None:
+    loop = """  for i in 0 to 6:
+    let h = log1p(w[i, 0])
+    s[] += h in sequence
+"""
+    assert changed(HEAD + loop).endswith(
+        """  for i in 0 to 6 vector:
+    let h = log1p(w[i, 0])
+    h_1[i] = h
+  for i in 0 to 6:
+    s[] += h_1[i] in sequence
+"""
+    )
+
+
+def test_sums_of_columns_add_up_rows() -> None:
+    loop = """  for i in 0 to 5:
+    local sum: f64[]
+    sum[] = 0.25
+    for j in 0 to 6:
+      sum[] += w[j, i] * y[j] in sequence
+    let t = sum[] * x[i]
+    for j in 0 to 6:
+      z[j, i] = t * y[j]
+"""
+    assert changed(HEAD + loop).endswith(
+        """  local sums_1: f64[5]
+  local t_2: f64[5]
+  for i in 0 to 5 vector:
+    sums_1[i] = 0.25
+  for j in 0 to 6:
+    for i in 0 to 5 vector:
+      sums_1[i] += w[j, i] * y[j] in sequence
+  for i in 0 to 5 vector:
+    let t = sums_1[i] * x[i]
+    t_2[i] = t
+  for i in 0 to 5:
+    for j in 0 to 6:
+      z[j, i] = t_2[i] * y[j]
+"""
+    )
+
+
+WHOLE = {
+    "cheap": f"{ROWS}    y[i] = sqrt(sum[])\n",
+    "one place": f"{ROWS}    y[0] = tanh(sum[])\n",
+    "short": """  for i in 0 to 3:
+    for j in 0 to 5 vector:
+      z[i, j] = x[j]
+    y[i] = tanh(z[i, 0])
+""",
+    "the next row needs the function of this one": """  for i in 0 to 5:
+    local sum: f64[]
+    sum[] = 0.5
+    for j in 0 to 5:
+      sum[] += w[i, j] * y[i] in sequence
+    y[i + 1] = tanh(sum[])
+""",
+    "the functions would take the place of what later rows read": """  for i in 0 to 5:
+    c[i] = tanh(w[i, 0])
+    for j in 0 to 5 vector:
+      z[i, j] = a[i + 1]
+""",
+    "sums along rows": """  for i in 0 to 6:
+    local sum: f64[]
+    sum[] = 0.0
+    for j in 0 to 5:
+      sum[] += w[i, j] * x[j] in sequence
+    y[i] = sum[]
+""",
+    "columns of several lengths": """  for i in 0 to 5:
+    local sum: f64[]
+    sum[] = 0.0
+    for j in 0 to i:
+      sum[] += w[j, i] in sequence
+    y[i] = sum[]
+""",
+}
+
+
+@pytest.mark.parametrize("loop", WHOLE.values(), ids=WHOLE)
+def test_other_loops_stay_whole(loop: str) -> None:
+    assert changed(HEAD + loop) == str(parse_program(HEAD + loop)).partition("begin\n")[2]
+
+
+def test_arrays_beyond_the_cache_are_read_once() -> None:
+    text = """program p
+input x: f64[32,{columns}]
+output y: f64[32,{columns}]
+
+begin
+  for i in 0 to 32:
+    local sum: f64[]
+    sum[] = 0.0
+    for j in 0 to {columns}:
+      sum[] += x[i, j] in sequence
+    let h = log(sum[] * sum[])
+    for j in 0 to {columns} vector:
+      y[i, j] = x[i, j] - h
+"""
+    small, large = (text.format(columns=columns) for columns in (16, 512))
+    assert changed(small).count("for i") == 3
+    assert changed(large).count("for i") == 1
+
+
+def test_a_network_of_one_sample_runs_in_vectors() -> None:
+    def loss(w1: Any, w2: Any, x: Any, y: Any) -> Any:
+        return np.mean((w2 @ np.tanh(w1 @ x) - y) ** 2)
+
+    avals = [gradc.aval(f"f64[{shape}]") for shape in ("8,4", "3,8", "4,1", "3,1")]
+    kernel = gradc.value_and_grad(loss, wrt=("w1", "w2"), threads=1).compile(*avals)
+    assert "  for i in 0 to 8 vector:\n    tanh_9[i, 0] = tanh(sums[i])\n" in kernel.loops
+    w1, w2, x, y = (RNG.normal(size=shape) for shape in ((8, 4), (3, 8), (4, 1), (3, 1)))
+    value, (d_w1, d_w2) = kernel(w1, w2, x, y)
+    hidden = np.tanh(w1 @ x)
+    error = w2 @ hidden - y
+    np.testing.assert_allclose(value, np.mean(error**2), rtol=1e-14)
+    np.testing.assert_allclose(d_w2, 2 / 3 * error @ hidden.T, rtol=1e-13)
+    np.testing.assert_allclose(d_w1, 2 / 3 * (w2.T @ error) * (1 - hidden**2) @ x.T, rtol=1e-12)
