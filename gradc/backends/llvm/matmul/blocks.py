@@ -15,6 +15,10 @@ from gradc.backends.llvm.matmul.tile import Matrices, Tile
 SCRATCH: Final = "%scratch"
 """Packed blocks: of the left operand, ``panel[k, m]`` for panel after panel, then of the right, ``panel[k, n]``."""
 
+FETCHED_ROWS: Final = 8
+"""How far ahead a block of a left operand is asked for that is dense along its rows: those of a block are short, and
+too far apart for the machine to see what comes next."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
@@ -120,7 +124,7 @@ class _Tiles:
         code, m, k, rows = self.code, self.product.m, self.product.k, self.plan.rows
         pitch = self._left_pitch(depth)
         if m.left == 1 and isinstance(height, int):
-            copy_panels(code, left, k.left, SCRATCH, height, rows, depth, pitch)
+            copy_panels(code, left, k.left, SCRATCH, height, rows, depth, pitch, FETCHED_ROWS)
             return
         for part in code.parts(height, rows):
             with code.loop("packed", part.start, part.stop, part.step) as down:
@@ -128,7 +132,7 @@ class _Tiles:
                 panel = code.pointer(SCRATCH, code.scale(down.index, pitch))
                 columns = self._panel_rows(part)
                 if m.left == 1:
-                    copy_panels(code, source, k.left, panel, part.step, columns, depth, pitch)
+                    copy_panels(code, source, k.left, panel, part.step, columns, depth, pitch, FETCHED_ROWS)
                 else:
                     transpose_panel(code, source, m.left, panel, part.step, columns, int(depth))
 

@@ -12,16 +12,26 @@ from gradc.backends.llvm.matmul.plan import parts
 
 
 def copy_panels(
-    code: Code, source: str, stride: int, panels: str, width: int, columns: int, depth: Index, pitch: Index
+    code: Code,
+    source: str,
+    stride: int,
+    panels: str,
+    width: int,
+    columns: int,
+    depth: Index,
+    pitch: Index,
+    fetched: int = 0,
 ) -> None:
     """Copy ``depth`` rows of ``width`` elements, ``stride`` apart, to panels whose columns are ``pitch`` elements each.
 
-    Row by row, so that memory is read as it lies.
+    Row by row, so that memory is read as it lies; the row that is ``fetched`` rows further down is asked for.
     """
     code.writer.comment(f"copy {depth} rows of {width} to panels of {columns}")
     with code.loop("copied", 0, depth) as down:
         row = code.pointer(source, code.scale(down.index, stride))
         place = code.pointer(panels, code.scale(down.index, columns))
+        if fetched:
+            code.fetch_ahead(row, fetched * stride, width)
         for part in parts(width, columns):
             with code.loop("panel", part.start, part.stop, part.step) as across:
                 begin = code.pointer(row, across.index)
