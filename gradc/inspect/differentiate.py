@@ -45,7 +45,7 @@ from gradc.inspect.laws import Reason
 from gradc.inspect.reading import Sizes, read_values
 from gradc.ir.aval import Aval, size_of
 from gradc.ir.graph import Builder, Value
-from gradc.ir.op import REGISTRY, Op, VjpContext
+from gradc.ir.op import REGISTRY, Op, Taken, VjpContext
 from gradc.ops.regions import call
 
 _RECIPROCAL = Reason("reciprocal-rule", "(1/u)' = -u'/u²", (), r"$(1/u)' = -u'/u^2$")
@@ -312,7 +312,7 @@ def _wins(larger: Expr, smaller: Expr) -> Expr:
 def _cotangents(op: Op, context: VjpContext) -> list[Any]:
     """What an op's vjp gives, without the masks of branches not taken: these hold 0 there already."""
     made: list[Any] = list(op.vjp(context)) if op.vjp is not None else [None] * len(context.operands)
-    return [m[0] if isinstance(m, tuple) else m for m in made]
+    return [m.value if isinstance(m, Taken) else m for m in made]
 
 
 def _is_index(name: str, operand: int) -> bool:

@@ -82,7 +82,21 @@ class RealLinear:
     back: Callable[[Value], Value]
 
 
-Vjp = Callable[[VjpContext], Sequence["Value | None"]]
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a rule gives of a cotangent or a tangent where the op takes some elements and leaves others.
+
+    ``value`` is an exact 0 where ``mask`` is False, and stays one through every partial derivative. A ``strict`` mask
+    holds in contractions too, at the price of a select for each product. One that is not ends there, so that the
+    gradients of networks of ``maximum`` are products of plain matrices: a weight that is infinite is not left out.
+    """
+
+    value: Value
+    mask: Value
+    strict: bool
+
+
+Vjp = Callable[[VjpContext], Sequence["Value | Taken | None"]]
 Jvp = Callable[[JvpContext], "Value | None"]
 
 
@@ -101,8 +115,9 @@ class Op:
                 the result is found; an index is a tuple that takes integer arithmetic. None for the rest, which
                 ``gradc.loops`` lowers by name
     partials    elementwise ops: the partial derivatives, ``partials(context) -> [d0, d1, ...]``, each a Value, None
-                (zero), the literal 1 or -1 (no multiply), a function of the cotangent or tangent, or a RealLinear
-    vjp         other ops: ``vjp(context) -> [ct0, ct1, ...]``, None where there is none
+                (zero), the literal 1 or -1 (no multiply), a function of the cotangent or tangent that may give a
+                Taken, or a RealLinear
+    vjp         other ops: ``vjp(context) -> [ct0, ct1, ...]``, each a Value, a Taken, or None where there is none
     linear      the result is linear in all operands of floating point together, so that the op is its own jvp, and the
                 vjp rule also carries masks
     jvp         other ops: ``jvp(context) -> tangent``, None where it is 0; an op without it has its vjp transposed

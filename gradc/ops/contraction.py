@@ -11,7 +11,7 @@ import numpy as np
 from gradc.errors import DtypeError, ShapeError
 from gradc.ir.aval import Aval, Dim
 from gradc.ir.graph import CONSTANT, Value
-from gradc.ir.op import REGISTRY, BatchContext, JvpContext, Op, VjpContext, register
+from gradc.ir.op import REGISTRY, BatchContext, JvpContext, Op, Taken, VjpContext, register
 from gradc.ops.elementwise import logical_and, select
 from gradc.ops.reduce import reduce_any, reduce_sum
 
@@ -161,7 +161,7 @@ def _masked_vjp(context: VjpContext) -> Sequence[Any]:
     by_a = None
     if context.active[0]:
         plain = contract(context.ct, b, lhs=out, rhs=rhs, out=lhs)
-        by_a = (select(mask, plain, a.builder.full(0.0, a.aval)), mask)
+        by_a = Taken(select(mask, plain, a.builder.full(0.0, a.aval)), mask, strict=True)
     by_b = masked_contract(a, mask, context.ct, lhs=lhs, rhs=out, out=rhs) if context.active[2] else None
     return [by_a, None, by_b]
 

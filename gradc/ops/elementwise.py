@@ -15,7 +15,7 @@ import numpy as np
 from gradc.errors import DtypeError, ShapeError
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
-from gradc.ir.op import Context, JvpContext, Op, VjpContext, register
+from gradc.ir.op import Context, JvpContext, Op, Taken, VjpContext, register
 from gradc.ops.complex import converted_back, magnitude_partial, real_dtype
 
 Partials = Callable[[Context], Sequence[Any]]
@@ -85,16 +85,19 @@ def _evaluate_pow(x: Any, y: Any) -> Any:
     return np.power(x, y)
 
 
-def _extremum_partials(first_wins: Callable[..., Value]) -> Partials:
+def _extremum_partials(first_wins: Callable[..., Value], no_worse: Callable[..., Value]) -> Partials:
     def partials(context: Context) -> Sequence[Any]:
         x, y = context.operands
         shared = not (context.constant[0] or context.constant[1])
 
-        def part(this: Value, other: Value) -> Callable[[Value], Value]:
-            def of(ct: Value) -> Value:
+        def part(this: Value, other: Value) -> Callable[[Value], Taken]:
+            def of(ct: Value) -> Taken:
                 zero = ct.builder.full(0.0, ct.aval)
-                tied = select(equal(this, other), ct * 0.5, zero) if shared else zero
-                return select(first_wins(this, other), ct, tied)
+                wins = first_wins(this, other)
+                if not shared:
+                    return Taken(select(wins, ct, zero), wins, strict=False)
+                tied = select(equal(this, other), ct * 0.5, zero)
+                return Taken(select(wins, ct, tied), no_worse(this, other), strict=False)
 
             return of
 
@@ -148,7 +151,7 @@ maximum = elementwise(
     "maximum",
     np.maximum,
     "np.maximum({0}, {1})",
-    _extremum_partials(lambda x, y: greater(x, y)),
+    _extremum_partials(lambda x, y: greater(x, y), lambda x, y: greater_equal(x, y)),
     kinds="fiub",
     commutative=True,
     latex=r"\max\left({0}, {1}\right)",
@@ -158,7 +161,7 @@ minimum = elementwise(
     "minimum",
     np.minimum,
     "np.minimum({0}, {1})",
-    _extremum_partials(lambda x, y: less(x, y)),
+    _extremum_partials(lambda x, y: less(x, y), lambda x, y: less_equal(x, y)),
     kinds="fiub",
     commutative=True,
     latex=r"\min\left({0}, {1}\right)",
@@ -304,9 +307,9 @@ def _comparison(
 equal = _comparison("eq", np.equal, "==", "=", "fciub", commutative=True)
 not_equal = _comparison("ne", np.not_equal, "!=", r"\ne", "fciub", commutative=True)
 less: Op = _comparison("lt", np.less, "<", "<")
-less_equal = _comparison("le", np.less_equal, "<=", r"\le")
+less_equal: Op = _comparison("le", np.less_equal, "<=", r"\le")
 greater: Op = _comparison("gt", np.greater, ">", ">")
-greater_equal = _comparison("ge", np.greater_equal, ">=", r"\ge")
+greater_equal: Op = _comparison("ge", np.greater_equal, ">=", r"\ge")
 logical_and = elementwise(
     "logical_and", np.logical_and, "{0} & {1}", kinds="b", commutative=True, latex=r"{0} \land {1}"
 )
@@ -335,8 +338,8 @@ def _select_vjp(context: VjpContext) -> Sequence[Any]:
     zero = ct.builder.full(0.0, ct.aval)
     return [
         None,
-        (select(mask, ct, zero), mask) if context.active[1] else None,
-        (select(mask, zero, ct), logical_not(mask)) if context.active[2] else None,
+        Taken(select(mask, ct, zero), mask, strict=True) if context.active[1] else None,
+        Taken(select(mask, zero, ct), logical_not(mask), strict=True) if context.active[2] else None,
     ]
 
 

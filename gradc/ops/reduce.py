@@ -10,7 +10,7 @@ import numpy as np
 from gradc.errors import DerivativeError, DtypeError, ShapeError
 from gradc.ir.aval import Aval, Dim, SymbolicDim, size_of
 from gradc.ir.graph import Value
-from gradc.ir.op import REGISTRY, BatchContext, Context, JvpContext, Op, VjpContext, register
+from gradc.ir.op import REGISTRY, BatchContext, Context, JvpContext, Op, Taken, VjpContext, register
 from gradc.ops.elementwise import convert, equal, select
 
 Axes = tuple[int, ...]
@@ -108,7 +108,7 @@ def _extremum_vjp(context: VjpContext) -> Sequence[Any]:
     x, axes = context.operands[0], context.params["axes"]
     extreme, count = _extremes(context)
     share = spread(context.ct / count, x.aval.shape, axes)
-    return [select(extreme, share, x.builder.full(0.0, x.aval))]
+    return [Taken(select(extreme, share, x.builder.full(0.0, x.aval)), extreme, strict=False)]
 
 
 def _extremum_jvp(context: JvpContext) -> Value | None:

@@ -12,21 +12,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from gradc.errors import DerivativeError
 from gradc.ir.graph import Builder, Node, Value
-from gradc.ir.op import RealLinear, VjpContext
+from gradc.ir.op import RealLinear, Taken, VjpContext
 from gradc.ops.contraction import contract, doubly_masked_vjp, masked_contract, masked_contract_vjp
 from gradc.ops.elementwise import convert, logical_and, logical_or, select
-from gradc.ops.index import scatter
+from gradc.ops.index import gather, scatter
 from gradc.ops.regions import call, recompute
-from gradc.ops.shape import update_slice
+from gradc.ops.shape import slice_, update_slice
 
 
 class Cotangent(NamedTuple):
-    """A contribution to the cotangent of a value; ``mask`` None means that every element is alive."""
+    """A contribution to the cotangent of a value; ``mask`` None means that every element is alive.
+
+    A mask that is not ``strict`` ends at contractions (``gradc.ir.op.Taken``).
+    """
 
     value: Value
     mask: Value | None
+    strict: bool = True
 
 
 def adjoint(
@@ -37,12 +43,12 @@ def adjoint(
     ``cts[k]`` has the shape and dtype of ``outputs[k]``. The result has None where an output does not depend on a
     value. The cotangent of every primal value on the way is entered in the builder's table. Raises DerivativeError
     for an op without a derivative, and without ``masked`` where elements of a result would belong to a branch that was
-    not taken, so that whoever goes on with it has to know.
+    not taken, so that whoever goes on with it has to know. A mask that is not strict ends there.
     """
     seeds = [Cotangent(ct, None) for ct in cts]
     found = _swept(builder, outputs, seeds, wrt)
     for target, ct in zip(wrt, found, strict=True):
-        if ct is not None and ct.mask is not None and not masked:
+        if ct is not None and ct.mask is not None and ct.strict and not masked:
             line = line_of(builder, builder.nodes[target.id])
             raise DerivativeError("a cotangent is of a branch that is not always taken", line=line)
     return [None if ct is None else ct.value for ct in found]
@@ -96,8 +102,22 @@ def _accumulated(contributions: list[Cotangent]) -> Cotangent:
         value = _added(value, contribution.value)
     mask = ordered[0].mask
     for contribution in ordered[1:]:
-        mask = None if mask is None or contribution.mask is None else logical_or(mask, contribution.mask)
-    return Cotangent(value, mask)
+        mask = None if mask is None or contribution.mask is None else _either(mask, contribution.mask)
+    return Cotangent(value, mask, any(c.strict for c in ordered if c.mask is not None))
+
+
+def _either(mask: Value, more: Value) -> Value:
+    """Where one of two masks is True. A region that is added to a mask is written into it."""
+    node = more.node
+    if not _is_sparse(more) or not _is_full(more.builder.value(node.operands[1]), True):
+        return logical_or(mask, more)
+    operands = [more.builder.value(i) for i in node.operands[1:]]
+    return more.builder.apply(node.op, mask, *operands, **{**node.params, "mode": "set"})
+
+
+def _is_full(value: Value, number: bool) -> bool:
+    found = value.builder.scalar(value)
+    return found is not None and bool(found == number)
 
 
 def _is_sparse(value: Value) -> bool:
@@ -120,6 +140,8 @@ def _pulled(builder: Builder, node: Node, ct: Cotangent, active: bytearray) -> l
         return []
     operands = tuple([builder.value(i) for i in node.operands])
     constant = tuple([builder.is_constant(v) for v in operands])
+    if ct.mask is None and leaves_out(node):
+        ct = Cotangent(ct.value, builder.full(True, node.aval.with_dtype(np.dtype(bool))), strict=False)
     context = VjpContext(operands, builder.value(node.id), node.params, wanted, constant, ct.value)
     if node.op is call and node.params["rule"] is None:
         pulled = _through_again(builder, node, operands, ct, wanted)
@@ -130,9 +152,11 @@ def _pulled(builder: Builder, node: Node, ct: Cotangent, active: bytearray) -> l
             f"{node.op.name} has no derivative, and the result depends on it", line=line_of(builder, node)
         )
     elif ct.mask is None or node.op is select:
-        pulled = [_as_pair(c, ct.mask) for c in node.op.vjp(context)]
+        pulled = [None if c is None else met(c, ct.mask, ct.strict) for c in node.op.vjp(context)]
+    elif ends_masks(node) and not ct.strict:
+        pulled = [None if c is None else met(c, None) for c in node.op.vjp(context)]
     else:
-        pulled = _through_masked(builder, node, context, ct.value, ct.mask)
+        pulled = _through_masked(builder, node, context, ct, ct.mask)
     return [(i, c) for i, c, use in zip(node.operands, pulled, wanted, strict=True) if c is not None and use]
 
 
@@ -153,20 +177,19 @@ def _through_partials(context: VjpContext, partials: Sequence[Any], ct: Cotangen
         if partial is None or not wanted:
             pulled.append(None)
         elif isinstance(partial, int):
-            pulled.append(Cotangent(ct.value if partial == 1 else -ct.value, ct.mask))
+            pulled.append(ct._replace(value=ct.value if partial == 1 else -ct.value))
+        elif isinstance(partial, RealLinear):
+            pulled.append(ct._replace(value=strong(ct.mask, partial.back(ct.value))))
+        elif isinstance(partial, Value):
+            pulled.append(ct._replace(value=strong(ct.mask, ct.value * partial)))
         else:
-            if isinstance(partial, RealLinear):
-                product = partial.back(ct.value)
-            elif isinstance(partial, Value):
-                product = ct.value * partial
-            else:
-                product = partial(ct.value)
-            pulled.append(Cotangent(strong(ct.mask, product), ct.mask))
+            found = met(partial(ct.value), ct.mask, ct.strict)
+            pulled.append(found._replace(value=strong(ct.mask, found.value)))
     return pulled
 
 
 def _through_masked(
-    builder: Builder, node: Node, context: VjpContext, value: Value, mask: Value
+    builder: Builder, node: Node, context: VjpContext, ct: Cotangent, mask: Value
 ) -> list[Cotangent | None]:
     """The vjp of an op that mixes elements, where some of the results are not alive."""
     rule = node.op.vjp
@@ -176,13 +199,23 @@ def _through_masked(
     elif node.op is masked_contract:
         cts = doubly_masked_vjp(context, mask)
     else:
-        cts = [_as_pair(c, None) for c in rule(context)]
-        cts = [c.value if c is not None else None for c in cts]
-    masks = _live(node, context, mask)
-    return [
-        None if c is None else Cotangent(c if keeps_zeros(node) else strong(m, c), m)
-        for c, m in zip(cts, masks, strict=True)
-    ]
+        cts = rule(context)
+    pulled: list[Cotangent | None] = []
+    for c, m in zip(cts, _live(node, context, mask), strict=True):
+        found = None if c is None else met(c, m, ct.strict)
+        pulled.append(found if found is None or keeps_zeros(node) else found._replace(value=strong(m, found.value)))
+    return pulled
+
+
+def ends_masks(node: Node) -> bool:
+    """Whether a mask that is not strict ends at the op: contractions, and ops that cannot say what they mix."""
+    op = node.op
+    return op in (contract, masked_contract) or not (op.elementwise or op.linear or op.live is not None)
+
+
+def leaves_out(node: Node) -> bool:
+    """Whether the op may leave elements of an operand out: it reads some of them, or writes over some."""
+    return node.op in (slice_, gather) or (node.op in (update_slice, scatter) and node.params["mode"] == "set")
 
 
 def keeps_zeros(node: Node) -> bool:
@@ -195,7 +228,7 @@ def _live(node: Node, context: VjpContext, mask: Value) -> Sequence[Value | None
     if node.op is convert:
         return [mask]
     if node.op.linear and node.op.vjp is not None:
-        return node.op.vjp(replace(context, ct=mask))
+        return [m.mask if isinstance(m, Taken) else m for m in node.op.vjp(replace(context, ct=mask))]
     if node.op.live is None:
         raise DerivativeError(f"{node.op.name} has no rule for the branches that were not taken")
     return node.op.live(mask, context)
@@ -206,14 +239,13 @@ def strong(mask: Value | None, value: Value) -> Value:
     return value if mask is None else select(mask, value, value.builder.full(0.0, value.aval))
 
 
-def _as_pair(contribution: Any, mask: Value | None) -> Cotangent | None:
-    """A rule gives a value, or a value and the mask of what it kept, which meets the mask that is there."""
-    if contribution is None:
-        return None
-    if not isinstance(contribution, tuple):
-        return Cotangent(contribution, mask)
-    value, kept = contribution
-    return Cotangent(value, kept if mask is None else logical_and(kept, mask))
+def met(contribution: Value | Taken, mask: Value | None, strict: bool = True) -> Cotangent:
+    """What a rule gives for a cotangent of a mask: what it took meets what is alive."""
+    if not isinstance(contribution, Taken):
+        return Cotangent(contribution, mask, strict)
+    if mask is None:
+        return Cotangent(contribution.value, contribution.mask, contribution.strict)
+    return Cotangent(contribution.value, logical_and(contribution.mask, mask), strict or contribution.strict)
 
 
 def line_of(builder: Builder, node: Node) -> str:

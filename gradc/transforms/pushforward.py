@@ -14,23 +14,27 @@ import numpy as np
 
 from gradc.errors import DerivativeError
 from gradc.ir.graph import INPUT, Builder, Graph, Node, Value
-from gradc.ir.op import JvpContext, RealLinear
+from gradc.ir.op import JvpContext, RealLinear, Taken
 from gradc.ops.contraction import contract, doubly_masked_jvp, masked_contract, masked_contract_jvp
 from gradc.ops.elementwise import convert, greater, logical_and, logical_not, logical_or, select
 from gradc.ops.index import gather, scatter
 from gradc.ops.regions import call
 from gradc.ops.shape import concatenate, update_slice
-from gradc.transforms.adjoint import adjoint, keeps_zeros, line_of, strong
+from gradc.transforms.adjoint import adjoint, ends_masks, keeps_zeros, line_of, met, strong
 
 TANGENT_PREFIX = "t_"
 """Before the name of a value in the name of its tangent: ``t_z1``."""
 
 
 class Tangent(NamedTuple):
-    """The tangent of a value; ``mask`` None means that every element is alive."""
+    """The tangent of a value; ``mask`` None means that every element is alive.
+
+    A mask that is not ``strict`` ends at contractions (``gradc.ir.op.Taken``).
+    """
 
     value: Value
     mask: Value | None
+    strict: bool = True
 
 
 def pushforward(
@@ -97,11 +101,13 @@ def _pushed(builder: Builder, node: Node, tangents: Sequence[Tangent | None]) ->
         tuple([builder.is_constant(v) for v in operands]),
         tuple([None if t is None else t.value for t in tangents]),
     )
-    masks = [None if t is None else t.mask for t in tangents]
+    ended = ends_masks(node)
+    masks = [None if t is None or (ended and not t.strict) else t.mask for t in tangents]
+    strict = any(t.strict for t, mask in zip(tangents, masks, strict=True) if t is not None and mask is not None)
     if node.op is call and node.params["rule"] is None:
         return _through_body(builder, node, operands, tangents)
     if node.op.partials is not None:
-        return _through_partials(context, node.op.partials(context), masks)
+        return _through_partials(context, node.op.partials(context), masks, strict)
     value = _changed(builder, node, context, masks)
     if value is None:
         return None
@@ -110,7 +116,7 @@ def _pushed(builder: Builder, node: Node, tangents: Sequence[Tangent | None]) ->
     if all(m is None for m in masks):
         return Tangent(value, None)
     mask = _reached(node, context, masks)
-    return Tangent(value if keeps_zeros(node) else strong(mask, value), mask)
+    return Tangent(value if keeps_zeros(node) else strong(mask, value), mask, strict)
 
 
 def _through_body(
@@ -126,30 +132,31 @@ def _through_body(
 
 def _through_partials(
     context: JvpContext,
-    partials: Sequence[Value | int | Callable[[Value], Value] | RealLinear | None],
+    partials: Sequence[Value | int | Callable[[Value], Value | Taken] | RealLinear | None],
     masks: Sequence[Value | None],
+    strict: bool,
 ) -> Tangent | None:
-    terms = []
+    terms: list[Tangent] = []
     for partial, tangent, mask in zip(partials, context.tangents, masks, strict=True):
         if partial is None or tangent is None:
             continue
         if isinstance(partial, int):
-            terms.append(Tangent(tangent if partial == 1 else -tangent, mask))
+            terms.append(Tangent(tangent if partial == 1 else -tangent, mask, strict))
+        elif isinstance(partial, RealLinear):
+            terms.append(Tangent(strong(mask, partial.forward(tangent)), mask, strict))
+        elif isinstance(partial, Value):
+            terms.append(Tangent(strong(mask, tangent * partial), mask, strict))
         else:
-            if isinstance(partial, RealLinear):
-                product = partial.forward(tangent)
-            elif isinstance(partial, Value):
-                product = tangent * partial
-            else:
-                product = partial(tangent)
-            terms.append(Tangent(strong(mask, product), mask))
+            product = met(partial(tangent), mask, strict)
+            terms.append(Tangent(strong(mask, product.value), product.mask, product.strict))
     if not terms:
         return None
-    value, mask = terms[0]
+    total = terms[0]
     for more in terms[1:]:
-        value = value + more.value
-        mask = None if mask is None or more.mask is None else logical_or(mask, more.mask)
-    return Tangent(value, mask)
+        whole = total.mask is None or more.mask is None
+        mask = None if total.mask is None or more.mask is None else logical_or(total.mask, more.mask)
+        total = Tangent(total.value + more.value, mask, not whole and (total.strict or more.strict))
+    return total
 
 
 def _taken(context: JvpContext, masks: Sequence[Value | None]) -> Value | None:
