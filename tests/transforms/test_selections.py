@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.compiler import BACKENDS
+from gradc.request import BACKENDS
 
 STEEP = {
     "log": np.log,
