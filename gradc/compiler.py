@@ -16,6 +16,7 @@ from gradc.ir.aval import Aval, Dim
 from gradc.ir.collector import without_collector
 from gradc.ir.graph import CONSTANT, INPUT, Graph
 from gradc.ir.signature import Signature
+from gradc.passes.halves import has_half, widen_halves
 from gradc.passes.pipeline import builder_rewrite, simplify
 from gradc.passes.release import release
 from gradc.passes.roll import Step, is_rolled, roll
@@ -83,8 +84,8 @@ class Compiled:
 
     @cached_property
     def loops_of(self) -> Graph:
-        """The graph that becomes loops: what runs, its complex numbers as pairs of real ones."""
-        return split_complex(self.runs)
+        """The graph that becomes loops: what runs, its complex numbers as pairs of real ones, float16 in float32."""
+        return widen_halves(split_complex(self.runs))
 
     @cached_property
     def derivation(self) -> Graph:
@@ -240,7 +241,7 @@ def _on_disk(trace: Graph, request: Request) -> tuple[Place | None, Hit | None]:
 def _derived(trace: Graph, request: Request) -> Graph:
     """The graph that the backend is given."""
     with without_collector():
-        rolls = request.backend == "llvm" and config.roll.value and not has_complex(trace)
+        rolls = request.backend == "llvm" and config.roll.value and not (has_complex(trace) or has_half(trace))
         runs = _rolled(trace, request) if rolls else None
         return derive(trace, request) if runs is None else runs
 
@@ -333,14 +334,14 @@ def _numpy_entry(compiled: Compiled) -> Entry:
 
 def _llvm_entry(compiled: Compiled) -> Entry:
     from gradc.backends.llvm.cache import Facts, compile_entry
-    from gradc.backends.llvm.complex import in_complex
+    from gradc.backends.llvm.storage import as_stored, is_stored_otherwise
 
     def make() -> tuple[str, LoopProgram, Facts]:
         return compiled.llvm_ir, compiled.program, Facts(inputs, outputs, compiled.work)
 
     inputs, outputs = compiled.input_avals, compiled.output_avals
     entry = compile_entry(compiled.place, make) if compiled.hit is None else compiled.hit.entry
-    return in_complex(entry, outputs) if any(aval.dtype.kind == "c" for aval in (*inputs, *outputs)) else entry
+    return as_stored(entry, outputs) if any(map(is_stored_otherwise, (*inputs, *outputs))) else entry
 
 
 _ENTRIES: Final[dict[str, Callable[[Compiled], Entry]]] = {

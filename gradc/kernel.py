@@ -354,14 +354,14 @@ def make_entry(
 
     It is for calls without ``out``, or with one nested as ``given`` is.
     """
-    from gradc.backends.llvm.complex import ComplexEntry
     from gradc.backends.llvm.entry.load import native_entry
     from gradc.backends.llvm.entry.plan import plan_call
     from gradc.backends.llvm.jit import Entry
+    from gradc.backends.llvm.storage import StoredEntry
 
     entry = compiled.entry
-    if isinstance(entry, ComplexEntry):
-        entry = entry.of_parts
+    if isinstance(entry, StoredEntry):
+        entry = entry.inner
     if not isinstance(entry, Entry) or len(entry.places) != len(compiled.request.donate):
         return None
     flops, traffic = compiled.work

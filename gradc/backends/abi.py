@@ -157,8 +157,10 @@ def interface_of(
     given = zip(graph.input_names, graph.input_avals, strict=True)
     for what, aval in (*given, *zip(graph.output_names, graph.output_avals, strict=True)):
         if aval.dtype.name not in C_TYPES:
-            remedy = "; pass the real and the imaginary parts as arrays of their own" if aval.dtype.kind == "c" else ""
-            raise CompileError(f"{what} is {short_dtype(aval.dtype)}, for which the C interface has no type{remedy}")
+            remedy = "pass the real and the imaginary parts as arrays of their own"
+            if aval.dtype.kind != "c":
+                remedy = "pass f32 and convert it inside of the function"
+            raise CompileError(f"{what} is {short_dtype(aval.dtype)}, for which the C interface has no type; {remedy}")
     names = Names([*_PARAMETERS, name, f"{name}_in", f"{name}_out", f"{name}_status"])
     symbols = sorted({s for aval in graph.input_avals for d in aval.shape if not isinstance(d, int) for s in d.symbols})
     sizes = tuple((names.take(symbol, "n"), symbol) for symbol in symbols)

@@ -242,6 +242,8 @@ ROWS_OF, COLUMNS_OF = np.array([[2, 0], [1, -1]]), np.array([[1, 1], [0, 2]])
 ZEROS_AMONG = np.array([[0.5], [0.0], [2.0], [0.0], [1.5]])
 REPEATED = np.array([2, 0, 2])
 
+HALVES = np.array([0x3C00, 0xC000, 0x0001, 0x83FF, 0x7BFF, 0xFBFF], np.uint16)
+"""The bits of numbers of half precision."""
 FOURTHS = np.array([[1 + 2j, -1j, 3, 0.5], [0, 1, 2 - 1j, -4]])
 
 ROWS = [
@@ -269,6 +271,14 @@ ROWS = [
     Row("ceil", (X,), elementwise(lambda x: mp.ceil(x)), smooth=False, special=np.ceil),
     Row("trunc", (X,), elementwise(lambda x: mp.sign(x) * mp.floor(abs(x))), smooth=False, special=np.trunc),
     Row("rint", (X,), elementwise(lambda x: mp.nint(x)), smooth=False, special=np.rint),
+    Row("round_half", (X,), lambda x: x.astype(float).astype(np.float16).astype(float), smooth=False, stopped=True),
+    Row(
+        "half_bits",
+        (HALVES.view(np.float16).astype(np.float32),),
+        lambda x: x.astype(np.float16).view(np.uint16),
+        smooth=False,
+    ),
+    Row("half_value", (HALVES,), lambda x: x.view(np.float16).astype(float), smooth=False),
     Row("copysign", (X, Y), elementwise(lambda x, y: abs(x) * mp.sign(y)), smooth=False, special=np.copysign),
     Row("erf", (X,), elementwise(lambda x: mp.erf(x)), special=np.vectorize(math.erf, otypes=[float])),
     Row("erfc", (X,), elementwise(lambda x: mp.erfc(x)), special=np.vectorize(math.erfc, otypes=[float])),
