@@ -2,8 +2,8 @@
 
     python benchmarks/vector_math.py [--elements 16384] [--repeat 15] [FUNCTION ...]
 
-Every column takes the best of several rounds in one process and thread, the rounds of all columns interleaved, on
-arguments that stay in the cache. The last column is gradc over the fastest of the others.
+Every column takes the best of several rounds in one process on one core, for JAX has threads of its own, the rounds
+of all columns interleaved, on arguments that stay in the cache. The last column is gradc over the fastest other one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+if hasattr(os, "sched_setaffinity"):  # before JAX counts the processors
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 import numpy as np
 import scipy.special

@@ -72,6 +72,13 @@ def fits() -> dict[str, Fit]:
 
     return {
         "EXP": Fit("(exp(r) - 1 - r) / r**2", lambda r: (mp.expm1(r) - r) / r**2, -half, half, {"f64": 9, "f32": 4}),
+        "EXP_DOUBLE": Fit(
+            "(exp(2 r) - 1 - 2 r) / (2 r**2)",
+            lambda r: (mp.expm1(2 * r) - 2 * r) / (2 * r**2),
+            -half / 2,
+            half / 2,
+            {"f32": 4},
+        ),
         "LOG": Fit(
             "(log(1 + f) - f + f**2 / 2) / f**3",
             lambda f: (mp.log1p(f) - f + f * f / 2) / f**3,
@@ -96,6 +103,7 @@ def fits() -> dict[str, Fit]:
         "LOG10_RATIO": Fit(*ratio_to_base(10), mpf(0), ratio, {"f64": 7}),
         "CBRT": Fit("m**(-1/3)", lambda m: mp.cbrt(1 / m), mpf(1), mpf(2), {"f64": 3, "f32": 5}),
         "SINH": Fit("(sinh(x) - x) / x**3 in x**2", odd(mp.sinh), mpf(0), mpf(1), {"f64": 6, "f32": 3}),
+        "TANH": Fit("(tanh(r) - r) / r**3 in r**2", odd(mp.tanh), mpf(0), mpf("0.2556") ** 2, {"f64": 6}),
         "ARCTAN": Fit("(arctan(t) - t) / t**3 in t**2", odd(mp.atan), mpf(0), mpf(1) / 4, {"f64": 12, "f32": 5}),
         "ARCTAN_WIDE": Fit("the same", odd(mp.atan), mpf(0), mpf(1), {"f32": 8}),
         "ARCSIN": Fit("(arcsin(t) - t) / t**3 in t**2", odd(mp.asin), mpf(0), mpf(1) / 4, {"f64": 12, "f32": 5}),

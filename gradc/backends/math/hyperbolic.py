@@ -1,38 +1,63 @@
-"""``sinh``, ``cosh`` and ``tanh``: by ``exp``; ``sinh`` near 0 by a polynomial."""
+"""``sinh`` and ``cosh`` by ``exp``, ``sinh`` near 0 by a polynomial; ``tanh`` by that of a short interval."""
 
 from __future__ import annotations
 
 import math
 
 from gradc.backends.math import coefficients
-from gradc.backends.math.exponential import power_of_two, raised, reduce
+from gradc.backends.math.exponential import raised, reduce
 from gradc.backends.math.formats import F32
 from gradc.backends.math.formula import Formula
 from gradc.backends.math.term import Term
 
 
 def tanh(f: Formula, x: Term) -> Term:
-    """``tanh(x)``, with the sign of x: ``h / (1 + h)`` with ``h = (exp(2 x) - 1) / 2``.
-
-    Where h is small, that is ``h - h**2 / (1 + h)``.
-    """
+    """``tanh(x)``, with the sign of x."""
     f.comment("Beyond the bound the result is 1.")
     size = f.abs(x)
     most = (f.form.mantissa + 4) * 0.5
     kept = f.select(size > most, most, size)
-    reduced = reduce(f, kept + kept)
-    r = reduced.r
-    f.comment("(exp(2 x) - 1) / 2 = 2**(n - 1) (exp(r) - 1) + (2**n - 1) / 2")
-    power = power_of_two(f, reduced.shifted, -1).named("power")
-    factor, rest = power * (r * r), f.polynomial(coefficients.EXP[f.form.name], r)
-    if f.form is F32:
-        h = f.fma(factor, rest, f.fma(power, r, power - 0.5)).named("h")
-    else:
-        f.comment("Here the rounding of the sum would be too much.")
-        whole, error = f.add_product(power - 0.5, power, r)
-        h = (whole + f.fma(factor, rest, error)).named("h")
+    return f.copysign(_tanh_f32(f, kept) if f.form is F32 else _tanh_f64(f, kept), x)
+
+
+def _tanh_f64(f: Formula, x: Term) -> Term:
+    """``tanh(x)`` by that of a short interval.
+
+    With ``x = n log(2) / 2 + r``, ``a = tanh(n log(2) / 2) = (2**n - 1) / (2**n + 1)`` and ``t = tanh(r)``, it is
+    ``(a + t) / (1 + a t)``. That is t where n is 0; where n is 1, ``1 / 3 + 8 / 3 t / (3 + t)``; beyond, where it is
+    more than 1 / 2, ``1 + 2 (t - 1) / ((2**n + 1) + (2**n - 1) t)``. So what is added last is the largest part.
+    """
+    f.comment("x = n log(2) / 2 + r, r from -0.092 to 0.256")
+    n, r, power = _halves(f, x, start=-0.2369)
+    square = r * r
+    t = f.fma(r * square, f.polynomial(coefficients.TANH["f64"], square), r).named("t")
+    one, many = n.equals(1.0), n > 1.0
+    below = f.fma(power - 1.0, t, power + 1.0)
+    above = f.fma(t, f.select(one, 8 / 3, 2.0), f.select(many, -2.0, 0.0))
+    return f.select(many, 1.0, f.select(one, 1 / 3, 0.0)) + above / below
+
+
+def _tanh_f32(f: Formula, x: Term) -> Term:
+    """``tanh(x) = h / (1 + h)`` with ``h = (exp(2 x) - 1) / 2``; where h is small, ``h - h**2 / (1 + h)``."""
+    f.comment("x = n log(2) / 2 + r")
+    _, r, power = _halves(f, x)
+    f.comment("h = 2**n (exp(2 r) - 1) / 2 + (2**n - 1) / 2, (exp(2 r) - 1) / 2 = r + r**2 P(r)")
+    grown = f.polynomial(coefficients.EXP_DOUBLE["f32"], r)
+    h = f.fma(power * (r * r), grown, f.fma(power, r, f.fma(power, 0.5, -0.5))).named("h")
     quotient = (h / (h + 1.0)).named("quotient")
-    return f.copysign(f.select(h < 0.5, f.fma(-h, quotient, h), quotient), x)
+    return f.select(h < 0.5, f.fma(-h, quotient, h), quotient)
+
+
+def _halves(f: Formula, x: Term, start: float = 0.0) -> tuple[Term, Term, Term]:
+    """``n``, ``r`` and ``2**n`` where ``x = n log(2) / 2 + r``, r from ``start - 1/2`` to ``start + 1/2`` of that."""
+    high, low = (part / 2 for part in coefficients.LN2[f.form.name])
+    f.comment("The last bits of %shifted are the exponent of 2**n.")
+    rounder = f.form.rounder + f.form.bias
+    scaled = f.fma(x, 2 / math.log(2), start or rounder)
+    shifted = (scaled + rounder if start else scaled).named("shifted")
+    n = (shifted - rounder).named("n")
+    r = f.fma(n, -low, f.fma(n, -high, x)).named("r")
+    return n, r, f.from_bits(f.bits(shifted) << f.form.mantissa).named("power")
 
 
 def sinh(f: Formula, x: Term) -> Term:

@@ -45,7 +45,13 @@ def log1p_inside(f: Formula, x: Term, low: Term | None = None) -> Term:
     In ``1 + x = 2**k (1 + f)``, f is x times a power of two and that less 1. ``low`` is what rounding took from x;
     few bits of it count.
     """
-    k, _ = split(f, x + 1.0, subnormal=False)
+    if f.has_exponents and f.form is F32:
+        f.comment(
+            "x + 1 = 2**k m with m from 3/4 to 3/2: the product is rounded down to no power of two, nor up to one"
+        )
+        k = f.exponent((x + 1.0) * (4 / 3))
+    else:
+        k, _ = split(f, x + 1.0, subnormal=False)
     power = whole_power(f, -k)
     return log_split(f, k, f.fma(x, power, power - 1.0), None if low is None else low * power)
 
