@@ -25,6 +25,7 @@ from gradc.frontend.layout import (
     origin_of,
     slots_of,
 )
+from gradc.frontend.session import is_traced
 from gradc.frontend.targets import (
     checked_tangent,
     differentiable,
@@ -276,7 +277,12 @@ class Function(Callee, native=True):
         """The trace of the function, and the positions of the leaves that are data."""
         args, kwargs = call.arguments()
         data = [k for k, leaf in enumerate(call.leaves) if not is_static(leaf)]
-        return trace(self._function, args, kwargs), data
+        writable = {k for target in self._donated(call) for k in leaves_of(call, target)[0]}
+        return trace(self._function, args, kwargs, writable=writable), data
+
+    def _donated(self, call: Call) -> list[tuple[str, int | None]]:
+        """The arguments that are donated."""
+        return [] if self._donate is None else select_parameters(self._donate, call, self._label)
 
     def _compile(self, call: Call, request: Request) -> tuple[dict[int, Any], Kernel]:
         """A kernel, and the values of the ints that it was specialised for, by leaf."""
@@ -287,6 +293,8 @@ class Function(Callee, native=True):
         wanted = self._wrt_inputs(call, slots)
         full = replace(request, wrt=wanted, primals=self._primals(source))
         outputs = self._output_tree(call, source, slots)
+        updated = [(slots[data[position]], result) for position, result in source.updates]
+        updates = tuple([(slot.index, result) for slot, result in updated if isinstance(slot, Leaf)])
 
         def describe(results: int) -> Signature:
             leaves = iter([Leaf(k) for k in range(results)])
@@ -294,6 +302,7 @@ class Function(Callee, native=True):
                 call,
                 slots,
                 describe_tree(outputs, leaves),
+                updates=updates,
                 function=self._label,
                 origin=origin_of(self._function),
                 summary=_SUMMARIES[request.derivative],
@@ -301,8 +310,7 @@ class Function(Callee, native=True):
 
         graph = specialize(source.graph, source.guards)
         if self._donate is not None:
-            targets = select_parameters(self._donate, call, self._label)
-            full = replace(full, donate=donated_pairs(call, targets, slots, graph, outputs))
+            full = replace(full, donate=donated_pairs(call, self._donated(call), slots, graph, outputs, updates))
         compiled = compile_trace(graph, describe, full)
         return guards, Kernel(compiled, call, slots, outputs, source, fills_defaults=self._bind.defaults, out=self.out)
 
@@ -316,8 +324,18 @@ class Function(Callee, native=True):
         graph = source.graph if request.derivative == "value" else derive(source.graph, request, final=False)
         count = len(data)
         values = [call.leaves[k] for k, slot in enumerate(slots) if isinstance(slot, Leaf)]
-        results = inline(graph, [*values[:count], *source.captures, *values[count:]], self._label)
-        return self._output_tree(call, source, slots).unflatten(results)
+        results: list[Any] = inline(graph, [*values[:count], *source.captures, *values[count:]], self._label)
+        for position, result in source.updates:
+            leaf, path = call.leaves[data[position]], call.paths[data[position]]
+            if not is_traced(leaf):
+                raise TraceError(
+                    f"{self._label} writes into {path}, which is an array from outside of the function that is traced; "
+                    "pass a copy of it that is made inside: x = x.copy()"
+                )
+            leaf[...] = results[result]
+            results[result] = leaf
+        outputs = self._output_tree(call, source, slots)
+        return outputs.unflatten(results[: outputs.num_leaves])
 
     def _wrt_inputs(self, call: Call, slots: Sequence[Leaf | Static]) -> tuple[int, ...]:
         """The graph's inputs under ``wrt``, each once."""

@@ -274,7 +274,7 @@ class Kernel(Callee, native=True):
                 np.copyto(array, results[position])
         if donated:
             leaves = [donated.get(k, r if r.ndim else r[()]) for k, r in enumerate(results)]
-            return self._outputs.unflatten(leaves)
+            return self._outputs.unflatten(leaves[: self._outputs.num_leaves])
         if given is None:
             return self._outputs.unflatten([r if r.ndim else r[()] for r in results])
         filled = given.fill(results)
@@ -329,7 +329,9 @@ def of_compiled(
 ) -> Kernel:
     """The kernel of a compilation whose function is not at hand: names that helpers gave are not known any more."""
     trace = compiled.trace
-    source = Trace(trace, tuple_of(*[tree for _, tree in call.trees]), outputs, trace.input_names, {}, (), {}, {}, ())
+    source = Trace(
+        trace, tuple_of(*[tree for _, tree in call.trees]), outputs, trace.input_names, {}, (), {}, {}, (), ()
+    )
     return Kernel(compiled, call, slots, outputs, source, fills_defaults=fills, out=out)
 
 

@@ -31,7 +31,8 @@ def shared_library(content: bytes, name: str, *, emulation: str, native: bool) -
 
 
 def _options(name: str) -> list[str]:
-    return ["-shared", "-soname", f"lib{name}.so", "--build-id=none", "-znoexecstack", "-znow", "-zrelro"]
+    """The options; with ``-Bsymbolic`` the library calls its own functions, whatever else a process calls so."""
+    return ["-shared", "-Bsymbolic", "-soname", f"lib{name}.so", "--build-id=none", "-znoexecstack", "-znow", "-zrelro"]
 
 
 def linker(emulation: str, *, native: bool) -> list[str]:

@@ -18,6 +18,7 @@ from gradc.errors import ArtifactError, CompileError, GradcError
 from gradc.frontend.layout import Call
 from gradc.frontend.tree import LEAF, NONE, TreeDef
 from gradc.ir.aval import Aval
+from gradc.ir.graph import Graph
 from gradc.ir.parse import parse_graph
 from gradc.ir.signature import KEYS_BY_NAME, Argument, Branch, Leaf, Signature, Static, Tree
 from gradc.ir.verify import verify
@@ -51,6 +52,7 @@ def record_of(compiled: Compiled) -> dict[str, Any]:
             {"name": a.name, "kind": a.kind, "default": a.default, "value": _plain(a.tree)} for a in signature.arguments
         ],
         "output": _plain(signature.output),
+        "updates": [list(pair) for pair in signature.updates],
         "function": signature.function,
         "origin": signature.origin,
         "summary": signature.summary,
@@ -71,11 +73,12 @@ def compiled_from(record: Any, text: str, *, backend: Backend = "llvm", threads:
             primals=_whole(asked["primals"], len(trace.outputs) + 1),
             stabilize=asked["stabilize"],
             name=_word(asked["name"]),
-            donate=tuple([(_whole(a, len(trace.inputs)), _whole(b, len(trace.outputs))) for a, b in asked["donate"]]),
+            donate=_pairs(asked["donate"], trace),
         )
         arguments = tuple([_argument(entry) for entry in record["arguments"]])
         facts = {fact: _line(record[fact]) for fact in ("function", "origin", "summary")}
-        signature = Signature(arguments, _tree(record["output"]), **facts)
+        output, updates = _tree(record["output"]), _pairs(record["updates"], trace)
+        signature = Signature(arguments, output, updates=updates, **facts)
         return compile_trace(trace, lambda results: signature, request)
     except ArtifactError:
         raise
@@ -188,6 +191,11 @@ def _statics(tree: Tree) -> list[Static]:
     if isinstance(tree, Branch):
         return [static for child in tree.children for static in _statics(child)]
     return [tree] if isinstance(tree, Static) else []
+
+
+def _pairs(data: Any, trace: Graph) -> tuple[tuple[int, int], ...]:
+    """Pairs of an input and an output."""
+    return tuple([(_whole(a, len(trace.inputs)), _whole(b, len(trace.outputs))) for a, b in data])
 
 
 def _whole(number: Any, end: int) -> int:

@@ -21,18 +21,23 @@ def donated_pairs(
     slots: Sequence[Leaf | Static],
     graph: Graph,
     outputs: TreeDef,
+    updates: Sequence[tuple[int, int]] = (),
 ) -> tuple[tuple[int, int], ...]:
     """For each array of the donated arguments ``targets``, its input and the result that takes its memory.
 
-    An argument takes the first result, or part of the result, that has its nesting, dtypes and shapes and that no other
-    takes. Raises ArgumentError where there is none.
+    ``updates`` are those that the function itself writes into: such an argument takes no other result, and its other
+    arrays keep what they hold. Else an argument takes the first result, or part of the result, that has its nesting,
+    dtypes and shapes and that no other takes. Raises ArgumentError where there is none.
     """
-    pairs: list[tuple[int, int]] = []
-    taken: set[int] = set()
+    pairs: list[tuple[int, int]] = list(updates)
+    written = {source for source, _ in updates}
+    taken: set[int] = {result for _, result in updates}
     for target in targets:
         positions, tree = leaves_of(call, target)
         own = [slots[k] for k in positions]
         inputs = [slot.index if isinstance(slot, Leaf) else None for slot in own]
+        if not written.isdisjoint(inputs):
+            continue
         for part, start in _parts(outputs, 0):
             results = range(start, start + part.num_leaves)
             if part == tree and taken.isdisjoint(results) and _alike(inputs, results, graph):
@@ -40,7 +45,7 @@ def donated_pairs(
         else:
             raise ArgumentError(
                 f"{target[0]} is donated, and no result that is left has its nesting, dtypes and shapes; "
-                f"return the new {target[0]}, or do not donate it"
+                f"return the new {target[0]} or write into it, or do not donate it"
             )
         taken.update(results)
         for source, result in zip(inputs, results, strict=True):

@@ -149,7 +149,14 @@ def literal_text(value: Any) -> str | None:
         return None
 
 
-def describe_call(call: Call, slots: Sequence[Leaf | Static], output: Tree, **facts: str) -> Signature:
+def describe_call(
+    call: Call,
+    slots: Sequence[Leaf | Static],
+    output: Tree,
+    *,
+    updates: tuple[tuple[int, int], ...] = (),
+    **facts: str,
+) -> Signature:
     """The signature of a kernel; ``slots[k]`` is what leaf k of the arguments has become."""
     remaining = iter(slots)
     arguments = []
@@ -157,7 +164,7 @@ def describe_call(call: Call, slots: Sequence[Leaf | Static], output: Tree, **fa
         parameter = call.signature.parameters[name]
         described = describe_tree(tree, remaining)
         arguments.append(Argument(name, described, parameter.kind.description, literal_text(parameter.default)))
-    return Signature(tuple(arguments), output, **facts)
+    return Signature(tuple(arguments), output, updates=updates, **facts)
 
 
 # Arguments of a kernel.

@@ -70,6 +70,10 @@ class Tracer(Conversions, ArrayOperators, ArrayMethods, TracedBase):  # type: ig
             return self.storage.value.id
         return self._value.id if self._value is not None and self._seen == self.storage.version else None
 
+    def is_all_of(self, other: Tracer) -> bool:
+        """Whether it is the very array ``other``, no view of a part."""
+        return self.storage is other.storage and self.path == other.path
+
     def frozen(self) -> Tracer:
         """Its present value, as an array of its own."""
         return Tracer(self.session, Storage(self.current()), scalar=self.scalar)

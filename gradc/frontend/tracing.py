@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -37,7 +37,9 @@ class Trace:
     """A function as a graph, as written.
 
     ``graph`` has one input for each leaf of the arguments that is not static, in their order, then one for each of
-    ``captures``; its outputs are the leaves of ``out_tree``. ``guards`` maps positions of inputs to the Python
+    ``captures``; its outputs are the leaves of ``out_tree``, then new values of arguments that are not among them.
+    ``updates`` are pairs of an input that the function has written into and the output that has its new value.
+    ``guards`` maps positions of inputs to the Python
     integers that became static: for other values the function has to be traced again. ``constants`` are the nodes of
     arrays from outside, with the name the user's code has for them. ``inner_names`` are names that helpers gave to
     values which have none further out, and ``calls`` the calls of helpers, outermost first.
@@ -52,31 +54,40 @@ class Trace:
     constants: Mapping[int, str]
     inner_names: Mapping[int, str]
     calls: tuple[Call, ...]
+    updates: tuple[tuple[int, int], ...]
 
 
-def trace(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Trace:
+def trace(
+    function: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    writable: Collection[int] = (),
+) -> Trace:
     """Call ``function`` with traced arrays for the arrays and numbers among its arguments, and record what it does.
 
     Leaves of the arguments, which are pytrees, are arrays, numbers, abstract values (``gradc.aval("f64[batch,3]")``),
-    traced values of a trace around this one, or static: bools, strings, None, callables. Raises ArgumentError naming
+    traced values of a trace around this one, or static: bools, strings, None, callables. The function may write into
+    the leaves at the positions ``writable``. Raises ArgumentError naming
     the path of a leaf that is none of these, TraceError where NumPy's meaning cannot be kept.
     """
     named = {} if kwargs is None else dict(kwargs)
     leaves, in_tree = flatten((tuple(args), named))
     paths = _paths(function, args, named)
     session = Session(current_session())
-    traced, input_paths = [], []
-    for leaf, path in zip(leaves, paths, strict=True):
+    traced, input_paths, own = [], [], []
+    for position, (leaf, path) in enumerate(zip(leaves, paths, strict=True)):
         if is_static(leaf, path):
             traced.append(leaf)
         else:
-            traced.append(_input(session, leaf, path))
+            own.append(_input(session, leaf, path, writable=position in writable))
+            traced.append(own[-1])
             input_paths.append(path)
     arguments, keywords = in_tree.unflatten(traced)
     try:
         with without_collector():
             returned = _run(session, function, arguments, keywords)
-            return _finished(session, returned, in_tree, tuple(input_paths))
+            return _finished(session, returned, in_tree, own, tuple(input_paths))
     finally:
         session.ended = True
 
@@ -182,7 +193,7 @@ def _paths(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[st
     return found
 
 
-def _input(session: Session, leaf: Any, path: str) -> Tracer:
+def _input(session: Session, leaf: Any, path: str, *, writable: bool) -> Tracer:
     aval = leaf if isinstance(leaf, Aval) else leaf.aval if isinstance(leaf, Tracer) else aval_of(leaf)
     if type(leaf) is int and not -(2**63) <= leaf < 2**63:
         raise ArgumentError(f"argument {path}: the integer {leaf} does not fit into i64; pass a float")
@@ -194,7 +205,7 @@ def _input(session: Session, leaf: Any, path: str) -> Tracer:
         session.sources[value.id] = leaf.frozen()
         scalar = leaf.scalar
     refusal = f"this writes into the argument {path}, which is the caller's; copy it first: x = x.copy()"
-    return Tracer(session, Storage(value, refusal="" if scalar else refusal), scalar=scalar)
+    return Tracer(session, Storage(value, refusal="" if scalar or writable else refusal), scalar=scalar)
 
 
 def _run(session: Session, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -223,7 +234,9 @@ def _run(session: Session, function: Callable[..., Any], args: Any, kwargs: Any)
         leave(token)
 
 
-def _finished(session: Session, returned: Any, in_tree: TreeDef, input_paths: tuple[str, ...]) -> Trace:
+def _finished(
+    session: Session, returned: Any, in_tree: TreeDef, inputs: Sequence[Tracer], input_paths: tuple[str, ...]
+) -> Trace:
     leaves, out_tree = flatten(returned)
     values = []
     for leaf, path in zip(leaves, out_tree.paths("result"), strict=True):
@@ -233,11 +246,20 @@ def _finished(session: Session, returned: Any, in_tree: TreeDef, input_paths: tu
             raise ArgumentError(
                 f"the function must return arrays and numbers, and {path} is not one: {error}"
             ) from None
+    names, updates = [], []
+    for position, (own, path) in enumerate(zip(inputs, input_paths, strict=True)):
+        if own.storage.version:
+            returned_as = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Tracer) and leaf.is_all_of(own)]
+            updates.append((position, returned_as[0] if returned_as else len(values)))
+            if not returned_as:
+                values.append(own.current())
+                names.append(f"{path}_new")
     builder, recorder = session.builder, session.recorder
     for node, (depth, name) in recorder.names.items():
         if depth == 0:
             builder.name(builder.value(node), name)
-    graph = builder.freeze(values, _output_names(out_tree, values, builder.tables.names))
+    results = values[: len(leaves)]
+    graph = builder.freeze(values, [*_output_names(out_tree, results, builder.tables.names), *names])
     image = {old: new for new, old in enumerate(builder.kept(values))}
     positions = {node: position for position, node in enumerate(builder.inputs)}
     return Trace(
@@ -250,6 +272,7 @@ def _finished(session: Session, returned: Any, in_tree: TreeDef, input_paths: tu
         constants=MappingProxyType({image[i]: name for i, name in session.constants.items() if i in image}),
         inner_names=MappingProxyType({image[i]: n for i, (depth, n) in recorder.names.items() if depth and i in image}),
         calls=recorder.helper_calls(image, {v.id for v in values}),
+        updates=tuple(updates),
     )
 
 

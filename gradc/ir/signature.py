@@ -92,7 +92,8 @@ class Signature:
     """The call of a kernel: its arguments, its result, and what the documentation says about it.
 
     ``function`` is the name of the user's function, ``origin`` its place (``net.py:4``), ``summary`` what the kernel
-    computes of it (``value``, ``gradient``, ``value and gradient``).
+    computes of it (``value``, ``gradient``, ``value and gradient``). ``updates`` are pairs of an input that the
+    function writes into and the output that has its new value, which may be one behind those that ``output`` holds.
     """
 
     arguments: tuple[Argument, ...]
@@ -100,6 +101,7 @@ class Signature:
     function: str = ""
     origin: str = ""
     summary: str = "value"
+    updates: tuple[tuple[int, int], ...] = ()
 
     def input_paths(self) -> list[tuple[int, str, tuple[tuple[str, Key], ...]]]:
         """For each leaf of the arguments in order: the input, the argument's name, and the steps that lead to it.
@@ -113,7 +115,7 @@ class Signature:
         taken = sorted(index for index, _, _ in self.input_paths())
         if taken != list(range(inputs)):
             raise CompileError(f"the arguments hold the inputs {taken}, and the graph has {inputs}, each wanted once")
-        given = {index for index, _ in leaves(self.output)}
+        given = {index for index, _ in leaves(self.output)} | {output for _, output in self.updates}
         if given != set(range(outputs)):
             raise CompileError(f"the result holds the outputs {sorted(given)}, and the graph has {outputs}")
 

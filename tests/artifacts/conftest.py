@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import gradc
+from tests.artifacts.libraries import Library
 
 
 class Sample(NamedTuple):
@@ -61,5 +62,21 @@ def sample() -> Callable[..., Sample]:
         function = gradc.value_and_grad(getattr(networks, name), wrt=wrt.get(name, 0), backend=backend, threads=1)
         given = _any_batch() if name == "regression" else arguments[name]
         return Sample(function.compile(*given), arguments[name])
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory, sample: Callable[..., Any]) -> Callable[[str], Any]:
+    """``saved("loss")``: directory, library, LLVM kernel and arguments."""
+    made: dict[str, Any] = {}
+
+    def make(name: str) -> Any:
+        if name not in made:
+            kernel, args = sample(name, backend="llvm")
+            folder = tmp_path_factory.mktemp(name)
+            kernel.save(folder, format="lib")
+            made[name] = (folder, Library(folder, kernel.name), kernel, args)
+        return made[name]
 
     return make

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,26 @@ def eval_size(dim: int | str, sizes: dict[str, int]) -> int:
         return dim
     found = Lexer(dim, "a size").dim()
     return found if isinstance(found, int) else found.evaluate(sizes)
+
+
+def flat(tree: Any) -> list[Any]:
+    if isinstance(tree, dict):
+        return [leaf for child in tree.values() for leaf in flat(child)]
+    if isinstance(tree, list | tuple):
+        return [leaf for child in tree for leaf in flat(child)]
+    return [tree]
+
+
+def bits(arrays: Sequence[Any]) -> list[bytes | None]:
+    return [None if a is None else np.asarray(a).tobytes() for a in arrays]
+
+
+def run_selftest(code: Any, folder: Path, name: str) -> int:
+    text = (folder / f"{name}.h").read_text()
+    macro = f"#define {name.upper()}_SELFTEST_SIZE"
+    sizes = [int(line.split()[2]) for line in text.splitlines() if line.startswith(macro)]
+    test = getattr(code, f"{name}_selftest")
+    if not sizes:
+        return int(test())
+    memory, _ = aligned(sizes[0])
+    return int(test(ctypes.c_void_p(memory.ctypes.data)))

@@ -18,12 +18,12 @@ import gradc
 from gradc.artifacts.source import source_files
 from gradc.backends.llvm.targets import choose
 from gradc.errors import ArgumentError
+from tests.artifacts.kernels import NAMES
 from tests.artifacts.libraries import Library
 
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2", "-ffp-contract=off"]
 FLAGS = {"x86-64": [], "x86-64-v3": ["-mavx2", "-mfma"], "host": ["-march=native"]}
-NAMES = ["loss", "matrices", "classifier", "regression", "recurrence"]
 
 
 @pytest.mark.parametrize("name", ["loss", "matrices"])

@@ -18,8 +18,7 @@ from gradc.errors import ArgumentError
 from gradc.ir.aval import Aval, aval, symbol
 from gradc.ir.graph import Builder
 from gradc.ir.signature import flat_signature
-
-NAMES = ["loss", "matrices", "classifier", "regression", "recurrence"]
+from tests.artifacts.kernels import NAMES
 
 
 def flat(tree: Any) -> list[Any]:

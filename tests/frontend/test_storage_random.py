@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gradc.backends.reference import evaluate
 from gradc.errors import TraceError
-from gradc.frontend.tracing import trace
+from gradc.frontend.tracing import Trace, trace
 
 Step = tuple[str, int, int, int]
 
@@ -36,9 +36,12 @@ STEPS = st.lists(
 )
 
 
-def run(x: Any, steps: Sequence[Step]) -> list[Any]:
-    """A program: arrays are made, viewed and written; what NumPy itself refuses does nothing."""
-    arrays = [np.zeros((3, 4)), x * 2]
+def run(x: Any, steps: Sequence[Step], *, own: bool = False) -> list[Any]:
+    """A program: arrays are made, viewed and written, and ``x`` itself where it is ``own``.
+
+    What NumPy itself refuses does nothing.
+    """
+    arrays = [np.zeros((3, 4)), x if own else x * 2]
     for kind, which, how, what in steps:
         target = arrays[which % len(arrays)]
         if target.ndim == 0:
@@ -61,17 +64,35 @@ def run(x: Any, steps: Sequence[Step]) -> list[Any]:
     return arrays
 
 
-@given(STEPS)
-def test_random_programs(steps: list[Step]) -> None:
+def traced(function: Callable[[Any], Any], writable: Sequence[int] = ()) -> Trace | None:
+    """The trace of a program; None where it is refused because its meaning depends on a layout."""
     try:
-        traced = trace(lambda x: run(x, steps), (X,))
+        return trace(function, (X,), writable=writable)
     except TraceError as error:
         refused = str(error)
-    else:
-        refused = ""
-    if refused:
-        assert "may share memory with another one that is still in use" in refused
+    assert "may share memory with another one that is still in use" in refused
+    return None
+
+
+@given(STEPS)
+def test_random_programs(steps: list[Step]) -> None:
+    found = traced(lambda x: run(x, steps))
+    if found is not None:
+        results = evaluate(found.graph, [X])
+        for result, expected in zip(results, run(X.copy(), steps), strict=True):
+            np.testing.assert_array_equal(result, expected)
+
+
+@given(STEPS)
+def test_random_programs_that_write_into_their_argument(steps: list[Step]) -> None:
+    found = traced(lambda x: run(x, steps, own=True), writable=[0])
+    if found is None:
         return
-    results = evaluate(traced.graph, [X])
-    for result, expected in zip(results, run(X.copy(), steps), strict=True):
-        np.testing.assert_array_equal(result, expected)
+    results = evaluate(found.graph, [X])
+    for mine in (X.copy("C"), X.copy("F")):
+        expected = run(mine, steps, own=True)
+        for result, wanted in zip(results, expected, strict=False):
+            np.testing.assert_array_equal(result, wanted)
+        for _, output in found.updates:
+            np.testing.assert_array_equal(results[output], mine)
+        assert found.updates or np.array_equal(mine, X)

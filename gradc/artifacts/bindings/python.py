@@ -15,7 +15,7 @@ from gradc.artifacts.templates import rendered
 from gradc.backends.abi import Argument, Interface
 from gradc.backends.llvm.status import failure
 from gradc.backends.numpy.annotations import result_type
-from gradc.backends.numpy.boundary import Result, new_classes, parameters, quoted
+from gradc.backends.numpy.boundary import ending, new_classes, parameters, quoted
 from gradc.backends.numpy.checking import argument_rows, leaf_order
 from gradc.backends.numpy.comments import printable
 from gradc.backends.numpy.documentation import LICENCE, docstring
@@ -137,8 +137,7 @@ def _body(interface: Interface, names: Names) -> list[str]:
     status = names.take("status")
     rows.append(f"{status} = _{name}({', '.join(passed)})")
     rows += _raised(interface, status, names)
-    rows.append(f"return {Result(interface.signature).text([texts[k] for k in sorted(texts)])}")
-    return rows
+    return [*rows, *ending(interface.signature, [texts[k] for k in sorted(texts)], names)]
 
 
 def _checked(interface: Interface, local: dict[str, str]) -> list[str]:

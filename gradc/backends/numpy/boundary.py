@@ -12,7 +12,7 @@ from gradc.backends.numpy.naming import Names
 from gradc.errors import CompileError
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Graph
-from gradc.ir.signature import KEYS_BY_NAME, Argument, Branch, Key, Leaf, Signature, Static, Tree
+from gradc.ir.signature import KEYS_BY_NAME, Argument, Branch, Key, Leaf, Signature, Static, Tree, leaves
 
 OWN_NAMES = frozenset(
     {"_arguments", "_array", "_fields", "_items", "_keys", "_named", "_selftest", "_sizes", "_static"}
@@ -146,6 +146,26 @@ class Result:
     def _class(self, tree: Branch) -> str:
         given = self._given.get(tree.type_name)
         return f"{given}.__class__" if given else tree.type_name
+
+
+def updated_paths(signature: Signature) -> dict[int, str]:
+    """The arguments that the function writes into, by the output that has the new value."""
+    paths = {leaf: shown_path(root, steps) for leaf, root, steps in signature.input_paths()}
+    return {output: paths[leaf] for leaf, output in signature.updates}
+
+
+def ending(signature: Signature, outputs: Sequence[str], names: Names) -> list[str]:
+    """The last statements of a function: arguments get the new values that they are to have, the result is returned."""
+    updated = updated_paths(signature)
+    result = Result(signature).text([updated.get(k, text) for k, text in enumerate(outputs)])
+    if not updated:
+        return [f"return {result}"]
+    places = ", ".join(f"{path}[...]" for path in updated.values())
+    update = f"{places} = {', '.join(outputs[k] for k in updated)}"
+    if result.isidentifier() or all(index in updated for index, _ in leaves(signature.output)):
+        return [update, f"return {result}"]
+    kept = names.take("result")
+    return [f"{kept} = {result}", update, f"return {kept}"]
 
 
 def new_classes(signature: Signature) -> dict[str, tuple[str, ...]]:

@@ -6,7 +6,7 @@ import textwrap
 from itertools import groupby
 
 from gradc.backends.numpy.annotations import number
-from gradc.backends.numpy.boundary import Result, shown_path
+from gradc.backends.numpy.boundary import Result, shown_path, updated_paths
 from gradc.backends.numpy.comments import loss_name, printable
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Graph
@@ -26,7 +26,10 @@ def docstring(graph: Graph, signature: Signature, name: str, *, needs: str = "Ne
     head = f"{name}: {signature.summary}{of}{origin}."
     origin = f"gradc {__version__}. {needs}. {LICENCE}."
     heads = [f"{head} {origin}"] if len(head) + len(origin) < COLUMNS else [head, "", origin]
-    lines = [*heads, "", *_arguments(graph, signature), f"Returns {_returns(graph, signature)}."]
+    lines = [*heads, "", *_arguments(graph, signature)]
+    if signature.updates:
+        lines.append(f"Writes new values into {', '.join(updated_paths(signature).values())}.")
+    lines.append(f"Returns {_returns(graph, signature)}.")
     return [_escaped(part) for line in lines for part in _filled(line)]
 
 
@@ -69,7 +72,9 @@ def _kind(tree: Leaf | Static, avals: tuple[Aval, ...]) -> str:
 
 def _returns(graph: Graph, signature: Signature) -> str:
     """The nesting of the results, gradients as ``dL/dw``."""
-    return Result(signature).text(result_labels(graph, signature), shown=True)
+    updated = updated_paths(signature)
+    labels = [updated.get(k, label) for k, label in enumerate(result_labels(graph, signature))]
+    return Result(signature).text(labels, shown=True)
 
 
 def result_labels(graph: Graph, signature: Signature) -> list[str]:
@@ -84,6 +89,6 @@ def result_labels(graph: Graph, signature: Signature) -> list[str]:
             labels.append(f"d{loss}/d{path}")
         else:
             own = paths[graph.input_names[node]] if node in graph.inputs else graph.names.get(node)
-            key = keys[k]
+            key = keys.get(k, "")
             labels.append(own or (loss if k == 0 else key if isinstance(key, str) and key else name))
     return labels

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradc.backends.numpy.annotations import result_type
 from gradc.backends.numpy.body import Body, Line
-from gradc.backends.numpy.boundary import OWN_NAMES, Result, local_names, new_classes, parameters, quoted, shown_path
+from gradc.backends.numpy.boundary import OWN_NAMES, ending, local_names, new_classes, parameters, quoted, shown_path
 from gradc.backends.numpy.checking import argument_rows, leaf_order
 from gradc.backends.numpy.documentation import docstring
 from gradc.backends.numpy.expand import expand
@@ -91,21 +91,21 @@ def _render(
     body = _BODIES[style](graph, names, inputs, paths)
     body.write()
     outputs = own_outputs(body, graph)
-    returned = f"return {Result(signature).text(outputs)}"
-    rows = [*_size_rows(graph, inputs, sizes, [*(line.code for line in body.lines), returned]), *body.lines]
+    returned = ending(signature, outputs, names)
+    rows = [*_size_rows(graph, inputs, sizes, [*(line.code for line in body.lines), *returned]), *body.lines]
     typed = graph.input_avals if checked else None
     returns = result_type(signature.output, graph.output_avals, classes) if checked else ""
     checked = checked and bool(signature.arguments)
     if checked:
         rows.insert(0, Line(_unpack(signature, inputs, leaf_order(signature, graph.input_avals))))
     arguments = argument_rows(signature, graph.input_avals) if checked else []
-    code = [row.code for row in rows] + arguments + [returned]
+    code = [row.code for row in rows] + arguments + returned
     helpers = helpers_of([*code, *tests])
     return _template().render(
         documentation=documentation,
         classes=[f'{c} = namedtuple("{c}", {list(fields)!r})' for c, fields in classes.items()],
         heading=heading(name, parameters(signature.arguments, typed), returns),
-        lines=[*aligned(rows), *wrapped(returned)],
+        lines=[*aligned(rows), *(line for statement in returned for line in wrapped(statement))],
         floats=any(node.aval.is_float for node in graph.nodes),
         checked=checked,
         passed=", ".join(a.name for a in signature.arguments),

@@ -22,6 +22,8 @@ def selftest(graph: Graph, signature: Signature, name: str, recording: Recording
     if recording.status:
         raise CompileError(f"{name} fails on every input that a self-test knows to make; save it without one")
     samples = _Samples(graph, recording)
+    if signature.updates:
+        raise CompileError(f"{name} writes into its arguments, which a self-test does not follow; save it without one")
     call = f"{name}({', '.join(part for a in signature.arguments for part in samples.argument(a))})"
     labels = result_labels(graph, signature)
     expected = {e.position: e for e in recording.results}
