@@ -53,6 +53,11 @@ C_TYPES: Final = {
 """The type of C of an element, by the name of its dtype. ``bool`` is that of stdbool.h: one byte, 0 or 1."""
 
 _PARAMETERS: Final = ("in", "out", "workspace")
+_FUNCTIONS: Final = ("in", "out", "status", "selftest", "select", "function")
+_MACROS: Final = (
+    "H", "ABI_VERSION", "WORKSPACE_SIZE", "WORKSPACE_ALIGN", "FLOPS", "SELFTEST_SIZE",
+    "OK", "NULL_INPUT", "WORKSPACE", "WRONG",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,12 @@ class Interface:
         return 1 if self.workspace == 0 else ALIGNMENT
 
 
+def own_names(name: str, failures: int) -> list[str]:
+    """What the header of the function ``name`` defines itself, with statuses for so many failed checks."""
+    macros = [*_MACROS, *(f"FAILED_{k}" for k in range(1, failures + 1))]
+    return [name, *(f"{name}_{word}" for word in _FUNCTIONS), *(f"{name.upper()}_{word}" for word in macros)]
+
+
 def interface_of(
     graph: Graph,
     signature: Signature,
@@ -151,7 +162,8 @@ def interface_of(
 
     ``donate`` are positions of inputs and of the results that may stand in them.
 
-    Raises ArgumentError for a name that C could not have, CompileError for a dtype that C99 has no type for.
+    Raises ArgumentError for a name that C could not have, CompileError for a dtype that C99 has no type for and for a
+    graph without outputs.
     """
     require_symbol(name)
     given = zip(graph.input_names, graph.input_avals, strict=True)
@@ -161,7 +173,9 @@ def interface_of(
             if aval.dtype.kind != "c":
                 remedy = "pass f32 and convert it inside of the function"
             raise CompileError(f"{what} is {short_dtype(aval.dtype)}, for which the C interface has no type; {remedy}")
-    names = Names([*_PARAMETERS, name, f"{name}_in", f"{name}_out", f"{name}_status"])
+    if not graph.outputs:
+        raise CompileError(f"{name} has no result that C could be given: the function returns no array or number")
+    names = Names([*_PARAMETERS, *own_names(name, len(messages))])
     symbols = sorted({s for aval in graph.input_avals for d in aval.shape if not isinstance(d, int) for s in d.symbols})
     sizes = tuple((names.take(symbol, "n"), symbol) for symbol in symbols)
     inputs = []

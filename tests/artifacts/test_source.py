@@ -17,7 +17,7 @@ import pytest
 import gradc
 from gradc.artifacts.source import source_files
 from gradc.backends.llvm.targets import choose
-from gradc.errors import ArgumentError
+from gradc.errors import ArgumentError, CompileError
 from tests.artifacts.kernels import NAMES
 from tests.artifacts.libraries import Library
 
@@ -219,4 +219,43 @@ def test_names_and_machines_that_are_refused(sample: Callable[..., Any], tmp_pat
         kernel.save(tmp_path, format="c", name="exp")
     with pytest.raises(ArgumentError, match="target='pdp11' is not one of"):
         kernel.save(tmp_path, format="c", target="pdp11")
+    assert not list(tmp_path.iterdir())
+
+
+def crowded(kernel_in: Any, KERNEL_OK: Any, KERNEL_WORKSPACE_SIZE: Any, memory: Any, fill_f64: Any) -> Any:
+    KERNEL_WRONG = np.outer(kernel_in, KERNEL_OK) @ KERNEL_WORKSPACE_SIZE
+    return KERNEL_WRONG * memory + fill_f64, np.exp(KERNEL_WRONG)
+
+
+EDGES: dict[str, tuple[Any, ...]] = {
+    "names of the header": (crowded, *["f64[3]"] * 5),
+    "no elements": (lambda x: (x * 2.0, np.sum(x)), "f64[0,3]"),
+    "no arguments": (lambda: np.arange(3.0),),
+    "a number": (lambda: np.float64(2.0),),
+    "nothing used": (lambda x, y: np.ones(2), "f64[3]", "f64[]"),
+    "an argument as it is": (lambda x, n: (x, n), "i8[3]", "bool[]"),
+    "numbers that are not": (lambda x: np.where(x > 2, [np.nan, np.inf, -np.inf], -0.0), "f32[3]"),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+@pytest.mark.parametrize("format", ["lib", "c"])
+def test_edges(name: str, format: str, tmp_path: Path) -> None:
+    function, *specs = EDGES[name]
+    gradc.jit(function, name="kernel").compile(*map(gradc.aval, specs)).save(tmp_path, format=format)
+    (tmp_path / "main.c").write_text(TEST.replace("NAME", "KERNEL").replace("name", "kernel"))
+    for compiler in COMPILERS:
+        command = [compiler, *STRICT, "-std=c11", "-march=native", "main.c", "-o", "main"]
+        command.append("kernel.c" if format == "c" else "libkernel.a")
+        subprocess.run(command, cwd=tmp_path, check=True)
+        done = subprocess.run(["./main"], cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout == "OK"
+
+
+@pytest.mark.parametrize("format", ["lib", "c", "ir"])
+@pytest.mark.parametrize("result", [None, ()])
+def test_a_function_without_a_result_is_refused(result: Any, format: str, tmp_path: Path) -> None:
+    kernel = gradc.jit(lambda x: result, name="kernel").compile(gradc.aval("f64[3]"))
+    with pytest.raises(CompileError, match="kernel has no result that C could be given: the function returns no array"):
+        kernel.save(tmp_path, format=format)
     assert not list(tmp_path.iterdir())

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from gradc import __version__
-from gradc.backends.abi import Interface
+from gradc.backends.abi import Interface, own_names
 from gradc.backends.c.entry import Entry
 from gradc.backends.c.expressions import Expressions
 from gradc.backends.c.helpers import Helpers, environment
@@ -143,7 +143,7 @@ def _spelling(program: LoopProgram, interface: Interface) -> Spelling:
     declared = {*program.buffer, *declared_names(program.body)}
     for function in program.functions:
         declared |= {*declared_names(function.body), *function.scalars, *(b.name for b in function.parameters)}
-    own = [interface.name, *(f"{interface.name}_{word}" for word in ("in", "out", "status", "selftest"))]
+    own = own_names(interface.name, len(interface.failures))
     return Spelling(declared, given, [*own, *(f"{interface.name}_{f.name}" for f in program.functions)])
 
 

@@ -112,7 +112,8 @@ class SelfTest:
     def _array(self, argument: Argument, own: str, offset: int) -> str:
         kind = argument.c_type
         if self.memory.on_stack:
-            return f"{kind} {own}[{max(count_of(argument, self.recording), 1)}];"
+            count = count_of(argument, self.recording)
+            return f"{kind} {own}[{count}];" if count else f"{kind} {own}[1] = {{{literal(0, argument.dtype)}}};"
         return f"{kind} *const {own} = ({kind} *){self._place(offset)};"
 
     def _space(self) -> list[str]:
