@@ -8,7 +8,6 @@ frame's wins. A frame called as ``return helper(h)`` continues its caller, so it
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from types import FrameType
@@ -57,24 +56,30 @@ class _Active:
 
 @dataclass(slots=True, eq=False)
 class Recorder:
-    """Follows the user's frames of one trace. ``root`` is the frame below which they stand."""
+    """Follows the user's frames of one trace. ``root`` is the frame below which they stand.
+
+    ``frame`` is the innermost of the user's that was met last, and ``sites`` those of its code.
+    """
 
     builder: Builder
     identify: Identify
     root: FrameType | None = None
+    frame: FrameType | None = None
+    sites: dict[int, Site] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     stack: list[_Active] = field(default_factory=list)
     names: dict[int, tuple[int, str]] = field(default_factory=dict)
 
-    def enter(self) -> Site:
-        """The site of the user's code that is running; its line becomes the origin of the nodes made next."""
-        frame = user_frame(sys._getframe(2), self.root)
-        if frame is None:
-            return NO_SITE
-        if not self.stack or self.stack[-1].frame is not frame:
-            self._switch(frame)
-        site = self.stack[-1].table.sites.get(frame.f_lasti, NO_SITE)
-        self.builder.origin = site.origin
+    def enter(self, frame: FrameType | None) -> Site:
+        """The site of the user's code that runs at or above ``frame``; its line becomes the origin of new nodes."""
+        if frame is not self.frame or frame is None:
+            frame = user_frame(frame, self.root)
+            if frame is None:
+                return NO_SITE
+            if frame is not self.frame:
+                self._switch(frame)
+        site = self.sites.get(frame.f_lasti, NO_SITE)
+        self.builder.origin = site[1]
         return site
 
     def name(self, site: Site, results: Sequence[int]) -> tuple[int, str] | None:
@@ -121,6 +126,7 @@ class Recorder:
     def abandon(self) -> None:
         """The traced function has raised: let go of all frames."""
         self.stack.clear()
+        self.frame = None
 
     def helper_calls(self, image: dict[int, int], outputs: set[int]) -> tuple[Call, ...]:
         """The calls of helpers with node ids by ``image``; calls that left nothing in it are dropped.
@@ -162,6 +168,7 @@ class Recorder:
             self._leave()
         for new in reversed(entered):
             self._enter(new)
+        self.frame, self.sites = frame, self.stack[-1].table.sites
 
     def _enter(self, frame: FrameType) -> None:
         code = frame.f_code
@@ -183,6 +190,7 @@ class Recorder:
 
     def _leave(self) -> None:
         active = self.stack.pop()
+        self.frame = None
         variables = active.frame.f_locals
         returned = active.table.returns.get(active.frame.f_lasti, ())
         found = [self.identify(variables.get(name)) for name in returned]

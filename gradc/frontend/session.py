@@ -23,6 +23,8 @@ from gradc.ops.shape import concatenate, dim_value, iota, reshaped
 if TYPE_CHECKING:
     from types import FrameType
 
+    from gradc.frontend.again import Outcome
+
 CURRENT: Final[ContextVar[Session | None]] = ContextVar("gradc_trace", default=None)
 
 RUNNING: Final = np.zeros(1, np.int64)
@@ -49,7 +51,9 @@ class Traced(Protocol):
 
     session: Session
     storage: Any
+    path: Any
     scalar: bool
+    known: int
 
     @property
     def aval(self) -> Aval: ...
@@ -98,6 +102,8 @@ class Session:
     captured: dict[tuple[int, int], Value] = field(default_factory=dict)
     capture_order: list[Traced] = field(default_factory=list)
     constants: dict[int, str] = field(default_factory=dict)
+    outcomes: dict[tuple[Any, ...], Outcome] = field(default_factory=dict)
+    elements: dict[tuple[int, Any], int] = field(default_factory=dict)
     _numbers: dict[tuple[type, Any], Value] = field(default_factory=dict)
     _evaluated: dict[int, np.ndarray] = field(default_factory=dict)
 

@@ -8,7 +8,6 @@ last first, and gives the storage a new value. So every array that shares memory
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -47,7 +46,6 @@ class Step(NamedTuple):
 Path = tuple[Step, ...]
 
 
-@dataclass(slots=True, eq=False, weakref_slot=True)
 class Storage:
     """A memory: its newest value and how often it was written.
 
@@ -56,12 +54,15 @@ class Storage:
     layout that a trace does not know. ``name`` is the user's, with the depth of the frame that gave it.
     """
 
-    value: Value
-    refusal: str = ""
-    contiguous: bool = False
-    version: int = 0
-    name: tuple[int, str] | None = None
-    unsure: list[weakref.ref[Storage]] = field(default_factory=list)
+    __slots__ = ("__weakref__", "contiguous", "name", "refusal", "unsure", "value", "version")
+
+    def __init__(self, value: Value, refusal: str = "") -> None:
+        self.value = value
+        self.refusal = refusal
+        self.contiguous = False
+        self.version = 0
+        self.name: tuple[int, str] | None = None
+        self.unsure: tuple[weakref.ref[Storage], ...] = ()
 
     def called(self, name: tuple[int, str] | None) -> None:
         """Take a name, with the depth of the frame that gives it; the outermost stays, and the first of one depth."""
@@ -70,8 +71,8 @@ class Storage:
 
     def link(self, other: Storage) -> None:
         """Note that the two may share memory."""
-        self.unsure.append(weakref.ref(other))
-        other.unsure.append(weakref.ref(self))
+        self.unsure += (weakref.ref(other),)
+        other.unsure += (weakref.ref(self),)
         self.refusal = self.refusal or other.refusal
 
     def write(self, path: Path, value: Value) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import operator
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
-from gradc.errors import DtypeError, GradcError, ShapeError
+from gradc.errors import GradcError
 from gradc.frontend import arrayfunctions, ufuncs
+from gradc.frontend.again import ALONE, again, learn
 from gradc.frontend.bytecode import Site
 from gradc.frontend.conversions import Conversions
 from gradc.frontend.lines import refuse
@@ -18,22 +19,20 @@ from gradc.frontend.numpy_api import indexing, promote
 from gradc.frontend.numpy_api.operators import OPERATORS
 from gradc.frontend.operators import ArrayOperators
 from gradc.frontend.selected import Selected, chosen_by
-from gradc.frontend.session import ESCAPED, Session, TracedBase, holds_traced, require_session
-from gradc.frontend.sizes import Size, plain_dims, sized
+from gradc.frontend.session import CURRENT, ESCAPED, Session, TracedBase, require_session
+from gradc.frontend.sizes import Size, sized
 from gradc.frontend.storage import Path, Storage, path_between
+from gradc.frontend.writing import FOREIGN, ArrayWriting, index_of
 from gradc.ir.aval import Aval, shape_text
 from gradc.ir.graph import Value
 from gradc.ops.shape import reshape
 
-_FOREIGN: Final = (
-    "this writes into an array of the function around this one; copy it first: x = x.copy(), or return the new array"
-)
-
 _SEQUENCES: Final = frozenset({list, tuple, str, bytes})
+_bare: Final = object.__new__
 _PYTHON: Final = {"i": int, "f": float, "c": complex}
 
 
-class Tracer(Conversions, ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
+class Tracer(Conversions, ArrayWriting, ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
     """An array or a Python number while its function is traced.
 
     It is a view at ``path`` into ``storage``; the path is empty for an array with memory of its own. ``scalar`` marks
@@ -41,11 +40,13 @@ class Tracer(Conversions, ArrayOperators, ArrayMethods, TracedBase):  # type: ig
     """
 
     __array_priority__: ClassVar[float] = 1000.0
-    __slots__ = ("__weakref__", "_seen", "_value", "path", "scalar", "session", "storage")
+    __slots__ = ("__weakref__", "_memory", "_name", "_seen", "_value", "known", "path", "scalar", "session")
 
     def __init__(self, session: Session, storage: Storage, path: Path = (), *, scalar: bool = False) -> None:
         self.session = session
-        self.storage = storage
+        self._memory: Storage | None = storage
+        self.known = -1
+        """The node of a value with a memory of its own that nobody has asked for; -1 for others."""
         self.path = path
         self.scalar = scalar
         self._seen = -1
@@ -53,10 +54,21 @@ class Tracer(Conversions, ArrayOperators, ArrayMethods, TracedBase):  # type: ig
 
     # What it stands for
 
+    @property
+    def storage(self) -> Storage:
+        """The memory that it is a view of, made when it is asked for."""
+        if self._memory is None:
+            self._memory = Storage(Value(self.session.builder, self.known))
+            self._memory.name = self._name
+            self.known = -1
+        return self._memory
+
     def current(self) -> Value:
         """The value it stands for now, writes through any view included."""
         if self.session.ended:
             raise refuse(ESCAPED)
+        if self.known >= 0:
+            return Value(self.session.builder, self.known)
         storage = self.storage
         if not self.path:
             return storage.value
@@ -64,8 +76,14 @@ class Tracer(Conversions, ArrayOperators, ArrayMethods, TracedBase):  # type: ig
             self._value, self._seen = storage.read(self.path), storage.version
         return self._value
 
+    def holds(self, value: Value) -> None:
+        """Note what stands at its path in the newest version of its memory."""
+        self._value, self._seen = value, self.storage.version
+
     def node(self) -> int | None:
         """The id of its node, where that is known without making new ones."""
+        if self.known >= 0:
+            return self.known
         if not self.path:
             return self.storage.value.id
         return self._value.id if self._value is not None and self._seen == self.storage.version else None
@@ -119,7 +137,17 @@ class Tracer(Conversions, ArrayOperators, ArrayMethods, TracedBase):  # type: ig
     # NumPy's protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
-        return perform(lambda session: ufuncs.apply(session, ufunc, method, inputs, keywords))
+        plain = method == "__call__" and not keywords and len(inputs) <= 2
+        if plain:
+            session = require_session()
+            site = session.recorder.enter(sys._getframe(1))
+            node = again(session, Tracer, ufunc, *inputs)
+            if node >= 0:
+                return _new(session, node, site)
+        return perform(
+            lambda session: ufuncs.apply(session, ufunc, method, inputs, keywords),
+            learnt=(ufunc, inputs) if plain else None,
+        )
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         bases: tuple[Tracer, ...] = arrayfunctions.viewed(function, args)
@@ -164,103 +192,69 @@ class Tracer(Conversions, ArrayOperators, ArrayMethods, TracedBase):  # type: ig
             )
         )
 
-    # Indexing and writing
+    # Indexing (see also writing)
 
     def __getitem__(self, index: Any) -> Any:
+        kind = type(index)
+        if kind is int or (kind is tuple and all(type(item) is int for item in index)):
+            return self._element(index)
         mask = chosen_by(index)
         if mask is not None and mask.aval.shape == self.aval.shape:
             return Selected.of(self, mask)
         view = index is Ellipsis or (type(index) is tuple and any(item is Ellipsis for item in index))
         return perform(
-            lambda session: indexing.getitem(session.lift(self), _index(session, index), session.lift),
+            lambda session: indexing.getitem(session.lift(self), index_of(session, index), session.lift),
             bases=(self,),
             index=True,
             array=view,
         )
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        if isinstance(value, Selected):
-            mask = chosen_by(index)
-            if mask is None:
-                raise value.refusal()
-            self.assign(np.where(mask, Selected(self, mask).beside(value), self))
-            return
-        if isinstance(value, Tracer) and value.storage is self.storage and value.path:
-            part = self[index]
-            if isinstance(part, Tracer) and part.storage is self.storage and part.path == value.path:
-                return  # `buf[i] += x` writes into the view, and then the view into its own place
-        self._set(index, value, "set")
-
-    def _set(self, index: Any, value: Any, mode: str) -> None:
-        self.change(
-            lambda session: indexing.setitem(
-                self.current(), _index(session, index), session.lift(value, "value"), session.lift, mode
-            )
-        )
-
-    def add_at(self, index: Any, value: Any) -> None:
-        """``np.add.at(self, index, value)``: repeated indices add each of theirs."""
-        self._set(index, value, "add")
-
-    def change(self, make: Callable[[Session], Value]) -> None:
-        """Write what ``make`` gives as the new value of the whole array."""
+    def _element(self, index: Any) -> Any:
+        """``self[index]`` for ints."""
         session = require_session()
-        session.recorder.enter()
-        try:
-            if self.scalar:
-                raise refuse("a NumPy number cannot be written into; make an array of it first: x = np.array(x)")
-            if session is not self.session:
-                session.lift(self)
-                raise refuse(_FOREIGN)
-            value = make(session)
-            self.storage.called(session.recorder.names.get(self.storage.value.id))
-            self.storage.write(self.path, value)
-        except GradcError as error:
-            raise session.located(error) from None
-        self._value, self._seen = value, self.storage.version
-        if self.storage.name is not None:
-            session.recorder.give(self.storage.value.id, *self.storage.name)
-
-    def assign(self, result: Any) -> None:
-        """Write a result over the whole array, as ``out=`` and ``+=`` do: its shape must be the array's own."""
-
-        def make(session: Session) -> Value:
-            value, aval = session.lift(result), self.aval
-            if value.aval.dtype != aval.dtype:
-                if not value.aval.weak and not np.can_cast(value.aval.dtype, aval.dtype, "same_kind"):
-                    raise DtypeError(
-                        f"a result {value.aval} cannot be written into {aval}; convert it with astype first"
-                    )
-                value = promote.astype(value, aval.dtype)
-            if value.aval.shape != aval.shape:
-                raise ShapeError(f"a result {value.aval} does not fit the array {aval} that it is written into")
-            return value
-
-        self.change(make)
+        site = session.recorder.enter(sys._getframe(2))
+        here = session is self.session
+        node = session.elements.get((self.current().id, index)) if here else None
+        if node is not None:
+            session.builder.note(node)
+            return _new(session, node, site)
+        made = perform(
+            lambda session: indexing.getitem(session.lift(self), index, session.lift), bases=(self,), index=True
+        )
+        if here and made.scalar:
+            session.elements[self.current().id, index] = made.storage.value.id
+        return made
 
     # Operators
 
-    def _operate(self, name: str, *operands: Any) -> Any:
-        if self.scalar and self.storage.value.aval.weak and any(type(x) in _SEQUENCES for x in operands):
+    def _operate(self, name: str, left: Any, right: Any = ALONE) -> Any:
+        session = CURRENT.get()
+        if session is self.session:
+            site = session.recorder.enter(sys._getframe(2))
+            node = again(session, Tracer, name, left, right)
+            if node >= 0:
+                return _new(session, node, site)
+        return self._worked_out(name, (left,) if right is ALONE else (left, right))
+
+    def _worked_out(self, name: str, operands: tuple[Any, ...]) -> Any:
+        if self.scalar and any(type(x) in _SEQUENCES for x in operands) and self.storage.value.aval.weak:
             return NotImplemented  # a Python number: `[x] * n` repeats the list
         session = require_session()
         recorder = session.recorder
-        site = recorder.enter()
+        site = recorder.enter(sys._getframe(3))
         try:
             value = OPERATORS[name](*[session.lift(x) for x in operands])
         except GradcError as error:
             raise session.located(error) from None
-        made = Tracer(session, Storage(value), scalar=not value.aval.shape)
-        if site.targets:
-            made.storage.name = recorder.name(site, (value.id,))
-        return made
+        learn(session, Tracer, name, operands, value)
+        return _new(session, value.id, site)
 
     def _update(self, name: str, other: Any) -> Self:
         """``x += other``: writes into the array, or makes a new number of a number."""
         if self.scalar:
             return self._operate(name, self, other)  # type: ignore[no-any-return]
         self.assign(self._operate(name, self, other))
-        self.named(self.session.recorder.enter())
+        self.named(self.session.recorder.enter(sys._getframe(1)))
         return self
 
     def named(self, site: Site) -> None:
@@ -293,6 +287,19 @@ class Tracer(Conversions, ArrayOperators, ArrayMethods, TracedBase):  # type: ig
         return f"<traced {self.aval}>" if not self.session.ended else "<a traced value of a trace that has ended>"
 
 
+def _new(session: Session, node: int, site: Site) -> Tracer:
+    """The traced array of a node that shares memory with nothing."""
+    made: Tracer = _bare(Tracer)
+    made.session = session
+    made._memory = made._value = None
+    made._name = session.recorder.name(site, (node,)) if site[0] else None
+    made._seen = -1
+    made.known = node
+    made.path = ()
+    made.scalar = not session.builder.nodes[node][4].shape
+    return made
+
+
 def perform(
     make: Callable[[Session], Any],
     *,
@@ -300,6 +307,7 @@ def perform(
     array: bool = False,
     index: bool = False,
     flat: bool = False,
+    learnt: tuple[Any, tuple[Any, ...]] | None = None,
 ) -> Any:
     """What ``make`` gives in the present trace, as traced arrays with the user's names; errors get the user's line.
 
@@ -309,12 +317,14 @@ def perform(
     """
     session = require_session()
     recorder = session.recorder
-    site = recorder.enter()
+    site = recorder.enter(sys._getframe(1))
     try:
         result = make(session)
     except GradcError as error:
         raise session.located(error) from None
     if isinstance(result, Value):
+        if learnt is not None:
+            learn(session, Tracer, *learnt, result)
         made = _wrap(session, result, bases, array, index, flat)
         made.named(site)
         return made
@@ -333,7 +343,7 @@ def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool
         return Tracer(session, Storage(value), scalar=not value.aval.shape and not array)
     foreign = [base for base in bases if base.session is not session]
     if foreign:
-        return Tracer(session, Storage(value, refusal=_FOREIGN))
+        return Tracer(session, Storage(value, refusal=FOREIGN))
     storage = Storage(value)
     for base in bases:
         path = path_between(session.builder, base.current().id, value.id)
@@ -359,18 +369,3 @@ def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool
 def _number_of(size: Size) -> Any:
     """The traced number of a symbolic size."""
     return perform(lambda session: session.lift(size))
-
-
-def _index(session: Session, index: Any) -> Any:
-    """An index in plain numbers and arrays where it is static, in Values where it is not."""
-    if isinstance(index, Tracer):
-        known = index.constant()
-        return session.lift(index) if known is None else known.item() if known.ndim == 0 else known
-    if type(index) is tuple:
-        return tuple([_index(session, item) for item in index])
-    if type(index) is list and holds_traced(index):
-        return _index(session, Tracer(session, Storage(session.lift(index))))
-    if type(index) is slice:
-        parts = (index.start, index.stop, index.step)
-        return slice(*[operator.index(x) if isinstance(x, Tracer) else plain_dims(x) for x in parts])
-    return plain_dims(index)

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradc.errors import GradcError
 from gradc.ir.aval import Aval, SymbolicDim, aval_of
-from gradc.ir.node import CONSTANT, INPUT, Fired, Node, Origin, Params, Tables, node_key
+from gradc.ir.node import CONSTANT, INPUT, NO_PARAMS, Fired, Node, Origin, Params, Tables, new_node, node_key
 from gradc.ir.op import REGISTRY, Op
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class Builder:
         self._constant: list[bool] = []
         self._known: dict[tuple[Any, ...], int] = {}
         self._once: dict[tuple[Any, ...], Value] = {}
+        self._avals: dict[Aval, Aval] = {}
 
     def value(self, node: int) -> Value:
         """The handle of a node."""
@@ -139,7 +140,7 @@ class Builder:
         if known is None:
             known = self._once[key] = make()
         elif self.origin:
-            self._note(known.id)
+            self.note(known.id)
         return known
 
     def apply(self, op: Op, *operands: Value, **params: Any) -> Value:
@@ -156,7 +157,7 @@ class Builder:
         key = node_key(op, ids, params)
         found = self._known.get(key)
         if found is not None:
-            self._note(found)
+            self.note(found)
             return Value(self, found)
         if self.rewrite is not None:
             better = self.rewrite(self, op, ids, params)
@@ -165,6 +166,7 @@ class Builder:
                 return better
         nodes = self.nodes
         aval = op.infer(*[nodes[i].aval for i in ids], **params)
+        aval = self._avals.setdefault(aval, aval)
         constant = True
         for i in ids:
             if not self._constant[i]:
@@ -173,6 +175,20 @@ class Builder:
         value = self._append(op, ids, params, aval, constant)
         self._known[key] = value.id
         return value
+
+    def again(self, op: Op, key: tuple[Any, ...], ids: tuple[int, ...], aval: Aval) -> int:
+        """The id of ``op`` on operands for which key and abstract value are known; nothing is rewritten."""
+        found = self._known.get(key)
+        if found is not None:
+            self.note(found)
+            return found
+        nodes, constant = self.nodes, self._constant
+        index = self._known[key] = len(nodes)
+        nodes.append(new_node(index, op, ids, NO_PARAMS, aval))
+        constant.append(constant[ids[0]] and constant[ids[-1]])
+        if self.origin:
+            self.tables.origins[index] = self.origin
+        return index
 
     def is_constant(self, value: Value) -> bool:
         """Whether the value depends on no input."""
@@ -209,13 +225,13 @@ class Builder:
 
     def _append(self, op: Op, ids: tuple[int, ...], params: dict[str, Any], aval: Aval, constant: bool) -> Value:
         index = len(self.nodes)
-        self.nodes.append(Node(index, op, ids, params, aval))
+        self.nodes.append(new_node(index, op, ids, params, aval))
         self._constant.append(constant)
         if self.origin:
             self.tables.origins[index] = self.origin
         return Value(self, index)
 
-    def _note(self, node: int) -> None:
+    def note(self, node: int) -> None:
         """Unite the origins of a node that is met again."""
         if self.origin and self.nodes[node].op is not INPUT:
             known = self.tables.origins.get(node)
@@ -347,7 +363,7 @@ def _pruned(builder: Builder, outputs: Sequence[Value], output_names: tuple[str,
     order = builder.kept(outputs)
     image = {old: new for new, old in enumerate(order)}
     kept = tuple(
-        Node(new, n.op, tuple([image[i] for i in n.operands]), n.params, n.aval)
+        new_node(new, n.op, tuple([image[i] for i in n.operands]), n.params, n.aval)
         for new, n in enumerate(nodes[old] for old in order)
     )
     return Graph(

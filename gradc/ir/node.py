@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -90,6 +90,14 @@ class Params(dict[str, Any]):
         except AttributeError:
             self._key = tuple([(k, _frozen(self[k])) for k in sorted(self)])
             return self._key
+
+
+NO_PARAMS: Final = Params()
+
+
+def new_node(index: int, op: Op, operands: tuple[int, ...], params: dict[str, Any], aval: Aval) -> Node:
+    """A node, without the cost of a NamedTuple's constructor."""
+    return tuple.__new__(Node, (index, op, operands, params, aval))
 
 
 def node_key(op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import DtypeError, IndexBoundsError, ShapeError, TraceError
+from gradc.frontend.numpy_api.basic import known_item
 from gradc.frontend.numpy_api.promote import astype, broadcasted, converted
 from gradc.frontend.numpy_api.registry import Lift
 from gradc.frontend.numpy_api.slices import AxisSlice, resolve_slice
@@ -62,6 +63,9 @@ def getitem(x: Value, index: Any, lift: Lift) -> Value:
 
 
 def _item(x: Value, index: Any, lift: Lift) -> Value:
+    known = known_item(x, index)
+    if known is not None:
+        return known
     plan = plan_index(x, index, lift)
     result = _sliced(x, plan)
     if plan.axes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -38,12 +38,15 @@ def _is_bool(*operands: Value) -> bool:
 
 # Ufuncs that are one op, once dtypes and shapes are made equal.
 
+_ELEMENTWISE: set[np.ufunc] = set()
+
 
 def _unary(ufunc: np.ufunc, op: Op) -> None:
     def function(x: Value) -> Value:
         return strong(elementwise(op, ufunc, x))
 
     function.__name__ = ufunc.__name__
+    _ELEMENTWISE.add(ufunc)
     implements(ufunc, arrays=("x",))(function)
 
 
@@ -54,6 +57,7 @@ def _binary(ufunc: np.ufunc, op: Op, of_bools: Op | None = None) -> Callable[[Va
         return strong(elementwise(op, ufunc, x1, x2))
 
     function.__name__ = ufunc.__name__
+    _ELEMENTWISE.add(ufunc)
     return implements(ufunc, arrays=("x1", "x2"))(function)
 
 
@@ -82,6 +86,9 @@ maximum = _binary(np.maximum, ops.maximum)
 minimum = _binary(np.minimum, ops.minimum)
 _binary(np.arctan2, functions.arctan2)
 _binary(np.hypot, functions.hypot)
+
+ELEMENTWISE: Final = frozenset(_ELEMENTWISE)
+"""What they give depends on the abstract values of operands, and on Python numbers among them, alone."""
 
 
 # Powers.

@@ -1,0 +1,195 @@
+"""Operations that are known by their operands give the trace that working them out gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradc
+from gradc.frontend import session as sessions
+from gradc.frontend import tracer
+from gradc.frontend.session import current_session
+from gradc.frontend.tracing import trace
+from gradc.ir.graph import Builder
+from gradc.ir.text import print_graph
+
+VECTOR = np.linspace(-1.0, 1.0, 5)
+MATRIX = np.arange(12.0).reshape(3, 4)
+
+
+def smooth(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def slope(rates: Any, u: Any, v: Any) -> Any:
+    return rates[0] * u - rates[1] * u * v, rates[2] * u * v - rates[3] * v
+
+
+def stepped(rates: Any, start: Any) -> Any:
+    u, v = start[0], start[-1]
+    for _ in range(4):
+        a, b = slope(rates, u, v)
+        u, v = u + 0.1 * a, v + 0.1 * b
+    return u + v * 2 - 2 * v
+
+
+def gated(w: Any, x: Any) -> Any:
+    h, c = np.zeros(2), np.zeros(2)
+    for t in range(3):
+        z = np.concatenate([x[t], h]) @ w
+        c = c * smooth(z[:2]) + smooth(z[2:4]) * np.tanh(z[-2:])
+        h = np.tanh(c) * z[1] + z[::-1][:2]
+    return np.sum(h)
+
+
+def numbers(x: Any) -> Any:
+    y = x
+    for k in (2, 2.0, True, 0, 0.0, -0.0, np.nan, 3, 3.0, 2, 0, -0.0, np.float32(2), np.nan):
+        y = y * k + k - (k - y) / 2
+        y = np.maximum(y, k) + np.add(k, y) + y**2 + y**2 + (y > k) + (k == y)
+    return y
+
+
+def kinds(i: Any, f: Any, g: Any, z: Any, b: Any) -> Any:
+    found = []
+    for one in (i, f, g, z, b):
+        for other in (i, f, g, z, b, i, f):
+            found += [one + other, one * other, one + other, other * one]
+    return [one + one for one in found]
+
+
+def python_numbers(a: Any, n: Any, x: Any) -> Any:
+    return [
+        a * n,
+        a * n,
+        a * 2,
+        a * 2,
+        n * 2,
+        n * 2,
+        -a,
+        -a,
+        a < n,
+        a < n,
+        [1] * 2,
+        a / n,
+        n / n,
+        n / n,
+        x * a,
+        x * a,
+        n - x,
+        n - x,
+        x * x,
+        x * x,
+    ]
+
+
+def written(x: Any) -> Any:
+    buffer = np.zeros(4)
+    view = buffer[1:3]
+    for k in range(3):
+        buffer[k] = x[k] * 2
+        buffer[k] += x[k] * 2
+        view += buffer[k] + x[0]
+        buffer *= 2
+        s = buffer[0]
+        s += buffer[0] + buffer[0]
+    return buffer + view[0] + s
+
+
+def nested(x: Any, y: Any) -> Any:
+    def inner(u: Any) -> Any:
+        return np.sum(u * y * 2 + u * y * 2) + y[0] * u[0] + y[0] * u[0]
+
+    return gradc.grad(inner)(x) * y + x * y + x * y
+
+
+def spread(m: Any, v: Any) -> Any:
+    return (m + v[:4]) * (m + v[:4]) + m[0] + m[0] + m[0, 1] * m[0, 1] * m[:, 1][2] + 2 * m + 2 * m
+
+
+CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "scalars": (stepped, (VECTOR[:4], VECTOR)),
+    "vectors": (gated, (np.ones((4, 6)), np.ones((3, 2)))),
+    "numbers": (numbers, (VECTOR,)),
+    "numbers and a scalar": (lambda x: numbers(x[1]), (VECTOR,)),
+    "numbers and integers": (lambda k: [k + 1, k + 1, k * 2.0, 3 - k, 3 - k, k // 2, k // 2], (np.arange(3),)),
+    "dtypes": (kinds, (np.arange(3), np.ones(3, "f4"), np.ones(3), np.ones(3, complex), np.ones(3, bool))),
+    "Python numbers": (python_numbers, (2.5, 3, VECTOR)),
+    "writes": (written, (VECTOR,)),
+    "traces in traces": (nested, (VECTOR, VECTOR + 1)),
+    "broadcasts": (spread, (MATRIX, VECTOR)),
+    "symbolic sizes": (lambda x: np.sum(x[1:] * x[:-1] + x[0] * 2 + x[0] * 2 + 2 * x[1:]), (gradc.aval("f64[n]"),)),
+}
+
+
+class Forgetful(dict[Any, Any]):
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+
+def told(function: Callable[..., Any], arguments: tuple[Any, ...]) -> list[Any]:
+    found = trace(function, arguments)
+    return [print_graph(found.graph), dict(found.inner_names), found.calls, dict(found.constants), dict(found.guards)]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_trace_is_the_same_where_everything_is_worked_out(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    function, arguments = CASES[case]
+    taken: list[int] = []
+    original = Builder.again
+
+    def counted(self: Builder, *known: Any) -> int:
+        taken.append(1)
+        return original(self, *known)
+
+    monkeypatch.setattr(Builder, "again", counted)
+    own = told(function, arguments)
+    assert taken
+
+    def forgets(self: Any) -> None:
+        made(self)
+        self.outcomes, self.elements = Forgetful(), Forgetful()
+
+    made = sessions.Session.__post_init__
+    taken.clear()
+    monkeypatch.setattr(sessions.Session, "__post_init__", forgets)
+    assert told(function, arguments) == own
+    assert not taken
+
+
+def test_operators_are_worked_out_once_for_operands_of_one_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    worked: list[str] = []
+    original = tracer.Tracer._worked_out
+
+    def counted(self: Any, name: str, operands: tuple[Any, ...]) -> Any:
+        worked.append(name)
+        return original(self, name, operands)
+
+    monkeypatch.setattr(tracer.Tracer, "_worked_out", counted)
+
+    def loss(x: Any, y: Any) -> Any:
+        for _ in range(50):
+            x = x * y + 0.5 * x - y
+        return x
+
+    trace(loss, (VECTOR, VECTOR))
+    assert worked == ["mul", "mul", "add", "sub"]
+
+
+def test_an_array_has_a_memory_when_it_is_asked_for() -> None:
+    def function(x: Any) -> Any:
+        a = x * 2
+        b = x * 2
+        assert a.known == b.known >= 0
+        b += 1
+        assert b.known < 0 <= a.known
+        view = a[1:]
+        view[0] = 7.0
+        return a, b
+
+    assert current_session() is None
+    graph = trace(function, (VECTOR,)).graph
+    assert [graph.names[i] for i in graph.outputs] == ["a", "b"]
