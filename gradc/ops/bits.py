@@ -1,6 +1,9 @@
-"""Operations on the bits of integers. They have no derivatives."""
+"""Operations on integers: on their bits, and the greatest common divisor. They have no derivatives."""
 
 from __future__ import annotations
+
+import math
+from typing import Any
 
 import numpy as np
 
@@ -18,3 +21,17 @@ def _of_bits(name: str, ufunc: np.ufunc, symbol: str, latex: str) -> Op:
 bitwise_and = _of_bits("bitwise_and", np.bitwise_and, "&", r"\land")
 bitwise_or = _of_bits("bitwise_or", np.bitwise_or, "|", r"\lor")
 bitwise_xor = _of_bits("bitwise_xor", np.bitwise_xor, "^", r"\oplus")
+
+
+def _loops_gcd(b: Any, x: Any, y: Any) -> Any:
+    """Euclid's remainders, as many as two numbers of the dtype can have: neighbours in Fibonacci's row have most."""
+    x, y = (value if value.dtype.kind == "u" else b.abs(value) for value in (x, y))
+    for _ in range(math.ceil(x.dtype.itemsize * 8 / math.log2((1 + math.sqrt(5)) / 2)) + 1):
+        x, y = b.select(b.eq(y, 0), x, y), b.mod(x, y)
+    return x if x.dtype.kind == "u" else b.abs(x)
+
+
+gcd = elementwise(
+    "gcd", np.gcd, "np.gcd({0}, {1})", kinds="iu", commutative=True, loops=_loops_gcd,
+    latex=r"\gcd\left({0}, {1}\right)",
+)  # fmt: skip

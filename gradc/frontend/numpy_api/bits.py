@@ -39,6 +39,23 @@ _bitwise(np.bitwise_or, ops.logical_or, bits.bitwise_or)
 _bitwise(np.bitwise_xor, ops.logical_xor, bits.bitwise_xor)
 
 
+@implements(np.gcd, arrays=("x1", "x2"))
+def gcd(x1: Value, x2: Value) -> Value:
+    """The greatest common divisor."""
+    return strong(elementwise(bits.gcd, np.gcd, x1, x2))
+
+
+@implements(np.lcm, arrays=("x1", "x2"))
+def lcm(x1: Value, x2: Value) -> Value:
+    """The least common multiple, 0 where one of both is 0."""
+    dtype = operand_dtype(np.lcm, marker(x1), marker(x2))
+    a, b = broadcasted("np.lcm", converted(x1, dtype), converted(x2, dtype))
+    sizes = [x if dtype.kind == "u" else ops.absolute(x) for x in (a, b)]
+    divisor = bits.gcd(a, b)
+    one = divisor.builder.full(1, divisor.aval)
+    return ops.floor_div(sizes[0], ops.select(ops.equal(divisor, one - one), one, divisor)) * sizes[1]
+
+
 @implements(np.invert, arrays=("x",))
 def invert(x: Value) -> Value:
     """Every bit turned: ``-1 - x`` of integers, ``not x`` of booleans."""

@@ -193,12 +193,3 @@ def logaddexp2(x1: Any, x2: Any) -> Any:
     dtype = operand_dtype(np.logaddexp2, marker(x1.value), marker(x2.value))
     two = dtype.type(math.log(2))
     return np.logaddexp(x1.astype(dtype) * two, x2.astype(dtype) * two) / two
-
-
-@composed(np.ldexp, arrays=("x1", "x2"), keeps_weak=True)
-def ldexp(x1: Any, x2: Any) -> Any:
-    """``x1 * 2**x2``, in two steps so that neither power leaves the range before the result does."""
-    kind = x1.dtype if x1.is_float else np.dtype(np.float64)
-    exponent = x2.astype(kind)
-    half = np.floor(exponent / 2.0)
-    return x1.astype(kind) * np.exp2(half) * np.exp2(exponent - half)

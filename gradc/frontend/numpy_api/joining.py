@@ -10,10 +10,10 @@ import numpy as np
 
 from gradc.errors import ShapeError
 from gradc.frontend.numpy_api.axes import as_shape, one_axis, require_size
+from gradc.frontend.numpy_api.comparisons import not_equal
 from gradc.frontend.numpy_api.promote import astype, common_dtype, converted, elementwise
 from gradc.frontend.numpy_api.registry import implements
 from gradc.frontend.numpy_api.shapes import atleast_1d, atleast_2d, expand_dims, part
-from gradc.frontend.numpy_api.ufuncs import not_equal
 from gradc.ir.graph import Value
 from gradc.ops import elementwise as ops
 from gradc.ops import shape as shapes

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from gradc.errors import DtypeError
-from gradc.frontend.numpy_api import bits, ufuncs
+from gradc.frontend.numpy_api import bits, comparisons, ufuncs
 from gradc.frontend.numpy_api.contractions import matmul
 from gradc.frontend.numpy_api.promote import elementwise, python_constant, strong
 from gradc.frontend.numpy_api.registry import lookup
@@ -82,12 +82,12 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "pos": _positive,
     "abs": ufuncs.magnitude,
     "invert": bits.invert,
-    "eq": ufuncs.equal,
-    "ne": ufuncs.not_equal,
-    "lt": ufuncs.less,
-    "le": ufuncs.less_equal,
-    "gt": ufuncs.greater,
-    "ge": ufuncs.greater_equal,
+    "eq": comparisons.equal,
+    "ne": comparisons.not_equal,
+    "lt": comparisons.less,
+    "le": comparisons.less_equal,
+    "gt": comparisons.greater,
+    "ge": comparisons.greater_equal,
     "and": _of(np.bitwise_and),
     "or": _of(np.bitwise_or),
     "xor": _of(np.bitwise_xor),

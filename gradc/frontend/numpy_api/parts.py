@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from gradc.frontend.numpy_api.comparisons import everywhere
 from gradc.frontend.numpy_api.promote import common_dtype, converted, strong
 from gradc.frontend.numpy_api.registry import implements
-from gradc.frontend.numpy_api.ufuncs import everywhere
 from gradc.ir.graph import Value
 from gradc.ops import complex as ops
 from gradc.ops import elementwise, functions

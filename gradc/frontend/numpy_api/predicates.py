@@ -9,10 +9,10 @@ import numpy as np
 
 from gradc.errors import ShapeError
 from gradc.frontend.numpy_api import promote
+from gradc.frontend.numpy_api.comparisons import everywhere
 from gradc.frontend.numpy_api.notation import Array, composed
 from gradc.frontend.numpy_api.promote import common_dtype
 from gradc.frontend.numpy_api.registry import implements
-from gradc.frontend.numpy_api.ufuncs import everywhere
 from gradc.ir.aval import broadcast_shapes
 from gradc.ir.graph import Value
 

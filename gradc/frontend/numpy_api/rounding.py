@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.frontend.numpy_api.notation import composed
+from gradc.frontend.numpy_api.notation import Array, composed
 from gradc.frontend.numpy_api.promote import broadcasted, converted, marker, operand_dtype, strong
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
@@ -83,7 +83,8 @@ def heaviside(x1: Any, x2: Any) -> Any:
 def fmod(x1: Any, x2: Any) -> Any:
     """The remainder with the sign of the first, which is exact."""
     dtype = operand_dtype(np.fmod, marker(x1.value), marker(x2.value))
-    x, y = x1.astype(dtype), x2.astype(dtype)
+    operands: list[Any] = [Array(converted(x.value, dtype)) for x in (x1, x2)]
+    x, y = operands
     if dtype.kind == "u":
         return x % y
     size = np.abs(x) % np.abs(y)

@@ -9,27 +9,22 @@ from typing import Any, Final
 import numpy as np
 
 from gradc.errors import DtypeError, TraceError
+from gradc.frontend.numpy_api.comparisons import everywhere
 from gradc.frontend.numpy_api.promote import (
-    astype,
     broadcasted,
     common_dtype,
     converted,
     elementwise,
-    fits,
     marker,
     operand_dtype,
-    python_constant,
     strong,
     truth,
 )
 from gradc.frontend.numpy_api.registry import implements
-from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
 from gradc.ops import elementwise as ops
 from gradc.ops import functions
-
-_BOOL = np.dtype(bool)
 
 
 def _is_bool(*operands: Value) -> bool:
@@ -82,8 +77,6 @@ multiply = _binary(np.multiply, ops.mul, ops.logical_and)
 true_divide = _binary(np.true_divide, ops.div)  # np.divide is the same object
 floor_divide = _binary(np.floor_divide, ops.floor_div)
 remainder = _binary(np.remainder, ops.mod)  # np.mod is the same object
-maximum = _binary(np.maximum, ops.maximum)
-minimum = _binary(np.minimum, ops.minimum)
 _binary(np.arctan2, functions.arctan2)
 _binary(np.hypot, functions.hypot)
 
@@ -187,24 +180,6 @@ _scaling(np.rad2deg, 180.0 / math.pi)
 _scaling(np.degrees, 180.0 / math.pi)
 
 
-def _ignoring_nan(ufunc: np.ufunc, op: Op) -> None:
-    """``fmax`` and ``fmin``: of a NaN and a number, the number."""
-
-    def function(x1: Value, x2: Value) -> Value:
-        dtype = operand_dtype(ufunc, marker(x1), marker(x2))
-        a, b = broadcasted(f"np.{ufunc.__name__}", converted(x1, dtype), converted(x2, dtype))
-        extreme = op(a, b)
-        if dtype.kind != "f":
-            return extreme
-        return ops.select(ops.isnan(a), b, ops.select(ops.isnan(b), a, extreme))
-
-    implements(ufunc, arrays=("x1", "x2"))(function)
-
-
-_ignoring_nan(np.fmax, ops.maximum)
-_ignoring_nan(np.fmin, ops.minimum)
-
-
 @implements(np.logaddexp, arrays=("x1", "x2"))
 def logaddexp(x1: Value, x2: Value) -> Value:
     """``log(exp(x1) + exp(x2))``, as the larger plus a softplus of a number that is not positive; with 0, a softplus.
@@ -223,36 +198,7 @@ def logaddexp(x1: Value, x2: Value) -> Value:
     return high + ops.softplus(gap)
 
 
-# Comparisons and logic.
-
-Comparison = Callable[[Value, Value], Value]
-
-
-def _comparison(ufunc: np.ufunc, op: Op) -> Comparison:
-    def function(x1: Value, x2: Value) -> Value:
-        return elementwise(op, ufunc, _comparable(x1, x2), _comparable(x2, x1))
-
-    function.__name__ = ufunc.__name__
-    return implements(ufunc, arrays=("x1", "x2"))(function)
-
-
-def _comparable(x: Value, other: Value) -> Value:
-    """``x``, wider where ``other`` is a Python int that its dtype cannot hold: NumPy 2 compares exactly."""
-    number = python_constant(other)
-    dtype = x.aval.dtype
-    if isinstance(number, int) and not x.aval.weak and dtype.kind in "iu" and not fits(number, dtype):
-        if dtype == np.uint64:
-            raise DtypeError(f"comparing {x.aval} with {number}, which no u64 holds, is always the same; leave it out")
-        return astype(x, np.int64)
-    return x
-
-
-equal = _comparison(np.equal, ops.equal)
-not_equal = _comparison(np.not_equal, ops.not_equal)
-less = _comparison(np.less, ops.less)
-less_equal = _comparison(np.less_equal, ops.less_equal)
-greater = _comparison(np.greater, ops.greater)
-greater_equal = _comparison(np.greater_equal, ops.greater_equal)
+# Logic.
 
 
 def _logical(ufunc: np.ufunc, op: Op) -> None:
@@ -271,11 +217,6 @@ _logical(np.logical_xor, ops.logical_xor)
 def logical_not(x: Value) -> Value:
     """Whether ``x`` is 0."""
     return ops.logical_not(truth(x))
-
-
-def everywhere(x: Value, value: bool) -> Value:
-    """A bool in the place of every element."""
-    return x.builder.full(value, Aval(x.aval.shape, _BOOL))
 
 
 def _predicate(ufunc: np.ufunc, of_floats: Callable[[Value], Value], of_others: bool) -> None:
