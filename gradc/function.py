@@ -31,6 +31,7 @@ from gradc.frontend.targets import (
     differentiable,
     leaves_of,
     matched_tangents,
+    parameters_of,
     result_tree,
     select_parameters,
     without_leaves,
@@ -206,7 +207,7 @@ class Function(Callee, native=True):
         primal = self._primal(call)
         wrt = self._wrt
         if wrt is None and self.seed:
-            wrt = tuple(range(len(primal.trees)))
+            wrt = tuple(range(len(parameters_of(primal))))
         return select_parameters(wrt, primal, self._label)
 
     def _tangents(self, call: Call) -> list[tuple[int, int]]:

@@ -40,6 +40,15 @@ def test_jvp(backend: str) -> None:
     assert tangent["norm"] == pytest.approx(2 * X @ TX)
 
 
+def test_each_of_variadic_arguments_has_its_own(backend: str) -> None:
+    def product(scale, *factors):
+        return scale * factors[0] * factors[1]
+
+    _, pullback = gradc.vjp(product, 2.0, 3.0, 5.0, backend=backend)
+    assert pullback(1.0) == (15.0, 10.0, 6.0)
+    assert gradc.jvp(product, (2.0, 3.0, 5.0), (1.0, 1.0, None), backend=backend) == (30.0, 25.0)
+
+
 def test_none_is_for_what_does_not_move(backend: str) -> None:
     _, tangent = gradc.jvp(layer, (W, X), ({"hidden": None, "out": T["out"]}, None), backend=backend)
     np.testing.assert_allclose(tangent["z"], T["out"] @ np.tanh(W["hidden"] @ X), rtol=1e-12)

@@ -13,6 +13,17 @@ from gradc.frontend.tracing import is_static
 from gradc.frontend.tree import LEAF, NONE, TreeDef, tuple_of
 
 
+def parameters_of(call: Call) -> list[tuple[str, int | None]]:
+    """The parameters of a call in order; each element of ``*args`` is one, with its position there."""
+    entries: list[tuple[str, int | None]] = []
+    for name, tree in call.trees:
+        if call.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
+            entries.extend((name, k) for k in range(len(tree.children)))
+        else:
+            entries.append((name, None))
+    return entries
+
+
 def select_parameters(
     wrt: str | int | Sequence[str | int] | None, call: Call, label: str
 ) -> list[tuple[str, int | None]]:
@@ -20,12 +31,7 @@ def select_parameters(
 
     The default is the first. Raises DerivativeError for a name or a position that is not there.
     """
-    entries: list[tuple[str, int | None]] = []
-    for name, tree in call.trees:
-        if call.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
-            entries.extend((name, k) for k in range(len(tree.children)))
-        else:
-            entries.append((name, None))
+    entries = parameters_of(call)
     several = isinstance(wrt, Iterable) and not isinstance(wrt, str)
     chosen: tuple[Any, ...] = (0,) if wrt is None else tuple(wrt) if several else (wrt,)  # type: ignore[arg-type]
     names = [name for name, _ in entries]
