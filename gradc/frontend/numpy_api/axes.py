@@ -38,6 +38,11 @@ def all_axes(name: str, axis: Any, x: Value) -> Axes:
     return tuple(sorted(axes))
 
 
+def ufunc_axes(name: str, axis: Any, x: Value) -> Axes:
+    """The same for what NumPy makes of ``ufunc.reduce``, where the axes 0 and -1 of a number are none at all."""
+    return () if x.aval.ndim == 0 and type(axis) is int and axis in (0, -1) else all_axes(name, axis, x)
+
+
 def as_shape(name: str, shape: Any) -> tuple[Dim, ...]:
     """A shape given as an int or a sequence of ints. Raises TraceError."""
     listed = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)

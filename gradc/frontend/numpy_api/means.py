@@ -111,7 +111,19 @@ def std(
     correction: Any = None,
 ) -> Value:
     """The square root of the variance."""
+    size = axes_size(a, all_axes("np.var", axis, a))
+    if size == 1 and where is None and mean is None and _freedom(ddof, correction) == 0:
+        return _of_one(a, axis, dtype, keepdims)
     return ops.sqrt(var(a, axis, dtype, ddof, keepdims, where=where, mean=mean, correction=correction))
+
+
+def _of_one(a: Value, axis: Any, dtype: Any, keepdims: Any) -> Value:
+    """The deviation of one element, 0 or NaN: as a distance, since the root's slope at 0 is infinite."""
+    x = strong(a) if dtype is None else astype(a, dtype)
+    if x.aval.dtype.kind in "iub":
+        x = astype(x, np.float64)
+    distance = ops.absolute(x - broadcast(mean(x, axis, keepdims=True), x.aval.shape))
+    return sum_(distance, axis, keepdims=keepdims)
 
 
 @implements(np.average, arrays=("a", "weights"))

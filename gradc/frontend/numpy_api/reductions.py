@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import DtypeError, ShapeError
-from gradc.frontend.numpy_api.axes import Axes, all_axes
+from gradc.frontend.numpy_api.axes import Axes, ufunc_axes
 from gradc.frontend.numpy_api.promote import astype, broadcasted, converted, elementwise, strong, truth
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
@@ -60,7 +60,7 @@ def sum_(
     """The sum of elements; of bools and small integers in int64."""
     x = astype(a, dtype if dtype is not None else accumulator(np.add, a.aval.dtype))
     x = _selected("np.sum", x, where, 0)
-    total = _reduce(_sum_op(x), x, all_axes("np.sum", axis, a), keepdims)
+    total = _reduce(_sum_op(x), x, ufunc_axes("np.sum", axis, a), keepdims)
     return _with_initial(_sum_op(x, of_two=True), np.add, total, initial)
 
 
@@ -84,14 +84,14 @@ def prod(
     x = _selected("np.prod", x, where, 1)
     if x.aval.dtype == np.dtype(bool):
         raise DtypeError("np.prod: dtype=bool is not supported; use np.all")
-    product = _reduce(reductions.reduce_prod, x, all_axes("np.prod", axis, a), keepdims)
+    product = _reduce(reductions.reduce_prod, x, ufunc_axes("np.prod", axis, a), keepdims)
     return _with_initial(ops.mul, np.multiply, product, initial)
 
 
 def _extremum(
     name: str, op: Op, of_two: Op, ufunc: np.ufunc, a: Value, axis: Any, keepdims: Any, initial: Any, where: Any
 ) -> Value:
-    x, axes = strong(a), all_axes(name, axis, a)
+    x, axes = strong(a), ufunc_axes(name, axis, a)
     if where is not None and where.builder.scalar(where) != np.True_:
         if not isinstance(initial, Value):
             raise ShapeError(f"{name}: with where= there may be no element to choose; give initial= as well")
@@ -128,14 +128,14 @@ def ptp(a: Value, axis: Any = None, keepdims: Any = False) -> Value:
 def any_(a: Value, axis: Any = None, keepdims: Any = False, *, where: Value | None = None) -> Value:
     """Whether any element is not 0."""
     x = _selected("np.any", truth(a), where, 0)
-    return _reduce(reductions.reduce_any, x, all_axes("np.any", axis, a), keepdims)
+    return _reduce(reductions.reduce_any, x, ufunc_axes("np.any", axis, a), keepdims)
 
 
 @implements(np.all, arrays=("a", "where"))
 def all_(a: Value, axis: Any = None, keepdims: Any = False, *, where: Value | None = None) -> Value:
     """Whether every element is not 0."""
     x = _selected("np.all", truth(a), where, 1)
-    return _reduce(reductions.reduce_all, x, all_axes("np.all", axis, a), keepdims)
+    return _reduce(reductions.reduce_all, x, ufunc_axes("np.all", axis, a), keepdims)
 
 
 @implements(np.count_nonzero, arrays=("a",))

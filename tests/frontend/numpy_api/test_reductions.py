@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import gradc
 from gradc.errors import DtypeError, ShapeError, TraceError
 from gradc.ir.aval import aval
 from gradc.ir.graph import Builder
@@ -98,6 +99,23 @@ def test_where(function, agrees, sample):
     for where in (mask, mask[:1], mask[:, :1], np.zeros((3, 4), bool), True, np.ones((2, 3, 4), bool)):
         for axis in (None, 0, (0, 1)):
             agrees(function, x, axis=axis, where=where, keepdims=axis == 0, ulp=8)
+
+
+@pytest.mark.parametrize("function", [np.sum, np.prod, np.max, np.min, np.ptp, np.any, np.all], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("axis", [0, -1])
+def test_a_number_has_the_axes_that_numpy_grants_it(function, axis, agrees, traced, sample):
+    agrees(function, np.array(3.0), axis=axis)
+    with pytest.raises(ShapeError, match="axis 1 is out of bounds"):
+        traced(function, np.array(3.0), axis=1)
+
+
+def test_the_deviation_of_one_element_is_0_and_so_is_its_slope(agrees, sample):
+    for x in (np.array(3.0), sample(1, 4), sample(1, 4, dtype="f4"), np.array([[np.inf, np.nan, -0.0, 1.0]])):
+        with np.errstate(invalid="ignore"):
+            agrees(np.std, x, axis=0 if x.ndim else None)
+            agrees(np.std, x, axis=() if x.ndim == 0 else (0,), keepdims=True)
+    assert gradc.grad(np.std, backend="reference")(3.0) == 0.0
+    assert gradc.grad(gradc.grad(np.std), backend="reference")(3.0) == 0.0
 
 
 def test_extremes_where(agrees, sample):
