@@ -42,6 +42,14 @@ _DRAWING_METHODS: Final = (
 """Methods through which scipy.stats draws."""
 
 
+_AS_ARRAY: Final = np.asarray
+
+_TAKE_LISTS: Final = (
+    "append", "argmax", "argmin", "cumsum", "dot", "max", "mean", "median", "min", "prod", "sort", "std", "sum", "var",
+)  # fmt: skip
+"""Functions of NumPy that are often given a list of numbers, ``np.mean([a, b])``: on lists they do not dispatch."""
+
+
 class _Known:
     """The functions that are replaced, by identity, each with its place and the one stand-in made for it."""
 
@@ -53,6 +61,9 @@ class _Known:
         self.homes: list[tuple[Container, str]] = []
         for original, handler in CREATION.items():
             self._enter(vars(np), original.__name__, _creating(original, handler))
+        for home, names in ((np, _TAKE_LISTS), (np.linalg, ("norm",))):
+            for name in names:
+                self._enter(vars(home), name, _taking_lists(getattr(home, name)))
         self._enter(np.vectorize, "__call__", _vectorizing(vars(np.vectorize)["__call__"]))
         for name in ("r_", "c_"):
             self._enter(vars(np), name, Concatenator(getattr(np, name)))
@@ -204,6 +215,23 @@ def _creating(original: StandIn, handler: Handler) -> StandIn:
         return handler(original, args, kwargs)
 
     return stand_in
+
+
+def _taking_lists(original: StandIn) -> StandIn:
+    @functools.wraps(original)
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        if current_session() is None:
+            return original(*args, **kwargs)
+        return original(*map(_stacked, args), **{name: _stacked(x) for name, x in kwargs.items()})
+
+    return stand_in
+
+
+def _stacked(x: Any) -> Any:
+    """A list that holds traced values as the array that NumPy makes of it."""
+    if type(x) in (list, tuple) and holds_traced(x):
+        return CREATION[_AS_ARRAY](_AS_ARRAY, (x,), {})
+    return x
 
 
 def _telling(original: StandIn, record: Implementation) -> StandIn:

@@ -28,6 +28,32 @@ def program(*inputs: np.ndarray) -> Callable[[Callable[..., Any]], Callable[...,
     return enter
 
 
+# Lists of numbers where NumPy takes arrays.
+
+
+@program(V)
+def reductions_of_lists(v):
+    a, b, c = v[0], v[1] * v[2], v[3] ** 2
+    return (
+        np.mean([a, b, c]), np.sum((a, b, 2.0)), np.prod([a, b]), np.max([a, b, c]), np.min([a, b]), np.var([a, b, c]),
+        np.std([a, b, c]), np.median((a, b, c)), np.linalg.norm([a, b]), np.linalg.norm(x=(a, c)),
+        np.sum([[a, b], [c, 1.0]], axis=(0,)),
+    )  # fmt: skip
+
+
+@program(V)
+def vectors_from_lists(v):
+    a, b = v[0] * v[1], v[2]
+    best = v[np.argmax([a, b, 0.1])] * v[np.argmin([a, b])]
+    return (
+        np.dot([a, b], [b, 2.0]),
+        np.append([[a, b]], [[1.0, b]], axis=0),
+        np.cumsum([a, b, a]),
+        np.sort((b, a)),
+        best,
+    )
+
+
 # Writing in place.
 
 

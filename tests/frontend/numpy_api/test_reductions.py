@@ -101,7 +101,9 @@ def test_where(function, agrees, sample):
             agrees(function, x, axis=axis, where=where, keepdims=axis == 0, ulp=8)
 
 
-@pytest.mark.parametrize("function", [np.sum, np.prod, np.max, np.min, np.ptp, np.any, np.all], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "function", [np.sum, np.prod, np.max, np.min, np.ptp, np.any, np.all], ids=lambda f: f.__name__
+)
 @pytest.mark.parametrize("axis", [0, -1])
 def test_a_number_has_the_axes_that_numpy_grants_it(function, axis, agrees, traced, sample):
     agrees(function, np.array(3.0), axis=axis)
