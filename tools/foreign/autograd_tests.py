@@ -27,6 +27,8 @@ import gradc
 EPSILON, TOLERANCE = 1e-6, 1e-6
 """The step of central differences and the agreement asked for, absolute or relative: those of autograd's tests."""
 
+RNG = np.random.default_rng(0)
+
 
 # The vector space of a pytree of floating-point leaves.
 
@@ -54,9 +56,9 @@ def noise(tree: Any) -> Any:
 
     def draw(leaf: Any) -> Any:
         array = np.asarray(leaf)
-        value = np.random.standard_normal(array.shape)
+        value = RNG.standard_normal(array.shape)
         if array.dtype.kind == "c":
-            value = value + 1j * np.random.standard_normal(array.shape)
+            value = value + 1j * RNG.standard_normal(array.shape)
         return value if array.shape else value[()]
 
     return mapped(draw, tree)
@@ -175,7 +177,7 @@ def restrict(function: Callable[..., Any], argnum: int, arguments: tuple[Any, ..
 
 
 def operator(derivative: Callable[..., Any]) -> Callable[..., Any]:
-    """An operator ``(function, argnum) -> (*arguments) -> result`` of one that is given the function of one argument."""
+    """An operator ``(function, argnum) -> (*arguments) -> result`` made of one for functions of one argument."""
 
     def made(function: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
         return lambda *arguments, **keywords: derivative(
@@ -208,8 +210,13 @@ deriv = operator(lambda f, x: gradc.jvp(f, (x,), (ones(x),))[1])
 
 
 def product(function: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
-    """A cotangent, the last argument, times the Jacobian."""
-    return lambda *given: pull(restrict(function, argnum, given[:-1], {}), (given[argnum],), given[-1])[0]
+    """A tensor, the last argument, times the Jacobian, over the first axes of that."""
+
+    def made(*given: Any) -> Any:
+        jacobian = gradc.jacobian(restrict(function, argnum, given[:-1], {}))(given[argnum])
+        return np.tensordot(given[-1], jacobian, np.ndim(given[-1]))
+
+    return made
 
 
 def hessian_product(function: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:

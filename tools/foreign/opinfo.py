@@ -133,7 +133,7 @@ def run(op: Any, sample: Any, backend: Any) -> Outcome:
         truth = holes.call(op.op, tensors)
         arrays = [tensor.detach().numpy() for tensor in tensors]
         expected = holes.call(function, [array.copy() for array in arrays], plain)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001, whatever PyTorch's or SciPy's code raises
         return "outside", f"the reference fails: {type(error).__name__}"
     if any(not isinstance(x, torch.Tensor) or x.is_sparse or x._is_zerotensor() for x in flat(truth)):
         return "outside", "no dense tensors"
@@ -163,7 +163,7 @@ def run(op: Any, sample: Any, backend: Any) -> Outcome:
         if "expected np.ndarray (got Tracer)" in str(error):
             return "outside", "the reference calls PyTorch"
         return "refused", f"{type(error).__name__}: {str(error).partition(';')[0][:150]}"
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001, it is what is looked for
         return "failed", f"{type(error).__name__}: {str(error)[:150]}"
 
 
@@ -172,6 +172,11 @@ def samples(op: Any, count: int) -> Iterator[Any]:
     found = list(op.sample_inputs("cpu", torch.float64, requires_grad=False))
     step = max(1, len(found) // count) if count else 1
     yield from found[::step][: count or None]
+
+
+def told(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
@@ -195,9 +200,9 @@ def main() -> None:
         outcomes[label] = [run(op, sample, options.backend) for sample in samples(op, options.samples)]
         for (kind, text), number in Counter(outcomes[label]).items():
             if kind in ("wrong", "refused", "failed"):
-                print(f"{label}: {number} {kind}: {text}", flush=True)
+                told(f"{label}: {number} {kind}: {text}")
     total = Counter(kind for found in outcomes.values() for kind, _ in found)
-    print(dict(total))
+    told(str(dict(total)))
     if options.output:
         options.output.write_text(json.dumps(outcomes, indent=1), encoding="utf-8")
 
