@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gradc.backends.abi import FIRST_FAILURE, NULL_INPUT, OK, WORKSPACE, Argument, Interface
+from gradc.backends.llvm.assemble import is_resolved, with_resolved_constants
 from gradc.backends.llvm.dims import Dims
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.machine import parse, pointer_bits, target_machine, tidy
@@ -54,7 +55,7 @@ def object_file(codes: Sequence[Code]) -> bytes:
             whole = module
         else:
             whole.link_in(module)
-    return bytes(target_machine(base).emit_object(whole))
+    return with_resolved_constants(whole, base) if is_resolved(base) else bytes(target_machine(base).emit_object(whole))
 
 
 def module_text(code: Code, *, alone: bool) -> str:
