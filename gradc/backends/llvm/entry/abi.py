@@ -33,6 +33,8 @@ TUPLE_ITEMS: Final = tuple.__basicsize__
 TUPLE_HASH: Final = HEAD + 8 if TUPLE_ITEMS == HEAD + 16 else 0
 """Where a tuple keeps its hash, -1 at first; 0 where it does not: from 3.14 on it does."""
 TYPE_FLAGS: Final = 168
+TYPE_ALLOCATE: Final = 304
+"""Where a type has the function that makes objects of it, ``PyType_GetSlot``'s number ``_ALLOCATE``."""
 
 DICT_VERSION: Final = HEAD + 8 if sys.version_info < (3, 13) else 0
 """Where a dict keeps a number that changes with it; 0 where it does not: from 3.13 on."""
@@ -45,6 +47,14 @@ ARRAY_BASE: Final = HEAD + 32
 ARRAY_DTYPE: Final = HEAD + 40
 ARRAY_FLAGS: Final = HEAD + 48
 ARRAY_WEAK_REFERENCES: Final = HEAD + 56
+ARRAY_HANDLER: Final = HEAD + 72
+"""The capsule of the functions that gave an array its memory (NumPy's NEP 49)."""
+
+HANDLER_CONTEXT: Final = 128
+HANDLER_MALLOC: Final = 136
+HANDLER_FREE: Final = 160
+"""What stands in such a capsule, behind a name and the version: the context of its functions, and two of them."""
+
 ARGUMENT_FLAGS: Final = (0x101, 0x101)
 """Flags of an array that is read: those that count, and those of them that have to be set: C-contiguous, aligned."""
 RESULT_FLAGS: Final = (0x8000_0501, 0x501)
@@ -59,12 +69,18 @@ BUILTIN_DTYPES: Final = 24
 
 _KNOWN: Final = ((3, 11), (3, 12), (3, 13), (3, 14))
 _NUMPY_ABI: Final = 0x2000000
-_NUMPY_TABLE: Final = {"PyArray_Scalar": 60, "PyArray_NewCopy": 85, "PyArray_New": 93}
+_NUMPY_TABLE: Final = {
+    "PyArray_Scalar": 60, "PyArray_NewCopy": 85, "PyArray_New": 93, "PyArray_NewFromDescr": 94,
+    "PyDataMem_GetHandler": 305,
+}  # fmt: skip
+_OWN_HANDLER: Final = 306
+_ALLOCATE: Final = 47
+_HANDLER: Final = b"default_allocator"
 _PYTHON: Final = (
     "PyContextVar_Get", "PyDict_GetItemWithError", "PyDict_New", "PyDict_Next", "PyDict_SetItem", "PyErr_Clear",
     "PyErr_NoMemory", "PyEval_RestoreThread", "PyEval_SaveThread", "PyList_New", "PyLong_AsLongLongAndOverflow",
-    "PyMem_Free", "PyMem_Malloc", "PyMem_RawFree", "PyMem_RawMalloc", "PyObject_Vectorcall", "PyTuple_New",
-    "PyUnicode_Compare", "Py_DecRef", "Py_IncRef",
+    "PyMem_Free", "PyMem_Malloc", "PyMem_RawFree", "PyMem_RawMalloc", "PyObject_Vectorcall",
+    "PyTraceMalloc_Track", "PyTuple_New", "PyUnicode_Compare", "Py_DecRef", "Py_IncRef",
 )  # fmt: skip
 _OBJECTS: Final = {
     "Py_None": None, "PyDict_Type": dict, "PyFloat_Type": float, "PyList_Type": list, "PyLong_Type": int,
@@ -90,7 +106,8 @@ def abi() -> Abi | None:
     addresses = {name: function_address(name) for name in _PYTHON}
     addresses |= {name: id(value) for name, value in _OBJECTS.items()}
     addresses |= {name: int(table[slot]) for name, slot in _NUMPY_TABLE.items()}
-    return Abi(addresses)
+    capsule, allocator = _own_handler(table) or (id(None), id(None))
+    return Abi(addresses | {"gradc.handler.own": capsule, "gradc.allocator": allocator})
 
 
 @cache
@@ -122,11 +139,22 @@ def _numpy_table() -> ctypes.Array[ctypes.c_size_t] | None:
         capsule = import_module("numpy._core._multiarray_umath")._ARRAY_API
     except (ImportError, AttributeError):
         return None
-    table = (ctypes.c_size_t * (1 + max(_NUMPY_TABLE.values()))).from_address(get_pointer(capsule, None))
+    table = (ctypes.c_size_t * (1 + _OWN_HANDLER)).from_address(get_pointer(capsule, None))
     if table[2] != id(np.ndarray) or table[3] != id(np.dtype):
         return None
     version = ctypes.PYFUNCTYPE(ctypes.c_uint)(int(table[0]))()
     return table if version == _NUMPY_ABI else None
+
+
+def _own_handler(table: ctypes.Array[ctypes.c_size_t]) -> tuple[int, int] | None:
+    """The capsule of NumPy's own memory functions and what is in it; None where arrays do not have it where we say."""
+    capsule = ctypes.c_size_t.from_address(table[_OWN_HANDLER]).value
+    if _word(np.empty(3), ARRAY_HANDLER) != capsule:
+        return None
+    get_pointer = ctypes.PYFUNCTYPE(ctypes.c_size_t, ctypes.c_void_p, ctypes.c_char_p)
+    allocator = get_pointer(function_address("PyCapsule_GetPointer"))(capsule, b"mem_handler")
+    head = _HANDLER + bytes(HANDLER_CONTEXT - 1 - len(_HANDLER)) + b"\1"
+    return (capsule, allocator) if ctypes.string_at(allocator, HANDLER_CONTEXT) == head else None
 
 
 def _layout_holds() -> bool:
@@ -153,6 +181,9 @@ def _layout_holds() -> bool:
         and _word(pair, TUPLE_ITEMS) == id(array)
         and (not TUPLE_HASH or _hash_of_tuple_is_kept())
         and (not DICT_VERSION or _versions_of_dicts_change())
+        and all(
+            _word(kind, TYPE_ALLOCATE) == _type_slot(kind, _ALLOCATE) for kind in (np.float64, np.int32, np.float16)
+        )
         and _references_are_counted()
         and _weak_references_are_seen()
         and _is_address(_word(items, LIST_ITEMS))
@@ -216,6 +247,12 @@ def _describes(dtype: np.dtype) -> bool:
         and _read(dtype, DTYPE_NUMBER, "i") == dtype.num < BUILTIN_DTYPES
         and _word(dtype, DTYPE_SIZE) == dtype.itemsize
     )
+
+
+def _type_slot(kind: type, number: int) -> int | None:
+    get_slot = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_int)
+    address: int | None = get_slot(function_address("PyType_GetSlot"))(kind, number)
+    return address
 
 
 _CTYPES: Final[dict[str, Any]] = {

@@ -28,6 +28,8 @@ DECLARATIONS: Final = """\
 @PyUnicode_Type = external global i8
 @PyArray_Type = external global i8
 @gradc.memmap = external global i8
+@gradc.handler.own = external global i8
+@gradc.allocator = external global i8
 declare i32 @PyContextVar_Get(ptr, ptr, ptr)
 declare ptr @PyDict_GetItemWithError(ptr, ptr)
 declare ptr @PyDict_New()
@@ -44,6 +46,7 @@ declare ptr @PyMem_Malloc(i64)
 declare void @PyMem_RawFree(ptr)
 declare ptr @PyMem_RawMalloc(i64)
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare i32 @PyTraceMalloc_Track(i32, i64, i64)
 declare ptr @PyTuple_New(i64)
 declare i32 @PyUnicode_Compare(ptr, ptr)
 declare void @Py_DecRef(ptr)
@@ -51,12 +54,14 @@ declare void @Py_IncRef(ptr)
 declare ptr @PyArray_NewCopy(ptr, i32)
 declare ptr @PyArray_Scalar(ptr, ptr, ptr)
 declare ptr @PyArray_New(ptr, i32, ptr, i32, ptr, ptr, i32, i32, ptr)
+declare ptr @PyArray_NewFromDescr(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
+declare ptr @PyDataMem_GetHandler()
 """
 """The API as entries and this module name it."""
 
 EXPORTS: Final = (
     "gradc.call", "gradc.bind", "gradc.same", "gradc.dtype", "gradc.apart", "gradc.pack", "gradc.drop", "gradc.keep",
-    "gradc.arena.take", "gradc.arena.put", "gradc.arena.free",
+    "gradc.handler", "gradc.new", "gradc.arena.take", "gradc.arena.put", "gradc.arena.free",
 )  # fmt: skip
 
 SHARED: Final = """\
@@ -67,6 +72,8 @@ declare i1 @gradc.apart(ptr, ptr, i64, i64)
 declare i1 @gradc.pack(ptr, i64, ptr, i64, ptr)
 declare void @gradc.drop(ptr, i64)
 declare void @gradc.keep(ptr, ptr)
+declare ptr @gradc.handler()
+declare ptr @gradc.new(ptr, ptr, i32, i32, ptr, i64)
 declare ptr @gradc.arena.take(ptr, i64)
 declare void @gradc.arena.put(ptr, ptr)
 """

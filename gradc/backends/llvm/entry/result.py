@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from gradc.backends.llvm.dims import Dims
 from gradc.backends.llvm.entry import abi
 from gradc.backends.llvm.entry.plan import Plan
-from gradc.backends.llvm.entry.reuse import ReuseWriter, can_reuse
+from gradc.backends.llvm.entry.reuse import ReuseWriter, can_reuse, has_number_behind_head
 from gradc.backends.llvm.entry.text import EntryText
 from gradc.frontend.tree import TreeDef
 from gradc.ir.aval import Aval
@@ -40,6 +42,7 @@ class ResultWriter:
         self.room = self.count + held + self.reuses
         self.row = f"[{max(self.room, 1)} x ptr]"
         self.owned = text.alloca(self.row)
+        self.handler = "null"
         self._pointers: list[str] = []
         self._leaf = 0
         self._container = len(plan.results)
@@ -53,6 +56,7 @@ class ResultWriter:
         text.line(f"store {self.row} zeroinitializer, ptr {self.owned}")
         self.held = text.at(self.owned, 8 * self.count)
         if not self.reuses:
+            self._find_handler()
             self._pointers = [self._place(position, aval) for position, aval in enumerate(self.avals)]
             return self._pointers
         places = text.alloca(f"[{len(self.avals)} x ptr]")
@@ -60,12 +64,18 @@ class ResultWriter:
         text.line(f"store ptr {self.reused}, ptr {self._at(self.room - 1)}")
         text.line(f"br i1 {text.value(f'icmp eq ptr {self.reused}, null')}, label %new, label %placed")
         text.line("new:", indent=False)
+        self._find_handler()
         for position, aval in enumerate(self.avals):
             text.line(f"store ptr {self._place(position, aval)}, ptr {text.at(places, 8 * position)}")
         text.line("br label %placed")
         text.line("placed:", indent=False)
         self._pointers = [text.load("ptr", text.at(places, 8 * position)) for position in range(len(self.avals))]
         return self._pointers
+
+    def _find_handler(self) -> None:
+        """Ask for the functions that give memory, where an array is made."""
+        if any(aval.shape and position not in self.given for position, aval in enumerate(self.avals)):
+            self.handler = self.text.value("call ptr @gradc.handler()")
 
     def _place(self, position: int, aval: Aval) -> str:
         """Where the kernel writes one result: in the caller's array, on the stack, or in a new array."""
@@ -74,12 +84,29 @@ class ResultWriter:
             return self.given[position][1]
         if not aval.shape:
             return text.alloca("i64" if aval.dtype.itemsize <= 8 else "[2 x i64]")
+        dtype = text.object("dtype", np.dtype(aval.dtype.char))
+        size = self.dims.operand(aval.size * aval.dtype.itemsize)
         array = text.value(
-            f"call ptr @PyArray_New(ptr @PyArray_Type, i32 {aval.ndim}, ptr {self._shape(position, aval)}, "
-            f"i32 {aval.dtype.num}, ptr null, ptr null, i32 0, i32 0, ptr null)"
+            f"call ptr @gradc.new(ptr {self.handler}, ptr {dtype}, i32 {aval.dtype.num}, i32 {aval.ndim}, "
+            f"ptr {self._shape(position, aval)}, i64 {size})"
         )
         self._own(position, array)
         return text.load("ptr", text.at(array, abi.ARRAY_DATA))
+
+    def _scalar(self, aval: Aval, number: str) -> str:
+        """A new scalar of NumPy with the number at an address."""
+        text = self.text
+        if not has_number_behind_head(aval):
+            return text.value(
+                f"call ptr @PyArray_Scalar(ptr {number}, ptr {text.object('dtype', aval.dtype)}, ptr null)"
+            )
+        kind = text.object("scalar", aval.dtype.type)
+        make = text.load("ptr", text.at(kind, abi.TYPE_ALLOCATE))
+        made = text.value(f"call ptr {make}(ptr {kind}, i64 0)")
+        text.unless_null(made)
+        bits = f"i{8 * aval.dtype.itemsize}"
+        text.line(f"store {bits} {text.load(bits, number)}, ptr {text.at(made, abi.HEAD)}")
+        return made
 
     def _shape(self, position: int, aval: Aval) -> str:
         """Where the shape of a result stands."""
@@ -117,13 +144,10 @@ class ResultWriter:
 
     def _built(self, tree: TreeDef) -> int | None:
         """The place of the finished object, None for None."""
-        text = self.text
         if tree.is_leaf:
             place, self._leaf = self._leaf, self._leaf + 1
             if not self.avals[place].shape and place not in self.given:
-                dtype = text.object("dtype", self.avals[place].dtype)
-                scalar = f"call ptr @PyArray_Scalar(ptr {self._pointers[place]}, ptr {dtype}, ptr null)"
-                self._own(place, text.value(scalar))
+                self._own(place, self._scalar(self.avals[place], self._pointers[place]))
             return place
         if tree.kind is None:
             return None

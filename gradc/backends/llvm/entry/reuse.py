@@ -63,10 +63,15 @@ def can_reuse(plan: Plan) -> bool:
     """Whether the results of a plan are small, of fixed sizes, and such that they can be told from shared ones."""
     if len(plan.results) > MOST_LEAVES or any(aval.is_symbolic for aval in plan.results):
         return False
-    if any(not aval.shape and aval.dtype.kind not in "iuf" for aval in plan.results):
+    if any(not aval.shape and not has_number_behind_head(aval) for aval in plan.results):
         return False
     sizes = [dim_value(aval.size, {}) * aval.dtype.itemsize for aval in plan.results]
     return 0 < len(sizes) and sum(sizes) <= MOST_BYTES and not _has_empty_tuple(plan.outputs)
+
+
+def has_number_behind_head(aval: Aval) -> bool:
+    """Whether scalars of NumPy of this dtype are objects of their own, with the number behind their head."""
+    return aval.dtype.kind in "iuf"
 
 
 def _has_empty_tuple(tree: TreeDef) -> bool:

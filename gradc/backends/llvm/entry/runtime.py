@@ -17,6 +17,7 @@ from typing import Final
 
 from gradc.backends.llvm.entry import abi, native
 from gradc.backends.llvm.entry.apart import APART
+from gradc.backends.llvm.entry.arrays import NEW
 from gradc.backends.llvm.entry.helpers import ARENAS, BIND, DECLARATIONS, MISS_CALL, SAME, dtype_check
 from gradc.backends.llvm.entry.pack import PACK
 from gradc.backends.llvm.entry.reuse import KEEP
@@ -32,7 +33,8 @@ RECORD_WORDS: Final = 4
 def text() -> str:
     """The module."""
     cells = ["@gradc.traces = external global i64", "@gradc.environment = external global ptr"]
-    return "\n".join([DECLARATIONS, *cells, _call(), MISS_CALL, BIND, SAME, dtype_check(), APART, PACK, KEEP, ARENAS])
+    shared = [MISS_CALL, BIND, SAME, dtype_check(), APART, PACK, KEEP, NEW, ARENAS]
+    return "\n".join([DECLARATIONS, *cells, _call(), *shared])
 
 
 def _call() -> str:

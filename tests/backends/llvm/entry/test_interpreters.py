@@ -42,6 +42,7 @@ def test_results_and_errors_without_machine_code_in_front() -> None:
     ("name", "value"),
     [
         ("TYPE_FLAGS", 160),
+        ("TYPE_ALLOCATE", 312),
         ("ARRAY_DATA", 24),
         ("ARRAY_SHAPE", 40),
         ("ARRAY_STRIDES", 32),
