@@ -79,6 +79,7 @@ def check(form: str, sizes: dict[str, int], dtype: str) -> None:
 SHAPES = [
     (1, 1, 1), (2, 2, 2), (3, 5, 7), (8, 32, 16), (9, 33, 17), (10, 128, 64), (128, 10, 64), (100, 100, 100),
     (31, 49, 5), (64, 65, 1), (5, 3, 1100), (200, 7, 600), (1, 50, 70), (50, 1, 70), (1, 1, 333), (4, 130, 90),
+    (4, 18, 200), (6, 9, 150), (7, 33, 260),
 ]  # fmt: skip
 
 
@@ -316,6 +317,15 @@ def test_which_kernel() -> None:
     assert isinstance(chosen("ij,j->i", {"i": 50, "j": 60}, "f4", AVX512), DotPlan)
     assert isinstance(chosen("ji,j->i", {"i": 50, "j": 60}, "f4", AVX512), TilePlan)
     assert isinstance(chosen("i,i->", {"i": 60}, "f4", AVX512), DotPlan)
+
+
+def test_few_long_rows_by_rows_are_dots_where_there_are_many_registers() -> None:
+    sizes = {"i": 8, "j": 32, "k": 100}
+    assert chosen("ij,kj->ik", sizes, "f4", AVX512) == DotPlan(4, 4, 16, 1, 32)
+    assert isinstance(chosen("ij,kj->ik", sizes, "f4", AVX2), TilePlan)
+    assert isinstance(chosen("ij,kj->ik", sizes | {"j": 31}, "f4", AVX512), TilePlan)
+    assert isinstance(chosen("ij,kj->ik", sizes | {"i": 9}, "f4", AVX512), TilePlan)
+    assert chosen("ij,kj->ik", sizes | {"i": 6}, "f8", NEON) == DotPlan(3, 4, 2, 1, 32)
     transposed = chosen("ij,kj->ik", {"i": 50, "j": 60, "k": 70}, "f4", AVX512)
     assert isinstance(transposed, TilePlan)
     assert transposed.packing == "transpose"

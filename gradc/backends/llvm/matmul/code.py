@@ -164,12 +164,6 @@ class Code:
             f"call void {name}({self.vector} {value}, ptr {place}, i32 {self.bytes}, {masks} {self._mask(count)})"
         )
 
-    def load_scalar(self, place: str) -> str:
-        return self.writer.value(f"load {self.element}, ptr {place}, align {self.bytes}")
-
-    def store_scalar(self, value: str, place: str) -> None:
-        self.writer.line(f"store {self.element} {value}, ptr {place}, align {self.bytes}")
-
     def spread(self, place: str) -> str:
         """The element at ``place`` in all lanes."""
         single = f"<1 x {self.element}>"
@@ -229,6 +223,14 @@ class Code:
         """The elements ``lanes`` of two vectors one after the other."""
         order = ", ".join(f"i32 {lane}" for lane in lanes)
         return self.writer.value(f"shufflevector {self.vector} {a}, {self.vector} {b}, <{len(lanes)} x i32> <{order}>")
+
+    def piece(self, vector: str, part: Code, start: int) -> str:
+        """The lanes from ``start`` on as a vector of ``part``."""
+        if part.lanes == self.lanes:
+            return vector
+        order = ", ".join(f"i32 {start + lane}" for lane in range(part.lanes))
+        lanes = f"<{part.lanes} x i32> <{order}>"
+        return self.writer.value(f"shufflevector {self.vector} {vector}, {self.vector} poison, {lanes}")
 
     # Numbers of the call
 

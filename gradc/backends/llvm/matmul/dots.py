@@ -52,9 +52,9 @@ class _Dots:
             sums = loop.following
         if whole != self.depth:
             sums = self._products(place, whole, sums, self.depth - whole)
-        for element in range(self.rows * self.columns):
-            lanes = sums[element * plan.unroll : (element + 1) * plan.unroll]
-            self._finish(place.out, element, _total(code, lanes), k_start)
+        vectors = [_total(code, sums[start : start + plan.unroll]) for start in range(0, count, plan.unroll)]
+        for start in range(0, len(vectors), plan.lanes):
+            self._finish(place.out, start, vectors[start : start + plan.lanes], k_start)
 
     def _products(self, place: Matrices, start: Index, sums: list[str], length: int) -> list[str]:
         """``length`` products of each element added to its sums; vectors past the end leave theirs as they are."""
@@ -77,29 +77,56 @@ class _Dots:
                     following[position] = code.multiply_add(factor, others, following[position])
         return following
 
-    def _finish(self, out: str, element: int, total: str, k_start: Index) -> None:
-        """Store one sum; later blocks of k are added to what the earlier ones left."""
+    def _finish(self, out: str, start: int, vectors: list[str], k_start: Index) -> None:
+        """Add up the lanes of the elements from ``start`` on and store them, those of a dense row together."""
+        code, product = self.code, self.product
+        totals, apart = _folded(code, vectors)
+        together = self.columns if product.n.out == 1 and apart == 1 and code.lanes % self.columns == 0 else 1
+        for position in range(0, len(vectors), together):
+            row, column = divmod(start + position, self.columns)
+            place = code.pointer(out, row * product.m.out + column * product.n.out)
+            if together > 1:
+                part = Code(code.library, code.dtype, together, code.writer)
+                self._store(code.piece(totals, part, position), part.vector, place, k_start)
+            else:
+                total = code.writer.value(f"extractelement {code.vector} {totals}, i64 {position * apart}")
+                self._store(total, code.element, place, k_start)
+
+    def _store(self, total: str, kind: str, place: str, k_start: Index) -> None:
+        """Store one sum, or a vector of them; later blocks of k are added to what the earlier ones left."""
         code, writer = self.code, self.code.writer
-        row, column = divmod(element, self.columns)
-        place = code.pointer(out, row * self.product.m.out + column * self.product.n.out)
         if self.product.accumulate or k_start != 0:
-            before = code.load_scalar(place)
+            before = writer.value(f"load {kind}, ptr {place}, align {code.bytes}")
             if isinstance(k_start, str) and not self.product.accumulate:
                 is_first = writer.value(f"icmp eq i64 {k_start}, 0")
-                before = writer.value(f"select i1 {is_first}, {code.element} 0.0, {code.element} {before}")
-            total = writer.value(f"fadd {code.element} {before}, {total}")
-        code.store_scalar(total, place)
+                zero = "0.0" if kind == code.element else "zeroinitializer"
+                before = writer.value(f"select i1 {is_first}, {kind} {zero}, {kind} {before}")
+            total = writer.value(f"fadd {kind} {before}, {total}")
+        writer.line(f"store {kind} {total}, ptr {place}, align {code.bytes}")
 
 
 def _total(code: Code, vectors: list[str]) -> str:
-    """The sum of all lanes of some vectors, halves first."""
+    """The sum of some vectors, halves first."""
     while len(vectors) > 1:
         half = len(vectors) // 2
         rest = vectors[2 * half :]
         vectors = [code.sum(vectors[k], vectors[k + half]) for k in range(half)] + rest
-    total, lanes = vectors[0], code.lanes
-    while lanes > 1:
-        lanes //= 2
-        order = [lane + lanes if lane < lanes else lane for lane in range(code.lanes)]
-        total = code.sum(total, code.shuffle(total, "poison", order))
-    return code.writer.value(f"extractelement {code.vector} {total}, i64 0")
+    return vectors[0]
+
+
+def _folded(code: Code, vectors: list[str]) -> tuple[str, int]:
+    """The sum of the lanes of each vector, halves first, of at most as many as lanes; how far apart they are in one.
+
+    Halves of two vectors are added at a time, so that no lane is added up in vain while there are two.
+    """
+    count = 1 << (len(vectors) - 1).bit_length()
+    vectors = vectors + vectors[-1:] * (count - len(vectors))
+    every, distance = range(code.lanes), code.lanes
+    while distance > 1:
+        distance //= 2
+        half = max(1, len(vectors) // 2)
+        pairs = zip(vectors[:half], vectors[half:] or vectors, strict=True)
+        low = [lane if not lane & distance else code.lanes + lane - distance for lane in every]
+        high = [lane + distance if not lane & distance else code.lanes + lane for lane in every]
+        vectors = [code.sum(code.shuffle(a, b, low), code.shuffle(a, b, high)) for a, b in pairs]
+    return vectors[0], code.lanes // count

@@ -60,7 +60,10 @@ FETCHED_BYTES: Final = 8 * 1024
 """A right operand of at least this size, and at most that of a panel, is fetched ahead."""
 
 DOT_ROWS: Final = 3
-"""With at most so many rows, transposing the right operand costs more than it saves."""
+MANY_DOT_ROWS: Final = 8
+MANY_DOT_VECTORS: Final = 2
+"""With at most so many rows, transposing the right operand costs more than it saves: of the second number where there
+are registers for four rows by four columns, and so many vectors along k, which pay for adding up their lanes."""
 
 DOT_BURST: Final = 8 * 1024 * 1024
 """A vector meets a matrix of at most this size two rows of it at a time, in long bursts: caches give those faster than
@@ -245,11 +248,11 @@ def packed_from(product: Product, target: Target) -> tuple[int, TilePlan] | None
 
 
 def _plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
-    m, n, k = product.m, product.n, product.k
+    n, k = product.n, product.k
     dense_columns = n.out == 1 or n.length == 1 or is_turned(product)
     if dense_columns and n.right == 1 and n.length != 1:
         return _tiles(product, target, "none")
-    if k.right == 1 and k.left == 1 and (int(m.length) <= DOT_ROWS or not dense_columns):
+    if k.right == 1 and k.left == 1 and (_few_rows(product, target) or not dense_columns):
         return _dots(product, target)
     if k.right == 1 and dense_columns and n.length != 1:
         return _tiles(product, target, "transpose")
@@ -347,12 +350,19 @@ def _count(part: Part) -> int:
     return (int(part.stop) - int(part.start)) // part.step
 
 
+def _few_rows(product: Product, target: Target) -> bool:
+    """Whether dots take less time than transposing the right operand."""
+    m, k = int(product.m.length), int(product.k.length)
+    vectors = k // target.lanes(product.dtype.itemsize)
+    return m <= DOT_ROWS or (target.registers >= 32 and m <= MANY_DOT_ROWS and vectors >= MANY_DOT_VECTORS)
+
+
 def _dots(product: Product, target: Target) -> DotPlan:
     m, n, k = (int(axis.length) for axis in (product.m, product.n, product.k))
     lanes = _lanes(k, target.lanes(product.dtype.itemsize))
-    rows = min(m, 4 if target.registers >= 32 else 2)
+    rows = _even(m, 4 if target.registers >= 32 else 2)
     bursts = rows == 1 and k >= 16 * lanes and n * k * product.dtype.itemsize <= DOT_BURST
-    columns = min(n, 2 if bursts else 8 // rows)
+    columns = min(n, 2 if bursts else 4 if rows > 2 else 8 // rows)
     unroll = max(1, min(target.registers // 2 // (rows * columns), k // lanes))
     step = lanes * unroll
     return DotPlan(rows, columns, lanes, unroll, min(k, _even(k, DOT_DEPTH, step)))
