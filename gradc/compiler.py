@@ -14,6 +14,7 @@ from gradc import config
 from gradc.errors import DerivativeError
 from gradc.ir.aval import Aval, Dim
 from gradc.ir.collector import without_collector
+from gradc.ir.draft import Draft, draft_of
 from gradc.ir.graph import CONSTANT, INPUT, Graph
 from gradc.ir.signature import Signature
 from gradc.passes.halves import has_half, widen_halves
@@ -50,16 +51,21 @@ class Cost:
 class Compiled:
     """Everything known of one compilation. Text and machine code are made when asked for.
 
-    ``trace`` is the function as written, ``runs`` the graph of the simplified derivative that the backend is given:
-    ``final``, or for the LLVM backend one in which unrolled recurrences are loops again (``gradc.passes.roll``). Where
-    the machine code was on disk (``hit``), the graphs too are made when asked for. ``place`` is where it is kept.
+    ``source`` is the trace, a graph when asked for, ``runs`` the graph of the simplified derivative that the backend is
+    given: ``final``, or for the LLVM backend one in which unrolled recurrences are loops again (``gradc.passes.roll``).
+    Where the machine code was on disk (``hit``), it too is made when asked for. ``place`` is where the code is kept.
     """
 
-    trace: Graph
+    source: Draft
     signature: Signature
     request: Request
     place: Place | None = None
     hit: Hit | None = None
+
+    @property
+    def trace(self) -> Graph:
+        """The function as written."""
+        return self.source.graph
 
     @cached_property
     def runs(self) -> Graph:
@@ -197,44 +203,39 @@ class Compiled:
         return flops, traffic
 
 
-def compile_trace(trace: Graph, signature_of: Callable[[int], Signature], request: Request) -> Compiled:
+def compile_trace(source: Draft, signature_of: Callable[[int], Signature], request: Request) -> Compiled:
     """Simplify, differentiate and simplify again, unless the machine code of it all is on disk.
 
     ``signature_of`` describes the call of a kernel with that number of results.
     """
-    place, hit = _on_disk(trace, request) if request.backend == "llvm" else (None, None)
+    place, hit = _on_disk(source, request) if request.backend == "llvm" else (None, None)
     if hit is not None and not (config.dump.value or config.verify.value):
         inputs, outputs, runs = len(hit.facts.inputs), len(hit.facts.outputs), None
     else:
-        runs = _derived(trace, request)
+        runs = _derived(source.graph, request)
         inputs, outputs = len(runs.inputs), len(runs.outputs)
     signature = signature_of(outputs)
     signature.check(inputs, outputs)
-    return compiled_of(trace, runs, signature, request, place, hit)
-
-
-def compiled_of(
-    trace: Graph,
-    runs: Graph | None,
-    signature: Signature,
-    request: Request,
-    place: Place | None = None,
-    hit: Hit | None = None,
-) -> Compiled:
-    """The record of a compilation whose ``runs`` is known already, unless it is None."""
-    compiled = Compiled(trace, signature, request, place, hit)
+    compiled = Compiled(source, signature, request, place, hit)
     if runs is not None:
         vars(compiled)["runs"] = runs
     return compiled
 
 
-def _on_disk(trace: Graph, request: Request) -> tuple[Place | None, Hit | None]:
+def compiled_of(trace: Graph, runs: Graph, signature: Signature, request: Request) -> Compiled:
+    """The record of a compilation that was made elsewhere."""
+    compiled = Compiled(draft_of(trace), signature, request)
+    vars(compiled)["runs"] = runs
+    return compiled
+
+
+def _on_disk(source: Draft, request: Request) -> tuple[Place | None, Hit | None]:
     """Where the machine code is kept, and what is there already."""
     if not config.cache_dir.value:
         return None, None
     from gradc.backends.llvm.cache import place_of
 
-    place = place_of(trace, f"{request!r}, roll={config.roll.value}")
+    place = place_of(source, f"{request!r}, roll={config.roll.value}")
     return place, None if place is None else place.find()
 
 

@@ -43,7 +43,7 @@ from gradc.ir.signature import Leaf, Signature, Static
 from gradc.kernel import NOT_GIVEN, Kernel
 from gradc.request import Backend, Request, Stabilize, chosen_name
 from gradc.transforms.derivative import DERIVATIVES, Derivative
-from gradc.transforms.specialize import specialize
+from gradc.transforms.specialize import specialized
 
 Wrt = str | int | Sequence[str | int] | None
 
@@ -309,10 +309,10 @@ class Function(Callee, native=True):
                 summary=_SUMMARIES[request.derivative],
             )
 
-        graph = specialize(source.graph, source.guards)
+        draft = specialized(source.written.draft, source.guards)
         if self._donate is not None:
-            full = replace(full, donate=donated_pairs(call, self._donated(call), slots, graph, outputs, updates))
-        compiled = compile_trace(graph, describe, full)
+            full = replace(full, donate=donated_pairs(call, self._donated(call), slots, draft.graph, outputs, updates))
+        compiled = compile_trace(draft, describe, full)
         return guards, Kernel(compiled, call, slots, outputs, source, fills_defaults=self._bind.defaults, out=self.out)
 
     def _inline(self, call: Call) -> Any:

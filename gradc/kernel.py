@@ -19,6 +19,7 @@ from gradc.frontend.given import Given, given_results
 from gradc.frontend.layout import Call, as_input
 from gradc.frontend.tracing import Trace
 from gradc.frontend.tree import TreeDef, tuple_of
+from gradc.frontend.written import written_of
 from gradc.ir.graph import Graph
 from gradc.ir.signature import Leaf, Signature, Static
 from gradc.ops import regions
@@ -329,9 +330,8 @@ def of_compiled(
 ) -> Kernel:
     """The kernel of a compilation whose function is not at hand: names that helpers gave are not known any more."""
     trace = compiled.trace
-    source = Trace(
-        trace, tuple_of(*[tree for _, tree in call.trees]), outputs, trace.input_names, {}, (), {}, {}, (), ()
-    )
+    trees = tuple_of(*[tree for _, tree in call.trees])
+    source = Trace(written_of(trace), trees, outputs, trace.input_names, {}, (), ())
     return Kernel(compiled, call, slots, outputs, source, fills_defaults=fills, out=out)
 
 

@@ -22,6 +22,7 @@ from gradc.backends.llvm.machine import pointer_bits
 from gradc.backends.llvm.targets import choose
 from gradc.compiler import Compiled, compile_trace
 from gradc.errors import ArgumentError, CompileError, DerivativeError
+from gradc.ir.draft import draft_of
 from gradc.ir.signature import Argument as Input
 from gradc.ir.signature import Branch, Leaf, Signature
 
@@ -150,6 +151,6 @@ def _jacobian(compiled: Compiled, function: Convention) -> Compiled | None:
         return Signature(arguments, Branch("list", positions, tuple(map(Leaf, positions))))
 
     try:
-        return compile_trace(graph, flat, request)
+        return compile_trace(draft_of(graph), flat, request)
     except (DerivativeError, CompileError):
         return None

@@ -18,6 +18,7 @@ from gradc.errors import ArtifactError, CompileError, GradcError
 from gradc.frontend.layout import Call
 from gradc.frontend.tree import LEAF, NONE, TreeDef
 from gradc.ir.aval import Aval
+from gradc.ir.draft import draft_of
 from gradc.ir.graph import Graph
 from gradc.ir.parse import parse_graph
 from gradc.ir.signature import KEYS_BY_NAME, Argument, Branch, Leaf, Signature, Static, Tree
@@ -79,7 +80,7 @@ def compiled_from(record: Any, text: str, *, backend: Backend = "llvm", threads:
         facts = {fact: _line(record[fact]) for fact in ("function", "origin", "summary")}
         output, updates = _tree(record["output"]), _pairs(record["updates"], trace)
         signature = Signature(arguments, output, updates=updates, **facts)
-        return compile_trace(trace, lambda results: signature, request)
+        return compile_trace(draft_of(trace), lambda results: signature, request)
     except ArtifactError:
         raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, GradcError) as error:

@@ -25,6 +25,7 @@ from gradc.frontend.session import Session, Traced, current_session, enter, is_t
 from gradc.frontend.storage import Storage
 from gradc.frontend.tracer import Tracer, perform
 from gradc.frontend.tree import TreeDef, flatten
+from gradc.frontend.written import Parts, Written
 from gradc.ir.aval import Aval, aval_of
 from gradc.ir.collector import without_collector
 from gradc.ir.graph import Graph, Value
@@ -40,21 +41,37 @@ class Trace:
     ``captures``; its outputs are the leaves of ``out_tree``, then new values of arguments that are not among them.
     ``updates`` are pairs of an input that the function has written into and the output that has its new value.
     ``guards`` maps positions of inputs to the Python
-    integers that became static: for other values the function has to be traced again. ``constants`` are the nodes of
-    arrays from outside, with the name the user's code has for them. ``inner_names`` are names that helpers gave to
-    values which have none further out, and ``calls`` the calls of helpers, outermost first.
+    integers that became static: for other values the function has to be traced again. The graph is put in order when
+    somebody asks for it.
     """
 
-    graph: Graph
+    written: Written
     in_tree: TreeDef
     out_tree: TreeDef
     input_paths: tuple[str, ...]
     guards: Mapping[int, int]
     captures: tuple[Traced, ...]
-    constants: Mapping[int, str]
-    inner_names: Mapping[int, str]
-    calls: tuple[Call, ...]
     updates: tuple[tuple[int, int], ...]
+
+    @property
+    def graph(self) -> Graph:
+        """The function as written."""
+        return self.written.ordered().graph
+
+    @property
+    def constants(self) -> Mapping[int, str]:
+        """The nodes of arrays from outside, with the name the user's code has for them."""
+        return self.written.ordered().constants
+
+    @property
+    def inner_names(self) -> Mapping[int, str]:
+        """Names that helpers gave to values which have none further out."""
+        return self.written.ordered().inner_names
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls of helpers, outermost first."""
+        return self.written.ordered().calls
 
 
 def trace(
@@ -246,34 +263,31 @@ def _finished(
             raise ArgumentError(
                 f"the function must return arrays and numbers, and {path} is not one: {error}"
             ) from None
-    names, updates = [], []
+    builder, names = session.builder, session.builder.tables.names
+    for node, (depth, name) in session.recorder.names.items():
+        if depth == 0:
+            names.setdefault(node, name)
+    output_names = _output_names(out_tree, values, names)
+    updates = []
     for position, (own, path) in enumerate(zip(inputs, input_paths, strict=True)):
         if own.storage.version:
             returned_as = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Tracer) and leaf.is_all_of(own)]
             updates.append((position, returned_as[0] if returned_as else len(values)))
             if not returned_as:
                 values.append(own.current())
-                names.append(f"{path}_new")
-    builder, recorder = session.builder, session.recorder
-    for node, (depth, name) in recorder.names.items():
-        if depth == 0:
-            builder.name(builder.value(node), name)
-    results = values[: len(leaves)]
-    graph = builder.freeze(values, [*_output_names(out_tree, results, builder.tables.names), *names])
-    image = {old: new for new, old in enumerate(builder.kept(values))}
+                output_names.append(f"{path}_new")
     positions = {node: position for position, node in enumerate(builder.inputs)}
-    return Trace(
-        graph=graph,
+    trace = Trace(
+        written=Written(Parts(builder, session.recorder, session.constants, values, output_names)),
         in_tree=in_tree,
         out_tree=out_tree,
         input_paths=input_paths,
         guards=MappingProxyType({positions[node]: number for node, number in session.guards.items()}),
         captures=tuple(session.capture_order),
-        constants=MappingProxyType({image[i]: name for i, name in session.constants.items() if i in image}),
-        inner_names=MappingProxyType({image[i]: n for i, (depth, n) in recorder.names.items() if depth and i in image}),
-        calls=recorder.helper_calls(image, {v.id for v in values}),
         updates=tuple(updates),
     )
+    builder.rest()
+    return trace
 
 
 def _output_names(out_tree: TreeDef, values: Sequence[Value], names: Mapping[int, str]) -> list[str]:

@@ -219,9 +219,17 @@ class Builder:
                     needed[operand] = 1
         return [*self.inputs, *(i for i in range(len(nodes)) if needed[i] and nodes[i].op is not INPUT)]
 
-    def freeze(self, outputs: Sequence[Value], output_names: Sequence[str] = ()) -> Graph:
-        """The finished graph of the nodes that the outputs need, and all inputs."""
-        return _pruned(self, outputs, tuple(output_names))
+    def rest(self) -> None:
+        """Let go of what is needed for new nodes alone: there will be none."""
+        self.rewrite = None
+        for table in (self._known, self._once, self._avals):
+            table.clear()
+
+    def freeze(
+        self, outputs: Sequence[Value], output_names: Sequence[str] = (), order: Sequence[int] | None = None
+    ) -> Graph:
+        """The finished graph of the nodes that the outputs need, and all inputs; ``order`` is what ``kept`` gave."""
+        return _pruned(self, outputs, tuple(output_names), self.kept(outputs) if order is None else order)
 
     def _append(self, op: Op, ids: tuple[int, ...], params: dict[str, Any], aval: Aval, constant: bool) -> Value:
         index = len(self.nodes)
@@ -358,9 +366,8 @@ def rebuild(graph: Graph, rewrite: Rewrite | None) -> Graph:
     return builder.freeze([image[i] for i in graph.outputs], graph.output_names)
 
 
-def _pruned(builder: Builder, outputs: Sequence[Value], output_names: tuple[str, ...]) -> Graph:
+def _pruned(builder: Builder, outputs: Sequence[Value], output_names: tuple[str, ...], order: Sequence[int]) -> Graph:
     nodes, tables = builder.nodes, builder.tables
-    order = builder.kept(outputs)
     image = {old: new for new, old in enumerate(order)}
     kept = tuple(
         new_node(new, n.op, tuple([image[i] for i in n.operands]), n.params, n.aval)

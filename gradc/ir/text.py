@@ -52,7 +52,7 @@ def _line(graph: Graph, node: Node, primals: list[int], arrays: Callable[[np.nda
     words = [f"%{node.id} = {node.op.name}", *(f"%{i}" for i in node.operands)]
     if node.op is CONSTANT:
         words.append(arrays(node.params["value"]))
-    words += [f"{key}={_param_text(value)}" for key, value in node.params.items() if not _is_implied(node, key)]
+    words += [f"{key}={param_text(value)}" for key, value in node.params.items() if not _is_implied(node, key)]
     notes = " ".join(_notes(graph, node.id, primals))
     return f"{' '.join(words)} : {node.aval}" + (f"  # {notes}" if notes else "")
 
@@ -87,7 +87,8 @@ def _quoted(text: str) -> str:
     return json.dumps(text)
 
 
-def _param_text(value: Any) -> str:
+def param_text(value: Any) -> str:
+    """A parameter of a node. Raises GradcError for one that has no text."""
     if isinstance(value, (bool, np.bool_)) or value is None:
         return str(value)
     if isinstance(value, (int, np.integer)):
@@ -103,7 +104,7 @@ def _param_text(value: Any) -> str:
     if isinstance(value, Graph):  # of a scan, whose text is a key and is not read back
         return _quoted(print_graph(value))
     if isinstance(value, tuple):
-        return f"({', '.join(map(_param_text, value))}{',' if len(value) == 1 else ''})"
+        return f"({', '.join(map(param_text, value))}{',' if len(value) == 1 else ''})"
     raise GradcError(f"a parameter of type {type(value).__name__} has no text")
 
 

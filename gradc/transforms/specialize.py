@@ -6,7 +6,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gradc.ir.draft import Draft
 from gradc.ir.graph import Builder, Graph
+
+
+def specialized(draft: Draft, values: Mapping[int, int]) -> Draft:
+    """The draft in which the inputs at the given positions are these integers."""
+    if not values:
+        return draft
+    fixed = sorted(values.items())
+    return Draft(lambda: specialize(draft.graph, values), lambda: f"{draft.digest} of {fixed}")
 
 
 def specialize(graph: Graph, values: Mapping[int, object]) -> Graph:

@@ -28,13 +28,12 @@ from gradc.backends.llvm.store import Store, store
 from gradc.backends.llvm.symbols import EMBEDDED, linked_constants
 from gradc.errors import CompileError
 from gradc.ir.aval import Aval, Dim
+from gradc.ir.draft import Draft
 from gradc.ir.graph import CONSTANT, Graph
-from gradc.ir.text import array_text, print_graph
 from gradc.loops.lexer import Lexer
 from gradc.loops.program import Buffer, Kind, LoopProgram
 
 _HEAD: Final = struct.Struct("<Q")
-_MOST_WRITTEN: Final = 64
 
 
 @dataclass(frozen=True)
@@ -60,14 +59,14 @@ class Place:
 
     store: Store
     key: str
-    trace: Graph
+    source: Draft
 
     def find(self) -> Hit | None:
         """The kernel, where it is there and links into this process."""
         content = self.store.get(self.key)
         if content is None:
             return None
-        program, facts, code = unpacked(content, self.trace)
+        program, facts, code = unpacked(content, self.source)
         try:
             return Hit(load_object(code, program), facts)
         except RuntimeError:  # LLVM's: this process lacks a function that the one which wrote the entry had
@@ -76,10 +75,10 @@ class Place:
 
     def keep(self, program: LoopProgram, facts: Facts, code: bytes) -> None:
         """Put a kernel there for the next process."""
-        self.store.put(self.key, packed(program, facts, code, self.trace))
+        self.store.put(self.key, packed(program, facts, code, self.source))
 
 
-def place_of(trace: Graph, options: str) -> Place | None:
+def place_of(source: Draft, options: str) -> Place | None:
     """Where the code of a trace is kept; None where it is not.
 
     ``options`` tells all that the code depends on besides the trace. Raises CompileError where the system has no
@@ -93,7 +92,7 @@ def place_of(trace: Graph, options: str) -> Place | None:
     made_by = stamp()
     if made_by is None:
         return None
-    return Place(store(os.path.abspath(directory)), key_of(trace, options, made_by), trace)
+    return Place(store(os.path.abspath(directory)), key_of(source, options, made_by), source)
 
 
 def compile_entry(place: Place | None, make: Callable[[], tuple[str, LoopProgram, Facts]]) -> Entry:
@@ -109,16 +108,16 @@ def compile_entry(place: Place | None, make: Callable[[], tuple[str, LoopProgram
     return load_object(code, program)
 
 
-def key_of(trace: Graph, options: str, made_by: dict[str, str]) -> str:
+def key_of(source: Draft, options: str, made_by: dict[str, str]) -> str:
     """What stands for the machine code of a trace: 64 hexadecimal digits."""
-    parts = {"trace": print_graph(trace, _elements), "options": options, "target": repr(host()), "by": made_by}
+    parts = {"trace": source.digest, "options": options, "target": repr(host()), "by": made_by}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def packed(program: LoopProgram, facts: Facts, code: bytes, trace: Graph) -> bytes:
+def packed(program: LoopProgram, facts: Facts, code: bytes, source: Draft) -> bytes:
     """The content of an entry."""
     linked = linked_constants(program)
-    large = [value for value in _constants(trace) if value.nbytes > EMBEDDED] if linked else []
+    large = _large(source.graph) if linked else []
     places = {_bytes_digest(value): place for place, value in enumerate(large)}
     constants, own = [], []
     for buffer in linked:
@@ -143,7 +142,7 @@ def packed(program: LoopProgram, facts: Facts, code: bytes, trace: Graph) -> byt
     return b"".join([_HEAD.pack(len(text)), text, *own, code])
 
 
-def unpacked(content: bytes, trace: Graph) -> tuple[LoopProgram, Facts, bytes]:
+def unpacked(content: bytes, source: Draft) -> tuple[LoopProgram, Facts, bytes]:
     """The program, without a body, the facts and the object file of an entry of this trace."""
     at = _HEAD.size + _HEAD.unpack_from(content)[0]
     head = json.loads(content[_HEAD.size : at])
@@ -154,7 +153,7 @@ def unpacked(content: bytes, trace: Graph) -> tuple[LoopProgram, Facts, bytes]:
     for length in head["data"]:
         own.append(content[at : at + length])
         at += length
-    large = [value for value in _constants(trace) if value.nbytes > EMBEDDED] if head["constants"] else []
+    large = _large(source.graph) if any(entry[-1] >= 0 for entry in head["constants"]) else []
     rest = iter(own)
     for name, dtype, shape, place in head["constants"]:
         data = next(rest) if place < 0 else large[place].tobytes()
@@ -186,15 +185,10 @@ def _dim(text: str) -> Dim:
     return int(text) if text.isdecimal() else Lexer(text, "a size on disk").dim()
 
 
-def _constants(trace: Graph) -> list[np.ndarray]:
-    return [node.params["value"] for node in trace.nodes if node.op is CONSTANT]
-
-
-def _elements(array: np.ndarray) -> str:
-    """The elements of a constant in a key: a large array by its digest."""
-    if array.size <= _MOST_WRITTEN:
-        return array_text(array)
-    return f"{array.dtype.str} {_bytes_digest(array).hex()}"
+def _large(trace: Graph) -> list[np.ndarray]:
+    """The constants of a trace that may be linked."""
+    constants = [node.params["value"] for node in trace.nodes if node.op is CONSTANT]
+    return [value for value in constants if value.nbytes > EMBEDDED]
 
 
 def _bytes_digest(array: np.ndarray) -> bytes:
