@@ -21,6 +21,7 @@ from gradc.frontend.intercept import intercepted
 from gradc.frontend.lines import raised_at
 from gradc.frontend.methods import NO_ATTRIBUTE
 from gradc.frontend.names import Call
+from gradc.frontend.selected import Selected
 from gradc.frontend.session import Session, Traced, current_session, enter, is_traced, leave
 from gradc.frontend.storage import Storage
 from gradc.frontend.tracer import Tracer, perform
@@ -257,6 +258,8 @@ def _finished(
     leaves, out_tree = flatten(returned)
     values = []
     for leaf, path in zip(leaves, out_tree.paths("result"), strict=True):
+        if isinstance(leaf, Selected):
+            raise leaf.refusal()
         try:
             values.append(session.lift(leaf))
         except DtypeError as error:

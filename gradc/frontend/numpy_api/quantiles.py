@@ -156,6 +156,37 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, method: Any, keepdims: Any, 
     return found.reshape((*q.shape, *(kept if keepdims else rows.shape[:-1])))
 
 
+def _weighted(name: str, a: Any, q: Any, axis: Any, keepdims: Any, weights: Any, ignore: bool, scale: float) -> Any:
+    """The first elements in order whose weights, with those before, reach the part ``q`` of all weights."""
+    if weights.shape != a.shape:
+        place = axis if isinstance(axis, int) else None
+        if place is None or weights.ndim != 1 or weights.shape[0] != a.shape[place]:
+            raise ShapeError(
+                f"{name}: weights= is {weights.value.aval} and the array {a.value.aval}; "
+                "give a weight for each element, or axis= and one for each place along it"
+            )
+        along = tuple(-1 if k == place % a.ndim else 1 for k in range(a.ndim))
+        weights = np.broadcast_to(weights.reshape(along), a.shape)
+    rows, kept = _rows(name, a, axis)
+    shares, _ = _rows(name, weights.astype(np.float64), axis)
+    if ignore and a.is_float:
+        shares = np.where(np.isnan(rows), 0.0, shares)
+    order = np.argsort(rows, axis=-1, kind="stable")
+    ordered = np.take_along_axis(rows, order, axis=-1)
+    reached = np.cumsum(np.take_along_axis(shares, order, axis=-1), axis=-1)
+    reached = reached / reached[..., -1:]
+    number = python_constant(q.value) is not None
+    kind = a.dtype if number and a.is_float else np.result_type(q.dtype, np.float32) if q.is_float else np.float64
+    wanted = np.ravel(q.astype(kind)) / np.dtype(kind).type(scale)
+    reached = reached.astype(kind)
+    reached = np.where(reached == 0, -1.0, reached).astype(kind)
+    before = np.sum(reached[..., None, :] < wanted[:, None], axis=-1)
+    found = np.take_along_axis(ordered, np.minimum(before, rows.shape[-1] - 1), axis=-1)
+    has_nan = np.isnan(ordered[..., 0 if ignore else -1]) if a.is_float else None
+    found = _nan_where(has_nan, np.moveaxis(found, -1, 0))
+    return found.reshape((*q.shape, *(kept if keepdims else rows.shape[:-1])))
+
+
 def _enter(function: Any, ignore: bool, scale: float) -> None:
     name = f"np.{function.__name__}"
 
@@ -171,10 +202,12 @@ def _enter(function: Any, ignore: bool, scale: float) -> None:
     ) -> Any:
         """The quantiles ``q`` along axes, between two elements as ``method`` says."""
         if weights is not None:
-            raise TraceError(f"{name}: weights= is not supported on traced arrays; use np.cumsum of sorted weights")
+            if method != "inverted_cdf":
+                raise TraceError(f"{name}: with weights= NumPy has method='inverted_cdf' alone, not {method!r}")
+            return _weighted(name, a, q, axis, keepdims, weights, ignore, scale)
         return _quantile(name, a, q, axis, method, keepdims, ignore, scale)
 
-    composed(function, arrays=("a", "q"), keeps_weak=True)(quantile)
+    composed(function, arrays=("a", "q", "weights"), keeps_weak=True)(quantile)
 
 
 _enter(np.quantile, False, 1.0)

@@ -64,7 +64,7 @@ def _missing_size(a: Value, known: Dim, wanted: tuple[Dim, ...]) -> Dim:
 @implements(np.ravel, arrays=("a",))
 def ravel(a: Value, order: Any = "C") -> Value:
     """All elements along one axis."""
-    turned = transpose(a) if order != "K" and _is_column_major("np.ravel", order) else a
+    turned = transpose(a) if _is_column_major("np.ravel", order) else a
     return reshaped(turned, (a.aval.size,))
 
 

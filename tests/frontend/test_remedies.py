@@ -1,0 +1,200 @@
+"""What is refused names a remedy: here each is taken, works, and gives what NumPy gives.
+
+A row is the function that is refused, its arguments, what the message says, and the function as the message advises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.signal
+import scipy.special
+
+import gradc
+from gradc.errors import GradcError
+
+X = np.array([0.5, -1.5, 2.0, 3.5])
+Y = np.array([1.0, 2.0, -0.5, 0.25])
+K = np.array([3, 1, 2, 0])
+A = np.arange(12.0).reshape(3, 4) / 7
+S = A[:, :3] @ A[:, :3].T + np.eye(3)
+Z = X + 1j * Y
+TABLE = np.array([1.0, 2.0, 4.0])
+
+
+@dataclass(frozen=True)
+class Row:
+    """``meaning`` is what NumPy computes, of the arguments of the remedy; by default the remedy itself."""
+
+    name: str
+    refused: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    message: str
+    remedy: Callable[..., Any]
+    remedied: tuple[Any, ...] | None = None
+    meaning: Callable[..., Any] | None = None
+
+
+def branch(x: Any) -> Any:
+    return x if x > 0 else -x
+
+
+def clamped(x: Any) -> Any:
+    while x > 1:
+        x = x / 2
+    return x
+
+
+def written(x: Any) -> Any:
+    x[0] = 1.0
+    return x
+
+
+def written_copy(x: Any) -> Any:
+    x = x.copy()
+    x[0] = 1.0
+    return x
+
+
+def overwritten_view(x: Any) -> Any:
+    windows = np.lib.stride_tricks.sliding_window_view(x, 2, writeable=True)
+    windows[0] = 0
+    return x
+
+
+def put_before(x: Any) -> Any:
+    x = x.copy()
+    x[:2] = 0
+    return x
+
+
+def added_later(x: Any) -> Any:
+    total = np.zeros(3, np.int64)
+    total += x[:3]
+    return total
+
+
+def added_float(x: Any) -> Any:
+    total = np.zeros(3)
+    total += x[:3]
+    return total
+
+
+def power_of_n(x: Any, n: Any) -> Any:
+    return x * 2**n
+
+
+ROWS = [
+    Row("if", branch, (2.0,), "np.where", lambda x: np.where(x > 0, x, -x), meaning=branch),
+    Row("while", clamped, (8.0,), "np.where", lambda x: np.where(x > 1, x / 2, x)),
+    Row("float", lambda x: float(x) * 2, (2.0,), "float", lambda x: x * 2),
+    Row("and", lambda x, y: (x > 0) and (y > 0), (2.0, 1.0), "&|logical_and", lambda x, y: (x > 0) & (y > 0)),
+    Row("an argument is written", written, (X,), "copy", written_copy),
+    Row("where of one", lambda x: np.where(x > 0), (X,), r"np.where\(condition, x, y\)",
+        lambda x: np.where(x > 0, x, 0)),
+    Row("nonzero", lambda x: np.nonzero(x > 0), (X,), "np.where", lambda x: np.where(x > 0, x, 0)),
+    Row("flatnonzero", lambda x: np.flatnonzero(x > 0), (X,), "np.where", lambda x: np.where(x > 0, 1, 0)),
+    Row("unique", lambda x: np.unique(x), (X,), "depends on data", lambda x: np.sort(x)),
+    Row("a mask that is data", lambda x: x[x > 0], (X,), r"np.where\(mask, x, 0\)",
+        lambda x: np.where(x > 0, x, 0).sum(), meaning=lambda x: x[x > 0].sum()),
+    Row("bincount", lambda k: np.bincount(k), (K,), "minlength", lambda k: np.bincount(k, minlength=4)),
+    Row("histogram", lambda x: np.histogram(x, 3)[0], (X,), "range=", lambda x: np.histogram(x, 3, range=(-2, 4))[0]),
+    Row("histogram by edges", lambda x: np.histogram(x, 3)[0], (X,), "bins= as edges",
+        lambda x: np.histogram(x, bins=[-2.0, 0.0, 2.0, 4.0])[0]),
+    Row("choose of floats", lambda x: np.choose(x, [x, 2 * x]), (np.array([0.0, 1.0]),), "convert it",
+        lambda x: np.choose(x.astype(int), [x, 2 * x])),
+    Row("cast of complex", lambda z: z.astype(float), (Z,), "take .real first", lambda z: z.real.astype(float)),
+    Row("median of complex", lambda z: np.median(z), (Z,), "take .real, .imag or abs", lambda z: np.median(abs(z))),
+    Row("rfft of complex", lambda z: np.fft.rfft(z), (Z,), "use np.fft.fft", lambda z: np.fft.fft(z)),
+    Row("rfft of complex, real", lambda z: np.fft.rfft(z), (Z,), "take .real", lambda z: np.fft.rfft(z.real)),
+    Row("fft of halves", lambda x: np.fft.fft(x), (X.astype(np.float16),), "convert it to float32",
+        lambda x: np.fft.fft(x.astype(np.float32))),
+    Row("int in a small dtype", lambda k: k + 300, (K.astype(np.int8),), "convert the array to a wider dtype",
+        lambda k: k.astype(np.int32) + 300),
+    Row("traced int in a small dtype", lambda k, n: k + n, (K.astype(np.int8), 5), r"pass np.int8\(n\)",
+        lambda k, n: k + n, (K.astype(np.int8), np.int8(5))),
+    Row("traced int, wider", lambda k, n: k + n, (K.astype(np.int8), 5), "convert the array to int64",
+        lambda k, n: k.astype(np.int64) + n),
+    Row("bits of floats", lambda x: x & 1, (X,), "convert them", lambda x: x.astype(int) & 1),
+    Row("reciprocal of integers", lambda k: np.reciprocal(k + 1), (K,), "write 1 / x", lambda k: 1 / (k + 1)),
+    Row("reciprocal, truncated", lambda k: np.reciprocal(k + 1), (K,), "or 1 // x", lambda k: 1 // (k + 1),
+        meaning=lambda k: np.reciprocal(k + 1)),
+    Row("integer powers that are data", lambda k: k**k, (K,), "convert the base", lambda k: k.astype(float) ** k),
+    Row("negative integer powers", lambda k: (k + 1) ** -1, (K,), "convert the base to float",
+        lambda k: (k + 1).astype(float) ** -1),
+    Row("int to a traced power", power_of_n, (X, 3), r"write float\(x\) \*\* n", lambda x, n: x * float(2) ** n),
+    Row("prod of bools", lambda x: np.prod(x > 0, dtype=bool), (X,), "use np.all", lambda x: np.all(x > 0)),
+    Row("cumsum of bools", lambda x: np.cumsum(x > 0, dtype=bool), (X,), "use dtype=int",
+        lambda x: np.cumsum(x > 0, dtype=int)),
+    Row("max of some", lambda x: np.max(x, where=x > 0), (X,), "give initial=",
+        lambda x: np.max(x, where=x > 0, initial=-9.0)),
+    Row("where without out", lambda x: np.log(x, where=x > 0), (X,), r"np.where\(condition, result, other\)",
+        lambda x: np.where(x > 0, np.log(np.where(x > 0, x, 1)), 0)),
+    Row("concatenate of numbers", lambda x: np.concatenate([x[0], x[1]]), (X,), "use np.stack",
+        lambda x: np.stack([x[0], x[1]])),
+    Row("matmul of a number", lambda x: x @ 2.0, (X,), "use \\*", lambda x: x * 2.0),
+    Row("order of memory", lambda a: np.ravel(a, order="K"), (A,), "use 'C' or 'F'", lambda a: np.ravel(a, order="F")),
+    Row("a single bool as index", lambda x: x[True], (X,), "use np.where or None", lambda x: x[None],
+        meaning=lambda x: x[True]),
+    Row("windows are written", overwritten_view, (X,), "write into x", put_before),
+    Row("windows without an axis", lambda a: np.lib.stride_tricks.sliding_window_view(a, 2), (A,), "give axis=",
+        lambda a: np.lib.stride_tricks.sliding_window_view(a, 2, axis=1)),
+    Row("outer of matrices", lambda a: np.linalg.outer(a, a), (A,), "use np.outer", lambda a: np.outer(a, a)),
+    Row("solve of halves", lambda a: np.linalg.inv(a), (S.astype(np.float16),), "convert it first",
+        lambda a: np.linalg.inv(a.astype(np.float32))),
+    Row("qr in another mode", lambda a: np.linalg.qr(a, mode="raw"), (A,), "use 'reduced', 'complete' or 'r'",
+        lambda a: np.linalg.qr(a, mode="reduced")[1]),
+    Row("pad by a function", lambda x: np.pad(x, 1, lambda v, *_: None), (X,), "pad with a named mode",
+        lambda x: np.pad(x, 1, "constant")),
+    Row("another boundary", lambda a: scipy.signal.convolve2d(a, S, boundary="wrap", mode="valid"), (A,),
+        "use np.pad first", lambda a: scipy.signal.convolve2d(np.pad(a, 1, "wrap"), S, mode="valid")),
+    Row("assume_a", lambda a: scipy.linalg.solve(a, TABLE, assume_a="sym"), (S,), "use 'gen' or 'pos'",
+        lambda a: scipy.linalg.solve(a, TABLE, assume_a="pos")),
+    Row("weights of another method", lambda x: np.quantile(x, 0.5, weights=x), (np.abs(X),), "'inverted_cdf'",
+        lambda x: np.quantile(x, 0.5, weights=x, method="inverted_cdf")),
+    Row("weights along no axis", lambda a: np.quantile(a, 0.5, weights=Y, method="inverted_cdf"), (A,), "axis=",
+        lambda a: np.quantile(a, 0.5, weights=np.abs(Y), axis=1, method="inverted_cdf")),
+    Row("sort by fields", lambda x: np.sort(x, order="a"), (X,), "leave it out", lambda x: np.sort(x)),
+    Row("another kind of sort", lambda x: np.sort(x, kind="bubble"), (X,), "use 'stable'",
+        lambda x: np.sort(x, kind="stable")),
+    Row("a dtype of integers in logsumexp", lambda k: scipy.special.logsumexp(k), (K,), "convert it first",
+        lambda k: scipy.special.logsumexp(k.astype(float))),
+    Row("vectorize with a signature", lambda a: np.vectorize(np.sum, signature="(n)->()")(a), (A,),
+        "use np.apply_along_axis", lambda a: np.apply_along_axis(np.sum, 1, a)),
+    Row("floats into integers", added_later, (X,), "astype|float", added_float),
+    Row("reduceat at data", lambda x, k: np.add.reduceat(x, k), (X, K), "use np.add.at", lambda x, k: sums(x, k)),
+    Row("where of data as an axis", lambda x, k: np.sum(x, axis=k[0]), (A, np.array([1])), "static|while tracing|axis",
+        lambda x, axis: np.sum(x, axis=axis), (A, 1)),
+    Row("too many steps", lambda x: np.vectorize(lambda v: v * v)(x), (np.ones(5000),), "for whole arrays",
+        lambda x: x * x),
+    Row("integers beyond i64", lambda x: x * 2**63, (X,), "float", lambda x: x * float(2**63)),
+]  # fmt: skip
+
+
+def sums(x: Any, k: Any) -> Any:
+    total = np.zeros(4)
+    np.add.at(total, k, x)
+    return total
+
+
+def as_arrays(result: Any) -> list[np.ndarray]:
+    return [np.asarray(part) for part in (result if isinstance(result, (tuple, list)) else (result,))]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_the_remedy_works(row: Row) -> None:
+    with pytest.raises(GradcError, match=row.message):
+        gradc.jit(row.refused)(*row.arguments)
+    given = row.arguments if row.remedied is None else row.remedied
+    expected = as_arrays((row.meaning or row.remedy)(*given))
+    found = as_arrays(gradc.jit(row.remedy)(*given))
+    assert len(found) == len(expected)
+    for got, wanted in zip(found, expected, strict=True):
+        assert got.dtype == wanted.dtype
+        assert got.shape == wanted.shape
+        np.testing.assert_allclose(got, wanted, rtol=1e-5 if wanted.dtype.itemsize <= 4 else 1e-12, atol=1e-12)
