@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +29,7 @@ from gradc.transforms.recurrence import with_pullback
 if TYPE_CHECKING:
     from gradc.backends.llvm.cache import Hit, Place
     from gradc.ir.target import Target
-    from gradc.loops.program import LoopProgram
+    from gradc.loops.program import Buffer, Call, Function, LoopProgram, Statement
 
 Entry = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 """A flat call: C-contiguous, aligned arrays in native byte order to new arrays."""
@@ -132,27 +132,56 @@ class Compiled:
         """The loop program for this machine."""
         from gradc.backends.llvm.machine import host
 
-        return self.lowered(host(), self._threads, donate=self.request.donate)
+        return self.lowered(host(), self._threads, donate=self.request.donate, repeats=True)
 
-    def lowered(self, target: Target, threads: int = 1, *, donate: Sequence[tuple[int, int]] = ()) -> LoopProgram:
+    def lowered(
+        self,
+        target: Target,
+        threads: int = 1,
+        *,
+        donate: Sequence[tuple[int, int]] = (),
+        repeats: bool = False,
+        steps: bool = True,
+    ) -> LoopProgram:
         """The loop program for a target, its arena with what the kernels of contractions want there as scratch.
 
-        ``donate`` are positions of an input and of the output that takes its memory.
+        ``donate`` are positions of an input and of the output that takes its memory. With ``repeats``, nests that come
+        again and again are internal functions; with ``steps``, contractions in steps of recurrences are computed as
+        those of the kernel are.
         """
         from gradc.backends.llvm.matmul.functions import runs_epilogue
-        from gradc.backends.llvm.matmul.shares import scratch_elements
+        from gradc.backends.llvm.matmul.shares import is_shared, scratch_elements
+        from gradc.backends.llvm.parts import is_task
         from gradc.loops.arena import laid_out
         from gradc.loops.attach import with_epilogues
         from gradc.loops.divide import divide
         from gradc.loops.donate import in_place
         from gradc.loops.lower import lower
+        from gradc.loops.repeats import spans, with_repeats
         from gradc.loops.scratch import reserve
         from gradc.loops.strips import in_strips
+        from gradc.loops.traversal import buffers_in
 
-        program = in_strips(in_place(lower(self.loops_of, name=self.request.name, doubles=target.doubles), donate))
-        buffers = program.buffer
-        program = divide(with_epilogues(program, lambda call: runs_epilogue(call, buffers, target)))
-        return laid_out(reserve(program, lambda call: scratch_elements(call, buffers, target, threads)))
+        def fused(program: LoopProgram) -> LoopProgram:
+            return with_epilogues(program, lambda call: runs_epilogue(call, program.buffer, target))
+
+        def needs(buffers: Mapping[str, Buffer], threads: int) -> Callable[[Call], int]:
+            return lambda call: scratch_elements(call, buffers, target, threads)
+
+        def inside(function: Function) -> Callable[[Call], int]:
+            return needs(buffers_in(function, program), 1)
+
+        name, doubles = self.request.name, target.doubles
+        lowered = lower(self.loops_of, name=name, doubles=doubles, steps=fused if steps else None)
+        program = divide(fused(in_strips(in_place(lowered, donate))))
+        program = reserve(program, needs(program.buffer, threads), inside if steps else None)
+        if not repeats:
+            return laid_out(program)
+
+        def stays(statement: Statement) -> bool:
+            return threads > 1 and (is_task(statement) or is_shared(statement, program, target, threads))
+
+        return with_repeats(laid_out(program, spans(program, stays)), stays)
 
     @property
     def _threads(self) -> int:

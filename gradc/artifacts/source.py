@@ -40,7 +40,7 @@ def source_files(compiled: Compiled, target: Target, *, name: str) -> dict[str, 
     """The two files by name. Sums are added up as machine code for the target adds them up."""
     require_symbol(name)
     arrays = [(source, result) for source, result in compiled.request.donate if compiled.runs.input_avals[source].shape]
-    program = replace(compiled.lowered(target, donate=arrays), name=name)
+    program = replace(compiled.lowered(target, donate=arrays, steps=False), name=name)
     has_arrays = any(buffer.shape for buffer in (*program.inputs, *program.outputs))
     optional = with_optional_results(program) if has_arrays else Optional(program, "", ())
     interface = interface_of(

@@ -9,6 +9,7 @@ from gradc.loops.program import (
     Accumulate,
     Buffer,
     Call,
+    Choose,
     Contraction,
     For,
     Let,
@@ -40,6 +41,8 @@ def reads_of(statement: Statement) -> set[str]:
                 found |= {view.buffer for view in views}
             case For(carry=carry):
                 found |= {name for carried in carry for name in (carried.first, carried.second)}
+            case Choose(buffers=names):
+                found.update(names)
     return found - _own(statement)
 
 
@@ -58,6 +61,8 @@ def writes_of(statement: Statement) -> set[str]:
                 found |= {view.buffer for view in views}
             case For(carry=carry):
                 found |= {name for carried in carry for name in (carried.first, carried.second, carried.now)}
+            case Choose(buffers=names):
+                found.update(names)
     return found - _own(statement)
 
 

@@ -9,16 +9,20 @@ sharing it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from gradc.loops.buffers import Lifetime, lay_out
+from gradc.loops.buffers import Arena, Lifetime, lay_out
 from gradc.loops.program import Buffer, For, LoopProgram
 from gradc.loops.traversal import buffers_named
 
 _MOST_ARRAYS: Final = 1000
 """Kernels of more arrays, unrolled recurrences, keep their layout: the time that this takes grows with the square."""
+
+
+_MOST_WIDENED: Final = 1.1
+"""How much more memory the arrays of repeated steps may take for lying apart."""
 
 
 class Lives(NamedTuple):
@@ -29,10 +33,11 @@ class Lives(NamedTuple):
     last: int
 
 
-def laid_out(program: LoopProgram) -> LoopProgram:
+def laid_out(program: LoopProgram, steps: Sequence[tuple[int, int]] = ()) -> LoopProgram:
     """The program with its arena laid out by the statements that use it; itself where that takes no less memory.
 
-    Symbolic arenas stay as they are.
+    ``steps`` are the first and the last statement of stretches in which different arrays shall lie apart: where that
+    costs little, what lives in part of one lives in all of it. Symbolic arenas stay as they are.
     """
     if not isinstance(program.arena_bytes, int):
         return program
@@ -40,12 +45,29 @@ def laid_out(program: LoopProgram) -> LoopProgram:
     groups = _groups(lives) if len(lives) <= _MOST_ARRAYS else None
     if groups is None:
         return program
-    arena = lay_out([_lifetime(group) for group in groups])
-    if int(arena.bytes) >= program.arena_bytes:
-        return program
+    lifetimes = [_lifetime(group) for group in groups]
+    arena = lay_out(lifetimes)
+    if steps:
+        apart = lay_out(_widened(lifetimes, steps))
+        if int(apart.bytes) <= _MOST_WIDENED * min(int(arena.bytes), program.arena_bytes):
+            return _placed(program, groups, apart)
+    return _placed(program, groups, arena) if int(arena.bytes) < program.arena_bytes else program
+
+
+def _placed(program: LoopProgram, groups: list[list[Lives]], arena: Arena) -> LoopProgram:
     offsets = {each.buffer.name: offset for group, offset in zip(groups, arena.offsets, strict=True) for each in group}
     buffers = tuple(replace(b, offset=offsets[b.name]) if b.name in offsets else b for b in program.buffers)
     return replace(program, buffers=buffers, arena_bytes=arena.bytes)
+
+
+def _widened(lifetimes: Sequence[Lifetime], steps: Sequence[tuple[int, int]]) -> list[Lifetime]:
+    """The lives of arrays, to the ends of the steps in which they begin and end."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for start, stop in steps:
+        for position in range(start, stop + 1):
+            first[position], last[position] = start, stop
+    return [Lifetime(x.bytes, first.get(x.first, x.first), last.get(x.last, x.last)) for x in lifetimes]
 
 
 def lives_of(program: LoopProgram) -> list[Lives]:

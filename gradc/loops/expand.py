@@ -6,7 +6,7 @@ contractions for which it has something better than loops.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -45,7 +45,7 @@ from gradc.loops.program import (
     variable,
     walk,
 )
-from gradc.loops.traversal import declared_names, expressions_of, statements_of
+from gradc.loops.traversal import buffers_in, declared_names, expressions_of, statements_of
 
 _LISTED: Final = 8
 """Partial results that are combined one by one; more are combined in loops first."""
@@ -53,15 +53,16 @@ _LISTED: Final = 8
 _LIGHT: Final = 64
 """Parts of expressions in the body of a loop that is written twice."""
 
-Keeps = Callable[[Call], bool]
-"""Whether a backend does a contraction, with its epilogue if it has one, by its own means."""
+Keeps = Callable[[Call, Mapping[str, Buffer]], bool]
+"""Whether a backend does a contraction on these buffers, with its epilogue if it has one, by its own means."""
 
 
 def expand(program: LoopProgram, target: Target, keeps: Keeps | None = None) -> LoopProgram:
     """The program with every reduction in lanes, and every contraction that is not kept, written out as loops."""
-    contractions = _Contractions(target, {f.name for f in program.functions}, keeps)
+    contractions = _Contractions(target, {f.name for f in program.functions}, keeps, program.buffer)
     body = contractions.block(program.body)
-    functions = [replace(f, body=contractions.block(f.body)) for f in program.functions]
+    inside = [replace(contractions, buffers=buffers_in(f, program)) for f in program.functions]
+    functions = [replace(f, body=own.block(f.body)) for own, f in zip(inside, program.functions, strict=True)]
     functions = [*contractions.made.values(), *functions]
     outer = set(program.buffer)
     return replace(
@@ -78,6 +79,7 @@ class _Contractions:
     target: Target
     taken: set[str]
     keeps: Keeps | None
+    buffers: Mapping[str, Buffer]
     made: dict[tuple[Contraction, tuple[tuple[Dim, ...], ...]], Function] = field(default_factory=dict)
 
     def block(self, block: tuple[Statement, ...]) -> tuple[Statement, ...]:
@@ -90,7 +92,7 @@ class _Contractions:
             case If(then=then, otherwise=otherwise):
                 return (replace(statement, then=self.block(then), otherwise=self.block(otherwise)),)
             case Call(callee=Contraction() as contraction, views=views):
-                if self.keeps is not None and self.keeps(statement):
+                if self.keeps is not None and self.keeps(statement, self.buffers):
                     return (statement,)
                 if statement.epilogue is not None:
                     return self.block(unfused(statement))

@@ -8,7 +8,7 @@ them read well, ``split`` and ``merge`` cut and join nests, ``distribute`` takes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -61,10 +61,18 @@ from gradc.loops.tidy import spell, tidy
 from gradc.loops.wholes import Wholes
 
 
-def lower(graph: Graph, *, name: str = "kernel", taken: Collection[str] = (), doubles: bool = True) -> LoopProgram:
+def lower(
+    graph: Graph,
+    *,
+    name: str = "kernel",
+    taken: Collection[str] = (),
+    doubles: bool = True,
+    steps: Callable[[LoopProgram], LoopProgram] | None = None,
+) -> LoopProgram:
     """The loop program of a graph: its inputs and outputs are the first buffers, in order. No name is one of ``taken``.
 
-    Without ``doubles``, for a machine that lacks them, sums of f32 are added up in f32.
+    Without ``doubles``, for a machine that lacks them, sums of f32 are added up in f32. ``steps`` is done to the
+    program of each step of a recurrence before it becomes a function.
 
     Raises CompileError for dtypes that loops do not compute in (complex and half precision), IndexBoundsError for a
     write at indices into an array without elements.
@@ -79,7 +87,7 @@ def lower(graph: Graph, *, name: str = "kernel", taken: Collection[str] = (), do
         stages = plan(graph, again)
         nest = fuse(stages)
     stages = replace(stages, doubles=doubles)
-    return _Writer(stages, nest, assign(stages, nest), taken).program(name, required)
+    return _Writer(stages, nest, assign(stages, nest), taken, steps).program(name, required)
 
 
 def _check(graph: Graph) -> None:
@@ -96,7 +104,14 @@ def _check(graph: Graph) -> None:
 class _Writer:
     """Writes the statements of a nest, from the outermost block inwards."""
 
-    def __init__(self, stages: Plan, nest: Nest, storages: Storages, taken: Collection[str]) -> None:
+    def __init__(
+        self,
+        stages: Plan,
+        nest: Nest,
+        storages: Storages,
+        taken: Collection[str],
+        steps: Callable[[LoopProgram], LoopProgram] | None,
+    ) -> None:
         self.plan = stages
         self.nodes = stages.graph.nodes
         self.nest = nest
@@ -106,7 +121,8 @@ class _Writer:
         self.scopes = Scopes(self.names)
         self.elements = Elements(stages, nest, self.memory, self.names, self.scopes)
         self.sums: dict[Stage, Buffer] = {}
-        self.scans = Scans(self.names, partial(lower, doubles=stages.doubles), self.elements.messages)
+        step = partial(lower, doubles=stages.doubles, steps=steps)
+        self.scans = Scans(self.names, step, self.elements.messages, steps or (lambda program: program))
         self.wholes = Wholes(self.elements, self.scans)
         self.lanes: dict[Loop, tuple[int, int]] = {}
 

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, cast, get_args
 
-import numpy as np
-
 from gradc.errors import ParseError
 from gradc.ir.aval import Dim
-from gradc.loops.expressions import (
-    I64,
-)
+from gradc.loops.expressions import I64
 from gradc.loops.lexer import Lexer
 from gradc.loops.program import (
     SEQUENTIAL,
@@ -24,6 +19,7 @@ from gradc.loops.program import (
     Call,
     Carry,
     Check,
+    Choose,
     Comment,
     Contraction,
     Epilogue,
@@ -42,7 +38,7 @@ from gradc.loops.program import (
     Store,
     View,
 )
-from gradc.loops.terms import TermParser
+from gradc.loops.terms import TermParser, constant_bytes
 from gradc.loops.text import ASSIGN, INDENT
 
 _REDUCTION: Final = {word: cast(Reduction, name) for name, word in ASSIGN.items()}
@@ -133,7 +129,7 @@ class _Parser(TermParser):
             offset = line.dim()
         place = line.word() if kind == "output" and all(map(line.accept, ("in", "place", "of"))) else ""
         line.end()
-        data = _data(values, aval.dtype, line) if kind == "constant" else b""
+        data = constant_bytes(values, aval.dtype, line) if kind == "constant" else b""
         return Buffer(name, aval.dtype, aval.shape, kind, offset, data, comment=remark, place=place)
 
     def _message(self, code: int) -> str:
@@ -230,6 +226,8 @@ class _Parser(TermParser):
             return self._contraction(line)
         if line.accept("call"):
             return self._call(line)
+        if line.accept("choose"):
+            return self._choose(line)
         line.expect("let")
         name = line.word()
         line.expect("=")
@@ -370,6 +368,15 @@ class _Parser(TermParser):
             line.accept(")")
         return Call(name, tuple(views), scalars)
 
+    def _choose(self, line: Lexer) -> Choose:
+        name = line.word()
+        line.expect("=")
+        buffers = [line.word()]
+        while line.accept(","):
+            buffers.append(line.word())
+        line.expect("at")
+        return Choose(name, tuple(buffers), self._expression(line))
+
     def _view(self, line: Lexer) -> View:
         name = line.word()
         line.expect("{")
@@ -385,15 +392,3 @@ class _Parser(TermParser):
 
 def _letters(line: Lexer) -> str:
     return line.word() if line.peek[:1].isalpha() else ""
-
-
-def _data(text: str, dtype: np.dtype, line: Lexer) -> bytes:
-    text = text.strip()
-    convert: Callable[[str], object] = {"b": lambda word: word == "true", "f": float}.get(dtype.kind, int)
-    try:
-        if text.startswith("hex "):
-            return bytes.fromhex(text[4:])
-        words = [word.strip() for word in text.strip("[]").split(",") if word.strip()]
-        return np.array([convert(word) for word in words], dtype).tobytes()
-    except (ValueError, OverflowError):
-        line.fail("the values of the constant are not of its dtype")

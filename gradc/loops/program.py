@@ -8,6 +8,7 @@ A program is a list of buffers and a list of statements. A statement is one of
     Accumulate  an element combined with a term (``+=``), in a stated order
     If          one of two lists of statements
     Local       a small buffer of this block
+    Choose      a name for one buffer out of several
     Call        a contraction, or an internal function, on views of buffers
     Check       a condition on data; where it fails, the kernel ends with a status that names the failure
     Comment     a line for the reader
@@ -44,50 +45,11 @@ from gradc.loops.expressions import (
 )
 
 __all__ = [
-    "ALIGNMENT",
-    "BOOL",
-    "I64",
-    "PRIMITIVES",
-    "SEQUENTIAL",
-    "ZERO",
-    "Accumulate",
-    "Apply",
-    "Buffer",
-    "Call",
-    "Carry",
-    "Check",
-    "Comment",
-    "Constant",
-    "Contraction",
-    "Epilogue",
-    "Expression",
-    "ExpressionBuilder",
-    "For",
-    "Function",
-    "If",
-    "Kind",
-    "Lanes",
-    "Let",
-    "Load",
-    "Local",
-    "LoopProgram",
-    "Mode",
-    "Order",
-    "Reduction",
-    "Sequential",
-    "Size",
-    "Statement",
-    "Store",
-    "Variable",
-    "View",
-    "b",
-    "constant",
-    "contiguous_strides",
-    "rewrite",
-    "size",
-    "variable",
-    "walk",
-    "whole",
+    "ALIGNMENT", "BOOL", "I64", "PRIMITIVES", "SEQUENTIAL", "ZERO", "Accumulate", "Apply", "Buffer", "Call", "Carry",
+    "Check", "Choose", "Comment", "Constant", "Contraction", "Epilogue", "Expression", "ExpressionBuilder", "For",
+    "Function", "If", "Kind", "Lanes", "Let", "Load", "Local", "LoopProgram", "Mode", "Order", "Reduction",
+    "Sequential", "Size", "Statement", "Store", "Variable", "View", "b", "constant", "contiguous_strides", "rewrite",
+    "size", "variable", "walk", "whole",
 ]  # fmt: skip
 
 ALIGNMENT: Final = 64
@@ -248,6 +210,18 @@ class Local:
 
 
 @dataclass(frozen=True, slots=True)
+class Choose:
+    """``name`` stands for ``buffers[index]``, to the end of the block, where internal functions are called.
+
+    The buffers are the kernel's, of one shape and dtype; ``index`` is an i64 that counts them from 0.
+    """
+
+    name: str
+    buffers: tuple[str, ...]
+    index: Expression
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """A strided part of a buffer: element (i, j, ...) is at ``offset + i*strides[0] + ...``, counted in elements."""
 
@@ -322,7 +296,7 @@ class Comment:
     text: str
 
 
-Statement = For | Let | Store | Accumulate | If | Local | Call | Check | Comment
+Statement = For | Let | Store | Accumulate | If | Local | Choose | Call | Check | Comment
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from gradc.loops.program import (
     PRIMITIVES,
     Apply,
     Buffer,
+    Choose,
     Expression,
     For,
     Function,
@@ -31,8 +32,8 @@ from gradc.loops.text import block_lines
 
 RESERVED: Final = frozenset((
     "program", "function", "begin", "arena", "message", "pass", "for", "in", "to", "step", "carry", "let", "if", "else",
-    "local", "call", "check", "require", "contract", "then", "read", "write", "parallel", "vector", "lanes", "sequence",
-    "blocks", "of", "true", "false", "inf", "nan", "not", "or", "xor", "and",
+    "local", "choose", "call", "check", "require", "contract", "then", "read", "write", "parallel", "vector", "lanes",
+    "sequence", "blocks", "of", "true", "false", "inf", "nan", "not", "or", "xor", "and",
 ))  # fmt: skip
 """Words that name nothing."""
 
@@ -47,6 +48,7 @@ class Scope:
     read_only  carried state that is not for writing here; ``hidden`` the buffers that hold it
     depends    the loop variables behind each let
     lets       the values of integer lets
+    chosen     the choices in reach, by their names
     """
 
     program: LoopProgram
@@ -60,6 +62,7 @@ class Scope:
     hidden: frozenset[str] = frozenset()
     depends: dict[str, frozenset[str]] = field(default_factory=dict)
     lets: dict[str, Expression] = field(default_factory=dict)
+    chosen: dict[str, Choose] = field(default_factory=dict)
 
     def inner(self) -> Scope:
         """The scope of a block in this one."""
@@ -69,6 +72,7 @@ class Scope:
             scalars=dict(self.scalars),
             depends=dict(self.depends),
             lets=dict(self.lets),
+            chosen=dict(self.chosen),
         )
 
     def declare(self, name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from gradc.loops.expressions import Expression, Load, load_from, rewrite, walk
 from gradc.loops.program import (
@@ -57,8 +57,11 @@ class Rehomed:
             case If(condition=condition, then=then, otherwise=otherwise):
                 return If(self._moved(condition), self.block(then), self.block(otherwise))
             case Call(callee=callee, views=views, scalars=scalars):
-                assert statement.epilogue is None, "epilogues come after programs are put together"
-                return Call(callee, tuple(map(self._view, views)), tuple(map(self._moved, scalars)))
+                epilogue = statement.epilogue
+                if epilogue is not None:
+                    body = cast("tuple[Let | Store, ...]", self.block(epilogue.body))
+                    epilogue = replace(epilogue, body=body)
+                return Call(callee, tuple(map(self._view, views)), tuple(map(self._moved, scalars)), epilogue)
             case Check(condition=condition, code=code, value=value):
                 told = self._moved(value)
                 return replace(statement, condition=self._moved(condition), code=self.codes[code], value=told)

@@ -6,7 +6,7 @@ in the result. What the step needs as scratch is local to it where it is small.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol
 
@@ -57,11 +57,15 @@ class LowersStep(Protocol):
 
 @dataclass
 class Scans:
-    """The scans of a kernel: functions of their steps, buffers besides those of the plan, messages of their checks."""
+    """The scans of a kernel: functions of their steps, buffers besides those of the plan, messages of their checks.
+
+    ``finish`` is done to the program of a step before it becomes a function.
+    """
 
     names: Names
     lower: LowersStep
     messages: list[str]
+    finish: Callable[[LoopProgram], LoopProgram]
     functions: list[Function] = field(default_factory=list)
     constants: list[Buffer] = field(default_factory=list)
     scratch: list[Buffer] = field(default_factory=list)
@@ -128,7 +132,7 @@ class Scans:
 
     def _step(self, body: Graph, states: int) -> _Step:
         """The function of a step: next states and emitted rows are one parameter each."""
-        inner = self.lower(body, name="one_step", taken=self.names.outer())
+        inner = self.finish(self.lower(body, name="one_step", taken=self.names.outer()))
         places = layout(body, states)
         self.names.taken |= {*inner.buffer, *declared_names(inner.body), *(f.name for f in inner.functions)}
         now, following, row = (self.names.buffer(name) for name in ("now", "next", "emitted"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -112,3 +113,16 @@ def _number(line: Lexer) -> Expression:
         return constant(-value if negative else value, dtype)
     except (ValueError, OverflowError, DtypeError):
         line.fail(f"{token} is not a number of its dtype")
+
+
+def constant_bytes(text: str, dtype: np.dtype, line: Lexer) -> bytes:
+    """The values of a constant buffer, as they are listed or in hexadecimal."""
+    text = text.strip()
+    convert: Callable[[str], object] = {"b": lambda word: word == "true", "f": float}.get(dtype.kind, int)
+    try:
+        if text.startswith("hex "):
+            return bytes.fromhex(text[4:])
+        words = [word.strip() for word in text.strip("[]").split(",") if word.strip()]
+        return np.array([convert(word) for word in words], dtype).tobytes()
+    except (ValueError, OverflowError):
+        line.fail("the values of the constant are not of its dtype")

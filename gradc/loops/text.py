@@ -17,6 +17,7 @@ from gradc.loops.program import (
     Buffer,
     Call,
     Check,
+    Choose,
     Comment,
     Contraction,
     Epilogue,
@@ -175,6 +176,8 @@ def _statement(statement: Statement, depth: int) -> list[str]:
             return [*lines, f"{pad}else:", *block_lines(otherwise, depth + 1)] if otherwise else lines
         case Local(buffer=local):
             return [f"{pad}local {local.name}: {local.aval}{_remark(local)}"]
+        case Choose(name=name, buffers=buffers, index=at):
+            return [f"{pad}choose {name} = {', '.join(buffers)} at {_text(at, 0)}"]
         case Call(epilogue=Epilogue(element=element, index=index, body=body)):
             head = f"{pad}{_call(statement)} then {element} of {', '.join(index)}:"
             return [head, *block_lines(body, depth + 1)]

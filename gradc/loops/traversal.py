@@ -7,15 +7,19 @@ from dataclasses import replace
 
 from gradc.loops.program import (
     Accumulate,
+    Buffer,
     Call,
     Check,
+    Choose,
     Epilogue,
     Expression,
     For,
+    Function,
     If,
     Let,
     Load,
     Local,
+    LoopProgram,
     Statement,
     Store,
     rewrite,
@@ -57,6 +61,8 @@ def expressions_of(statement: Statement) -> tuple[Expression, ...]:
             return (condition, value)
         case Call(views=views, scalars=scalars):
             return (*(view.offset for view in views), *scalars)
+        case Choose(index=index):
+            return (index,)
         case _:
             return ()
 
@@ -73,6 +79,8 @@ def buffers_named(block: tuple[Statement, ...]) -> Iterator[str]:
             case For(carry=carry):
                 for state in carry:
                     yield from (state.first, state.second)
+            case Choose(buffers=names):
+                yield from names
 
 
 def declared_names(block: tuple[Statement, ...]) -> set[str]:
@@ -84,7 +92,7 @@ def declared_names(block: tuple[Statement, ...]) -> set[str]:
                 found.add(name)
                 for carried in carry:
                     found |= {carried.now, carried.next}
-            case Let(name=name):
+            case Let(name=name) | Choose(name=name):
                 found.add(name)
             case Local(buffer=local):
                 found.add(local.name)
@@ -117,3 +125,10 @@ def with_expressions(statement: Statement, replaced: dict[Expression, Expression
             moved = tuple(replace(view, offset=new(view.offset)) for view in views)
             return replace(statement, views=moved, scalars=tuple(map(new, scalars)))
     return statement
+
+
+def buffers_in(function: Function, program: LoopProgram) -> dict[str, Buffer]:
+    """The buffers that an internal function may name: constants, its parameters, its locals."""
+    found = {buffer.name: buffer for buffer in program.buffers if buffer.kind == "constant"}
+    found |= {parameter.name: parameter for parameter in function.parameters}
+    return found | {s.buffer.name: s.buffer for s in statements_of(function.body) if isinstance(s, Local)}

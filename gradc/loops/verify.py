@@ -19,6 +19,8 @@
 11  checks    a check's code has a message; one that stops the kernel comes before all else
 12  carry     carried state is two buffers of one shape that the loop's body does not name
 13  text      comments and messages are one line
+14  choices   what a name may stand for are buffers of the kernel, of one shape and dtype; only calls of internal
+              functions name it; no loop around it is parallel or vector
 """
 
 from __future__ import annotations
@@ -26,12 +28,9 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import Final, get_args
 
-import numpy as np
-
-from gradc.ir.aval import Dim, short_dtype, size_of
-from gradc.loops.accesses import meet, share
+from gradc.ir.aval import short_dtype
+from gradc.loops.call_laws import check_call, check_choice
 from gradc.loops.declarations import check_declarations, one_line
-from gradc.loops.epilogue import unfused
 from gradc.loops.independence import conflict
 from gradc.loops.program import (
     BOOL,
@@ -40,10 +39,9 @@ from gradc.loops.program import (
     Apply,
     Call,
     Check,
+    Choose,
     Comment,
     Constant,
-    Contraction,
-    Epilogue,
     Expression,
     For,
     Function,
@@ -58,10 +56,7 @@ from gradc.loops.program import (
     Statement,
     Store,
     Variable,
-    View,
-    contiguous_strides,
     walk,
-    whole,
 )
 from gradc.loops.ranges import Ranges, loop_interval
 from gradc.loops.reach import (
@@ -166,8 +161,10 @@ def _block(block: tuple[Statement, ...], scope: Scope) -> None:
                 one_line(local.comment)
                 scope.buffers[local.name] = local
                 scope.own = tuple(own | {local.name} for own in scope.own)
+            case Choose():
+                check_choice(statement, scope)
             case Call():
-                _call(statement, scope)
+                check_call(statement, scope, _block)
             case Check(condition=condition, code=code, value=value):
                 _condition(condition, statement)
                 if value.dtype != I64:
@@ -270,93 +267,3 @@ def _accumulate(statement: Accumulate, scope: Scope) -> None:
 def _condition(condition: Expression, statement: Statement) -> None:
     if condition.dtype != BOOL:
         broken(3, f"the condition is {short_dtype(condition.dtype)}", statement)
-
-
-# Calls
-
-
-def _call(call: Call, scope: Scope) -> None:
-    callee = call.callee
-    if isinstance(callee, Contraction):
-        _contraction(callee, call, scope)
-        if call.epilogue is not None:
-            _epilogue(call.epilogue, callee, call, scope)
-        return
-    if call.epilogue is not None:
-        broken(10, "only a contraction has an epilogue", call)
-    function = scope.functions.get(callee)
-    if function is None:
-        broken(10, f"there is no function {callee} above", call)
-    if len(function.parameters) != len(call.views) or len(function.scalars) != len(call.scalars):
-        broken(10, f"{callee} takes {len(function.parameters)} views and {len(function.scalars)} scalars", call)
-    for view, parameter in zip(call.views, function.parameters, strict=True):
-        _view(view, parameter.shape, parameter.dtype, parameter.writable, call, scope)
-        if view.strides != contiguous_strides(parameter.shape):
-            broken(10, f"the view of {view.buffer} is not row-major of shape {parameter.shape}", call)
-    _apart(call, [parameter.writable for parameter in function.parameters], scope)
-
-
-def _contraction(contraction: Contraction, call: Call, scope: Scope) -> None:
-    sizes = dict(contraction.sizes)
-    words = (contraction.lhs, contraction.rhs, contraction.out)
-    order = tuple(dict.fromkeys(contraction.lhs + contraction.rhs))
-    if len(call.views) not in (3, 4) or tuple(sizes) != order or any(len(set(word)) != len(word) for word in words):
-        broken(10, "the letters do not fit", call)
-    if any(sum(letter in word for word in words) < 2 for word in words for letter in word):
-        broken(10, "a letter stands in one operand alone", call)
-    for view, word in zip(call.views[:3], words, strict=True):
-        shape = tuple(sizes[letter] for letter in word)
-        _view(view, shape, contraction.dtype, view is call.views[2], call, scope)
-    for scratch in call.views[3:]:
-        buffer = buffer_in_reach(scratch.buffer, scope, call)
-        if buffer.kind != "arena" or buffer.dtype != contraction.dtype or scratch != whole(buffer):
-            broken(10, f"{scratch.buffer} cannot be scratch memory: it is no block of the arena", call)
-        if any(loop.mode != "seq" for loop in scope.loops):
-            broken(7, f"iterations of a loop share {scratch.buffer} as scratch memory", call)
-    _apart(call, [False, False, True, True][: len(call.views)], scope)
-
-
-def _epilogue(epilogue: Epilogue, contraction: Contraction, call: Call, scope: Scope) -> None:
-    """The loop nest that it is keeps the laws, and may run as soon as an element is there."""
-    if len(epilogue.index) != len(contraction.out) or not contraction.out:
-        broken(10, f"{', '.join(epilogue.index)} do not name the place of an element", call)
-    if not all(isinstance(statement, (Let, Store)) for statement in epilogue.body):
-        broken(10, "an epilogue is made of lets and stores", call)
-    bare, nest = unfused(call)
-    _block((nest,), scope.inner())
-    written = {s.buffer for s in epilogue.body if isinstance(s, Store)}
-    loaded = {p.buffer for s in epilogue.body for p in walk(*expressions_of(s)) if isinstance(p, Load)}
-    operands = {view.buffer for position, view in enumerate(bare.views) if position != 2}
-    if meet(written, operands, scope.buffers) or meet(loaded, {bare.views[2].buffer}, scope.buffers):
-        broken(10, "the epilogue writes an operand, or reads the result where it need not be complete", call)
-
-
-def _view(view: View, shape: tuple[Dim, ...], dtype: np.dtype, written: bool, call: Call, scope: Scope) -> None:
-    buffer = buffer_in_reach(view.buffer, scope, call)
-    if buffer.dtype != dtype or len(view.strides) != len(shape):
-        broken(10, f"the view of {buffer.name} does not have {len(shape)} axes of {short_dtype(dtype)}", call)
-    if written and not scope.may_write(view.buffer):
-        broken(4, f"{view.buffer} is not for writing", call)
-    fixed = [d for d in (*shape, *view.strides, *buffer.shape) if isinstance(d, int)]
-    if len(fixed) < len(shape) * 2 + len(buffer.shape) or 0 in shape:
-        return
-    if any(stride < 0 for stride in view.strides if isinstance(stride, int)):
-        broken(10, f"the view of {view.buffer} has a negative stride", call)
-    reach = sum(int(stride) * (int(length) - 1) for stride, length in zip(view.strides, shape, strict=True))
-    lo, hi = scope.ranges.of(view.offset)
-    if lo <= hi and not (0 <= lo and hi + reach < int(size_of(buffer.shape))):
-        broken(5, f"the view of {view.buffer} runs from {lo} to {hi + reach}, {buffer.aval}", call)
-    if written:
-        behind = scope.loops_behind(view.offset)
-        for loop, own in zip(scope.loops, scope.own, strict=True):
-            if loop.mode != "seq" and view.buffer not in own and loop.var not in behind:
-                broken(7, f"iterations of the {loop.mode} loop over {loop.var} write one view", call)
-
-
-def _apart(call: Call, written: list[bool], scope: Scope) -> None:
-    """What a call writes is no other operand, not by sharing the arena either."""
-    buffers = [scope.buffers[view.buffer] for view in call.views]
-    for position, writes in enumerate(written):
-        for other in range(len(buffers)):
-            if writes and other != position and share(buffers[position], buffers[other]):
-                broken(10, f"{call.views[position].buffer} is written and is another operand", call)

@@ -19,12 +19,17 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from gradc.ir.aval import Dim
 from gradc.ir.graph import CONSTANT, INPUT, Graph
 
 LEAST_COUNT: Final = 8
 """Fewer steps than this stay as they are."""
 LEAST_SAVED: Final = 1000
-"""A stretch is worth rolling where it has this many nodes more than one step."""
+"""A stretch is worth rolling where it has this many nodes more than one step,"""
+LEAST_HEAVY: Final = 32
+"""or this many where nothing is lost by computing each step by itself,"""
+HEAVY: Final = 1_000_000
+"""since the contractions of one take this many floating-point operations."""
 
 _CANDIDATES: Final = 12
 _MOST_OPERANDS: Final = 8
@@ -90,9 +95,19 @@ def leaves(graph: Graph) -> bytearray:
 
 def longest_stretch(graph: Graph) -> Stretch | None:
     """The longest recurrence in a graph that is worth rolling."""
-    if len(graph.nodes) < LEAST_SAVED:
-        return None
-    return _Finder(graph).run()
+    least = LEAST_HEAVY if sum(flops_of(graph)) >= LEAST_COUNT * HEAVY else LEAST_SAVED
+    return _Finder(graph).run() if len(graph.nodes) >= least else None
+
+
+def flops_of(graph: Graph) -> list[int]:
+    """The floating-point operations of each node's contraction: 0 for other nodes, and for symbolic sizes."""
+    found = []
+    for node in graph.nodes:
+        flops: Dim = 0
+        if node.op.name == "contract":
+            flops = node.op.cost(node.aval, *[graph.nodes[i].aval for i in node.operands], **node.params).flops
+        found.append(flops if isinstance(flops, int) else 0)
+    return found
 
 
 class _Finder:
@@ -103,6 +118,7 @@ class _Finder:
         self.place = np.full(len(graph.nodes) + 1, -1, np.int64)
         """Where in ``order`` a node stands; -1 for leaves, and at the end for no node."""
         self.place[self.order] = np.arange(len(self.order))
+        self.work = np.array(flops_of(graph), np.int64)[self.order]
         self.tokens = self._tokens()
         self.crossing = self._crossing()
 
@@ -134,8 +150,6 @@ class _Finder:
         return np.cumsum(change)[:-1]
 
     def run(self) -> Stretch | None:
-        if len(self.order) < LEAST_SAVED:
-            return None
         for period, start, stop in self._candidates():
             found = self._fitted(period, start, stop)
             if found is not None:
@@ -153,7 +167,7 @@ class _Finder:
                 continue
             longest = int(np.argmax(stops - starts))
             start, stop = int(starts[longest]), int(stops[longest]) + period
-            if _is_worth((stop - start) // period, period):
+            if self._is_worth((stop - start) // period, period, start):
                 found.append((period, start, stop))
         most = max((stop - start for _, start, stop in found), default=0)
         found.sort(key=lambda c: (c[2] - c[1] < 0.9 * most, c[0]))
@@ -189,6 +203,10 @@ class _Finder:
             words = mixed
         return words
 
+    def _is_worth(self, count: int, period: int, start: int) -> bool:
+        heavy = int(self.work[start : start + period].sum()) >= HEAVY
+        return count >= LEAST_COUNT and (count - 1) * period >= (LEAST_HEAVY if heavy else LEAST_SAVED)
+
     # One candidate, exactly.
 
     def _fitted(self, period: int, start: int, stop: int) -> Stretch | None:
@@ -197,7 +215,7 @@ class _Finder:
         middle = start + period * (steps // 2)
         start += int(np.argmin(self.crossing[middle : middle + period]))
         count = (stop - start) // period
-        while _is_worth(count, period):
+        while self._is_worth(count, period, start):
             nodes = self.order[start : start + count * period].reshape(count, period)
             checked = _Check(self, nodes, start)
             operands = checked.run()
@@ -208,10 +226,6 @@ class _Finder:
             start += checked.skip * period
             count = min(count - checked.skip, checked.stop - checked.skip)
         return None
-
-
-def _is_worth(count: int, period: int) -> bool:
-    return count >= LEAST_COUNT and (count - 1) * period >= LEAST_SAVED
 
 
 class _Check:

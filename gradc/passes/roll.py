@@ -22,9 +22,10 @@ from gradc.passes.periods import Before, Fixed, Operand, Stretch, Varying, Withi
 _MOST_STRETCHES: Final = 8
 _SMALL_CONSTANT: Final = 64
 _LARGE: Final = 4096
-"""Steps on values of this many elements gain more by being fused with each other than compiling them takes,"""
+"""Steps on values of this many elements without contractions gain more by being fused than compiling them takes,"""
 _LONG: Final = 20_000
-"""unless they are this many nodes."""
+"""unless they are this many nodes. Separate arguments of this many elements in each step are not copied into one array,
+which rolling them would take: what is equal in such steps is found in the loop program (``gradc.loops.repeats``)."""
 
 
 class Step(NamedTuple):
@@ -101,7 +102,7 @@ class _Roller:
         for place, steps in outside.items():
             body.hand_out(place, steps)
         described = body.described()
-        if described is None or (_is_large(described) and self.stretch.nodes.size < _LONG):
+        if described is None or (self._gains_fused(described) and self.stretch.nodes.size < _LONG):
             return False
         rows = [self._table(ids, chain) for ids, chain in body.rows.values()]
         firsts = [self._first(slot) for slot in body.states]
@@ -129,6 +130,24 @@ class _Roller:
                     table = parts.rows(result, emitted)
                     self.image[node] = _row(table, step)
         return True
+
+    def _gains_fused(self, described: Graph) -> bool:
+        """Whether steps written out take less time: fused with each other, or reading large arguments in place."""
+        if any(int(node.aval.size) >= _LARGE for node in described.nodes):
+            return not any(node.op.name == "contract" for node in described.nodes) or self._reads_apart()
+        return False
+
+    def _reads_apart(self) -> bool:
+        """Whether the rows of some step are large and must be copied to stand in one array."""
+        nodes = self.graph.nodes
+        for ids, chain in self.body.rows.values():
+            below = [nodes[i] for i in ids]
+            for _ in chain:
+                below = [nodes[n.operands[0]] for n in below]
+            is_constant = all(n.op is CONSTANT for n in below)
+            if int(below[0].aval.size) >= _LARGE and not is_constant and self._sliced(below) is None:
+                return True
+        return False
 
     def _outside(self) -> dict[int, list[int]]:
         """The nodes of the stretch that are used outside: place to steps."""
@@ -343,10 +362,6 @@ def _again(builder: Builder, graph: Graph, node_id: int, fixed: dict[int, Value]
 def _alike(nodes: Sequence[Node]) -> bool:
     """Whether nodes have one shape and one dtype."""
     return len({(n.aval.shape, n.aval.dtype) for n in nodes}) == 1
-
-
-def _is_large(body: Graph) -> bool:
-    return any(int(node.aval.size) >= _LARGE for node in body.nodes)
 
 
 def _is_small_constant(node: Node) -> bool:

@@ -138,6 +138,36 @@ BROKEN = [
     ("for s in 0 to 4 carry n, m = t, c:\n  pass", "law 12: t and c cannot carry n"),
     ("for s in 0 to 4 carry n, m = t, u:\n  y[0] = t[0]", "law 2: the buffer t is not in reach: y[0] = t[0]"),
     ("for s in 0 to 4 carry n, m = t, u:\n  n[0] = 1.0", "law 4: n is not for writing"),
+    ("for k in 0 to 2:\n  choose n = t, w at k", "law 14: n stands for buffers of several shapes or dtypes"),
+    ("for k in 0 to 2:\n  choose n = t, m at k", "law 14: n does not stand for buffers of the kernel"),
+    ("local m: f64[4]\nfor k in 0 to 2:\n  choose n = t, m at k", "law 14: n does not stand for buffers of the kernel"),
+    (
+        "for s in 0 to 4 carry n, m = t, u:\n  choose p = t, y at 0",
+        "law 14: p does not stand for buffers of the",
+    ),
+    ("for k in 0 to 3:\n  choose n = t, u at k", "law 5: the place of a choice runs from 0 to 2, of 2"),
+    ("choose n = t, u at place[0]", "law 5: the place of a choice runs from -9223372036854775808 to"),
+    ("choose n = t, u at 0.0", "law 3: the place of a choice is f64"),
+    (
+        "for k in 0 to 2 parallel:\n  choose n = t, u at k",
+        "law 14: n is chosen in a loop whose iterations may",
+    ),
+    ("choose t = t, u at 0", "law 1: t is declared again where it is in reach"),
+    ("choose n = t, u at 0\nn[0] = 1.0", "law 2: the buffer n is not in reach: n[0] = 1.0"),
+    (
+        "choose n = t, u at 0\ny{0; 1} = contract i,i->i [i=4] f64 (x{0; 1}, n{0; 1})",
+        "law 2: the buffer n is not in reach",
+    ),
+    ("for k in 0 to 2:\n  choose n = t, u at k\n  call f(t{0; 1}, n{0; 1}; 0)", "law 10: n is written and is another"),
+    (
+        "for k in 0 to 2:\n  choose n = t, u at k\n  choose m = y, u at k\n  call f(m{0; 1}, n{0; 1}; 0)",
+        "law 10: n is written and is another operand",
+    ),
+    (
+        "for k in 0 to 2:\n  choose n = t, u at k\n  choose m = u, t at 1 - k\n  call f(m{0; 1}, n{0; 1}; 0)",
+        "law 10: n is written and is another operand",
+    ),
+    ("for k in 0 to 2:\n  choose n = t, c at k", "law 14: n stands for buffers of several shapes or dtypes"),
 ]
 
 
@@ -160,6 +190,8 @@ KEPT = [
     "for i in 4 to 4:\n  y[i] = 1.0",
     "for i in 0 to 4:\n  for k in 0 to i:\n    for j in 0 to 5 vector:\n      w[i, j] = w[k, j]",
     "call f(x{5; 1}, y{0; 1}; 3)",
+    "for k in 0 to 2:\n  choose n = t, u at k\n  choose m = u, t at k\n  call f(n{0; 1}, m{0; 1}; k)",
+    "choose n = t, y at 1\ncall f(x{0; 1}, n{0; 1}; 0)",
     "for i in 0 to 4:\n  y[i] = 0.0\nfor i in 0 to 4:\n  let t1 = x[i, 0]\n  y[i] = t1",
 ]
 
@@ -234,3 +266,18 @@ def test_an_output_in_the_wrong_place_is_found(outputs: str, body: str, message:
     with pytest.raises(VerifyError) as error:
         verify(placed(outputs, body))
     assert message in str(error.value)
+
+
+SCRATCH = """
+function f(read a: f64[4], write r: f64[4], write s: f64[9], k):
+  r{0; 1} = contract i,i->i [i=4] f64 (a{0; 1}, a{0; 1}) using VIEW
+"""
+
+
+def test_a_function_may_have_scratch_memory_as_a_parameter_to_write() -> None:
+    call = "call f(x{0; 1}, y{0; 1}, w{0; 1}; 0)"
+    made = program(call, SCRATCH.replace("VIEW", "s{0; 1}"))
+    assert verify(made) is made
+    for view, parameter in (("s{1; 1}", "s"), ("a{0; 1}", "a")):
+        with pytest.raises(VerifyError, match=f"law 10: {parameter} cannot be scratch memory: it is no block"):
+            verify(program(call, SCRATCH.replace("VIEW", view)))

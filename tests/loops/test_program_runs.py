@@ -77,6 +77,13 @@ def layers(w: np.ndarray, x: np.ndarray) -> Arrays:
     return [x]
 
 
+def chosen(x: np.ndarray, *ws: np.ndarray) -> Arrays:
+    h = [x + 1]
+    for w in ws:
+        h.append(np.tanh(w @ h[-1]))
+    return [h[3], h[2]]
+
+
 def positive_definite(rng: np.random.Generator) -> Arrays:
     a = rng.standard_normal((8, 8))
     return [a @ a.T + 8 * np.eye(8)]
@@ -97,6 +104,7 @@ RUNS: dict[str, tuple[Callable[..., Arrays], Callable[[np.random.Generator], Arr
     "packed_triangle": (packed_triangle, lambda rng: [rng.standard_normal(15), rng.standard_normal(5)]),
     "scan": (scan, lambda rng: [rng.standard_normal((4, 4)), rng.standard_normal((6, 4))]),
     "layers": (layers, lambda rng: [rng.standard_normal((3, 4, 4)), rng.standard_normal((2, 4))]),
+    "chosen": (chosen, lambda rng: [rng.standard_normal(3), *rng.standard_normal((3, 3, 3))]),
     "repeats": (repeats, lambda rng: [rng.standard_normal(12).astype(np.float32)]),
     "attention_mask": (attention_mask, lambda rng: [rng.standard_normal((3, 3)), rng.random((3, 3)) < 0.5]),
 }

@@ -14,6 +14,7 @@ from gradc.loops.program import (
     Accumulate,
     Apply,
     Check,
+    Choose,
     Comment,
     Constant,
     Expression,
@@ -149,7 +150,7 @@ def _work(body: Sequence[Statement]) -> int:
             case For():
                 steps = few_steps(statement)
                 total += _work(statement.body) * len(steps) if steps is not None else WORK
-            case If():
+            case If() | Choose():
                 return WORK + 1
             case _:
                 total += sum(1 for _ in walk(*expressions_of(statement)))

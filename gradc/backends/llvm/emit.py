@@ -35,8 +35,7 @@ def emit(program: LoopProgram, target: Target, *, threads: int = 1, embedded: bo
     An ``embedded`` one is for a file that has all it needs: the kernel is internal, every constant stands in it, and an
     output may be NULL where the program does not write it. Raises CompileError for dtypes that the backend lacks.
     """
-    buffers = program.buffer
-    program = expand(program, target, lambda call: kernel_of(call, buffers, target) is not None)
+    program = expand(program, target, lambda call, buffers: kernel_of(call, buffers, target) is not None)
     if threads > 1:
         program = share_contractions(program, target, threads)
     module = Module(target)
@@ -44,7 +43,7 @@ def emit(program: LoopProgram, target: Target, *, threads: int = 1, embedded: bo
         if buffer.kind == "constant":
             module.globals.append(_constant(program, buffer, embedded))
     symbols = {f.name: symbol_name(f"{program.name}.function.{f.name}") for f in program.functions}
-    functions = Functions(symbols, MatmulFunctions(module, program.name, target), program.symbols)
+    functions = Functions(program.name, symbols, MatmulFunctions(module, program.name, target), program.symbols)
     for function in program.functions:
         _emit_function(module, program, function, functions, target)
     _emit_kernel(module, program, functions, target, threads, embedded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from gradc.backends.llvm.batches import can_batch, few_steps
 from gradc.backends.llvm.dims import size_arguments
@@ -11,7 +12,7 @@ from gradc.backends.llvm.matmul.functions import MatmulFunctions
 from gradc.backends.llvm.parts import Frame
 from gradc.backends.llvm.primitives import emit_primitive
 from gradc.backends.llvm.tasks import Tasks
-from gradc.backends.llvm.types import memory_type
+from gradc.backends.llvm.types import memory_type, symbol_name
 from gradc.backends.llvm.vectors import VectorEmitter
 from gradc.backends.llvm.writer import Module
 from gradc.errors import CompileError
@@ -22,6 +23,7 @@ from gradc.loops.program import (
     Call,
     Carry,
     Check,
+    Choose,
     Comment,
     Constant,
     For,
@@ -34,15 +36,17 @@ from gradc.loops.program import (
     Variable,
     View,
 )
+from gradc.loops.traversal import statements_of
 
 
 @dataclass(frozen=True, slots=True)
 class Functions:
     """What a function may call: the program's internal functions by name, and kernels of contractions.
 
-    ``sizes`` are the symbolic sizes that every function has as parameters.
+    ``name`` is the program's, ``sizes`` are the symbolic sizes that every function has as parameters.
     """
 
+    name: str
     symbols: Mapping[str, str]
     matmuls: MatmulFunctions
     sizes: tuple[str, ...] = ()
@@ -64,6 +68,7 @@ class FunctionEmitter(VectorEmitter):
         super().__init__(module, buffers, pointers, scalars, read_only, frame)
         self._functions = functions
         self._loops: list[tuple[str, int]] = []
+        self._table: dict[str, int] = {}
 
     def body(self, block: tuple[Statement, ...], *, index: str = "") -> list[str]:
         """The lines of the function's body, from the entry block to the return of the status.
@@ -72,6 +77,7 @@ class FunctionEmitter(VectorEmitter):
         """
         if index:
             self._scalars[index] = f"%{self.writer.name(index)}"
+        self._list_pointers(block)
         self._block(block)
         writer = self.writer
         if self._checks:
@@ -109,6 +115,8 @@ class FunctionEmitter(VectorEmitter):
                 self._if(statement)
             case Local(buffer=local):
                 self._local(local)
+            case Choose():
+                self._choose(statement)
             case Call():
                 self._call(statement)
             case Check():
@@ -168,6 +176,46 @@ class FunctionEmitter(VectorEmitter):
         self.writer.entry.append(f"  %{name} = alloca [{max(count, 1)} x {element}], align 64")
         self._buffers[local.name] = local
         self._pointers[local.name] = f"%{name}"
+
+    def _choose(self, choice: Choose) -> None:
+        """Let a name stand for one of several buffers, by their places in the arena or in the table of pointers."""
+        writer = self.writer
+        (index,) = self._expressions(choice.index)
+        if _in_arena(choice, self._buffers):
+            place = self._listed(index, [int(self._buffers[name].offset) for name in choice.buffers])
+            pointer = writer.value(f"getelementptr inbounds i8, ptr %.arena, i64 {place}")
+        else:
+            place = self._listed(index, [self._table[name] for name in choice.buffers])
+            pointer = writer.value(f"getelementptr inbounds ptr, ptr %.pointers, i64 {place}")
+            pointer = writer.value(f"load ptr, ptr {pointer}")
+        self._bind(choice.name, choice.buffers[0], pointer)
+
+    def _listed(self, index: str, numbers: list[int]) -> str:
+        """One of several numbers: in a table of constants, unless they lie at equal distances."""
+        writer = self.writer
+        distances = {later - before for before, later in pairwise(numbers)}
+        if len(distances) <= 1:
+            moved = writer.value(f"mul nsw i64 {index}, {max(distances, default=0)}")
+            return writer.value(f"add nsw i64 {moved}, {numbers[0]}")
+        table = symbol_name(f"{self._functions.name}.places.{len(writer.module.globals)}")
+        listed = ", ".join(f"i32 {number}" for number in numbers)
+        writer.module.globals.append(f"{table} = private unnamed_addr constant [{len(numbers)} x i32] [{listed}]")
+        entry = writer.value(f"getelementptr inbounds i32, ptr {table}, i64 {index}")
+        narrow = writer.value(f"load i32, ptr {entry}")
+        return writer.value(f"sext i32 {narrow} to i64")
+
+    def _list_pointers(self, block: tuple[Statement, ...]) -> None:
+        """Make the table of pointers of which choices in a block take theirs, in the order of the kernel's buffers."""
+        choices = [s for s in statements_of(block) if isinstance(s, Choose) and not _in_arena(s, self._buffers)]
+        named = {name for choice in choices for name in choice.buffers}
+        self._table = {name: place for place, name in enumerate(n for n in self._buffers if n in named)}
+        if not named:
+            return
+        pointers = [self._pointer(name) for name in self._table]
+        self.writer.entry.append(f"  %.pointers = alloca [{len(pointers)} x ptr]")
+        for place, pointer in enumerate(pointers):
+            entry = self.writer.entry_value(f"getelementptr inbounds ptr, ptr %.pointers, i64 {place}")
+            self.writer.entry.append(f"  store ptr {pointer}, ptr {entry}")
 
     def _call(self, call: Call) -> None:
         pointers = [self._view(view) for view in call.views]
@@ -277,3 +325,9 @@ class FunctionEmitter(VectorEmitter):
         """Let ``name`` stand for the buffer ``like``, at another place."""
         self._buffers[name] = self._buffers[like]
         self._pointers[name] = pointer
+
+
+def _in_arena(choice: Choose, buffers: Mapping[str, Buffer]) -> bool:
+    """Whether all that a name may stand for has a place in the arena that fits an i32."""
+    found = [buffers[name] for name in choice.buffers]
+    return all(x.kind == "arena" and isinstance(x.offset, int) and x.offset < 2**31 for x in found)

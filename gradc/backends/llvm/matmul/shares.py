@@ -76,14 +76,11 @@ def share_contractions(program: LoopProgram, target: Target, threads: int) -> Lo
     index = unused_name("share", set(program.buffer) | declared_names(program.body))
 
     def shared(statement: Statement) -> Statement:
-        if not isinstance(statement, Call) or not isinstance(statement.callee, Contraction):
+        found = _shares_in(statement, program, target, threads)
+        if found is None or not isinstance(statement, Call):
             return statement
         views = statement.views
         scratch = program.buffer[views[3].buffer] if len(views) > 3 else None
-        room = math.prod(int(d) for d in scratch.shape if isinstance(d, int)) if scratch is not None else 0
-        found = shares_of(statement, program.buffer, target, threads, room)
-        if found is None:
-            return statement
         words = (found.share.lhs, found.share.rhs, found.share.out)
         parts = [_part(view, word, found, variable(index)) for view, word in zip(views[:3], words, strict=True)]
         if scratch is not None and found.scratch:
@@ -92,6 +89,19 @@ def share_contractions(program: LoopProgram, target: Target, threads: int) -> Lo
         return For(index, ZERO, constant(found.count, I64), (call,), mode="parallel")
 
     return replace(program, body=tuple(shared(s) for s in program.body))
+
+
+def is_shared(statement: Statement, program: LoopProgram, target: Target, threads: int) -> bool:
+    """Whether a statement of the kernel's outermost block is a contraction for several threads."""
+    return threads > 1 and _shares_in(statement, program, target, threads) is not None
+
+
+def _shares_in(statement: Statement, program: LoopProgram, target: Target, threads: int) -> Shares | None:
+    if not isinstance(statement, Call) or not isinstance(statement.callee, Contraction):
+        return None
+    scratch = program.buffer[statement.views[3].buffer] if len(statement.views) > 3 else None
+    room = math.prod(int(d) for d in scratch.shape if isinstance(d, int)) if scratch is not None else 0
+    return shares_of(statement, program.buffer, target, threads, room)
 
 
 def scratch_elements(call: Call, buffers: Mapping[str, Buffer], target: Target, threads: int = 1) -> int:
