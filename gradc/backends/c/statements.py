@@ -19,6 +19,7 @@ from gradc.loops.program import (
     Buffer,
     Call,
     Check,
+    Choose,
     Comment,
     Constant,
     Contraction,
@@ -109,6 +110,8 @@ class Statements:
                 return self._if(statement)
             case Local(buffer=local):
                 return self._local(local, None)
+            case Choose():
+                return self._choose(statement)
             case Call():
                 return self._call(statement)
             case Check(condition=condition, code=code):
@@ -174,6 +177,20 @@ class Statements:
             last = self.names.fresh(f"last_{now}")
             body += [f"{kind} *const {last} = {now};", f"{now} = {following};", f"{following} = {last};"]
         return [*lines, f"for ({head}) {{", *indented(body), "}"]
+
+    def _choose(self, choice: Choose) -> list[str]:
+        """A table of pointers, and the one at the index."""
+        expressions, name = self.expressions, self.names(choice.name)
+        buffers = [expressions.buffers[one] for one in choice.buffers]
+        listed = ", ".join(self.pointer(buffer.name) for buffer in buffers)
+        expressions.buffers[choice.name] = buffers[0]
+        expressions.in_place.discard(choice.name)
+        const = "" if all(buffer.is_writable for buffer in buffers) else "const "
+        kind, table = f"{const}{c_type(buffers[0].dtype)}", self.names.fresh(f"{name}_table")
+        return [
+            f"{kind} *const {table}[{len(buffers)}] = {{{listed}}};",
+            f"{kind} *const {name} = {table}[{expressions.text(choice.index)}];",
+        ]
 
     def _local(self, local: Buffer, following: Statement | None) -> list[str]:
         expressions = self.expressions
