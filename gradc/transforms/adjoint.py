@@ -8,7 +8,7 @@ means that every element is alive.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from gradc.ops.elementwise import convert, logical_and, logical_or, select
 from gradc.ops.index import gather, scatter
 from gradc.ops.regions import call, recompute
 from gradc.ops.shape import slice_, update_slice
+from gradc.transforms.steep import may_be_infinite, may_lose_zeros
 
 
 class Cotangent(NamedTuple):
@@ -181,10 +182,9 @@ def _through_partials(context: VjpContext, partials: Sequence[Any], ct: Cotangen
         elif isinstance(partial, RealLinear):
             pulled.append(ct._replace(value=strong(ct.mask, partial.back(ct.value))))
         elif isinstance(partial, Value):
-            pulled.append(ct._replace(value=strong(ct.mask, ct.value * partial)))
+            pulled.append(ct._replace(value=times(ct.value, partial, ct.mask, ct.strict)))
         else:
-            found = met(partial(ct.value), ct.mask, ct.strict)
-            pulled.append(found._replace(value=strong(ct.mask, found.value)))
+            pulled.append(through(partial, ct.value, ct.mask, ct.strict))
     return pulled
 
 
@@ -237,6 +237,23 @@ def _live(node: Node, context: VjpContext, mask: Value) -> Sequence[Value | None
 def strong(mask: Value | None, value: Value) -> Value:
     """``value`` where the mask is True, an exact 0 elsewhere."""
     return value if mask is None else select(mask, value, value.builder.full(0.0, value.aval))
+
+
+def times(ct: Value, slope: Value, mask: Value | None, strict: bool) -> Value:
+    """A cotangent, or a tangent, times a slope: an exact 0 where the mask is False.
+
+    It is one anyway where the slope is finite, unless the mask is ``strict``, which hides inputs that are infinite too.
+    """
+    product = ct * slope
+    return strong(mask, product) if mask is None or strict or may_be_infinite(slope) else product
+
+
+def through(rule: Callable[[Value], Value | Taken], ct: Value, mask: Value | None, strict: bool) -> Cotangent:
+    """The same for a rule that makes the product."""
+    before = len(ct.builder.nodes)
+    found = met(rule(ct), mask, strict)
+    needed = mask is None or strict or may_lose_zeros(found.value, ct, before)
+    return found._replace(value=strong(mask, found.value)) if needed else found
 
 
 def met(contribution: Value | Taken, mask: Value | None, strict: bool = True) -> Cotangent:

@@ -20,7 +20,7 @@ from gradc.ops.elementwise import convert, greater, logical_and, logical_not, lo
 from gradc.ops.index import gather, scatter
 from gradc.ops.regions import call
 from gradc.ops.shape import concatenate, update_slice
-from gradc.transforms.adjoint import adjoint, ends_masks, keeps_zeros, line_of, met, strong
+from gradc.transforms.adjoint import adjoint, ends_masks, keeps_zeros, line_of, strong, through, times
 
 TANGENT_PREFIX = "t_"
 """Before the name of a value in the name of its tangent: ``t_z1``."""
@@ -145,10 +145,9 @@ def _through_partials(
         elif isinstance(partial, RealLinear):
             terms.append(Tangent(strong(mask, partial.forward(tangent)), mask, strict))
         elif isinstance(partial, Value):
-            terms.append(Tangent(strong(mask, tangent * partial), mask, strict))
+            terms.append(Tangent(times(tangent, partial, mask, strict), mask, strict))
         else:
-            product = met(partial(tangent), mask, strict)
-            terms.append(Tangent(strong(mask, product.value), product.mask, product.strict))
+            terms.append(Tangent(*through(partial, tangent, mask, strict)))
     if not terms:
         return None
     total = terms[0]

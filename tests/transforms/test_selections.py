@@ -121,3 +121,13 @@ def test_a_steep_function_of_what_a_bound_holds_does_not_move(steep: str) -> Non
         np.testing.assert_allclose(gradc.grad(function, backend=backend)(x), [0, slope], rtol=1e-14)
         moved = gradc.Function(function, derivative="jvp", backend=backend)(x, tangents=(np.ones(2),))[1]
         np.testing.assert_allclose(moved, slope, rtol=1e-14)
+
+
+def test_what_meets_finite_slopes_takes_no_selects() -> None:
+    def loss(w: Any, x: Any) -> Any:
+        hidden = np.maximum(w["in"] * x, 0.0)
+        return np.sum(np.sin(w["out"] * hidden)[1:])
+
+    x = np.array([1.0, -2.0, 3.0])
+    kernel = gradc.Function(loss, derivative="grad", wrt="w").compile({"in": x, "out": x}, x)
+    assert [node.op.name for node in kernel.graph.nodes].count("select") == 1  # that of maximum itself

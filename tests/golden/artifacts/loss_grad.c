@@ -1,4 +1,4 @@
-/* loss_grad.c: the function that loss_grad.h declares.  gradc 0.1.0, graph e9d531c5.
+/* loss_grad.c: the function that loss_grad.h declares.  gradc 0.1.0, graph 6e645188.
  * Generated; yours, no conditions (0BSD).  C99 without libc, libm, allocation, recursion or writable globals.
  * For all machines; sums are added up as in vectors of 128 bits.
  * It gives the bits of the same kernel as machine code.
@@ -174,17 +174,15 @@ loss_grad_status loss_grad(const loss_grad_in *in, loss_grad_out *out, void *wor
     out->d_v1 = d_z * a1;
     const double d_a1 = d_z * v1;
     /* backward of networks.py:10: a2 = np.maximum(z2, 0) */
-    const bool s2 = z2 > 0.0;
-    const double d_z2 = s2 ? d_a2 : 0.0;
+    const double d_z2 = z2 > 0.0 ? d_a2 : 0.0;
     /* backward of networks.py:9: a1 = np.maximum(z1, 0) */
-    const bool s3 = z1 > 0.0;
-    const double d_z1 = s3 ? d_a1 : 0.0;
+    const double d_z1 = z1 > 0.0 ? d_a1 : 0.0;
     /* backward of networks.py:8: z2 = w21 * x1 + w22 * x2 */
-    out->d_w22 = s2 ? d_z2 * x2 : 0.0;
-    out->d_w21 = s2 ? d_z2 * x1 : 0.0;
+    out->d_w22 = d_z2 * x2;
+    out->d_w21 = d_z2 * x1;
     /* backward of networks.py:7: z1 = w11 * x1 + w12 * x2 */
-    out->d_w12 = s3 ? d_z1 * x2 : 0.0;
-    out->d_w11 = s3 ? d_z1 * x1 : 0.0;
+    out->d_w12 = d_z1 * x2;
+    out->d_w11 = d_z1 * x1;
     return LOSS_GRAD_OK;
 }
 

@@ -1,5 +1,5 @@
 /* L and dL/d(w11, w12, w21, w22, v1, v2) of loss(), networks.py:6.
- * gradc 0.1.0, f64, graph e9d531c5. Runs on any x86-64.
+ * gradc 0.1.0, f64, graph 6e645188. Runs on any x86-64.
  * Generated; yours, no conditions (0BSD). No libc, no libm, no allocation, no writable globals. */
 #ifndef LOSS_GRAD_H
 #define LOSS_GRAD_H
@@ -10,7 +10,7 @@ extern "C" {
 #define LOSS_GRAD_ABI_VERSION     1
 #define LOSS_GRAD_WORKSPACE_SIZE  0  /* bytes: a constant, so it can be a static array */
 #define LOSS_GRAD_WORKSPACE_ALIGN 1
-#define LOSS_GRAD_FLOPS           30  /* of a call */
+#define LOSS_GRAD_FLOPS           26  /* of a call */
 typedef enum {
     LOSS_GRAD_OK = 0,
     LOSS_GRAD_NULL_INPUT = 1,  /* in or out is NULL */

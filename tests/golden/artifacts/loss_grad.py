@@ -23,15 +23,9 @@ def loss_grad(
 
     # Backward: d_q is dL/dq.
     d_z = y_hat - y
-    t1 = z2 > 0
-    d_z2 = np.where(t1, d_z * v2, 0.0)                          # dL/da2 * da2/dz2
-    t2 = z1 > 0
-    d_z1 = np.where(t2, d_z * v1, 0.0)                          # dL/da1 * da1/dz1
-    d_w22 = np.where(t1, d_z2 * x2, 0.0)                        # dL/dz2 * dz2/dw22
-    d_w21 = np.where(t1, d_z2 * x1, 0.0)                        # dL/dz2 * dz2/dw21
-    d_w12 = np.where(t2, d_z1 * x2, 0.0)                        # dL/dz1 * dz1/dw12
-    d_w11 = np.where(t2, d_z1 * x1, 0.0)                        # dL/dz1 * dz1/dw11
-    return L, (d_w11[()], d_w12[()], d_w21[()], d_w22[()], d_z * a1, d_z * a2)
+    d_z2 = np.where(z2 > 0, d_z * v2, 0.0)                      # dL/da2 * da2/dz2
+    d_z1 = np.where(z1 > 0, d_z * v1, 0.0)                      # dL/da1 * da1/dz1
+    return L, (d_z1 * x1, d_z1 * x2, d_z2 * x1, d_z2 * x2, d_z * a1, d_z * a2)
 
 
 def _arguments(w11, w12, w21, w22, v1, v2, x1, x2, y):
