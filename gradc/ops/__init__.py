@@ -1,6 +1,7 @@
 """What may stand in a graph: importing this package registers every op."""
 
 from gradc.ops import (
+    bessel,
     bits,
     complex,
     contraction,
@@ -8,6 +9,7 @@ from gradc.ops import (
     cumulative,
     determinants,
     elementwise,
+    error_functions,
     fourier,
     functions,
     gamma,
@@ -25,6 +27,7 @@ from gradc.ops import (
 )
 
 __all__ = [
+    "bessel",
     "bits",
     "complex",
     "contraction",
@@ -32,6 +35,7 @@ __all__ = [
     "cumulative",
     "determinants",
     "elementwise",
+    "error_functions",
     "fourier",
     "functions",
     "gamma",

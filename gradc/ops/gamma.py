@@ -31,17 +31,23 @@ BERNOULLI: Final = tuple(
 """The Bernoulli numbers of even index from 2 on."""
 
 
+_CALLED: Final = {"_i0": ("_i0e",), "_i1": ("_i1e",), "_erfinv": ("_erf", "_erfcinv"), "_erfcinv": ("_erf", "_erfc")}
+"""The helpers that a helper calls."""
+
+
 @cache
 def helper(name: str) -> Callable[..., Any]:
     """The function that saved modules carry as ``name``."""
     file = resources.files("gradc.templates") / "numpy" / "helpers" / f"{name}.py.j2"
-    namespace: dict[str, Any] = {"np": np}
+    namespace: dict[str, Any] = {"np": np, **{other: helper(other) for other in _CALLED.get(name, ())}}
     exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), namespace)  # noqa: S102 - a file of ours
     found: Callable[..., Any] = namespace[name]
     return found
 
 
-def _evaluated(name: str) -> Callable[..., Any]:
+def evaluated(name: str) -> Callable[..., Any]:
+    """The op's meaning, by the function that saved modules carry as ``name``."""
+
     def evaluate(x: Any) -> Any:
         with np.errstate(all="ignore"):
             return np.asarray(helper(name)(np.asarray(x)))
@@ -51,7 +57,7 @@ def _evaluated(name: str) -> Callable[..., Any]:
 
 gammaln = elementwise(
     "gammaln",
-    _evaluated("_gammaln"),
+    evaluated("_gammaln"),
     "_gammaln({0})",
     lambda c: [digamma(c.operands[0])],
     kinds="f",
@@ -61,7 +67,7 @@ gammaln = elementwise(
 )
 digamma: Op = elementwise(
     "digamma",
-    _evaluated("_digamma"),
+    evaluated("_digamma"),
     "_digamma({0})",
     lambda c: [polygamma(c.operands[0], n=1)],
     kinds="f",

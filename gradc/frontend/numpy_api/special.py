@@ -14,8 +14,8 @@ from gradc.frontend.numpy_api.promote import broadcasted, common_dtype, converte
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
+from gradc.ops import bessel, error_functions, functions, gamma
 from gradc.ops import elementwise as ops
-from gradc.ops import functions, gamma
 from gradc.ops import reduce as reductions
 from gradc.ops.reduce import reduced_shape, spread
 from gradc.ops.shape import reshaped
@@ -90,6 +90,37 @@ _one_op("exp2", functions.exp2)
 _one_op("cbrt", functions.cbrt)
 _one_op("gammaln", gamma.gammaln)
 _one_op("digamma", gamma.digamma)  # psi is the same object
+_one_op("erfcx", error_functions.erfcx)
+_one_op("erfinv", error_functions.erfinv)
+_one_op("erfcinv", error_functions.erfcinv)
+for _name in ("i0", "i1", "i0e", "i1e"):
+    _one_op(_name, getattr(bessel, _name))
+
+
+@implements(np.i0, arrays=("x",))
+def i0(x: Value) -> Value:
+    """The modified Bessel function of order 0; of integers in f64."""
+    if x.aval.dtype.kind not in "fiub":
+        raise DtypeError(f"np.i0: {x.aval} is not real; take .real first")
+    return bessel.i0(x if x.aval.is_float else converted(x, np.dtype(np.float64)))
+
+
+@implements("scipy.special:ndtri", arrays=("x",))
+def ndtri(x: Value) -> Value:
+    """The inverse of ``ndtr``: the quantiles of the standard normal distribution."""
+    return error_functions.erfcinv(_as_special("ndtri", x) * 2.0) * -math.sqrt(2.0)
+
+
+@implements("scipy.special:zeta", arrays=("q",))
+def zeta(x: Any, q: Value | None = None) -> Value:
+    """Hurwitz's zeta function of ``q`` for an int ``x`` from 2 on: a derivative of digamma."""
+    if not isinstance(x, (int, np.integer)) or x < 2 or q is None:
+        raise TraceError(
+            f"scipy.special.zeta: the first argument is an int from 2 on that is known, got {x!r}; "
+            "write zeta(2, q) with q traced"
+        )
+    order = int(x) - 1
+    return gamma.polygamma(_floating("zeta", q), n=order) * ((-1.0) ** (order + 1) / math.factorial(order))
 
 
 @implements("scipy.special:polygamma", arrays=("x",))

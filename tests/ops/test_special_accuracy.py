@@ -1,0 +1,101 @@
+"""Bessel functions and relatives of erf over their ranges: the distance to mpmath in units of the last place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+import scipy.special
+
+import gradc
+from gradc.request import BACKENDS
+
+mp = mpmath.mp
+_DRAW = np.random.default_rng(0)
+
+
+def both_sides(reach: float, low: float, high: float) -> np.ndarray:
+    """Numbers up to a reach, and of every size."""
+    return np.concatenate([_DRAW.uniform(-reach, reach, 150), 10 ** _DRAW.uniform(low, high, 100)])
+
+
+def exact_erfcx(x: Any) -> Any:
+    return mp.erfc(x) * mp.exp(x * x)
+
+
+def exact_erfcinv(z: Any) -> Any:
+    start = mp.mpf(float(scipy.special.erfcinv(float(z))))
+    return mp.findroot(lambda t: mp.log(mp.erfc(t) / z), start)
+
+
+CASES: dict[str, tuple[np.ndarray, Callable[[Any], Any], float]] = {
+    "i0": (both_sides(60, -8, 2.8), lambda x: mp.besseli(0, x), 10),
+    "i1": (both_sides(60, -8, 2.8), lambda x: mp.besseli(1, x), 10),
+    "i0e": (both_sides(60, -8, 4), lambda x: mp.besseli(0, x) * mp.exp(-abs(x)), 10),
+    "i1e": (both_sides(60, -8, 4), lambda x: mp.besseli(1, x) * mp.exp(-abs(x)), 10),
+    "erfcx": (both_sides(5, -8, 4), exact_erfcx, 16),
+    "erfinv": (np.concatenate([_DRAW.uniform(-1, 1, 150), 1 - 10 ** _DRAW.uniform(-15, -1, 50)]), mp.erfinv, 4),
+    "erfcinv": (np.concatenate([_DRAW.uniform(0, 2, 100), 10 ** _DRAW.uniform(-300, -1, 100)]), exact_erfcinv, 4),
+    "ndtri": (
+        np.concatenate([_DRAW.uniform(0, 1, 100), 10 ** _DRAW.uniform(-300, -1, 50)]),
+        lambda p: -mp.sqrt(2) * exact_erfcinv(2 * p),
+        5,
+    ),
+}
+"""Arguments, the meaning, and the bound in ULP; that of erfcx grows with the square of a negative argument."""
+
+SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.0, np.inf, -np.inf, np.nan, 3.0])
+
+
+@pytest.fixture(autouse=True)
+def forty_digits() -> Any:
+    with mpmath.workdps(40):
+        yield
+
+
+@pytest.mark.parametrize("backend", [b for b in BACKENDS if b != "reference"])
+@pytest.mark.parametrize("name", CASES)
+def test_distance_to_the_exact_value(name: str, backend: str) -> None:
+    x, exact, bound = CASES[name]
+    function = getattr(scipy.special, name)
+    found = gradc.jit(lambda x: function(x), backend=backend)(x)
+    for got, argument in zip(found, x, strict=True):
+        wanted = exact(mp.mpf(float(argument)))
+        unit = mp.mpf(float(np.spacing(abs(float(wanted)))))
+        assert abs(mp.mpf(float(got)) - wanted) <= bound * unit, f"{name}({argument}) = {got}"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", CASES)
+@np.errstate(all="ignore")
+def test_special_values(name: str, backend: str) -> None:
+    function = getattr(scipy.special, name)
+    for dtype, bound in ((np.float64, 1e-14), (np.float32, 3e-7)):
+        expected = function(SPECIAL.astype(dtype))
+        found = gradc.jit(lambda x: function(x), backend=backend)(SPECIAL.astype(dtype))
+        assert found.dtype == expected.dtype
+        if name in ("i0", "i1"):
+            expected = np.where(np.isinf(SPECIAL), SPECIAL if name == "i1" else np.inf, expected)  # SciPy: inf / inf
+        np.testing.assert_allclose(found, expected, rtol=bound, atol=0)
+
+
+def test_np_i0_and_zeta() -> None:
+    x = np.array([0.5, -3.0, 30.0])
+    np.testing.assert_allclose(gradc.jit(lambda x: np.i0(x))(x), np.i0(x), rtol=1e-14)
+    np.testing.assert_allclose(gradc.jit(lambda k: np.i0(k))(np.array([1, 2])), np.i0([1, 2]), rtol=1e-14)
+    q = np.array([0.5, 1.0, 7.5])
+    for order in (2, 3, 6):
+        zeta = gradc.jit(lambda q, s=order: scipy.special.zeta(s, q))
+        np.testing.assert_allclose(zeta(q), scipy.special.zeta(order, q), rtol=1e-13)
+        slope = gradc.grad(lambda q, s=order: np.sum(scipy.special.zeta(s, q)))(q)
+        np.testing.assert_allclose(slope, -order * scipy.special.zeta(order + 1, q), rtol=1e-13)
+
+
+def test_slopes_of_bessel_functions_at_zero() -> None:
+    functions = [getattr(scipy.special, name) for name in ("i0", "i1", "i0e", "i1e")]
+    assert [gradc.grad(lambda x, of=of: of(x))(0.0) for of in functions] == [0.0, 0.5, 0.0, 0.5]
+    assert gradc.grad(gradc.grad(lambda x: scipy.special.i0(x)))(0.0) == 0.5
+    assert gradc.grad(gradc.grad(gradc.grad(lambda x: scipy.special.i1(x))))(0.0) == 0.375
