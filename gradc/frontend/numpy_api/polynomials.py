@@ -102,6 +102,36 @@ def vander(x: Any, N: Any = None, increasing: Any = False) -> Any:
     return np.stack(listed, axis=1) if listed else np.zeros((x.shape[0], 0), kind)
 
 
+@composed(np.poly, arrays=("seq_of_zeros",))
+def poly(seq_of_zeros: Any) -> Any:
+    """The polynomial with these zeros, whose highest coefficient is 1."""
+    if seq_of_zeros.ndim != 1:
+        raise ShapeError(f"np.poly: {seq_of_zeros.value.aval} must have one axis; of matrices it takes eigenvalues")
+    kind = np.result_type(seq_of_zeros.dtype, np.float64 if seq_of_zeros.dtype.kind in "iub" else seq_of_zeros.dtype)
+    zeros = seq_of_zeros.astype(kind)
+    found: Any = np.ones(1, kind)
+    for k in range(require_size("np.poly", zeros.shape[0], _EACH)):
+        nothing = np.zeros(1, kind)
+        found = np.concatenate([found, nothing]) - zeros[k] * np.concatenate([nothing, found])
+    return found
+
+
+@composed(np.polyfit, arrays=("x", "y", "w"))
+def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, *, w: Any = None) -> Any:
+    """The coefficients of the polynomial of degree ``deg`` nearest to the points, by least squares of scaled powers."""
+    order = operator.index(deg)
+    if order < 0 or x.ndim != 1 or y.ndim not in (1, 2) or x.shape[0] != y.shape[0]:
+        raise ShapeError(f"np.polyfit: {x.value.aval} and {y.value.aval} are no points for a degree of {order}")
+    left, right = vander(x.astype(np.result_type(x.dtype, np.float64)), order + 1), y + 0.0
+    if w is not None:
+        if w.shape != x.shape:
+            raise ShapeError(f"np.polyfit: {w.value.aval} does not give a weight for each of {x.value.aval}")
+        left, right = left * w[:, None], right * (w if y.ndim == 1 else w[:, None])
+    scale = np.sqrt(np.sum(left * left, axis=0))
+    found = np.linalg.lstsq(left / scale, right, rcond=rcond)[0]
+    return found / (scale if y.ndim == 1 else scale[:, None])
+
+
 # Convolutions.
 
 
