@@ -114,7 +114,7 @@ def test_every_transposition(form: str, shape: tuple[int, int, int]) -> None:
     if runs_epilogue(call, program.buffer, host()):
         assert_same_bits(program)
     else:
-        assert shape[0] == 2
+        assert shape[0] <= 5, "only products of few rows are dots"
         assert "kj" in form
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.finish import VectorFinish
-from gradc.backends.llvm.matmul.packing import copy_panels, transpose_panel
+from gradc.backends.llvm.matmul.packing import copy_panels, short, transpose_panel
 from gradc.backends.llvm.matmul.plan import Part, TilePlan, gap, parts
 from gradc.backends.llvm.matmul.product import Product, is_turned
 from gradc.backends.llvm.matmul.tile import Matrices, Tile
@@ -18,6 +18,11 @@ SCRATCH: Final = "%scratch"
 FETCHED_ROWS: Final = 8
 """How far ahead a block of a left operand is asked for that is dense along its rows: those of a block are short, and
 too far apart for the machine to see what comes next."""
+
+PAGE: Final = 4096
+TRANSPOSED_VECTORS: Final = 3
+TRANSPOSED_REGISTERS: Final = 32
+"""From so many vectors along k on, and with so many registers, tiles transpose a panel while they add up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +174,7 @@ class _Tiles:
                 if self.plan.packs_blocks:
                     panel = code.pointer(self.panel, code.scale(across.index, self._right_pitch(depth)))
                     place = replace(place, left=SCRATCH, right=panel)
-                elif self.panel:
+                elif self.panel and not self._transposes(height, columns.step, depth):
                     self._pack_right(place.right, columns.step, depth)
                     place = replace(place, right=self.panel)
                 self._panel(place, height, columns.step, depth, k_start)
@@ -178,7 +183,13 @@ class _Tiles:
         """All rows of a block with the columns of one panel."""
         code, m = self.code, self.product.m
         stride = self._left_pitch(depth) if self.plan.packs_blocks else m.left
-        for rows in code.parts(height, self.plan.rows):
+        ranges = list(code.parts(height, self.plan.rows))
+        if self._transposes(height, width, depth):
+            first = ranges[0]
+            self._tile(matrices, first, width, depth, k_start, transposes=True)
+            matrices = replace(matrices, right=self.panel)
+            ranges[:1] = [replace(first, start=first.step)] if first.step != first.stop else []
+        for rows in ranges:
             with code.loop("row", rows.start, rows.stop, rows.step) as down:
                 place = Matrices(
                     code.pointer(matrices.left, code.scale(down.index, stride), "left"),
@@ -188,7 +199,23 @@ class _Tiles:
                 )
                 self._tile(place, rows, width, depth, k_start)
 
-    def _tile(self, place: Matrices, rows: Part, width: int, depth: Index, k_start: Index) -> None:
+    def _transposes(self, height: Index, width: int, depth: Index) -> bool:
+        """Whether the first tile of a panel transposes it while it adds up.
+
+        That pays from some vectors along k on, but not where columns lie so far apart that they share few places of a
+        cache. The panel's last vector must be filled in pieces of 16 bytes.
+        """
+        lanes, last = self.code.lanes, width % self.code.lanes
+        filled = last == 0 or (last >= short(self.code) and last.bit_count() == 1)
+        if self.code.library.target.registers < TRANSPOSED_REGISTERS:
+            return False
+        known = isinstance(height, int) and isinstance(depth, int) and depth >= TRANSPOSED_VECTORS * lanes
+        crowded = self.product.n.right * self.code.bytes % PAGE == 0
+        return self.plan.packing == "transpose" and not self.plan.packs_blocks and known and filled and not crowded
+
+    def _tile(
+        self, place: Matrices, rows: Part, width: int, depth: Index, k_start: Index, *, transposes: bool = False
+    ) -> None:
         """One tile: in place, or, among packed blocks, by a call of a function that all blocks share."""
         code, product, plan = self.code, self.product, self.plan
         adds: bool | str
@@ -211,9 +238,10 @@ class _Tiles:
             *others,
             ahead=plan.ahead,
             turned=product.n.out if is_turned(product) else 0,
+            spread=product.n.right if transposes else 0,
         )
         if not plan.packs_blocks:
-            tile.emit(code, place, depth, adds, padded=bool(self.panel), until=until)
+            tile.emit(code, place, depth, adds, padded=bool(self.panel), until=until, panel=self.panel)
             return
         arguments = {
             "ptr noalias readonly %left": place.left,

@@ -17,11 +17,11 @@ from gradc.backends.llvm.matmul.plan import (
     fetching,
     packed_from,
     plan,
-    turned,
     without_blocks,
 )
 from gradc.backends.llvm.matmul.product import Axis, Product, product_of
 from gradc.backends.llvm.matmul.tile import Matrices
+from gradc.backends.llvm.matmul.turned import ragged, turned
 from gradc.backends.llvm.writer import Module
 from gradc.ir.aval import Dim, short_dtype
 from gradc.ir.target import Target
@@ -152,7 +152,15 @@ class MatmulFunctions:
         def emit(code: Code, way: TilePlan | DotPlan) -> None:
             with ExitStack() as loops:
                 matrices = _outer_loops(code, product, outer, loops, names)
-                if isinstance(way, TilePlan):
+                rest = ragged(product, way, self._library.target) if kernel.finish is None else None
+                if rest is not None and isinstance(way, TilePlan):
+                    last, plan_of_last = rest
+                    whole = int(product.n.length) - int(last.m.length)
+                    emit_tiles(code, product, way, matrices, replace(lengths, n=whole))
+                    place = matrices.moved(code, product.n, whole)
+                    place = Matrices(place.right, place.left, place.out)
+                    emit_tiles(code, last, plan_of_last, place, _lengths(last)[0])
+                elif isinstance(way, TilePlan):
                     emit_tiles(code, product, way, matrices, lengths, kernel.finish)
                 else:
                     emit_dots(code, product, way, matrices, lengths)

@@ -83,14 +83,36 @@ class Square:
         return f"transpose {self.rows} by {self.steps} elements"
 
 
+def short(code: Code) -> int:
+    """The elements of 16 bytes, or of a vector that is shorter."""
+    return min(code.lanes, 16 // code.bytes)
+
+
+def transpose_short(code: Code, right: str, stride: int, panel: str, columns: int, depth: int) -> None:
+    """Transpose as many rows as 16 bytes have elements, of ``depth`` elements, at most a vector, ``stride`` apart.
+
+    Elements change places within 16 bytes of a vector alone, and are stored from there: that takes more stores than
+    whole vectors, but nothing of the units that multiply and add, so that a tile's sums may go on beside it.
+    """
+    part = Code(code.library, code.dtype, short(code), code.writer)
+    rows = [code.load(code.pointer(right, row * stride), depth) for row in range(part.lanes)]
+    steps = transposed(code, rows)
+    for start in range(0, depth, part.lanes):
+        for step, vector in enumerate(steps[: depth - start], start):
+            part.store(code.piece(vector, part, start), code.pointer(panel, step * columns))
+
+
 def transposed(code: Code, rows: list[str]) -> list[str]:
-    """The columns of a square of vectors: blocks of 1, 2, 4 ... lanes change places with those across the diagonal."""
+    """The columns of a square of vectors, or of several squares that lie side by side in fewer of them.
+
+    Blocks of 1, 2, 4 ... lanes change places with those across the diagonal.
+    """
     lanes, distance = code.lanes, 1
-    while distance < lanes:
+    while distance < len(rows):
         low = [lane if not lane & distance else lanes + (lane ^ distance) for lane in range(lanes)]
         high = [lanes + lane if lane & distance else lane ^ distance for lane in range(lanes)]
         following = list(rows)
-        for row in range(lanes):
+        for row in range(len(rows)):
             if not row & distance:
                 upper, lower = rows[row], rows[row | distance]
                 following[row] = code.shuffle(upper, lower, low)

@@ -69,15 +69,14 @@ DOT_BURST: Final = 8 * 1024 * 1024
 """A vector meets a matrix of at most this size two rows of it at a time, in long bursts: caches give those faster than
 many short ones. A larger one comes from memory, of which more rows ask for more at once."""
 
-TURN_DEPTH: Final = 16
-TURN_COLUMNS: Final = 64
-"""From so many terms on, and up to so many columns, it pays to store a result transposed."""
-
 LATENCY: Final = 4
 """Cycles from one multiply-add to another that needs its result."""
 
 TILE_CYCLES: Final = 20
 """What a tile takes beside its sums and stores: filling and emptying the pipeline, a mispredicted end."""
+
+SPARE_REGISTERS: Final = 4
+"""Registers that a tile leaves free where the right operand is transposed beside it."""
 
 MAX_VECTORS: Final = 8
 MAX_ROWS: Final = 24
@@ -206,23 +205,6 @@ def plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
     return replace(chosen, depth=_panel_depth(chosen.packing, chosen.columns * size), streams=streams)
 
 
-def turned(product: Product, target: Target) -> Product:
-    """The product with its operands in each other's place where tiles do that faster, though they store columns.
-
-    A left operand that is dense along its rows fills vectors that few columns leave empty, or that a right operand
-    which is dense along k fills only once it is transposed.
-    """
-    m, n, k = product.m, product.n, product.k
-    lanes = target.lanes(product.dtype.itemsize)
-    if not all(isinstance(axis.length, int) for axis in (m, n, k, *product.outer)) or n.out != 1 or m.left != 1:
-        return product
-    rows, columns, depth = int(m.length), int(n.length), int(k.length)
-    fits = depth * rows * product.dtype.itemsize <= UNPACKED_BYTES and columns <= TURN_COLUMNS and depth >= TURN_DEPTH
-    filled, before = rows / _up(rows, lanes), columns / _up(columns, lanes)
-    gains = columns > 1 and (filled > before or (filled == before and n.right != 1))
-    return product.transposed if fits and gains else product
-
-
 def packed_from(product: Product, target: Target) -> tuple[int, TilePlan] | None:
     """The length of its one symbolic axis from which on a product packs whole blocks, and how; None where it does not.
 
@@ -275,7 +257,8 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
         most = BLOCK_TILE[size if target.registers >= 32 else 4]
     elif packing != "none" and k * n * size > UNPACKED_BYTES:
         most = PANEL_TILE[size]
-    rows, vectors = _tile_shape(m, -(-n // lanes), k, target.registers, most)
+    registers = target.registers - (SPARE_REGISTERS if packing == "transpose" and target.registers >= 32 else 0)
+    rows, vectors = _tile_shape(m, -(-n // lanes), k, registers, most)
     columns = vectors * lanes
     if blocks:
         depth = _even(k, BLOCK_DEPTH[size])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final
 
 from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.finish import VectorFinish
-from gradc.backends.llvm.matmul.packing import transposed
+from gradc.backends.llvm.matmul.packing import short, transpose_short, transposed
 from gradc.backends.llvm.matmul.product import Axis
 
 UNROLLED: Final = 64
@@ -46,6 +47,8 @@ class Tile:
     right  the step along k in the right operand, where columns are neighbours
     out    the step from row to row in the result
     turned the step from column to column in the result where that is dense along rows, else 0
+    spread the step from column to column in a right operand that is dense along k: the tile transposes it to a panel,
+           whose rows are ``right`` apart, a vector of k ahead of its sums; else 0
     finish the epilogue, if the sums end with this tile; ``down`` and ``across`` are the steps from row to row and from
            column to column in what it loads and stores
     ahead  how far after the right operand the next one lies; the odd rows of that are fetched
@@ -61,30 +64,32 @@ class Tile:
     across: tuple[int, ...] = ()
     ahead: int = 0
     turned: int = 0
+    spread: int = 0
 
     def emit(
-        self, code: Code, place: Matrices, depth: Index, adds: bool | str, *, padded: bool, until: str = ""
+        self,
+        code: Code,
+        place: Matrices,
+        depth: Index,
+        adds: bool | str,
+        *,
+        padded: bool,
+        until: str = "",
+        panel: str = "",
     ) -> None:
         """The sums of ``depth`` products, from 0 on, or of one; where ``adds`` holds, added to what the result has.
 
         ``padded``: the right operand's last vector may be read in full. ``until``: the epilogue's condition, if any.
+        ``panel``: where the right operand is transposed to, if it is.
         """
         code.writer.comment(f"a tile of {self.rows} rows by {self.width} columns, {depth} products each")
-        row, left, right = self._row(code), place.left, place.right
-        if isinstance(depth, int) and depth * self.rows * len(row) <= UNROLLED:
-            zeros = ["zeroinitializer"] * (self.rows * len(row) if depth > 1 else 0)
-            sums = self._steps(row, left, right, zeros, depth, padded)[2]
+        row = self._row(code)
+        if self.spread:
+            assert isinstance(depth, int), "no panel of a depth that the call tells is transposed"
+            sums = self._transposing(row, place, panel, depth)
         else:
-            together = 2 if self.ahead else 1
-            alone = depth % together if isinstance(depth, int) else 0
-            whole = depth - alone if isinstance(depth, int) else depth
-            carried = [(vector.code.vector, "zeroinitializer") for vector in row * self.rows]
-            with code.loop("step", 0, whole, together, [("ptr", left), ("ptr", right), *carried]) as loop:
-                left, right, *sums = loop.values
-                left, right, sums = self._steps(row, left, right, sums, together, padded)
-                loop.following = [left, right, *sums]
-            left, right, *sums = loop.following
-            sums = self._steps(row, left, right, sums, alone, padded)[2]
+            sums = [] if depth == 1 else self._zeros(row)
+            sums = self._sums(row, place.left, place.right, sums, depth, padded)[2]
         if not until:
             self._finish(code, place, sums, adds)
             return
@@ -92,6 +97,78 @@ class Tile:
             self._finish(code, place, sums, adds)
             otherwise()
             replace(self, finish=None)._finish(code, place, sums, adds)
+
+    def _zeros(self, row: list[_Vector]) -> list[str]:
+        return ["zeroinitializer"] * (self.rows * len(row))
+
+    def _sums(
+        self, row: list[_Vector], left: str, right: str, sums: list[str], depth: Index, padded: bool
+    ) -> tuple[str, str, list[str]]:
+        """``depth`` steps along k, unrolled where they are few: where the operands go on, and the sums."""
+        code = row[0].code
+        if isinstance(depth, int) and depth * self.rows * len(row) <= UNROLLED:
+            return self._steps(row, left, right, sums, depth, padded)
+        together = 2 if self.ahead else 1
+        alone = depth % together if isinstance(depth, int) else 0
+        whole = depth - alone if isinstance(depth, int) else depth
+        carried = [("ptr", left), ("ptr", right), *self._carried(row, sums)]
+        with code.loop("step", 0, whole, together, carried) as loop:
+            left, right, *sums = loop.values
+            left, right, sums = self._steps(row, left, right, sums, together, padded)
+            loop.following = [left, right, *sums]
+        left, right, *sums = loop.following
+        return self._steps(row, left, right, sums, alone, padded)
+
+    def _carried(self, row: list[_Vector], sums: list[str]) -> list[tuple[str, str]]:
+        """The sums and their types, for a loop that carries them."""
+        return [
+            (vector.code.vector, value) for vector, value in zip(row * self.rows, sums or self._zeros(row), strict=True)
+        ]
+
+    def _transposing(self, row: list[_Vector], place: Matrices, panel: str, depth: int) -> list[str]:
+        """The sums, while the right operand's next elements along k, a vector of each column, go to the panel."""
+        code, left, right, sums = row[0].code, place.left, panel, self._zeros(row)
+        group = code.lanes
+        count, rest = divmod(depth, group)
+        self._transpose(code, place.right, panel, group)
+        source = code.pointer(place.right, group)
+        carried = [("ptr", source), ("ptr", left), ("ptr", right), *self._carried(row, sums)]
+        with code.loop("group", 0, count - 1, 1, carried) as loop:
+            source, left, right, *sums = loop.values
+            left, right, sums = self._group(row, source, left, right, sums)
+            loop.following = [code.pointer(source, group), left, right, *sums]
+        source, left, right, *sums = loop.following
+        if rest:
+            self._transpose(code, source, code.pointer(right, group * self.right), rest)
+        left, right, sums = self._sums(row, left, right, sums, group, padded=True)
+        return self._sums(row, left, right, sums, rest, padded=True)[2]
+
+    def _transpose(self, code: Code, source: str, panel: str, depth: int) -> None:
+        """Transpose ``depth`` elements of each column."""
+        with code.loop("piece", 0, self.width, short(code)) as across:
+            piece = code.pointer(source, code.scale(across.index, self.spread))
+            transpose_short(code, piece, self.spread, code.pointer(panel, across.index), self.right, depth)
+
+    def _group(
+        self, row: list[_Vector], source: str, left: str, right: str, sums: list[str]
+    ) -> tuple[str, str, list[str]]:
+        """As many steps as a vector has lanes; beside them, in equal portions, as many elements of each column from
+        ``source`` on are transposed to what follows in the panel."""
+        code = row[0].code
+        group, part = code.lanes, short(code)
+        pieces = self.width // part
+        portions = math.gcd(pieces, group)
+        target = code.pointer(right, group * self.right)
+        carried = [("ptr", p) for p in (source, target, left, right)]
+        with code.loop("portion", 0, portions, 1, [*carried, *self._carried(row, sums)]) as loop:
+            source, target, left, right, *sums = loop.values
+            for _ in range(pieces // portions):
+                transpose_short(code, source, self.spread, target, self.right, group)
+                source, target = code.pointer(source, part * self.spread), code.pointer(target, part)
+            left, right, sums = self._steps(row, left, right, sums, group // portions, padded=True)
+            loop.following = [source, target, left, right, *sums]
+        _, _, left, right, *sums = loop.following
+        return left, right, sums
 
     def _steps(
         self, row: list[_Vector], left: str, right: str, sums: list[str], count: int, padded: bool
@@ -180,10 +257,12 @@ class Tile:
                 square = sums[vector :: len(row)][first : first + code.lanes]
                 count = len(square)
                 columns = transposed(code, [*square, *["zeroinitializer"] * (code.lanes - count)])
+                narrow = code.narrowed(count)
                 for lane, column in enumerate(columns[: part.count]):
                     place = code.pointer(out, (part.start + lane) * self.turned + first)
-                    total = code.sum(code.load(place, count), column) if adds else column
-                    code.store(total, place, count)
+                    total = code.piece(column, narrow, 0)
+                    total = narrow.sum(narrow.load(place, count), total) if adds else total
+                    narrow.store(total, place, count)
 
     def _loads(self, row: list[_Vector], place: Matrices, number: int, *, moving: bool) -> list[dict[int, str]]:
         """What the epilogue loads for each vector of a row: what differs from row to row, or what does not."""

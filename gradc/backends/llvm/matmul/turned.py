@@ -1,0 +1,73 @@
+"""Products with their operands in each other's place: vectors along the rows of the left operand, not the columns.
+
+What few columns leave empty of a vector, many rows fill. The tile is transposed as it is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from gradc.backends.llvm.matmul.plan import PANEL_BYTES, UNPACKED_BYTES, DotPlan, TilePlan, plan
+from gradc.backends.llvm.matmul.product import Product, is_turned
+from gradc.ir.target import Target
+
+TURN_DEPTH: Final = 16
+TURN_COLUMNS: Final = 64
+TURN_GAIN: Final = 0.97
+"""From so many terms on, and up to so many columns, it pays to store a result transposed where that leaves so much of
+the vectors."""
+
+TRANSPOSED_LANES: Final = 16
+TRANSPOSED_PART: Final = 4
+"""In vectors of so many lanes it pays to transpose the left operand for the last columns, if they fill at most the
+inverse of the second of one."""
+
+
+def turned(product: Product, target: Target) -> Product:
+    """The product with its operands in each other's place where tiles do that faster, though they store columns.
+
+    A left operand that is dense along its rows fills vectors that few columns leave empty, or that a right operand
+    which is dense along k fills only once it is transposed.
+    """
+    m, n, k = product.m, product.n, product.k
+    lanes = target.lanes(product.dtype.itemsize)
+    if not all(isinstance(axis.length, int) for axis in (m, n, k, *product.outer)) or n.out != 1 or m.left != 1:
+        return product
+    rows, columns, depth = int(m.length), int(n.length), int(k.length)
+    fits = depth * rows * product.dtype.itemsize <= UNPACKED_BYTES and columns <= TURN_COLUMNS and depth >= TURN_DEPTH
+    after, before = columns * -(-rows // lanes), rows * -(-columns // lanes)
+    if _splits(rows, columns, lanes):
+        before = rows * (columns // lanes) + (columns % lanes + 1) * -(-rows // lanes)
+    gains = after < TURN_GAIN * before or (after == before and n.right != 1)
+    return product.transposed if fits and gains and columns > 1 else product
+
+
+def ragged(product: Product, chosen: TilePlan | DotPlan, target: Target) -> tuple[Product, TilePlan] | None:
+    """The last columns, that leave most of a vector empty, with the operands in each other's place, and their plan.
+
+    Their vectors run along the rows: of a left operand that is dense along them, or, where the columns are very few, is
+    transposed. None where that gains nothing.
+    """
+    m, n, lanes = product.m.length, product.n.length, target.lanes(product.dtype.itemsize)
+    if not isinstance(chosen, TilePlan) or chosen.packs_blocks or is_turned(product):
+        return None
+    if not (isinstance(m, int) and isinstance(n, int) and _splits(m, n, lanes)):
+        return None
+    last = replace(product, n=replace(product.n, length=n % lanes))
+    other = turned(last, target)
+    dense = product.n.right == product.k.left == product.n.out == 1
+    few = lanes >= TRANSPOSED_LANES and n % lanes * TRANSPOSED_PART <= lanes
+    if other is last and dense and few and chosen.depth >= TURN_DEPTH:
+        other = last.transposed
+    found = plan(other, target)
+    if other is last or not isinstance(found, TilePlan):
+        return None
+    found = replace(found, depth=chosen.depth)
+    fits = found.packing == "none" or found.depth * found.columns * product.dtype.itemsize <= PANEL_BYTES
+    return (other, found) if fits else None
+
+
+def _splits(rows: int, columns: int, lanes: int) -> bool:
+    """Whether the last columns fill at most half a vector, and the rows some."""
+    return columns > lanes and 0 < columns % lanes <= lanes // 2 and rows >= lanes
