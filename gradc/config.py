@@ -8,10 +8,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from gradc.errors import ArgumentError
@@ -87,10 +90,51 @@ def _switch(text: str) -> bool:
     return text.lower() in ("1", "true")
 
 
+CONTROL_GROUPS: Final = (Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+"""Where Linux says which control groups this process is in, and where they stand."""
+
+
 def processors() -> int:
-    """How many processors this process may run on."""
+    """How many processors this process may run on; no more than its control groups pay for, in whole ones."""
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    return max(len(usable), 1)
+    return max(1, int(min(len(usable), _paid())))
+
+
+@cache
+def _paid() -> float:
+    """The processors' time that control groups give this process, in processors. Read once: it seldom changes."""
+    table, root = CONTROL_GROUPS
+    return min([share for group in _groups(table, root) for share in _shares(group)], default=math.inf)
+
+
+def _groups(table: Path, root: Path) -> Iterator[Path]:
+    """The directories of the process's control groups, of version 2 and 1, and of those around them."""
+    for line in _words(table, "\n"):
+        number, controllers, place = (*line.split(":", 2), "", "")[:3]
+        second = number == "0" and not controllers
+        if not second and "cpu" not in controllers.split(","):
+            continue
+        for top in (root, root / "unified") if second else (root / controllers, root / "cpu"):
+            group = top / place.lstrip("/")
+            # In a container the place may be one of the machine, which cannot be seen from inside.
+            yield from (top, *(part for part in (group, *group.parents) if part.is_relative_to(top)))
+
+
+def _shares(group: Path) -> Iterator[float]:
+    """The processors that one control group pays for, where it says so."""
+    quota = _words(group / "cpu.max")
+    if not quota:
+        quota = [*_words(group / "cpu.cfs_quota_us"), *_words(group / "cpu.cfs_period_us")]
+    if len(quota) == 2 and all(word.isdecimal() for word in quota) and int(quota[1]):
+        yield int(quota[0]) / int(quota[1])
+
+
+def _words(path: Path, separator: str | None = None) -> list[str]:
+    """The words of a file; none where it cannot be read."""
+    try:
+        return path.read_text().split(separator)
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 def _count(text: str) -> int:

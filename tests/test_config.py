@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import os
 import re
 import threading
 from pathlib import Path
@@ -57,3 +59,39 @@ def test_the_page_lists_every_knob_with_its_default() -> None:
         name: (knob.variable, str(int(knob.default) if isinstance(knob.default, bool) else knob.default))
         for name, knob in knobs.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("table", "files", "paid"),
+    [
+        ("0::/\n", {}, math.inf),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, math.inf),
+        ("0::/\n", {"cpu.max": "150000 100000\n"}, 1.5),
+        ("0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "50000 100000\n"}, 0.5),
+        ("0::/a/b\n", {"a/b/cpu.max": "300000 100000\n", "a/cpu.max": "400000 100000\n"}, 3.0),
+        ("0::/of/the/machine\n", {"cpu.max": "200000 100000\n"}, 2.0),
+        ("0::/../..\n", {"cpu.max": "200000 100000\n"}, 2.0),
+        ("0::/a\n", {"unified/a/cpu.max": "100000 50000\n"}, 2.0),
+        ("3:cpu,cpuacct:/a\n", {"cpu,cpuacct/a/cpu.cfs_quota_us": "250000\n",
+                                "cpu,cpuacct/a/cpu.cfs_period_us": "100000\n"}, 2.5),
+        ("3:cpu:/a\n", {"cpu/a/cpu.cfs_quota_us": "-1\n", "cpu/a/cpu.cfs_period_us": "100000\n"}, math.inf),
+        ("3:cpuset:/a\n", {"cpuset/a/cpu.max": "100000 100000\n"}, math.inf),
+        ("0::/\n", {"cpu.max": "nonsense\n"}, math.inf),
+        ("0::/\n", {"cpu.max": "100000 0\n"}, math.inf),
+        ("nonsense", {"cpu.max": "100000 100000\n"}, math.inf),
+        (None, {"cpu.max": "100000 100000\n"}, math.inf),
+    ],
+)  # fmt: skip
+def test_control_groups_pay_for_processors(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, table: str | None, files: dict[str, str], paid: float
+) -> None:
+    if table is not None:
+        (tmp_path / "table").write_text(table)
+    for name, text in files.items():
+        (tmp_path / "groups" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "groups" / name).write_text(text)
+    monkeypatch.setattr(config, "CONTROL_GROUPS", (tmp_path / "table", tmp_path / "groups"))
+    monkeypatch.setattr(config, "_paid", config._paid.__wrapped__)
+    assert config._paid() == paid
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert config.processors() == max(1, min(usable or 1, int(min(paid, 1e9))))

@@ -24,7 +24,10 @@ class Pool:
         """Where what kernels call stands in this process."""
 
     def limit(self, most: int) -> None:
-        """Have at most so many workers beside the caller; those that were started stay."""
+        """Have at most so many workers beside the caller; those that were started stay.
+
+        Whether they have processors to run on is found out anew.
+        """
         self._call("gradc.pool.limit", most)
 
     def workers(self) -> int:

@@ -148,10 +148,11 @@ restore:
 end:
   ret void
 }
-; At most so many workers from now on.
+; At most so many workers from now on; whether processors have other work is found out anew.
 define i64 @gradc.pool.limit(i64 %most) nounwind {
   %fewer = call i64 @llvm.smin.i64(i64 %most, i64 MOST_WORKERS)
   store i64 %fewer, ptr @pool.most
+  store i64 0, ptr @pool.until
   ret i64 0
 }
 
