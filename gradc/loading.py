@@ -25,6 +25,8 @@ def load(path: str | os.PathLike[str], *, name: str | None = None, classes: Sequ
     """
     manifest, files = unsealed(_manifest(Path(path), name))
     functions = _known(lambda: {entry["name"]: entry for entry in manifest["functions"]})
+    if not functions:
+        raise ArtifactError(f"{path} has no functions; save the kernel again")
     if name is None and len(functions) > 1:
         raise ArgumentError(f"{path} has the functions {', '.join(functions)}; choose one with name=")
     chosen = next(iter(functions)) if name not in functions else name

@@ -148,6 +148,33 @@ def test_what_is_no_library_is_refused(tmp_path):
         gradc.load(tmp_path / "module.py")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record["request"].update(donate=[[0, 1]]),
+        lambda record: record["request"].update(donate=[[0, 0], [0, 0]]),
+        lambda record: record["request"].update(donate=[[0, 0], [1, 0]]),
+        lambda record: record.update(updates=[[1, 0]]),
+        lambda record: record.update(output={"tuple": [[0, {"leaf": 1}], [1, {"leaf": 0}]]}),
+        lambda record: record.update(output={"tuple": [[0, {"leaf": 0}], [1, {"leaf": 1}], [2, {"leaf": 1}]]}),
+    ],
+)
+def test_results_that_do_not_fit_where_they_are_to_be_written_are_refused(change, tmp_path):
+    """The memory of an array would be overrun."""
+    step = gradc.jit(lambda w, x: (w * 2.0, np.outer(x, w)), donate="w")
+    step.compile(np.ones(3), np.ones(3)).save(tmp_path / "build", format="lib", name="fit")
+    gradc.load(tmp_path / "build")
+    resealed(tmp_path / "build", lambda manifest, files: change(manifest["functions"][0]["kernel"]))
+    with pytest.raises(ArtifactError):
+        gradc.load(tmp_path / "build")
+
+
+def test_a_library_without_functions_is_refused(copy):
+    resealed(copy, lambda manifest, files: manifest.update(functions=[]))
+    with pytest.raises(ArtifactError, match="has no functions"):
+        gradc.load(copy)
+
+
 def test_values_without_a_text_are_refused_when_loaded(tmp_path):
     kernel = gradc.jit(lambda x, f: f(x), name="fit").compile(np.ones(2), np.tanh)
     kernel.save(tmp_path / "build", format="lib")

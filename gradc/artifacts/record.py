@@ -21,7 +21,7 @@ from gradc.ir.aval import Aval
 from gradc.ir.draft import draft_of
 from gradc.ir.graph import Graph
 from gradc.ir.parse import parse_graph
-from gradc.ir.signature import KEYS_BY_NAME, Argument, Branch, Leaf, Signature, Static, Tree
+from gradc.ir.signature import KEYS_BY_NAME, Argument, Branch, Leaf, Signature, Static, Tree, leaves
 from gradc.ir.verify import verify
 from gradc.request import Backend, Request
 
@@ -80,11 +80,26 @@ def compiled_from(record: Any, text: str, *, backend: Backend = "llvm", threads:
         facts = {fact: _line(record[fact]) for fact in ("function", "origin", "summary")}
         output, updates = _tree(record["output"]), _pairs(record["updates"], trace)
         signature = Signature(arguments, output, updates=updates, **facts)
-        return compile_trace(draft_of(trace), lambda results: signature, request)
+        compiled = compile_trace(draft_of(trace), lambda results: signature, request)
+        _require_fitting(compiled)
+        return compiled
     except ArtifactError:
         raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, GradcError) as error:
         raise ArtifactError(f"the record of a kernel is not as it was written: {error!r}") from None
+
+
+def _require_fitting(compiled: Compiled) -> None:
+    """Raise ArtifactError unless results stand in order and those in the memory of inputs are of the same kind."""
+    signature, donate = compiled.signature, compiled.request.donate
+    found = [index for index, _ in leaves(signature.output)]
+    if found != list(range(len(found))):
+        raise ArtifactError(f"the results of a kernel are {found!r:.60} and not in order")
+    pairs = [(compiled.input_avals[source], compiled.output_avals[result]) for source, result in donate]
+    alike = all((a.shape, a.dtype) == (b.shape, b.dtype) for a, b in pairs)
+    once = all(len(set(side)) == len(donate) for side in zip(*donate, strict=True))
+    if not (alike and once and set(signature.updates) <= set(donate)):
+        raise ArtifactError(f"the results {donate!r:.60} cannot take the memory of these inputs")
 
 
 def call_of(
