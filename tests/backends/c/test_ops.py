@@ -88,6 +88,21 @@ def regression(a: np.ndarray, y: np.ndarray) -> Any:
     return np.sum((a @ weights - y) ** 2) + np.sum(np.log(np.diagonal(factor)))
 
 
+def spectrum(a: np.ndarray) -> Any:
+    values, vectors = np.linalg.eigh(a + a.T)
+    return np.sum(np.tanh(values)) + np.sum((vectors[0] * vectors[1] + vectors[2]) ** 2)
+
+
+def singular(a: np.ndarray) -> Any:
+    left, values, right = np.linalg.svd(a, full_matrices=False)
+    return np.sum((left * values**2) @ right) + np.sum(np.linalg.pinv(a) ** 2) + np.linalg.cond(a)
+
+
+def orthogonal(a: np.ndarray) -> Any:
+    q, r = np.linalg.qr(a)
+    return np.sum(q[0] * q[1]) + np.sum(np.log(np.abs(np.diagonal(r)))) + np.linalg.det(r)
+
+
 NETWORKS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "scalar": (explained.loss, (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0, 2.0, 1.0)),
     "matrix": (networks.matrices, ({"hidden": normal(3, 2), "out": normal(1, 3)}, normal(2, 6), BINARY)),
@@ -98,6 +113,9 @@ NETWORKS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "attention": (attention, (normal(9, 8), normal(11, 8, seed=1), normal(11, 5))),
     "gather": (gathered, (normal(6, 3), np.array([0, 5, 2, 2, -1]))),
     "linear algebra": (regression, (normal(9, 4), normal(9))),
+    "eigenvalues": (spectrum, (normal(6, 6),)),
+    "singular values": (singular, (normal(7, 4),)),
+    "orthogonal factors": (orthogonal, (normal(7, 4, seed=2),)),
 }
 
 

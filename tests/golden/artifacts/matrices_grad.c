@@ -19,8 +19,6 @@
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize ("fp-contract=off")
-/* Loops over whole groups of elements stand where there may be fewer; gcc warns of what would happen if they ran. */
-#pragma GCC diagnostic ignored "-Waggressive-loop-optimizations"
 #endif
 
 /* The number of a bit pattern. */
