@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gradc import config
-from gradc.errors import DerivativeError
+from gradc.errors import CompileError, DerivativeError
 from gradc.ir.aval import Aval, Dim
 from gradc.ir.collector import without_collector
 from gradc.ir.draft import Draft, draft_of
@@ -117,6 +117,10 @@ class Compiled:
         from gradc.backends.recording import record
 
         graph, entry = self.final, _numpy_entry(self)
+        names, avals = (*graph.input_names, *graph.output_names), (*graph.input_avals, *graph.output_avals)
+        for name, aval in zip(names, avals, strict=True):
+            if aval.dtype.kind == "c":
+                raise CompileError(f"{name} is {aval}, and a self-test has no complex numbers; save it without one")
 
         def run(inputs: Sequence[np.ndarray]) -> tuple[int, list[np.ndarray]]:
             try:

@@ -126,8 +126,9 @@ def _shown(item: Matrix) -> str:
 def _matrices(arguments: Sequence[Argument]) -> tuple[Matrix, ...]:
     found = []
     for argument in arguments:
-        if argument.dtype.name != "float64":
-            raise ArgumentError(f"abi='casadi' takes f64 alone, and {argument.path} is {argument.aval}")
+        if argument.dtype.name != "float64" or argument.is_complex:
+            own = "complex" if argument.is_complex else argument.aval
+            raise ArgumentError(f"abi='casadi' takes f64 alone, and {argument.path} is {own}")
         if argument.aval.is_symbolic:
             raise ArgumentError(f"abi='casadi' takes fixed sizes, and {argument.path} is {argument.aval}")
         if len(argument.aval.shape) > 2:

@@ -230,6 +230,10 @@ def _remarks(interface: Interface, *, told: bool) -> list[str]:
         lines.append("Result:" if alone else "Results; one whose pointer is NULL is not written:")
         lines += _rows(interface.outputs, width, interface)
         lines.append("Arrays are row-major without gaps; results overlap nothing else.")
+        if any(a.is_complex for a in (*interface.inputs, *interface.outputs)):
+            lines.append(
+                "The parts of a complex number stand in turn, the real one first, as in C's and C++'s own types."
+            )
         donated = [f"{a.name} may be {a.place}" for a in interface.outputs if a.place and not a.is_number]
         if donated:
             lines.append(
@@ -269,6 +273,8 @@ def _layout(argument: Argument, interface: Interface) -> str:
     names = {symbol: name for name, symbol in interface.sizes}
     dims = [_plain(dim, names) for dim in argument.aval.shape]
     shape = "".join(f"[{dim}]" for dim in dims)
+    if argument.is_complex:
+        return f"{shape}, complex"
     if len(dims) == 1 or len(dims) > 4:
         return shape
     index = "i"

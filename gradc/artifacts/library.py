@@ -261,7 +261,7 @@ def _argument(argument: Argument) -> dict[str, Any]:
         "c_type": argument.c_type,
         "shape": [_number(dim) for dim in argument.aval.shape],
         "layout": "number" if argument.is_number else "row-major",
-    }
+    } | ({"complex": True} if argument.is_complex else {})
 
 
 def _number(dim: Any) -> Any:

@@ -62,7 +62,7 @@ _MACROS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An input or a result as C sees it.
+    """An input or a result as C sees it. A complex ``c128[n]`` is ``f64[n,2]``, real and imaginary parts in turn.
 
     ``name`` is its identifier, ``path`` what the user calls it (``w["hidden"]``, ``dL/dw["hidden"]``), ``position`` its
     place among the inputs or the outputs of the graph, which is that among the kernel's pointers. ``place`` is the name
@@ -74,6 +74,7 @@ class Argument:
     position: int
     aval: Aval
     place: str = ""
+    is_complex: bool = False
 
     @property
     def c_type(self) -> str:
@@ -166,13 +167,14 @@ def interface_of(
     graph without outputs.
     """
     require_symbol(name)
-    given = zip(graph.input_names, graph.input_avals, strict=True)
-    for what, aval in (*given, *zip(graph.output_names, graph.output_avals, strict=True)):
+    inputs_in_c, outputs_in_c = ([_in_parts(aval) for aval in side] for side in (graph.input_avals, graph.output_avals))
+    given = zip(graph.input_names, inputs_in_c, strict=True)
+    for what, aval in (*given, *zip(graph.output_names, outputs_in_c, strict=True)):
         if aval.dtype.name not in C_TYPES:
-            remedy = "pass the real and the imaginary parts as arrays of their own"
-            if aval.dtype.kind != "c":
-                remedy = "pass f32 and convert it inside of the function"
-            raise CompileError(f"{what} is {short_dtype(aval.dtype)}, for which the C interface has no type; {remedy}")
+            raise CompileError(
+                f"{what} is {short_dtype(aval.dtype)}, for which the C interface has no type; "
+                "pass f32 and convert it inside of the function"
+            )
     if not graph.outputs:
         raise CompileError(f"{name} has no result that C could be given: the function returns no array or number")
     names = Names([*_PARAMETERS, *own_names(name, len(messages))])
@@ -186,7 +188,8 @@ def interface_of(
         identifier = names.take(wanted)
         own[graph.input_names[position]] = identifier
         paths[identifier] = shown_path(root, steps)
-        inputs.append(Argument(identifier, paths[identifier], position, graph.input_avals[position]))
+        is_complex = graph.input_avals[position].dtype.kind == "c"
+        inputs.append(Argument(identifier, paths[identifier], position, inputs_in_c[position], is_complex=is_complex))
     outputs = []
     labels = result_labels(graph, signature)
     for position, (wanted, label) in enumerate(zip(graph.output_names, labels, strict=True)):
@@ -195,13 +198,21 @@ def interface_of(
         gradient = f"d_{of}" if of and label.startswith("d") and "/d" in label else label
         identifier = names.take(f"{place}_new" if place else gradient, "result")
         label = f"the new {paths[place]}" if place else label
-        outputs.append(Argument(identifier, label, position, graph.output_avals[position], place))
+        is_complex = graph.output_avals[position].dtype.kind == "c"
+        outputs.append(Argument(identifier, label, position, outputs_in_c[position], place, is_complex))
     static = [found for a in signature.arguments for found in _compiled_in(a.tree, a.name)]
     failures = tuple(Failure(f"FAILED_{k}", FIRST_FAILURE - 1 + k, text) for k, text in enumerate(messages, 1))
     return Interface(
         name, tuple(inputs), tuple(outputs), sizes, tuple(static), failures, workspace, flops,
         hashlib.sha256(str(graph).encode()).hexdigest()[:8], signature,
     )  # fmt: skip
+
+
+def _in_parts(aval: Aval) -> Aval:
+    """Complex numbers as NumPy stores them: the parts of each one behind each other."""
+    if aval.dtype.kind != "c":
+        return aval
+    return Aval((*aval.shape, 2), np.dtype(f"f{aval.dtype.itemsize // 2}"))
 
 
 def _compiled_in(tree: Tree, root: str, steps: tuple[tuple[str, Key], ...] = ()) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from gradc.artifacts.bindings.bound import Bound
 from gradc.artifacts.templates import rendered
 from gradc.backends.abi import Argument, Interface
@@ -25,6 +27,7 @@ from gradc.backends.numpy.naming import Names
 from gradc.backends.numpy.render import helpers_of
 from gradc.backends.numpy.symbols import renamed
 from gradc.errors import CompileError
+from gradc.ir.aval import Dim
 
 OWN_NAMES: Final = frozenset(
     {"ctypes", "threading", "Path", "namedtuple", "_at", "_dense", "_library", "_Scratch", "_scratch"}
@@ -128,11 +131,11 @@ def _body(interface: Interface, names: Names) -> list[str]:
         texts = {a.position: f"{dtype_text(a.dtype)}({found}.{a.name})" for a in interface.outputs}
     else:
         for a in interface.outputs:
-            rows.append(f"{results[a.name]} = np.empty({_shape(a, sizes)}, {dtype_text(a.dtype)})")
+            rows.append(f"{results[a.name]} = np.empty({_shape(a, sizes)}, {dtype_text(_dtype(a))})")
         passed = [sizes[symbol] for _, symbol in interface.sizes]
         passed += [f"{local[a.name]}.item()" if a.is_number else f"_at({local[a.name]})" for a in interface.inputs]
         passed += [f"_at({results[a.name]})" for a in interface.outputs]
-        texts = {a.position: f"{results[a.name]}[()]" if a.is_number else results[a.name] for a in interface.outputs}
+        texts = {a.position: results[a.name] if _dims(a) else f"{results[a.name]}[()]" for a in interface.outputs}
     passed.append("None" if interface.workspace == 0 else f"_scratch.address({renamed(interface.workspace, sizes)})")
     status = names.take("status")
     rows.append(f"{status} = _{name}({', '.join(passed)})")
@@ -149,7 +152,9 @@ def _checked(interface: Interface, local: dict[str, str]) -> list[str]:
     at = {a.position: a for a in interface.inputs}
     order = [at[leaf] for leaf in leaf_order(signature, [at[k].aval for k in range(len(at))])]
     rows = [f"{', '.join(local[a.name] for a in order)} = {call}" if order else call]
-    return rows + [f"{local[a.name]} = _dense({local[a.name]})" for a in order if not a.is_number]
+    numbers = [a for a in order if a.is_complex and a.aval.ndim == 1]
+    rows += [f"{local[a.name]} = np.array({local[a.name]})" for a in numbers]
+    return rows + [f"{local[a.name]} = _dense({local[a.name]})" for a in order if not a.is_number and a not in numbers]
 
 
 def _read_off(symbol: str, interface: Interface, local: dict[str, str]) -> str:
@@ -161,8 +166,18 @@ def _read_off(symbol: str, interface: Interface, local: dict[str, str]) -> str:
 
 
 def _shape(argument: Argument, sizes: dict[str, str]) -> str:
-    dims = [str(renamed(dim, sizes)) for dim in argument.aval.shape]
+    dims = [str(renamed(dim, sizes)) for dim in _dims(argument)]
     return dims[0] if len(dims) == 1 else f"({', '.join(dims)})"
+
+
+def _dims(argument: Argument) -> tuple[Dim, ...]:
+    """The shape that NumPy gives it."""
+    return argument.aval.shape[:-1] if argument.is_complex else argument.aval.shape
+
+
+def _dtype(argument: Argument) -> np.dtype:
+    """The dtype that NumPy gives it."""
+    return np.dtype(f"c{2 * argument.dtype.itemsize}") if argument.is_complex else argument.dtype
 
 
 def _ctype(argument: Argument) -> str:
