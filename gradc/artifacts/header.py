@@ -24,11 +24,13 @@ class Declared:
     interface   how it is called
     selftest    bytes of memory that the self-test wants from its caller; 0 where it takes none, None without a test
     suffixes    of its versions for processors with more and more instructions, the first of which all can run
+    stack       bytes of stack that a call takes at most; None where a compiler decides
     """
 
     interface: Interface
     selftest: int | None = None
     suffixes: Sequence[str] = ("",)
+    stack: int | None = None
 
 
 def header(functions: Sequence[Declared], *, name: str, runs_on: str, group: bool = False) -> str:
@@ -160,6 +162,8 @@ def _macros(declared: Declared) -> list[tuple[str, str, str]]:
         ("WORKSPACE_ALIGN", str(interface.alignment), ""),
         (flops, size_text(interface.flops, names), "of a call"),
     ]
+    if declared.stack is not None:
+        rows.append(("STACK_SIZE", str(declared.stack), "bytes of stack that a call takes at most"))
     if declared.selftest:
         rows.append(("SELFTEST_SIZE", str(declared.selftest), "bytes of memory for the self-test"))
     width = max(len(name) for name, _, _ in rows)

@@ -16,13 +16,16 @@ from gradc.artifacts.header import Declared, header
 from gradc.artifacts.library import build, manifest
 from gradc.artifacts.linker import run
 from gradc.artifacts.seal import sealed
-from gradc.backends.llvm.library import object_file
+from gradc.backends.llvm.library import object_and_assembly
 from gradc.backends.llvm.targets import WASM
 from gradc.compiler import Compiled
 from gradc.errors import CompileError
 
 STACK: Final = 2**17
-"""Bytes of the stack at the start of memory: what a call needs, with the largest local arrays there are."""
+"""Bytes of the stack at the start of memory; more of them where a call needs more."""
+
+SELFTEST: Final = 2**13
+"""Bytes that the self-test has on the stack besides, with room to align them."""
 
 
 def save_wasm(compiled: Compiled, folder: str | os.PathLike[str], *, name: str) -> None:
@@ -33,22 +36,24 @@ def save_wasm(compiled: Compiled, folder: str | os.PathLike[str], *, name: str) 
     byte every time. Raises ArgumentError for a name that C could not have, CompileError where there is no linker.
     """
     built = build(compiled, WASM, name=name)
-    declared = Declared(built.interface, built.selftest_bytes)
+    content, assembly = object_and_assembly(built.codes)
+    stack = built.stack_bytes(assembly)
+    declared = Declared(built.interface, built.selftest_bytes, stack=stack)
     files = {
-        f"{name}.wasm": _linked(object_file(built.codes), name, built.symbols),
+        f"{name}.wasm": _linked(content, name, built.symbols, max(STACK, stack + SELFTEST)),
         f"{name}.h": header([declared], name=name, runs_on="Runs as WebAssembly with 128-bit vectors.").encode(),
         f"{name}.gir": built.graph.encode(),
     }
-    files |= {f"{name}.json": sealed(manifest([built], name, WASM), files)}
+    files |= {f"{name}.json": sealed(manifest([built], name, WASM, {name: stack}), files)}
     write_files(files | {file: text.encode() for file, text in javascript_files(built.bound, name).items()}, folder)
 
 
-def _linked(content: bytes, name: str, exports: list[str]) -> bytes:
+def _linked(content: bytes, name: str, exports: list[str], stack: int) -> bytes:
     with tempfile.TemporaryDirectory(prefix="gradc-") as folder:
         place = Path(folder)
         (place / f"{name}.o").write_bytes(content)
         listed = [f"--export={symbol}" for symbol in (*exports, "__heap_base")]
-        options = ["--no-entry", "--strip-all", "-z", f"stack-size={STACK}", *listed]
+        options = ["--no-entry", "--strip-all", "-z", f"stack-size={stack // 64 * 64}", *listed]
         run([*_linker(), *options, "-o", f"{name}.wasm", f"{name}.o"], place)
         return (place / f"{name}.wasm").read_bytes()
 

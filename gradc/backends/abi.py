@@ -55,7 +55,7 @@ C_TYPES: Final = {
 _PARAMETERS: Final = ("in", "out", "workspace")
 _FUNCTIONS: Final = ("in", "out", "status", "selftest", "select", "function")
 _MACROS: Final = (
-    "H", "ABI_VERSION", "WORKSPACE_SIZE", "WORKSPACE_ALIGN", "FLOPS", "SELFTEST_SIZE",
+    "H", "ABI_VERSION", "WORKSPACE_SIZE", "WORKSPACE_ALIGN", "FLOPS", "STACK_SIZE", "SELFTEST_SIZE",
     "OK", "NULL_INPUT", "WORKSPACE", "WRONG",
 )  # fmt: skip
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from gradc.backends.abi import FIRST_FAILURE, NULL_INPUT, OK, WORKSPACE, Argument, Interface
-from gradc.backends.llvm.assemble import is_resolved, with_resolved_constants
+from gradc.backends.llvm.assemble import assembled, is_resolved, with_constants_in_code, with_resolved_constants
 from gradc.backends.llvm.dims import Dims
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.machine import parse, pointer_bits, target_machine, tidy
@@ -46,6 +46,25 @@ def object_file(codes: Sequence[Code]) -> bytes:
 
     The functions of the others are for processors with more instructions, and say so one by one.
     """
+    module, target = _linked(codes), codes[0].target
+    return with_resolved_constants(module, target) if is_resolved(target) else _emitted(module, target)
+
+
+def object_and_assembly(codes: Sequence[Code]) -> tuple[bytes, str]:
+    """The same, and the assembly that LLVM makes of it."""
+    module, target = _linked(codes), codes[0].target
+    assembly = str(target_machine(target).emit_assembly(module.clone()))  # emitting changes a module
+    if is_resolved(target):
+        return assembled(with_constants_in_code(assembly), target), assembly
+    return _emitted(module, target), assembly
+
+
+def _emitted(module: Any, target: Target) -> bytes:
+    return bytes(target_machine(target).emit_object(module))
+
+
+def _linked(codes: Sequence[Code]) -> Any:
+    """The modules as one."""
     base = codes[0].target
     whole = None
     for code in codes:
@@ -55,7 +74,7 @@ def object_file(codes: Sequence[Code]) -> bytes:
             whole = module
         else:
             whole.link_in(module)
-    return with_resolved_constants(whole, base) if is_resolved(base) else bytes(target_machine(base).emit_object(whole))
+    return whole
 
 
 def module_text(code: Code, *, alone: bool) -> str:
