@@ -46,7 +46,7 @@ def flat_interface(optional: Optional) -> Interface:
     program = optional.program
     builder = Builder()
     inputs = [builder.input(b.name, b.aval) for b in program.inputs if b.name != optional.wanted]
-    graph = builder.freeze(inputs)
+    graph = builder.freeze(inputs or [builder.constant(0.0)])
     made = interface_of(
         graph, flat_signature(graph, graph.input_names), name=program.name, messages=program.messages,
         workspace=workspace_of(optional), flops=0,
