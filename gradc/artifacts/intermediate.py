@@ -25,7 +25,6 @@ def save_ir(
     declared = Declared(built.interface, built.selftest_bytes, built.suffixes)
     files = {f"{name}.h": header([declared], name=name, runs_on=runs_on(choice)).encode()}
     for suffix, code in zip(built.suffixes, built.codes, strict=True):
-        alone = code.target == choice.base
-        files[f"{name}{suffix}.ll"] = module_text(code, alone=alone).encode()
-        files[f"{name}{suffix}.bc"] = bitcode(code, alone=alone)
+        files[f"{name}{suffix}.ll"] = module_text(code).encode()
+        files[f"{name}{suffix}.bc"] = bitcode(code)
     write_files(files, folder)

@@ -98,6 +98,36 @@ def test_ir_is_text_and_bitcode_of_one_module(tmp_path: Path) -> None:
     assert "step_status step(" in (tmp_path / "step.h").read_text()
 
 
+COMPILE = """
+import sys
+import llvmlite.binding as binding
+binding.initialize_native_target()
+binding.initialize_native_asmprinter()
+machine = binding.Target.from_triple("x86_64-unknown-linux-gnu").create_target_machine(cpu="x86-64", reloc="pic")
+module = binding.parse_bitcode(open(sys.argv[1], "rb").read())
+sys.stdout.write(str(len(machine.emit_object(module)) > 0))
+"""
+
+
+def test_every_function_of_ir_names_its_processor(tmp_path: Path) -> None:
+    kernel("f64").save(tmp_path, format="ir", name="step", target="x86_64-linux", cpu="haswell")
+    module = binding.parse_assembly((tmp_path / "step.ll").read_text())
+    functions = [f for f in module.functions if not f.is_declaration]
+    assert len(functions) > 3
+    for function in functions:
+        assert '"target-cpu"="haswell"' in "".join(map(str, function.attributes)), function.name
+
+
+@pytest.mark.skipif("+avx512f" not in host().features, reason="this machine has no AVX-512")
+def test_bitcode_can_be_compiled_among_code_for_older_processors(tmp_path: Path) -> None:
+    """LLVM ends the process where a function uses instructions that it does not name."""
+    step = gradc.jit(lambda x: np.log1p(np.exp(-x))).compile(gradc.aval("f64[]"))
+    step.save(tmp_path, format="ir", name="step")
+    command = [sys.executable, "-c", COMPILE, tmp_path / "step.bc"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "True"), done.stderr[:500]
+
+
 @pytest.mark.skipif(not host().triple.startswith("x86_64"), reason="the versions are for x86-64")
 def test_ir_has_a_pair_of_files_for_each_version(tmp_path: Path) -> None:
     kernel("f64").save(tmp_path, format="ir", target="x86_64-linux")

@@ -77,16 +77,19 @@ def _linked(codes: Sequence[Code]) -> Any:
     return whole
 
 
-def module_text(code: Code, *, alone: bool) -> str:
-    """The text of a module as a compiler reads it, with its machine; ``alone`` as in ``object_file``."""
+def module_text(code: Code) -> str:
+    """The text of a module as a compiler reads it, with its machine.
+
+    Every function names its processor, for a linker that optimises compiles it among others for another one.
+    """
     machine = target_machine(code.target)
     head = f'target datalayout = "{machine.target_data}"\ntarget triple = "{machine.triple}"\n\n'
-    return head + _attributed(code, alone=alone)
+    return head + _attributed(code, alone=False)
 
 
-def bitcode(code: Code, *, alone: bool) -> bytes:
+def bitcode(code: Code) -> bytes:
     """The same as bitcode."""
-    return bytes(parse(_attributed(code, alone=alone), code.target).as_bitcode())
+    return bytes(parse(_attributed(code, alone=False), code.target).as_bitcode())
 
 
 def _attributed(code: Code, *, alone: bool) -> str:
