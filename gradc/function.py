@@ -38,6 +38,7 @@ from gradc.frontend.targets import (
 )
 from gradc.frontend.tracing import Trace, current_trace, inline, is_static, trace
 from gradc.frontend.tree import TreeDef, tuple_of
+from gradc.ir.collector import without_collector
 from gradc.ir.graph import Graph
 from gradc.ir.signature import Leaf, Signature, Static
 from gradc.kernel import NOT_GIVEN, Kernel
@@ -241,7 +242,8 @@ class Function(Callee, native=True):
         own = self._key(prepared)
         kernel = self._known(own, prepared)
         if kernel is None:
-            guards, kernel = self._compile(prepared, self._request())
+            with without_collector():
+                guards, kernel = self._compile(prepared, self._request())
             with self._lock:
                 kept = self._kernels.setdefault(own, [])
                 kept.append((guards, kernel))

@@ -157,6 +157,16 @@ class Recorder:
         return tuple(kept)
 
     def _switch(self, frame: FrameType) -> None:
+        stack = self.stack
+        if len(stack) > 1 and stack[-2].frame is frame:
+            self._leave()
+        elif stack and user_frame(frame.f_back, self.root) is stack[-1].frame:
+            self._enter(frame)
+        else:
+            self._walk(frame)
+        self.frame, self.sites = frame, stack[-1].table.sites
+
+    def _walk(self, frame: FrameType) -> None:
         standing = {id(active.frame): k for k, active in enumerate(self.stack)}
         entered: list[FrameType] = []
         current: FrameType | None = frame
@@ -168,7 +178,6 @@ class Recorder:
             self._leave()
         for new in reversed(entered):
             self._enter(new)
-        self.frame, self.sites = frame, self.stack[-1].table.sites
 
     def _enter(self, frame: FrameType) -> None:
         code = frame.f_code

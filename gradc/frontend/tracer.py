@@ -16,6 +16,7 @@ from gradc.frontend.conversions import Conversions
 from gradc.frontend.lines import refuse
 from gradc.frontend.methods import ArrayMethods
 from gradc.frontend.numpy_api import indexing, promote
+from gradc.frontend.numpy_api.basic import known_item
 from gradc.frontend.numpy_api.operators import OPERATORS
 from gradc.frontend.operators import ArrayOperators
 from gradc.frontend.selected import Selected, chosen_by
@@ -29,6 +30,7 @@ from gradc.ops.shape import reshape
 
 _SEQUENCES: Final = frozenset({list, tuple, str, bytes})
 _bare: Final = object.__new__
+_INTS: Final = {int}
 _PYTHON: Final = {"i": int, "f": float, "c": complex}
 
 
@@ -196,8 +198,10 @@ class Tracer(Conversions, ArrayWriting, ArrayOperators, ArrayMethods, TracedBase
 
     def __getitem__(self, index: Any) -> Any:
         kind = type(index)
-        if kind is int or (kind is tuple and all(type(item) is int for item in index)):
+        if kind is int or (kind is tuple and {*map(type, index)} <= _INTS):
             return self._element(index)
+        if kind is slice:
+            return self._part(index)
         mask = chosen_by(index)
         if mask is not None and mask.aval.shape == self.aval.shape:
             return Selected.of(self, mask)
@@ -209,6 +213,21 @@ class Tracer(Conversions, ArrayWriting, ArrayOperators, ArrayMethods, TracedBase
             array=view,
         )
 
+    def _part(self, index: slice) -> Any:
+        """``self[index]`` for a slice."""
+        session = require_session()
+        site = session.recorder.enter(sys._getframe(2))
+        value = known_item(self.current(), index) if session is self.session else None
+        if value is None:
+            return perform(
+                lambda session: indexing.getitem(session.lift(self), index_of(session, index), session.lift),
+                bases=(self,),
+                index=True,
+            )
+        made = _wrap(session, value, (self,), array=False, index=True, flat=False)
+        made.named(site)
+        return made
+
     def _element(self, index: Any) -> Any:
         """``self[index]`` for ints."""
         session = require_session()
@@ -218,12 +237,14 @@ class Tracer(Conversions, ArrayWriting, ArrayOperators, ArrayMethods, TracedBase
         if node is not None:
             session.builder.note(node)
             return _new(session, node, site)
-        made = perform(
+        if here and self.ndim == (len(index) if type(index) is tuple else 1):
+            value = known_item(self.current(), index)
+            if value is not None:
+                session.elements[self.current().id, index] = value.id
+                return _new(session, value.id, site)
+        return perform(
             lambda session: indexing.getitem(session.lift(self), index, session.lift), bases=(self,), index=True
         )
-        if here and made.scalar:
-            session.elements[self.current().id, index] = made.storage.value.id
-        return made
 
     # Operators
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -21,13 +21,20 @@ _MOST_WRITTEN: Final = 64
 
 
 class _Words:
-    """Texts, by numbers in the order in which they were met."""
+    """Texts, by numbers in the order in which they were met. A thing is asked once for its text."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: Callable[[Any], str]) -> None:
+        self.text = text
         self.texts: dict[str, int] = {}
+        self.things: dict[int, int] = {}
 
-    def __call__(self, text: str) -> int:
-        return self.texts.setdefault(text, len(self.texts))
+    def __call__(self, thing: Any, said_by: Any = None) -> int:
+        """The number of what a thing says, or of what is said of it by another."""
+        number = self.things.get(id(thing))
+        if number is None:
+            text = self.text(thing if said_by is None else said_by)
+            number = self.things[id(thing)] = self.texts.setdefault(text, len(self.texts))
+        return number
 
 
 def digest_of(
@@ -39,49 +46,32 @@ def digest_of(
     cotangents: Mapping[int, int],
 ) -> str:
     """64 hexadecimal digits for nodes in order with the tables of their graph."""
-    words = _Words()
-    bare: dict[Any, int] = {}
-    told: dict[int, int] = {}
-    numbers: list[int] = []
+    words, lines = _Words(_said), _Words(json.dumps)
+    numbers, known = array("q"), words.things
     for node in nodes:
         _, op, operands, params, _ = node
-        if params:
-            word = told.get(id(params))
-            if word is None:
-                word = told[id(params)] = words(_said(node))
-        else:
-            word = bare.get(op)
-            if word is None:
-                word = bare[op] = words(op.name)
-        numbers.append(word)
-        numbers.append(len(operands))
-        numbers += operands
-    numbers.append(-1)
-    lines: dict[int, int] = {}
+        said = params or op  # params are of one op alone
+        word = known.get(id(said))
+        numbers.extend((words(said, node) if word is None else word, len(operands), *operands))
     for node_id, own in origins.items():
-        word = lines.get(id(own))
-        if word is None:
-            word = lines[id(own)] = words(json.dumps(own))
-        numbers.append(node_id)
-        numbers.append(word)
-    numbers.append(-1)
-    for node_id, name in names.items():
-        numbers.append(node_id)
-        numbers.append(words(name))
-    numbers.append(-1)
-    for primal, ct in sorted(cotangents.items()):
-        numbers += (primal, ct)
-    numbers.append(-1)
-    numbers += outputs
-    made = hashlib.sha256(json.dumps([list(words.texts), list(output_names)]).encode())
-    made.update(array("q", numbers).tobytes())
+        numbers.extend((node_id, lines(own)))
+    for table in (cotangents.keys(), cotangents.values(), outputs):
+        numbers.extend((-1, *table))
+    told = [list(words.texts), list(lines.texts), list(names.items()), list(output_names), len(origins)]
+    made = hashlib.sha256(json.dumps(told).encode())
+    made.update(numbers.tobytes())
     return made.hexdigest()
 
 
 def graph_digest(graph: Graph) -> str:
     """The digest of a graph."""
     return digest_of(
-        graph.nodes, graph.outputs, graph.output_names, _sorted(graph.names), _sorted(graph.origins), graph.cotangents
+        graph.nodes,
+        graph.outputs,
+        graph.output_names,
+        _sorted(graph.names),
+        _sorted(graph.origins),
+        _sorted(graph.cotangents),
     )
 
 

@@ -178,12 +178,12 @@ class Builder:
 
     def again(self, op: Op, key: tuple[Any, ...], ids: tuple[int, ...], aval: Aval) -> int:
         """The id of ``op`` on operands for which key and abstract value are known; nothing is rewritten."""
-        found = self._known.get(key)
-        if found is not None:
+        nodes, constant = self.nodes, self._constant
+        index = len(nodes)
+        found = self._known.setdefault(key, index)
+        if found != index:
             self.note(found)
             return found
-        nodes, constant = self.nodes, self._constant
-        index = self._known[key] = len(nodes)
         nodes.append(new_node(index, op, ids, NO_PARAMS, aval))
         constant.append(constant[ids[0]] and constant[ids[-1]])
         if self.origin:

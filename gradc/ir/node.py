@@ -109,9 +109,14 @@ def node_key(op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> tuple[Any,
     return (op.name, ids, params.key if type(params) is Params else Params(params).key)
 
 
+_INTS: Final = {int}
+
+
 def _frozen(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return ("array", value.dtype.str, value.shape, value.tobytes())
+    if type(value) is tuple and {*map(type, value)} <= _INTS:
+        return value  # no other tuple of ints is among keys
     if isinstance(value, (tuple, list)):
         return tuple([_frozen(v) for v in value])
     if isinstance(value, float):

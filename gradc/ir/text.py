@@ -29,6 +29,7 @@ HEADER: Final = "gir 1"
 _BARE_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*(?!\w)")
 _WORDS = frozenset({"at", "cotangent", "inf", "nan"})
 _MOST_ELEMENTS_SHOWN = 64
+_INTS: Final = {int}
 
 
 def print_graph(graph: Graph, arrays: Callable[[np.ndarray], str] | None = None) -> str:
@@ -91,6 +92,8 @@ def param_text(value: Any) -> str:
     """A parameter of a node. Raises GradcError for one that has no text."""
     if isinstance(value, (bool, np.bool_)) or value is None:
         return str(value)
+    if type(value) is tuple and {*map(type, value)} <= _INTS:
+        return repr(value)
     if isinstance(value, (int, np.integer)):
         return str(int(value))
     if isinstance(value, float):

@@ -151,7 +151,7 @@ def test_a_trace_is_the_same_where_everything_is_worked_out(case: str, monkeypat
 
     def forgets(self: Any) -> None:
         made(self)
-        self.outcomes, self.elements = Forgetful(), Forgetful()
+        self.outcomes = Forgetful()
 
     made = sessions.Session.__post_init__
     taken.clear()

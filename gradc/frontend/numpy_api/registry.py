@@ -103,10 +103,12 @@ class Implementation:
         for name in kwargs:
             if name not in signature.parameters and not (open_ended and name in self.parameters):
                 raise self._refusal(name)
-        try:
-            bound = signature.bind(*args, **kwargs).arguments
-        except TypeError as error:
-            raise TraceError(f"{self.name}: {error}") from None
+        bound = self._plainly_bound(args, kwargs)
+        if bound is None:
+            try:
+                bound = signature.bind(*args, **kwargs).arguments
+            except TypeError as error:
+                raise TraceError(f"{self.name}: {error}") from None
         given: dict[str, Any] = {}
         for name, value in bound.items():
             parameter = signature.parameters[name]
@@ -119,6 +121,28 @@ class Implementation:
             else:
                 raise self._refusal(name)
         return given
+
+    def _plainly_bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What ``signature.bind`` gives, in the common case; None where that has to be asked."""
+        names, required, named = self._plain
+        if not required <= len(args) <= len(names) or not kwargs.keys() <= named:
+            return None
+        bound = dict(zip(names, args, strict=False))
+        return None if bound.keys() & kwargs.keys() else bound | dict(kwargs)
+
+    @cached_property
+    def _plain(self) -> tuple[tuple[str, ...], int, frozenset[str]]:
+        """Names of what may be given in order, how many of them have to be, and what may be given by name.
+
+        Nothing may be where the signature takes any number of arguments, or needs one by name.
+        """
+        parameters = list(self.signature.parameters.values())
+        ordered = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        named = [p for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        if len({*ordered, *named}) < len(parameters) or any(p.default is p.empty for p in named if p not in ordered):
+            return (), 1, frozenset()
+        required = len([p for p in ordered if p.default is p.empty])
+        return tuple([p.name for p in ordered]), required, frozenset([p.name for p in named])
 
     def _refusal(self, parameter: str) -> TraceError:
         return TraceError(

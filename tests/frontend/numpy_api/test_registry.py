@@ -8,6 +8,7 @@ import pytest
 
 from gradc.errors import DtypeError, TraceError
 from gradc.frontend.numpy_api import lookup, supported
+from gradc.frontend.numpy_api.registry import records
 
 FUNCTIONS = [operator.attrgetter(name.removeprefix("np."))(np) for name in supported() if name.startswith("np.")]
 
@@ -83,3 +84,17 @@ def test_parameters_are_numpys_where_numpy_hides_its_signature():
     for function, leading in ((np.where, 3), (np.concatenate, 2), (np.dot, 2), (np.inner, 2), (np.vdot, 2)):
         parameters = inspect.signature(lookup(function).function).parameters.values()
         assert len([p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]) == leading
+
+
+def test_arguments_are_bound_as_the_signature_binds_them() -> None:
+    plain = 0
+    for record in records():
+        signature, names = record.signature, [*record.signature.parameters, "nothing_of_this_name"]
+        for count in range(len(names) + 1):
+            given = tuple(range(count))
+            for keywords in ({}, {name: name for name in names[count:]}, *({name: name} for name in names)):
+                bound = record._plainly_bound(given, keywords)
+                if bound is not None:
+                    plain += 1
+                    assert bound == signature.bind(*given, **keywords).arguments
+    assert plain > 1000
