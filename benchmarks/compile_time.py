@@ -144,6 +144,9 @@ def main() -> None:
             plain = median(lambda f=function, a=arguments: f(*a), 3)  # type: ignore[misc]
             seconds = median(first_call(function, arguments, "llvm"), 1)
             row(f"{steps} steps on {label}, first call, llvm", seconds, plain)
+            with tempfile.TemporaryDirectory() as folder, config.cache_dir(folder):
+                cached = median(first_call(function, arguments, "llvm"), repeat)
+            row(f"{steps} steps on {label}, first call, llvm, from the cache on disk", cached, plain)
     plain = median(lambda: recurrence(*long), 1)
     row(f"{STEPS:,} steps on vectors, first call, llvm", median(first_call(recurrence, long, "llvm"), 1), plain)
     with config.roll(False):

@@ -13,7 +13,7 @@ import random
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -32,6 +32,7 @@ from gradc.frontend.session import current_session, holds_traced
 from gradc.frontend.tracer import perform
 
 StandIn = Callable[..., Any]
+Place = tuple[Container, Any]
 
 
 _DRAWING_METHODS: Final = (
@@ -58,7 +59,7 @@ class _Known:
         self._by_id: dict[int, tuple[Any, Any]] = {}
         self._stand_ins: set[int] = set()
         self._entered: set[str] = set()
-        self.homes: list[tuple[Container, str]] = []
+        self.homes: list[Place] = []
         for original, handler in CREATION.items():
             self._enter(vars(np), original.__name__, _creating(original, handler))
         for home, names in ((np, _TAKE_LISTS), (np.linalg, ("norm",))):
@@ -120,28 +121,32 @@ class _Installed:
     def __len__(self) -> int:
         return len(self._standing)
 
-    def put(self, container: Container, key: Any, stand_in: Callable[[Any], Any]) -> bool:
-        """Have ``stand_in(original)`` stand in a place. False where nothing is to be replaced there."""
+    def put(self, places: Iterable[Place], stand_in: Callable[[Any], Any], taken: list[Place]) -> None:
+        """Have ``stand_in(original)`` stand in the places; those where something is replaced are added to ``taken``."""
         with self._lock:
-            entry = self._standing.get((id(container), key))
-            if entry is None:
-                original = _read(container, key)
-                made = stand_in(original)
-                if made is None:
-                    return False
-                _store(container, key, made)
-                entry = self._standing[(id(container), key)] = _Standing(container, original, made)
-            entry.users += 1
-            return True
+            standing = self._standing
+            for place in places:
+                container, key = place
+                entry = standing.get((id(container), key))
+                if entry is None:
+                    original = container.get(key) if type(container) is dict else _read(container, key)
+                    made = stand_in(original)
+                    if made is None:
+                        continue
+                    _store(container, key, made)
+                    entry = standing[(id(container), key)] = _Standing(container, original, made)
+                entry.users += 1
+                taken.append(place)
 
-    def release(self, container: Container, key: Any) -> None:
-        """One trace fewer needs the place; the last one restores it, unless the user has put something else there."""
+    def release(self, places: Iterable[Place]) -> None:
+        """One trace fewer needs the places; the last one restores them, where the user has put nothing else there."""
         with self._lock:
-            entry = self._standing[(id(container), key)]
-            entry.users -= 1
-            if entry.users == 0:
-                del self._standing[(id(container), key)]
-                _restore(entry, key)
+            for container, key in places:
+                entry = self._standing[(id(container), key)]
+                entry.users -= 1
+                if entry.users == 0:
+                    del self._standing[(id(container), key)]
+                    _restore(entry, key)
 
 
 @dataclass(slots=True)
@@ -170,16 +175,13 @@ def intercepted(function: Callable[..., Any], arguments: Any) -> Iterator[None]:
     walk = Walk(known.concerns)
     walk.visit(function)
     walk.visit(list(arguments))
-    taken: list[tuple[Container, Any]] = []
+    taken: list[Place] = []
     try:
-        for container, key in (*known.homes, *walk.found):
-            if INSTALLED.put(container, key, known.stand_in):
-                taken.append((container, key))
+        INSTALLED.put((*known.homes, *walk.found), known.stand_in, taken)
         with unchanged([x for x in walk.fixed if isinstance(x, GENERATORS)]):
             yield
     finally:
-        for container, key in reversed(taken):
-            INSTALLED.release(container, key)
+        INSTALLED.release(reversed(taken))
 
 
 def _read(container: Container, key: Any) -> Any:

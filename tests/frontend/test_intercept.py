@@ -20,6 +20,7 @@ from numpy import array, full, zeros
 from scipy.special import expit, logsumexp, softmax
 
 from gradc.errors import TraceError
+from gradc.frontend import intercept
 from gradc.frontend.intercept import INSTALLED
 from gradc.frontend.numpy_api import registry
 from gradc.frontend.tracing import trace
@@ -325,3 +326,21 @@ def test_nested_traces_count_their_places() -> None:
 
     trace(f, (X,))
     assert zeros is np.zeros
+
+
+def test_a_failure_half_way_leaves_nothing_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    stand_in = intercept._Known.stand_in
+
+    def failing(self: Any, original: Any) -> Any:
+        asked.append(original)
+        if len(asked) > 20:
+            raise RuntimeError("no stand-in")
+        return stand_in(self, original)
+
+    zeros = np.zeros
+    monkeypatch.setattr(intercept._Known, "stand_in", failing)
+    with pytest.raises(RuntimeError, match="no stand-in"):
+        trace(lambda x: x + np.zeros(3), (np.ones(3),))
+    assert np.zeros is zeros
+    assert len(INSTALLED) == 0
