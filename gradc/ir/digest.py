@@ -21,19 +21,16 @@ _MOST_WRITTEN: Final = 64
 
 
 class _Words:
-    """Texts, by numbers in the order in which they were met. A thing is asked once for its text."""
+    """Texts, by numbers in the order in which they were met. What has an identity is asked once for its text."""
 
     def __init__(self, text: Callable[[Any], str]) -> None:
         self.text = text
         self.texts: dict[str, int] = {}
-        self.things: dict[int, int] = {}
+        self.known: dict[Any, int] = {}
 
-    def __call__(self, thing: Any, said_by: Any = None) -> int:
-        """The number of what a thing says, or of what is said of it by another."""
-        number = self.things.get(id(thing))
-        if number is None:
-            text = self.text(thing if said_by is None else said_by)
-            number = self.things[id(thing)] = self.texts.setdefault(text, len(self.texts))
+    def number(self, identity: Any, thing: Any) -> int:
+        """The number of what a thing says, kept for its identity."""
+        number = self.known[identity] = self.texts.setdefault(self.text(thing), len(self.texts))
         return number
 
 
@@ -47,17 +44,20 @@ def digest_of(
 ) -> str:
     """64 hexadecimal digits for nodes in order with the tables of their graph."""
     words, lines = _Words(_said), _Words(json.dumps)
-    numbers, known = array("q"), words.things
+    numbers = array("q")
+    known = words.known
     for node in nodes:
         _, op, operands, params, _ = node
-        said = params or op  # params are of one op alone
-        word = known.get(id(said))
-        numbers.extend((words(said, node) if word is None else word, len(operands), *operands))
+        identity = (id(op), id(params)) if params else id(op)
+        word = known.get(identity)
+        numbers.extend((words.number(identity, node) if word is None else word, len(operands), *operands))
+    known = lines.known
     for node_id, own in origins.items():
-        numbers.extend((node_id, lines(own)))
+        word = known.get(id(own))
+        numbers.extend((node_id, lines.number(id(own), own) if word is None else word))
     for table in (cotangents.keys(), cotangents.values(), outputs):
         numbers.extend((-1, *table))
-    told = [list(words.texts), list(lines.texts), list(names.items()), list(output_names), len(origins)]
+    told = [list(words.texts), list(lines.texts), list(names.items()), list(output_names), len(nodes)]
     made = hashlib.sha256(json.dumps(told).encode())
     made.update(numbers.tobytes())
     return made.hexdigest()

@@ -13,7 +13,9 @@ from gradc import config
 from gradc.frontend.tracing import trace
 from gradc.ir.digest import graph_digest
 from gradc.ir.draft import draft_of
-from gradc.ir.graph import Graph
+from gradc.ir.graph import Builder, Graph
+from gradc.ir.node import Params
+from gradc.ir.op import REGISTRY
 from gradc.ir.parse import parse_graph
 from gradc.transforms.specialize import specialized
 
@@ -95,6 +97,17 @@ def test_a_line_of_the_source_counts() -> None:
     assert graph_digest(of(first)) != graph_digest(of(elsewhere))
     lines = [function.__code__.co_firstlineno + 1 for function in (first, elsewhere)]
     assert str(of(first)).replace(f":{lines[0]} ", f":{lines[1]} ") == str(of(elsewhere))
+
+
+def test_ops_that_share_their_params_are_told_apart() -> None:
+    def digest(*ops: str) -> str:
+        builder = Builder()
+        x = builder.input("x", gradc.aval("f64[3]"))
+        params = Params({"axes": (0,), "keepdims": False})
+        sums = [builder.apply_ids(REGISTRY[op], (x.id,), params) for op in ops]
+        return graph_digest(builder.freeze(sums))
+
+    assert len({digest("reduce_sum", "reduce_max"), digest("reduce_sum", "reduce_prod")}) == 2
 
 
 def test_a_trace_knows_its_digest_before_it_is_in_order() -> None:
