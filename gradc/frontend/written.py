@@ -46,12 +46,12 @@ class Written:
         return Draft(lambda: self.ordered().graph, self.digest)
 
     def ordered(self) -> Ordered:
-        """The graph and what is told of it."""
-        if self._ordered is None:
-            assert self._parts is not None
+        """The graph and what is told of it. Threads that ask at once each put it in order."""
+        parts = self._parts
+        if parts is not None:
             if config.cache_dir.value:
                 self.digest()
-            builder, recorder, constants, outputs, output_names = self._parts
+            builder, recorder, constants, outputs, output_names = parts
             order = builder.kept(outputs)
             image = {old: new for new, old in enumerate(order)}
             self._ordered = Ordered(
@@ -61,17 +61,19 @@ class Written:
                 recorder.helper_calls(image, {v.id for v in outputs}),
             )
             self._parts = None
+        assert self._ordered is not None
         return self._ordered
 
     def digest(self) -> str:
         """The digest of all that was written, used or not."""
+        parts = self._parts
         if not self._digest:
-            if self._parts is None:
+            if parts is None:
                 self._digest = graph_digest(self.ordered().graph)
             else:
-                nodes, tables = self._parts.builder.nodes, self._parts.builder.tables
-                outputs = [value.id for value in self._parts.outputs]
-                self._digest = digest_of(nodes, outputs, self._parts.output_names, tables.names, tables.origins, {})
+                nodes, tables = parts.builder.nodes, parts.builder.tables
+                outputs = [value.id for value in parts.outputs]
+                self._digest = digest_of(nodes, outputs, parts.output_names, tables.names, tables.origins, {})
         return self._digest
 
 
