@@ -8,7 +8,7 @@ from typing import Final
 from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.finish import VectorFinish
 from gradc.backends.llvm.matmul.packing import copy_panels, short, transpose_panel
-from gradc.backends.llvm.matmul.plan import Part, TilePlan, gap, parts
+from gradc.backends.llvm.matmul.plan import TRANSPOSING_REGISTERS, Part, TilePlan, gap, parts
 from gradc.backends.llvm.matmul.product import Product, is_turned
 from gradc.backends.llvm.matmul.tile import Matrices, Tile
 
@@ -19,10 +19,11 @@ FETCHED_ROWS: Final = 8
 """How far ahead a block of a left operand is asked for that is dense along its rows: those of a block are short, and
 too far apart for the machine to see what comes next."""
 
-PAGE: Final = 4096
 TRANSPOSED_VECTORS: Final = 3
-TRANSPOSED_REGISTERS: Final = 32
-"""From so many vectors along k on, and with so many registers, tiles transpose a panel while they add up."""
+CROWDED_BYTES: Final = 4096
+FEW_ROWS: Final = 8
+"""From so many vectors along k on, tiles transpose a panel while they add up, unless its columns are a multiple of so
+many bytes apart, or of half of that where rows are few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,13 +206,15 @@ class _Tiles:
         That pays from some vectors along k on, but not where columns lie so far apart that they share few places of a
         cache. The panel's last vector must be filled in pieces of 16 bytes.
         """
-        lanes, last = self.code.lanes, width % self.code.lanes
-        filled = last == 0 or (last >= short(self.code) and last.bit_count() == 1)
-        if self.code.library.target.registers < TRANSPOSED_REGISTERS:
+        code, last = self.code, width % self.code.lanes
+        filled = last == 0 or (last >= short(code) and last.bit_count() == 1)
+        transposes = self.plan.packing == "transpose" and not self.plan.packs_blocks and filled
+        if not (transposes and isinstance(height, int) and isinstance(depth, int)):
             return False
-        known = isinstance(height, int) and isinstance(depth, int) and depth >= TRANSPOSED_VECTORS * lanes
-        crowded = self.product.n.right * self.code.bytes % PAGE == 0
-        return self.plan.packing == "transpose" and not self.plan.packs_blocks and known and filled and not crowded
+        apart = self.product.n.right * code.bytes
+        crowded = apart % (CROWDED_BYTES if height >= FEW_ROWS else CROWDED_BYTES // 2) == 0
+        pays = depth >= TRANSPOSED_VECTORS * code.lanes and not crowded
+        return pays and code.library.target.registers >= TRANSPOSING_REGISTERS
 
     def _tile(
         self, place: Matrices, rows: Part, width: int, depth: Index, k_start: Index, *, transposes: bool = False

@@ -75,8 +75,9 @@ LATENCY: Final = 4
 TILE_CYCLES: Final = 20
 """What a tile takes beside its sums and stores: filling and emptying the pipeline, a mispredicted end."""
 
+TRANSPOSING_REGISTERS: Final = 32
 SPARE_REGISTERS: Final = 4
-"""Registers that a tile leaves free where the right operand is transposed beside it."""
+"""With so many registers the right operand is transposed beside a tile, which leaves some of them free."""
 
 MAX_VECTORS: Final = 8
 MAX_ROWS: Final = 24
@@ -257,7 +258,9 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
         most = BLOCK_TILE[size if target.registers >= 32 else 4]
     elif packing != "none" and k * n * size > UNPACKED_BYTES:
         most = PANEL_TILE[size]
-    registers = target.registers - (SPARE_REGISTERS if packing == "transpose" and target.registers >= 32 else 0)
+    registers = target.registers - (
+        SPARE_REGISTERS if packing == "transpose" and target.registers >= TRANSPOSING_REGISTERS else 0
+    )
     rows, vectors = _tile_shape(m, -(-n // lanes), k, registers, most)
     columns = vectors * lanes
     if blocks:

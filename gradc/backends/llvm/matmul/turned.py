@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from gradc.backends.llvm.matmul.plan import PANEL_BYTES, UNPACKED_BYTES, DotPlan, TilePlan, plan
+from gradc.backends.llvm.matmul.plan import PANEL_BYTES, TRANSPOSING_REGISTERS, UNPACKED_BYTES, DotPlan, TilePlan, plan
 from gradc.backends.llvm.matmul.product import Product, is_turned
 from gradc.ir.target import Target
 
@@ -19,27 +19,36 @@ TURN_GAIN: Final = 0.97
 the vectors."""
 
 TRANSPOSED_LANES: Final = 16
+TRANSPOSED_GAIN: Final = 0.8
+"""The same where the left operand is transposed for it beside the first tiles; in vectors of fewer lanes only for as
+many columns as lanes."""
+
 TRANSPOSED_PART: Final = 4
 """In vectors of so many lanes it pays to transpose the left operand for the last columns, if they fill at most the
-inverse of the second of one."""
+inverse of this of one."""
 
 
 def turned(product: Product, target: Target) -> Product:
     """The product with its operands in each other's place where tiles do that faster, though they store columns.
 
     A left operand that is dense along its rows fills vectors that few columns leave empty, or that a right operand
-    which is dense along k fills only once it is transposed.
+    which is dense along k fills only once it is transposed. One that is dense along k is transposed for few columns.
     """
     m, n, k = product.m, product.n, product.k
     lanes = target.lanes(product.dtype.itemsize)
-    if not all(isinstance(axis.length, int) for axis in (m, n, k, *product.outer)) or n.out != 1 or m.left != 1:
+    if not all(isinstance(axis.length, int) for axis in (m, n, k, *product.outer)):
+        return product
+    if n.out != 1 or 1 not in (m.left, k.left):
         return product
     rows, columns, depth = int(m.length), int(n.length), int(k.length)
     fits = depth * rows * product.dtype.itemsize <= UNPACKED_BYTES and columns <= TURN_COLUMNS and depth >= TURN_DEPTH
     after, before = columns * -(-rows // lanes), rows * -(-columns // lanes)
-    if _splits(rows, columns, lanes):
+    if m.left == 1 and _splits(rows, columns, lanes):
         before = rows * (columns // lanes) + (columns % lanes + 1) * -(-rows // lanes)
     gains = after < TURN_GAIN * before or (after == before and n.right != 1)
+    if m.left != 1:
+        shares = lanes >= TRANSPOSED_LANES or columns >= lanes
+        gains = target.registers >= TRANSPOSING_REGISTERS and shares and after < TRANSPOSED_GAIN * before
     return product.transposed if fits and gains and columns > 1 else product
 
 
