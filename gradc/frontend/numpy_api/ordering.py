@@ -7,13 +7,13 @@ sorted elements goes back to the places that they came from.
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from gradc.errors import ShapeError, TraceError
 from gradc.frontend.numpy_api.axes import one_axis, require_size
-from gradc.frontend.numpy_api.notation import Array, composed
+from gradc.frontend.numpy_api.notation import Array, composed, filled
 from gradc.frontend.numpy_api.promote import strong
 from gradc.frontend.numpy_api.registry import implements
 from gradc.frontend.numpy_api.taking import take_along_axis
@@ -103,6 +103,9 @@ def lexsort(keys: Any, axis: Any = -1) -> Any:
 
 # Searching.
 
+_COUNTED: Final = 64
+"""In a table of so many elements or fewer, all are compared, which has no steps that wait for each other."""
+
 
 def _not_behind(a: Any, v: Any, strict: bool) -> Any:
     """Whether elements of ``a`` stand before ``v`` in order, or with it where not ``strict``."""
@@ -121,8 +124,21 @@ def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
         raise ShapeError(f"np.searchsorted: {a.value.aval} must have one axis")
     table = a if sorter is None else a[sorter]
     dtype = np.result_type(table.dtype, v.dtype)
-    before = _not_behind(table.astype(dtype), v.astype(dtype)[..., None], side == "left")
-    return np.sum(before, axis=-1)
+    table, v, strict = table.astype(dtype), v.astype(dtype), side == "left"
+    length = table.shape[0]
+    if isinstance(length, int) and length > _COUNTED:
+        return _bisected(table, length, v, strict)
+    return np.sum(_not_behind(table, v[..., None], strict), axis=-1)
+
+
+def _bisected(table: Any, length: int, v: Any, strict: bool) -> Any:
+    """How many elements stand before ``v``: the bits of the number, the highest first."""
+    count: Any = filled(v, 0, np.int64)
+    for bit in range(length.bit_length() - 1, -1, -1):
+        more = count + (1 << bit)
+        last = table[np.minimum(more, length) - 1]
+        count = np.where((more <= length) & _not_behind(last, v, strict), more, count)
+    return count
 
 
 @composed(np.digitize, arrays=("x", "bins"))
