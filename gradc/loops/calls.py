@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradc.ir.aval import short_dtype
+from gradc.ir.aval import Dim, short_dtype
 from gradc.ir.graph import Node
 from gradc.loops.cofactors import cofactors_function
 from gradc.loops.factors import Index, cholesky_function, each, let, loop, lu_function, store
@@ -52,15 +52,16 @@ Read = Callable[..., Expression]
 class Whole:
     """A stage that works on whole arrays, and what it may ask of the kernel that is being written.
 
-    ``read[k]`` reads operand k, ``size`` is the size of its last axis; ``out`` is the array of the result, ``factors``
-    that of the first operand where it is a value in panels, ``names`` are variables of loops. ``code(message)`` is the
-    code of a check, ``scalar(word)`` a raw name, ``function(name, make)`` enters an internal function.
+    ``read[k]`` reads operand k, ``length`` is the size of its last axis; ``out`` is the array of the result,
+    ``factors`` that of the first operand where it is a value in panels, ``names`` are variables of loops.
+    ``code(message)`` is the code of a check, ``scalar(word)`` a raw name, ``function(name, make)`` enters an internal
+    function.
     """
 
     node: Node
     out: Buffer
     read: Sequence[Read]
-    size: int
+    length: Dim
     factors: Buffer | None
     names: tuple[str, str, str, str]
     code: Callable[[str], int]
@@ -75,6 +76,11 @@ class Whole:
         if count == 1:
             return rule(self, b.constant(0))
         return (loop(one, 0, size(count), *rule(self, variable(one))),)
+
+    @property
+    def size(self) -> int:
+        """The size of the last axis as a number."""
+        return int(self.length)
 
     @property
     def params(self) -> dict[str, Any]:

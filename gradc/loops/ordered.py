@@ -17,7 +17,7 @@ from gradc.ir.graph import Value
 from gradc.ir.op import Op
 from gradc.loops.factors import let, loop, store
 from gradc.loops.panels import never
-from gradc.loops.program import I64, Buffer, Expression, For, Local, Reduction, Statement, Store, b, variable
+from gradc.loops.program import I64, Buffer, Expression, For, Local, Reduction, Statement, Store, b, size, variable
 from gradc.ops.shape import inverse_permutation, reshaped, slice_, transpose
 
 running = Op("running", lambda x, **params: Aval(x.shape, x.dtype), never)
@@ -74,17 +74,17 @@ def _back(rows: Value, like: Aval, order: tuple[int, ...]) -> Value:
 
 def running_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
     """One row combined so far."""
-    (read,), size = whole.read, whole.size
+    (read,), length = whole.read, size(whole.length)
     so_far = Buffer(whole.scalar("so_far"), whole.out.dtype, (), "local")
     k = variable(whole.names[1])
-    place = b.sub(size - 1, k) if whole.params["reverse"] else k
+    place = b.sub(b.sub(length, 1), k) if whole.params["reverse"] else k
     combine: Reduction = whole.params["combine"]
     combined = b.add if combine == "add" else b.mul
     neutral = b.constant(0 if combine == "add" else 1, whole.out.dtype)
     named, value = let(
         whole.scalar("sum" if combine == "add" else "product"), combined(b.load(so_far), read(one, place))
     )
-    step = loop(whole.names[1], 0, size, named, whole.put((one, place), value), Store(so_far.name, (), value))
+    step = loop(whole.names[1], 0, length, named, whole.put((one, place), value), Store(so_far.name, (), value))
     return (Local(so_far), Store(so_far.name, (), neutral), step)
 
 

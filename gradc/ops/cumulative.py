@@ -123,7 +123,7 @@ def _cumprod_vjp(context: VjpContext) -> Sequence[Any]:
     x, axis = context.operands[0], context.params["axis"]
     size = x.aval.shape[axis]
     if isinstance(size, SymbolicDim):
-        raise DerivativeError(f"cumprod: the derivative along the symbolic axis of {x.aval} is not known")
+        raise DerivativeError(f"cumprod: the derivative along the symbolic axis of {x.aval} is not known; fix the size")
     if size == 0:
         return [context.ct]
     r, factor, reach = context.ct, _shifted(x, axis, 1, 0.0), 1

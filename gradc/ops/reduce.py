@@ -136,7 +136,7 @@ def _products_of_others(x: Value, axes: Axes) -> Value:
     shape = x.aval.shape
     if any(isinstance(shape[a], SymbolicDim) for a in axes):
         raise DerivativeError(
-            f"reduce_prod: the derivative of a product over the symbolic axis of {x.aval} is not known"
+            f"reduce_prod: the derivative of a product over the symbolic axis of {x.aval} is not known; fix the size"
         )
     kept = tuple(a for a in range(len(shape)) if a not in axes)
     order = kept + axes

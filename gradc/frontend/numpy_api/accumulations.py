@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import ShapeError, TraceError
-from gradc.frontend.numpy_api.axes import one_axis, require_size
+from gradc.frontend.numpy_api.axes import one_axis
 from gradc.frontend.numpy_api.promote import astype
 from gradc.frontend.numpy_api.reductions import accumulator
 from gradc.frontend.numpy_api.registry import implements, of_numpy
@@ -22,7 +22,6 @@ def _so_far(name: str, ufunc: np.ufunc, op: Op, a: Value, axis: Any, dtype: Any,
     if axis is None:
         a, axis = reshaped(a, (a.aval.size,)), 0
     place = one_axis(name, axis, a.aval.ndim, str(a.aval))
-    require_size(name, a.aval.shape[place], "it is gone through step by step")
     x = astype(a, dtype if dtype is not None else accumulator(ufunc, a.aval.dtype))
     if x.aval.dtype.kind == "b":
         raise TraceError(f"{name}: dtype=bool is not supported; use dtype=int")
