@@ -107,7 +107,25 @@ def _unsupported(session: Session, function: Any, args: Any, kwargs: Any) -> Any
     found = ufuncs.evaluated(session, function, args, kwargs)
     if found is not None:
         return _lifted(session, found)
+    for functions, refusal in _REFUSALS.items():
+        if function.__name__ in functions.split():
+            raise TraceError(f"{name}: {refusal}")
     raise TraceError(f"{name} is not supported on traced arrays; write it with the functions that are")
+
+
+_DEPENDS: Final = "the shape of the result depends on data; "
+
+_REFUSALS: Final = {
+    "nonzero flatnonzero argwhere": _DEPENDS + "use the mask itself, as in np.where(mask, x, 0)",
+    "unique unique_all unique_counts unique_inverse unique_values": _DEPENDS
+    + "use np.sort, and np.diff to tell repeats",
+    "intersect1d setdiff1d setxor1d union1d": _DEPENDS + "use np.isin, which gives a mask",
+    "trim_zeros": _DEPENDS + "slice the array, or multiply with a mask",
+    "eig": "matrices that are not symmetric have no eigenvectors here; use np.linalg.eigh for symmetric ones",
+    "eigvals": "matrices that are not symmetric have no eigenvalues here; use np.linalg.eigvalsh for symmetric ones",
+    "roots": "the zeros of a polynomial are eigenvalues that are not known; use Newton's method on np.polyval",
+}
+"""Functions that have no meaning in a trace, and what to write instead."""
 
 
 def _lifted(session: Session, found: Any) -> Any:

@@ -45,7 +45,10 @@ class Conversions:
         return array
 
     def __bool__(self: Any) -> bool:
-        remedy = "use np.where(condition, a, b), np.maximum or np.minimum, which keep both branches"
+        remedy = (
+            "use np.where(condition, a, b), np.maximum or np.minimum, which keep both branches, "
+            "and &, | and ~ for and, or and not"
+        )
         return bool(self._known("a truth value (if, while, assert, and, or, not)", remedy))
 
     def __float__(self: Any) -> float:

@@ -141,7 +141,7 @@ class Session:
         found = self._numbers.get(key) if x or kind is int else None
         if found is None:
             if kind is int and not -(2**63) <= x < 2**63:
-                raise DtypeError(f"the integer {x} does not fit into i64")
+                raise DtypeError(f"the integer {x} does not fit into i64; write it as a float")
             found = self.builder.constant(x, weak=kind is not bool)
             self._numbers[key] = found
         return found

@@ -19,7 +19,8 @@ TABLE = np.arange(5.0)
 
 TRUTH = (
     "a truth value (if, while, assert, and, or, not) needs the number behind a traced bool[], unknown while tracing; "
-    "use np.where(condition, a, b), np.maximum or np.minimum, which keep both branches"
+    "use np.where(condition, a, b), np.maximum or np.minimum, which keep both branches, "
+    "and &, | and ~ for and, or and not"
 )
 FLOAT = (
     "float() or a function of math needs the number behind a traced f64[], unknown while tracing; "
@@ -84,7 +85,7 @@ def formatted(x: Any) -> Any:
 
 
 def unsupported(x: Any) -> Any:
-    return np.linalg.eig(x)
+    return np.histogram2d(x, x)
 
 
 def unsupported_method(x: Any) -> Any:
@@ -92,7 +93,7 @@ def unsupported_method(x: Any) -> Any:
 
 
 def unsupported_ufunc(x: Any) -> Any:
-    return np.spacing(x)
+    return np.isnat(x)
 
 
 def unknown_attribute(x: Any) -> Any:
@@ -172,13 +173,13 @@ CASES: list[tuple[Callable[..., Any], int, str]] = [
             "compute with NumPy functions and let the value stay an array"
         ),
     ),
-    (unsupported, 1, "np.linalg.eig is not supported on traced arrays; write it with the functions that are"),
+    (unsupported, 1, "np.histogram2d is not supported on traced arrays; write it with the functions that are"),
     (
         unsupported_method,
         1,
         "ndarray.tobytes is not supported on a traced array; write it with functions of NumPy",
     ),
-    (unsupported_ufunc, 1, "np.spacing is not supported on traced arrays; write it with the functions that are"),
+    (unsupported_ufunc, 1, "np.isnat is not supported on traced arrays; write it with the functions that are"),
     (
         unknown_attribute,
         1,
