@@ -305,7 +305,10 @@ def _rolled(trace: Graph, request: Request) -> Graph | None:
         if derivative is written:
             return None
     elif request.derivative in ALL_ELEMENTS:
-        return None
+        written = derive(trace, request)
+        derivative = roll(written, finish)
+        if derivative is written:
+            return written
     else:
         rolled = roll(trace, finish, request.wrt, request.primals)
         if rolled is trace:

@@ -1,26 +1,30 @@
 """Finding recurrences that were unrolled: stretches of a graph in which the same nodes come again and again.
 
-The nodes stand in the order in which they were made, but for constants and for what only moves inputs: those are
-leaves, made where they are first used. A stretch of ``count`` steps of ``period`` nodes is one where node j of every
+The nodes stand in the order in which they were made, but for constants, for what only moves inputs, which are leaves,
+made where they are first used, and for the rows of recurrences that are rolled already, which a gradient reads in the
+other direction. A stretch of ``count`` steps of ``period`` nodes is one where node j of every
 step has the same op, params and aval, and where each of its operands is one of
 
     the same node in every step, made before the stretch
     node i of the same step, or of a fixed number of steps before (for the first steps: whatever was there instead)
-    in every step another leaf
+    in every step another leaf, or another row of a recurrence before the stretch
 
 Candidates for the period are the distances at which nodes with the same history come again; each is checked exactly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from gradc.ir.aval import Dim
-from gradc.ir.graph import CONSTANT, INPUT, Graph
+from gradc.ir.graph import CONSTANT, INPUT, Graph, Node
+from gradc.ops.control import scan
+from gradc.ops.shape import slice_
 
 LEAST_COUNT: Final = 8
 """Fewer steps than this stay as they are."""
@@ -30,6 +34,10 @@ LEAST_HEAVY: Final = 32
 """or this many where nothing is lost by computing each step by itself,"""
 HEAVY: Final = 1_000_000
 """since the contractions of one take this many floating-point operations."""
+
+LEAST_TOGETHER: Final = 100
+"""What each of several stretches has to save where one reads what another made, as a gradient does: all together save
+LEAST_SAVED then, and half of the graph."""
 
 _CANDIDATES: Final = 12
 _MOST_OPERANDS: Final = 8
@@ -69,9 +77,10 @@ Operand = Fixed | Within | Before | Varying
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """``nodes[k, j]`` is node j of step k, ``operands[j]`` tells what its operands are."""
+    """``nodes[k, j]`` is node j of step k, ``before`` are the nodes before, ``operands[j]`` tells what operands are."""
 
     nodes: np.ndarray
+    before: frozenset[int]
     operands: tuple[tuple[Operand, ...], ...]
 
     @property
@@ -87,16 +96,34 @@ def leaves(graph: Graph) -> bytearray:
     """Which nodes are inputs, constants, or only move the elements of such."""
     found = bytearray(len(graph.nodes))
     for node in graph.nodes:
-        op = node.op
-        moves = op.loops is not None and not op.elementwise and len(node.operands) == 1
-        found[node.id] = op is INPUT or op is CONSTANT or (moves and found[node.operands[0]])
+        moves = len(node.operands) == 1 and _moves(node)
+        found[node.id] = node.op is INPUT or node.op is CONSTANT or (moves and found[node.operands[0]])
     return found
 
 
-def longest_stretch(graph: Graph) -> Stretch | None:
-    """The longest recurrence in a graph that is worth rolling."""
-    least = LEAST_HEAVY if sum(flops_of(graph)) >= LEAST_COUNT * HEAVY else LEAST_SAVED
-    return _Finder(graph).run() if len(graph.nodes) >= least else None
+def arrays_behind(graph: Graph) -> list[int]:
+    """For each node that only moves the result of a recurrence that was rolled, or rows of some other array of which
+    many are read, that node; -1 for others."""
+    slices = Counter(node.operands[0] for node in graph.nodes if node.op is slice_)
+    is_leaf = leaves(graph)
+    found = [-1] * len(graph.nodes)
+    for node in graph.nodes:
+        if len(node.operands) == 1 and _moves(node) and not is_leaf[node.id]:
+            below = node.operands[0]
+            starts = graph.nodes[below].op is scan or (node.op is slice_ and slices[below] >= LEAST_COUNT)
+            found[node.id] = below if starts and found[below] < 0 else found[below]
+    return found
+
+
+def _moves(node: Node) -> bool:
+    return node.op.loops is not None and not node.op.elementwise
+
+
+def longest_stretch(graph: Graph, saved: int | None = None) -> Stretch | None:
+    """The longest recurrence in a graph that is worth rolling: that saves LEAST_SAVED nodes, or so many."""
+    saved = LEAST_SAVED if saved is None else saved
+    least = min(saved, LEAST_HEAVY) if sum(flops_of(graph)) >= LEAST_COUNT * HEAVY else saved
+    return _Finder(graph, saved).run() if len(graph.nodes) >= least else None
 
 
 def flops_of(graph: Graph) -> list[int]:
@@ -111,16 +138,28 @@ def flops_of(graph: Graph) -> list[int]:
 
 
 class _Finder:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, saved: int) -> None:
         self.graph = graph
-        leaf = leaves(graph)
-        self.order = np.array([n.id for n in graph.nodes if not leaf[n.id]], np.int64)
+        self.saved = saved
+        leaf, self.behind = leaves(graph), arrays_behind(graph)
+        self.order = self._ordered([n for n in graph.nodes if not leaf[n.id] and self.behind[n.id] < 0])
         self.place = np.full(len(graph.nodes) + 1, -1, np.int64)
         """Where in ``order`` a node stands; -1 for leaves, and at the end for no node."""
         self.place[self.order] = np.arange(len(self.order))
         self.work = np.array(flops_of(graph), np.int64)[self.order]
         self.tokens = self._tokens()
         self.crossing = self._crossing()
+
+    def _ordered(self, nodes: Sequence[Node]) -> np.ndarray:
+        """Ids in the order in which nodes were made, but for sums of two of them, which follow the later one.
+
+        So what steps contribute to one sum is added up in the steps, though a gradient adds it up at the end.
+        """
+        key: dict[int, int] = {}
+        for node in nodes:
+            terms = [key[i] for i in node.operands if i in key]
+            key[node.id] = max(terms) if node.op.name == "add" and len(terms) == 2 else node.id
+        return np.array(sorted(key, key=lambda i: (key[i], i)), np.int64)
 
     def _tokens(self) -> np.ndarray:
         """Equal numbers for nodes of the same op, params and aval."""
@@ -205,7 +244,7 @@ class _Finder:
 
     def _is_worth(self, count: int, period: int, start: int) -> bool:
         heavy = int(self.work[start : start + period].sum()) >= HEAVY
-        return count >= LEAST_COUNT and (count - 1) * period >= (LEAST_HEAVY if heavy else LEAST_SAVED)
+        return count >= LEAST_COUNT and (count - 1) * period >= (min(self.saved, LEAST_HEAVY) if heavy else self.saved)
 
     # One candidate, exactly.
 
@@ -220,7 +259,7 @@ class _Finder:
             checked = _Check(self, nodes, start)
             operands = checked.run()
             if operands is not None:
-                return Stretch(nodes, operands)
+                return Stretch(nodes, frozenset(self.order[:start].tolist()), operands)
             if checked.hopeless:
                 return None
             start += checked.skip * period
@@ -256,14 +295,31 @@ class _Check:
     def _operand(self, place: int, ids: np.ndarray) -> Operand | None:
         at = self.finder.place[ids]
         if (ids == ids[0]).all():
+            self.hopeless |= not self._is_made(int(ids[0]))
             if at[0] < self.start:
                 return Fixed(int(ids[0]))
             self.skip = max(self.skip, (int(at[0]) - self.start) // self.period + 1)
             return None
         if (at < 0).all():
-            self.hopeless |= len({self._kind(i) for i in ids.tolist()}) > 1
+            behind = np.array([self.finder.behind[i] for i in ids.tolist()])
+            of_one = behind == behind[self.count // 2]
+            if behind[self.count // 2] >= 0 and not of_one.all():  # in some steps at the ends no row of that recurrence
+                self._trim(~of_one)
+                return None
+            alike = len({self._kind(i) for i in ids.tolist()}) == 1
+            self.hopeless |= not (alike and all(map(self._is_made, ids.tolist())))
             return Varying(tuple(ids.tolist()))
         return self._relative(place, ids, at)
+
+    def _trim(self, odd: np.ndarray) -> None:
+        """Leave out the steps at the ends up to those that are odd."""
+        middle, where = self.count // 2, np.flatnonzero(odd)
+        self.skip = max(self.skip, int(where[where < middle].max(initial=-1)) + 1)
+        self.stop = min(self.stop, int(where[where > middle].min(initial=self.count)))
+
+    def _is_made(self, node: int) -> bool:
+        """Whether a leaf or a row can be made before the stretch: leaves anywhere, rows after their recurrence."""
+        return bool(self.finder.place[self.finder.behind[node]] < self.start)
 
     def _kind(self, node: int) -> tuple[Any, ...]:
         aval = self.finder.graph.nodes[node].aval
@@ -272,8 +328,8 @@ class _Check:
     def _relative(self, place: int, ids: np.ndarray, at: np.ndarray) -> Operand | None:
         """An operand at the same distance in every step, once the recurrence is on its way."""
         middle = self.count // 2
-        if at[middle] < 0:
-            self.hopeless = True
+        if at[middle] < 0:  # a leaf or a row, but in some steps at the ends
+            self._trim(at >= 0)
             return None
         here = self.start + place + self.period * np.arange(self.count)
         distance = here - at
@@ -289,7 +345,8 @@ class _Check:
         self.skip = max(self.skip, first - lag)
         firsts = tuple(ids[:lag].tolist())
         for k, node in enumerate(firsts):
-            stands = self.finder.place[node] < self.start and self._kind(node) == self._kind(int(ids[-1]))
+            before = self.finder.place[node] < self.start and self._is_made(node)
+            stands = before and self._kind(node) == self._kind(int(ids[-1]))
             if not stands or self.firsts.setdefault((source, lag - k), node) != node:
                 self.skip = max(self.skip, k + 1)
         return Before(source, lag, firsts) if lag else Within(source)

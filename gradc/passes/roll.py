@@ -16,11 +16,13 @@ import numpy as np
 
 from gradc.ir.graph import CONSTANT, Builder, Graph, Node, Value
 from gradc.ops.control import Parts, Pullback, pulled_operands, scan
-from gradc.ops.shape import broadcast_to, concatenate, reshaped, slice_, transpose
-from gradc.passes.periods import Before, Fixed, Operand, Stretch, Varying, Within, leaves, longest_stretch
+from gradc.ops.elementwise import convert
+from gradc.ops.shape import concatenate, reshaped, slice_, transpose
+from gradc.passes import periods
+from gradc.passes.periods import Stretch, arrays_behind, leaves, longest_stretch
+from gradc.passes.step import Body
 
 _MOST_STRETCHES: Final = 8
-_SMALL_CONSTANT: Final = 64
 _LARGE: Final = 4096
 """Steps on values of this many elements without contractions gain more by being fused than compiling them takes,"""
 _LONG: Final = 20_000
@@ -45,8 +47,18 @@ def roll(graph: Graph, finish: Finish, wrt: Sequence[int] = (), primals: int = 0
 
     ``wrt`` are positions of the inputs whose cotangents are wanted, of the first ``primals`` outputs.
     """
+    rolled = _rolled(graph, finish, wrt, primals, periods.LEAST_SAVED)
+    most = min(len(graph.nodes) // 2, len(graph.nodes) - periods.LEAST_SAVED)
+    if len(rolled.nodes) > most > 0:
+        together = _rolled(graph, finish, wrt, primals, periods.LEAST_TOGETHER)
+        if len(together.nodes) <= most:
+            return together
+    return rolled
+
+
+def _rolled(graph: Graph, finish: Finish, wrt: Sequence[int], primals: int, saved: int) -> Graph:
     for _ in range(_MOST_STRETCHES):
-        stretch = longest_stretch(graph)
+        stretch = longest_stretch(graph, saved)
         rolled = _Roller(graph, stretch, finish, wrt, primals).run() if stretch is not None else None
         if rolled is None:
             break
@@ -69,17 +81,18 @@ class _Roller:
         self.builder = Builder()
         self.image: dict[int, Value] = {}
         self.where = {int(i): divmod(p, stretch.period) for p, i in enumerate(stretch.nodes.reshape(-1).tolist())}
-        self.body = _Body(graph, stretch)
+        self.body = Body(graph, stretch)
 
     def run(self) -> Graph | None:
         graph, builder = self.graph, self.builder
         for i in graph.inputs:
             self.image[i] = builder.input(graph.nodes[i].params["name"], graph.nodes[i].aval)
-        is_leaf = leaves(graph)
-        first = int(self.stretch.nodes[0, 0])
-        early = [n for n in graph.nodes if n.id not in self.image and (n.id < first or is_leaf[n.id])]
+        is_leaf, behind = leaves(graph), arrays_behind(graph)
+        before = self.stretch.before
+        early = [n for n in graph.nodes if n.id in before or is_leaf[n.id] or behind[n.id] in before]
         for node in early:
-            self._replay(node)
+            if node.id not in self.image:
+                self._replay(node)
         if not self._roll():
             return None
         for node in graph.nodes:
@@ -119,15 +132,15 @@ class _Roller:
         )  # fmt: skip
         parts = Parts(made.body, len(firsts), count)
         states = {slot: position for position, slot in enumerate(body.states)}
+        tables: dict[int, Value] = {}
         for place, steps in outside.items():
-            emitted = body.emitted.index(place) if place in body.emitted else -1
             for step in steps:
                 node = int(self.stretch.nodes[step, place])
                 slot = (place, count - step)
                 if slot in states:
                     self.image[node] = parts.state(result, states[slot])
                 else:
-                    table = parts.rows(result, emitted)
+                    table = tables.setdefault(place, self._emitted(parts, result, place))
                     self.image[node] = _row(table, step)
         return True
 
@@ -162,6 +175,12 @@ class _Roller:
                 found.setdefault(place, []).append(step)
         return found
 
+    def _emitted(self, parts: Parts, result: Value, place: int) -> Value:
+        """The rows of a node of the step, one of each step: conditions are conditions again."""
+        table = parts.rows(result, self.body.emitted.index(place))
+        dtype = self.graph.nodes[int(self.stretch.nodes[0, place])].aval.dtype
+        return convert(table, dtype=dtype) if dtype == np.bool_ else table
+
     def _stands_for(self) -> Iterator[Sequence[int]]:
         """The nodes that each input of the body stands for, one step after the other."""
         for (place, _), first in self.body.states.items():
@@ -182,10 +201,11 @@ class _Roller:
                 return None
         pulled = []
         for place in self.body.emitted:
-            having = [bool(self.reached[i]) for i in nodes[:, place].tolist()]
+            kinds = self.graph.nodes
+            having = [self.reached[i] and kinds[i].aval.dtype.kind == "f" for i in nodes[:, place].tolist()]
             if any(having) and not all(having):
                 return None
-            pulled.append(having[0])
+            pulled.append(bool(having[0]))
         return pulled
 
     def _first(self, slot: tuple[int, int]) -> Value:
@@ -238,136 +258,6 @@ def _row(table: Value, step: int) -> Value:
     return reshaped(part, shape[1:])
 
 
-class _Body:
-    """The body of the step: which nodes of the graph its inputs and outputs stand for.
-
-    ``states`` maps (place, lag) to the node of the first state, None where the body does not read it; ``rows`` the
-    leaves of all steps to themselves and the movements above what the rows hold; ``fixed`` are nodes that stay.
-    """
-
-    def __init__(self, graph: Graph, stretch: Stretch) -> None:
-        self.graph = graph
-        self.stretch = stretch
-        self.states: dict[tuple[int, int], int | None] = {}
-        self.rows: dict[tuple[int, ...], tuple[tuple[int, ...], tuple[Node, ...]]] = {}
-        self.fixed: dict[int, None] = {}
-        self.emitted: list[int] = []
-        for operands in stretch.operands:
-            for operand in operands:
-                self._enter(operand)
-
-    def _enter(self, operand: Operand) -> None:
-        match operand:
-            case Before(place=place, lag=lag, first=first):
-                for step in range(lag):
-                    self.states[place, lag - step] = first[step]
-            case Varying(nodes=ids):
-                self.rows.setdefault(ids, (ids, self._chain(ids)))
-            case Fixed(node=node):
-                below = self._below(node)
-                if below is not None:
-                    self.fixed.setdefault(below)
-
-    def _chain(self, ids: Sequence[int]) -> tuple[Node, ...]:
-        """The movements that the leaves of all steps end with alike, last one first."""
-        nodes = self.graph.nodes
-        chain: list[Node] = []
-        level = [nodes[i] for i in ids]
-        while level[0].op is not CONSTANT and level[0].operands:
-            first = level[0]
-            if not all(n.op is first.op and n.params == first.params for n in level):
-                break
-            below = [nodes[n.operands[0]] for n in level]
-            if not _alike(below) or below[0].id == below[-1].id:
-                break
-            chain.append(first)
-            level = below
-        return tuple(chain)
-
-    def _below(self, node_id: int) -> int | None:
-        """What of a fixed operand comes from outside: the body repeats broadcasts and small constants itself."""
-        node = self.graph.nodes[node_id]
-        while node.op is broadcast_to:
-            node = self.graph.nodes[node.operands[0]]
-        return None if _is_small_constant(node) else node.id
-
-    def hand_out(self, place: int, steps: Sequence[int]) -> None:
-        """Say that the node is used outside, as it was in these steps."""
-        count = self.stretch.count
-        if all((place, count - step) in self.states for step in steps):
-            return
-        if list(steps) == [count - 1]:
-            self.states[place, 1] = None
-        elif place not in self.emitted:
-            self.emitted.append(place)
-
-    def described(self) -> Graph | None:
-        """The body as a graph; None where its states and results are not floats of one dtype."""
-        nodes, stretch = self.graph.nodes, self.stretch
-        builder = Builder()
-        used: set[str] = set()
-        states = {
-            (place, lag): builder.input(self._name(place, used), nodes[int(stretch.nodes[-1, place])].aval)
-            for place, lag in self.states
-        }
-        rows: dict[tuple[int, ...], Value] = {}
-        for ids, (_, chain) in self.rows.items():
-            below = nodes[chain[-1].operands[0] if chain else ids[0]]
-            rows[ids] = builder.input(_unused("row", used), below.aval)
-        fixed = {i: builder.input(_unused(self.graph.names.get(i, "fixed"), used), nodes[i].aval) for i in self.fixed}
-        for ids, (_, chain) in self.rows.items():
-            for node in reversed(chain):
-                rows[ids] = builder.apply_ids(node.op, (rows[ids].id,), node.params)
-        made: list[Value] = []
-
-        def value(operand: Operand) -> Value:
-            match operand:
-                case Within(place=place):
-                    return made[place]
-                case Before(place=place, lag=lag):
-                    return states[place, lag]
-                case Varying(nodes=ids):
-                    return rows[ids]
-                case Fixed(node=node):
-                    return _again(builder, self.graph, node, fixed)
-
-        for place, operands in enumerate(stretch.operands):
-            node = nodes[int(stretch.nodes[-1, place])]
-            builder.origin = self.graph.origins.get(node.id, ())
-            result = builder.apply_ids(node.op, tuple([value(o).id for o in operands]), node.params)
-            made.append(result)
-            if node.id in self.graph.names:
-                builder.name(result, self.graph.names[node.id])
-        following = [made[place] if lag == 1 else states[place, lag - 1] for place, lag in self.states]
-        outputs = [*following, *(made[place] for place in self.emitted)]
-        dtypes = {v.aval.dtype for v in outputs}
-        if len(dtypes) != 1 or dtypes.pop().kind != "f":
-            return None
-        return builder.freeze(outputs, [_unused("next", used) for _ in outputs])
-
-    def _name(self, place: int, used: set[str]) -> str:
-        node = int(self.stretch.nodes[-1, place])
-        return _unused(self.graph.names.get(node, "state"), used)
-
-
-def _again(builder: Builder, graph: Graph, node_id: int, fixed: dict[int, Value]) -> Value:
-    """A fixed operand in the body: an input, a constant, or a broadcast of one."""
-    if node_id in fixed:
-        return fixed[node_id]
-    node = graph.nodes[node_id]
-    below = tuple([_again(builder, graph, i, fixed).id for i in node.operands])
-    return builder.apply_ids(node.op, below, node.params)
-
-
-def _alike(nodes: Sequence[Node]) -> bool:
-    """Whether nodes have one shape and one dtype."""
-    return len({(n.aval.shape, n.aval.dtype) for n in nodes}) == 1
-
-
-def _is_small_constant(node: Node) -> bool:
-    return node.op is CONSTANT and node.params["value"].size <= _SMALL_CONSTANT
-
-
 def _active(graph: Graph, wrt: set[int], reached: bytearray) -> bytearray:
     """Which nodes are floats that depend on ``wrt`` and have a cotangent."""
     depends = bytearray(len(graph.nodes))
@@ -387,11 +277,3 @@ def _reached(graph: Graph, outputs: Sequence[int]) -> bytearray:
             for operand in node.operands if node.op is not scan else pulled_operands(node):
                 reached[operand] = 1
     return reached
-
-
-def _unused(wanted: str, used: set[str]) -> str:
-    name, number = wanted, 2
-    while name in used:
-        name, number = f"{wanted}_{number}", number + 1
-    used.add(name)
-    return name
