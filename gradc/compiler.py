@@ -161,7 +161,7 @@ class Compiled:
         from gradc.loops.divide import divide
         from gradc.loops.donate import in_place
         from gradc.loops.lower import lower
-        from gradc.loops.repeats import spans, with_repeats
+        from gradc.loops.repeats import with_repeats
         from gradc.loops.scratch import reserve
         from gradc.loops.strips import in_strips
         from gradc.loops.traversal import buffers_in
@@ -185,7 +185,7 @@ class Compiled:
         def stays(statement: Statement) -> bool:
             return threads > 1 and (is_task(statement) or is_shared(statement, program, target, threads))
 
-        return with_repeats(laid_out(program, spans(program, stays)), stays)
+        return with_repeats(program, stays, laid_out)
 
     @property
     def _threads(self) -> int:

@@ -83,6 +83,10 @@ class _Attacher:
         self._names = set(program.buffer) | declared_names(program.body)
         self._known: dict[int, tuple[Statement, set[str], set[str]]] = {}
         self._readers: dict[str, list[Statement]] = {}
+        self._neighbours: dict[str, set[str]] = {}
+        arena = [buffer for buffer in program.buffers if buffer.kind == "arena"]
+        self._fixed = isinstance(program.arena_bytes, int)
+        self._places = [(x.name, int(x.offset), int(x.offset + x.bytes)) for x in arena] if self._fixed else []
         for statement in program.body:
             for name in self._reads(statement):
                 self._readers.setdefault(name, []).append(statement)
@@ -99,6 +103,19 @@ class _Attacher:
 
     def _writes(self, statement: Statement) -> set[str]:
         return self._accesses(statement)[2]
+
+    def _touches(self, statement: Statement, out: Buffer) -> bool:
+        """Whether a statement reads or writes memory of a buffer."""
+        if out.kind == "arena" and not self._fixed:
+            return meet(self._reads(statement) | self._writes(statement), {out.name}, self._buffers)
+        if out.name not in self._neighbours:
+            found = {out.name}
+            if out.kind == "arena":
+                start, end = int(out.offset), int(out.offset + out.bytes)
+                found |= {name for name, first, last in self._places if first < end and start < last}
+            self._neighbours[out.name] = found
+        shared = self._neighbours[out.name]
+        return not (shared.isdisjoint(self._reads(statement)) and shared.isdisjoint(self._writes(statement)))
 
     def block(self, block: tuple[Statement, ...]) -> tuple[Statement, ...]:
         statements = list(block)
@@ -124,7 +141,7 @@ class _Attacher:
         between: list[Statement] = []
         for later in range(position + 1, len(statements)):
             statement = statements[later]
-            if meet(self._reads(statement) | self._writes(statement), {out.name}, self._buffers):
+            if self._touches(statement, out):
                 break
             between.append(statement)
         else:

@@ -3,8 +3,8 @@ layers of a network do, becomes an internal function and a loop that calls it.
 
 Nests are the same where they differ in the buffers that they name alone. What differs from step to step is chosen by
 the loop's variable (``choose h = h_2, h_3, h_4 at k``), so code is as long as one step, and every number is computed as
-it was. A step's buffers lie apart where one of them is written: ``spans`` are the steps for which the arena must be
-laid out so (``gradc.loops.arena``).
+it was. A step's buffers lie apart where one of them is written: the arena is laid out for that
+(``gradc.loops.arena``).
 """
 
 from __future__ import annotations
@@ -63,17 +63,17 @@ Stays = Callable[[Statement], bool]
 """Whether a statement is to stay in the outermost block."""
 
 
-def spans(program: LoopProgram, stays: Stays) -> list[Span]:
-    """The steps that may become one function, in order."""
-    kernel = _Kernel(program, stays)
-    found = [span for stretch in kernel.stretches() for span in kernel.spans(stretch)]
-    return sorted(found)
+LayOut = Callable[[LoopProgram, Sequence[Span]], LoopProgram]
+"""The program with its arena laid out so that the arrays of each step lie apart."""
 
 
-def with_repeats(program: LoopProgram, stays: Stays) -> LoopProgram:
-    """The program with its repeated nests as loops; itself where it has none. Symbolic ones stay as they are."""
+def with_repeats(program: LoopProgram, stays: Stays, lay_out: LayOut = lambda program, steps: program) -> LoopProgram:
+    """The program laid out, with its repeated nests as loops. Symbolic ones stay as they are."""
     kernel = _Kernel(program, stays)
-    fitted = [f for f in (kernel.fitted(stretch) for stretch in kernel.stretches()) if f is not None]
+    stretches = kernel.stretches()
+    program = lay_out(program, sorted(span for stretch in stretches for span in kernel.spans(stretch)))
+    kernel.program, kernel.buffers = program, program.buffer
+    fitted = [f for f in (kernel.fitted(stretch) for stretch in stretches) if f is not None]
     if not fitted:
         return program
     body: list[Statement] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from gradc.backends.llvm.machine import host
 from gradc.frontend.tree import flatten
 from gradc.loops.parse import parse_program
 from gradc.loops.program import Call, Choose, Let, Local, LoopProgram, Statement
-from gradc.loops.repeats import spans, with_repeats
+from gradc.loops.repeats import with_repeats
 from gradc.loops.traversal import statements_of
 from gradc.loops.verify import verify
 
@@ -200,8 +200,13 @@ def test_few_steps_and_steps_that_shall_stay_do():
     assert with_repeats(many := chain(12, PRODUCT), lambda statement: isinstance(statement, Call)) is many
 
 
-def test_spans_are_the_steps():
-    program = chain(12, PRODUCT)
-    found = spans(program, nowhere)
-    assert len(found) in (11, 12)
-    assert all(span.last - span.first == 1 for span in found)
+def test_the_arena_is_laid_out_for_the_steps():
+    asked: list[tuple[int, int]] = []
+
+    def lay_out(program: LoopProgram, steps: Sequence[tuple[int, int]]) -> LoopProgram:
+        asked.extend(steps)
+        return program
+
+    with_repeats(chain(12, PRODUCT), nowhere, lay_out)
+    assert len(asked) in (11, 12)
+    assert all(last - first == 1 for first, last in asked)
