@@ -15,10 +15,14 @@ import math
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from gradc.ir.aval import Dim
+from gradc.ir.aval import Dim, SymbolicDim
 from gradc.loops.program import ALIGNMENT
+
+WORD: Final = 8
+MOST_PADDING: Final = 1.05
+"""Rows of arrays are rounded up to so many bytes where all of them together grow by at most this factor."""
 
 
 class Lifetime(NamedTuple):
@@ -60,12 +64,16 @@ def lay_out(lifetimes: Sequence[Lifetime], may_take: MayTake | None = None) -> A
     ``may_take(dying, born)`` says whether array ``born`` may stand where ``dying`` stands although both live at the
     position where the one is born and the other dies. It is asked for arrays with slots of one size.
     """
+    lifetimes = list(lifetimes)
     alike: dict[Dim, list[int]] = {1: []}
     for k, life in enumerate(lifetimes):
         alike.setdefault(life.rows, []).append(k)
     offsets: list[Dim] = [0] * len(lifetimes)
     start: Dim = 0
     for rows, chosen in alike.items():
+        if isinstance(rows, SymbolicDim):
+            for k, slot in zip(chosen, _in_words([lifetimes[k].slot for k in chosen]), strict=True):
+                lifetimes[k] = lifetimes[k]._replace(bytes=rows * slot)
         places, end = _by_birth(chosen, lifetimes, may_take)
         if may_take is None and end > largest_live([lifetimes[k] for k in chosen]):
             places, end = min((places, end), _by_size(chosen, lifetimes), key=lambda made: made[1])
@@ -74,6 +82,15 @@ def lay_out(lifetimes: Sequence[Lifetime], may_take: MayTake | None = None) -> A
             offsets[k] = start + places[k] * count
         start = start + end * count
     return Arena(offsets, start)
+
+
+def _in_words(slots: list[int]) -> list[int]:
+    """The bytes for each row in whole words, where that costs little.
+
+    A mask whose rows have an odd number of bytes would have all rows counted up to a multiple of ALIGNMENT.
+    """
+    words = [-(-slot // WORD) * WORD for slot in slots]
+    return words if sum(words) <= MOST_PADDING * sum(slots) else slots
 
 
 def _whole_lines(rows: Dim, slots: Sequence[int]) -> Dim:

@@ -76,6 +76,12 @@ def test_places_of_symbolic_arrays(lifetimes: list[Lifetime], rows: list[Dim]) -
                     )
 
 
+def test_a_narrow_mask_does_not_have_rows_counted_in_more() -> None:
+    rows, mask = Lifetime(N * 160, 0, 1), Lifetime(N * 21, 0, 1)
+    assert str(lay_out([rows, mask]).bytes) == "1472*((n + 7) // 8)"
+    assert str(lay_out([mask]).bytes) == "1344*((n + 63) // 64)"
+
+
 def test_a_place_of_rows_is_taken_again() -> None:
     lifetimes = [Lifetime(N * 40, k, k + 1) for k in range(50)]
     assert str(lay_out(lifetimes).bytes) == "640*((n + 7) // 8)"
