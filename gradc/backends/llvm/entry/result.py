@@ -13,10 +13,10 @@ import numpy as np
 from gradc.backends.llvm.dims import Dims
 from gradc.backends.llvm.entry import abi
 from gradc.backends.llvm.entry.plan import Plan
-from gradc.backends.llvm.entry.reuse import ReuseWriter, can_reuse, has_number_behind_head
+from gradc.backends.llvm.entry.reuse import MOST_BYTES, ReuseWriter, bytes_of, can_reuse, has_number_behind_head
 from gradc.backends.llvm.entry.text import EntryText
 from gradc.frontend.tree import TreeDef
-from gradc.ir.aval import Aval
+from gradc.ir.aval import Aval, Dim, SymbolicDim, symbol
 
 
 class ResultWriter:
@@ -35,7 +35,8 @@ class ResultWriter:
         self.given = given
         self.dims = dims
         self.reuses = can_reuse(plan) and not given
-        self.reused = ""
+        self.small = "true"
+        self.sizes = "".join(f", i64 {dims.operand(symbol(name))}" for name in plan.symbols)
         if self.reuses:
             text.functions += ReuseWriter(plan, text).lines
         self.count = len(plan.results) + _containers(plan.outputs)
@@ -60,9 +61,12 @@ class ResultWriter:
             self._pointers = [self._place(position, aval) for position, aval in enumerate(self.avals)]
             return self._pointers
         places = text.alloca(f"[{len(self.avals)} x ptr]")
-        self.reused = text.value(f"call ptr @gradc.find(ptr %record, ptr {places})")
-        text.line(f"store ptr {self.reused}, ptr {self._at(self.room - 1)}")
-        text.line(f"br i1 {text.value(f'icmp eq ptr {self.reused}, null')}, label %new, label %placed")
+        self._know_sizes()
+        text.line(f"br i1 {self.small}, label %find, label %new")
+        text.line("find:", indent=False)
+        found = text.value(f"call ptr @gradc.find(ptr %record, ptr {places}{self.sizes})")
+        text.line(f"store ptr {found}, ptr {self._at(self.room - 1)}")
+        text.line(f"br i1 {text.value(f'icmp eq ptr {found}, null')}, label %new, label %placed")
         text.line("new:", indent=False)
         self._find_handler()
         for position, aval in enumerate(self.avals):
@@ -71,6 +75,16 @@ class ResultWriter:
         text.line("placed:", indent=False)
         self._pointers = [text.load("ptr", text.at(places, 8 * position)) for position in range(len(self.avals))]
         return self._pointers
+
+    def _know_sizes(self) -> None:
+        """Compute the sizes of all results, and whether they are small, where that holds for all that follows."""
+        total: Dim = 0
+        for aval in self.avals:
+            for size in (*aval.shape, bytes_of(aval)):
+                self.dims.operand(size)
+            total = total + bytes_of(aval)
+        if isinstance(total, SymbolicDim):
+            self.small = self.text.value(f"icmp ule i64 {self.dims.operand(total)}, {MOST_BYTES}")
 
     def _find_handler(self) -> None:
         """Ask for the functions that give memory, where an array is made."""
@@ -85,7 +99,7 @@ class ResultWriter:
         if not aval.shape:
             return text.alloca("i64" if aval.dtype.itemsize <= 8 else "[2 x i64]")
         dtype = text.object("dtype", np.dtype(aval.dtype.char))
-        size = self.dims.operand(aval.size * aval.dtype.itemsize)
+        size = self.dims.operand(bytes_of(aval))
         array = text.value(
             f"call ptr @gradc.new(ptr {self.handler}, ptr {dtype}, i32 {aval.dtype.num}, i32 {aval.ndim}, "
             f"ptr {self._shape(position, aval)}, i64 {size})"
@@ -126,16 +140,21 @@ class ResultWriter:
         """Return the result that is used again, or put one together and return it."""
         text = self.text
         if self.reuses:
-            text.line(f"br i1 {text.value(f'icmp eq ptr {self.reused}, null')}, label %build, label %again")
+            reused = text.load("ptr", self._at(self.room - 1))
+            text.line(f"br i1 {text.value(f'icmp eq ptr {reused}, null')}, label %build, label %again")
             text.line("again:", indent=False)
-            text.line(f"ret ptr {self.reused}")
+            text.line(f"ret ptr {reused}")
             text.line("build:", indent=False)
         for position, (array, _) in self.given.items():
             text.line(f"call void @Py_IncRef(ptr {array})")
             text.line(f"store ptr {array}, ptr {self._at(position)}")
         result = self._handed_on(self._built(self.tree))
         if self.reuses:
+            text.line(f"br i1 {self.small}, label %keep, label %kept")
+            text.line("keep:", indent=False)
             text.line(f"call void @gradc.keep(ptr %record, ptr {result})")
+            text.line("br label %kept")
+            text.line("kept:", indent=False)
         text.line(f"ret ptr {result}")
 
     def drop(self) -> None:

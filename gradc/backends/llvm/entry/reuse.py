@@ -20,17 +20,21 @@ from typing import Final
 
 import numpy as np
 
+from gradc.backends.llvm.dims import Dims
 from gradc.backends.llvm.entry import abi
 from gradc.backends.llvm.entry.plan import Plan
 from gradc.backends.llvm.entry.text import EntryText
 from gradc.frontend.tree import TreeDef
-from gradc.ir.aval import Aval, dim_value
+from gradc.ir.aval import Aval, Dim, SymbolicDim, dim_value, size_of
 
 KEPT: Final = 2
 """The results that an entry keeps: a loop that holds one while it makes the next needs two."""
 
 MOST_BYTES: Final = 4096
 MOST_LEAVES: Final = 32
+
+BY_COLUMNS: Final = 0x2
+"""The flag of arrays whose columns are contiguous."""
 
 RECORD_RESULTS: Final = 24
 """Where the address of the list stands in a record, or 0."""
@@ -60,13 +64,18 @@ done:
 
 
 def can_reuse(plan: Plan) -> bool:
-    """Whether the results of a plan are small, of fixed sizes, and such that they can be told from shared ones."""
-    if len(plan.results) > MOST_LEAVES or any(aval.is_symbolic for aval in plan.results):
+    """Whether the results of a plan are small, or may be, and such that they can be told from shared ones."""
+    if len(plan.results) > MOST_LEAVES:
         return False
     if any(not aval.shape and not has_number_behind_head(aval) for aval in plan.results):
         return False
-    sizes = [dim_value(aval.size, {}) * aval.dtype.itemsize for aval in plan.results]
-    return 0 < len(sizes) and sum(sizes) <= MOST_BYTES and not _has_empty_tuple(plan.outputs)
+    fixed = sum(dim_value(bytes_of(aval), {}) for aval in plan.results if not aval.is_symbolic)
+    return len(plan.results) > 0 and fixed <= MOST_BYTES and not _has_empty_tuple(plan.outputs)
+
+
+def bytes_of(aval: Aval) -> Dim:
+    """What the elements of a result take."""
+    return aval.size * aval.dtype.itemsize
 
 
 def has_number_behind_head(aval: Aval) -> bool:
@@ -86,12 +95,15 @@ class ReuseWriter:
         self.text = text.part()
         self.results = iter(enumerate(plan.results))
         text = self.text
+        given = [f"%size.{k}" for k in range(len(plan.symbols))]
+        self.dims = Dims(text.value, dict(zip(plan.symbols, given, strict=True)))
+        sizes = "".join(f", i64 {size}" for size in given)
         self._check(plan.outputs, "%result")
         text.line("ret i1 true")
         text.line("miss:", indent=False)
         text.line("ret i1 false")
-        head = "define internal i1 @gradc.is.free(ptr %result, ptr %elements) {"
-        self.lines = [head, "begin:", *text.entry, *text.lines, "}", _FIND]
+        head = f"define internal i1 @gradc.is.free(ptr %result, ptr %elements{sizes}) {{"
+        self.lines = [head, "begin:", *text.entry, *text.lines, "}", _FIND.replace("SIZES", sizes)]
 
     def _check(self, tree: TreeDef, value: str) -> None:
         """Go on where an object and all in it belongs to nobody else and is as a new one; note where to write."""
@@ -119,33 +131,37 @@ class ReuseWriter:
 
     def _check_array(self, aval: Aval, value: str) -> None:
         text = self.text
-        new = np.empty(tuple(map(int, aval.shape)), aval.dtype.char)
+        new = np.empty([2 if isinstance(size, SymbolicDim) else int(size) for size in aval.shape], aval.dtype.char)
         flags = ctypes.c_int32.from_address(id(new) + abi.ARRAY_FLAGS).value
         text.guard_type(value, "@PyArray_Type")
-        expected = [
-            ("ptr", value, abi.ARRAY_DTYPE, text.object("dtype", new.dtype)),
-            ("i32", value, abi.ARRAY_NDIM, str(new.ndim)),
-            ("i32", value, abi.ARRAY_FLAGS, str(flags)),
-            ("ptr", value, abi.ARRAY_BASE, "null"),
-            ("ptr", value, abi.ARRAY_WEAK_REFERENCES, "null"),
-        ]
-        holds = "true"
-        for kind, address, offset, wanted in expected:
-            found = text.load(kind, text.at(address, offset))
+        own = text.load("i32", text.at(value, abi.ARRAY_FLAGS))
+        if aval.is_symbolic:
+            # Columns are contiguous, too, where a size is 1: shape and strides tell that.
+            own, flags = text.value(f"and i32 {own}, {~BY_COLUMNS}"), flags & ~BY_COLUMNS
+        holds = text.value(f"icmp eq i32 {own}, {flags}")
+        for kind, offset, wanted in (
+            ("ptr", abi.ARRAY_DTYPE, text.object("dtype", new.dtype)),
+            ("i32", abi.ARRAY_NDIM, str(new.ndim)),
+            ("ptr", abi.ARRAY_BASE, "null"),
+            ("ptr", abi.ARRAY_WEAK_REFERENCES, "null"),
+        ):
+            found = text.load(kind, text.at(value, offset))
             holds = text.value(f"and i1 {holds}, {text.value(f'icmp eq {kind} {found}, {wanted}')}")
         text.guard(holds)
         holds = "true"
-        for field, numbers in ((abi.ARRAY_SHAPE, new.shape), (abi.ARRAY_STRIDES, new.strides)):
+        strides = [size_of(aval.shape[axis + 1 :]) * new.itemsize for axis in range(new.ndim)]
+        for field, numbers in ((abi.ARRAY_SHAPE, aval.shape), (abi.ARRAY_STRIDES, strides)):
             row = text.load("ptr", text.at(value, field))
             for axis, number in enumerate(numbers):
                 found = text.load("i64", text.at(row, 8 * axis))
-                holds = text.value(f"and i1 {holds}, {text.value(f'icmp eq i64 {found}, {number}')}")
+                same = text.value(f"icmp eq i64 {found}, {self.dims.operand(number)}")
+                holds = text.value(f"and i1 {holds}, {same}")
         text.guard(holds)
 
 
 _FIND: Final = f"""\
 ; A kept result that nobody else has, with a new reference, and the addresses of its elements. Null where there is none.
-define internal ptr @gradc.find(ptr %record, ptr %elements) {{
+define internal ptr @gradc.find(ptr %record, ptr %elementsSIZES) {{
   %list.at = getelementptr i8, ptr %record, i64 {RECORD_RESULTS}
   %list = load ptr, ptr %list.at
   %none = icmp eq ptr %list, null
@@ -162,7 +178,7 @@ one:
   %k.next = add i64 %k, 1
   %at = getelementptr ptr, ptr %items, i64 %k
   %result = load ptr, ptr %at
-  %free = call i1 @gradc.is.free(ptr %result, ptr %elements)
+  %free = call i1 @gradc.is.free(ptr %result, ptr %elementsSIZES)
   br i1 %free, label %take, label %next
 take:
   call void @Py_IncRef(ptr %result)

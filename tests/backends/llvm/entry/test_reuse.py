@@ -28,11 +28,16 @@ def numbers(result: Any) -> list[Any]:
     return [value.item(), rest["twice"].tolist(), rest["parts"][0].tolist(), rest["parts"][1].item()]
 
 
-def warmed(watch) -> gradc.Function:
+def warmed(watch, shape: str = "2,3") -> Callable[..., Any]:
+    """The function, or its kernel for symbolic sizes."""
     function = gradc.jit(both)
+    made = function if shape == "2,3" else function.compile(gradc.aval(f"f64[{shape}]"), backend="llvm")
     for _ in range(3):
-        watch.warm(function, np.ones((2, 3)))
-    return function
+        watch.warm(made, np.ones((2, 3)))
+    return made
+
+
+of_every_size = pytest.mark.parametrize("shape", ["2,3", "n,3", "n,m"])
 
 
 def assert_new(result: Any, x: np.ndarray) -> None:
@@ -47,8 +52,9 @@ def assert_new(result: Any, x: np.ndarray) -> None:
         assert (flags.owndata, flags.writeable, flags.c_contiguous, flags.aligned, array.base) == (True,) * 4 + (None,)
 
 
-def test_what_nobody_holds_is_used_again(watch) -> None:
-    function = warmed(watch)
+@of_every_size
+def test_what_nobody_holds_is_used_again(watch, shape: str) -> None:
+    function = warmed(watch, shape)
     x = np.ones((2, 3))
     seen = {id(watch.native(function, x)[1]["twice"]) for _ in range(20)}
     assert len(seen) <= KEPT
@@ -104,9 +110,10 @@ def contents(held: Any) -> Any:
     return None
 
 
+@of_every_size
 @pytest.mark.parametrize("keep", HELD.values(), ids=HELD.keys())
-def test_what_somebody_holds_stays(watch, keep: Callable[[Any], Any]) -> None:
-    function = warmed(watch)
+def test_what_somebody_holds_stays(watch, shape: str, keep: Callable[[Any], Any]) -> None:
+    function = warmed(watch, shape)
     held = []
     for step in range(6):
         held.append(keep(function(np.full((2, 3), float(step)))))
@@ -167,10 +174,11 @@ CHANGED: dict[str, Callable[[Any], None]] = {
 }
 
 
+@of_every_size
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 @pytest.mark.parametrize("change", CHANGED.values(), ids=CHANGED.keys())
-def test_what_was_changed_is_not_given_out(watch, change: Callable[[Any], None]) -> None:
-    function = warmed(watch)
+def test_what_was_changed_is_not_given_out(watch, shape: str, change: Callable[[Any], None]) -> None:
+    function = warmed(watch, shape)
     for step in range(8):
         x = np.full((2, 3), float(step))
         result = watch.native(function, x)
@@ -180,10 +188,11 @@ def test_what_was_changed_is_not_given_out(watch, change: Callable[[Any], None])
         assert_new(watch.native(function, x + 1.0), x + 1.0)
 
 
+@of_every_size
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", ["shape", "strides", "dtype"])
-def test_arrays_that_were_set_otherwise_are_not_given_out(watch, name: str) -> None:
-    function = warmed(watch)
+def test_arrays_that_were_set_otherwise_are_not_given_out(watch, shape: str, name: str) -> None:
+    function = warmed(watch, shape)
     values = {"shape": (3, 2), "strides": (8, 16), "dtype": np.int64}
     for step in range(8):
         x = np.full((2, 3), float(step))
@@ -193,9 +202,10 @@ def test_arrays_that_were_set_otherwise_are_not_given_out(watch, name: str) -> N
         assert_new(watch.native(function, x), x)
 
 
-def test_weak_references_end_what_is_kept(watch) -> None:
+@of_every_size
+def test_weak_references_end_what_is_kept(watch, shape: str) -> None:
     """An array with a weak reference is not used again, and goes when newer results are kept."""
-    function = warmed(watch)
+    function = warmed(watch, shape)
     x = np.ones((2, 3))
     ended: list[int] = []
     references = []
@@ -265,9 +275,10 @@ def test_finalizers_inside_a_result_may_call(watch) -> None:
     assert all(answers)
 
 
-def test_threads_get_results_of_their_own(watch) -> None:
+@of_every_size
+def test_threads_get_results_of_their_own(watch, shape: str) -> None:
     """Each thread holds some results and drops others, and hands some to the next."""
-    function = warmed(watch)
+    function = warmed(watch, shape)
     handed: list[tuple[float, Any]] = []
     failures: list[BaseException] = []
 
@@ -329,3 +340,30 @@ def test_hashes_of_tuples_are_those_of_their_numbers(watch) -> None:
     for step in range(8):
         assert hash(watch.native(function, float(step))) == hash((2.0 * step, step + 1.0))
         assert watch.native(function, float(step)) in {(2.0 * step, step + 1.0)}
+
+
+def test_results_of_symbolic_sizes_are_used_again_where_the_sizes_are_the_same(watch) -> None:
+    kernel = gradc.jit(lambda x: {"y": x * 2.0, "sum": x.sum(axis=0)}).compile(gradc.aval("f64[n,4]"), backend="llvm")
+    watch.warm(kernel, np.ones((3, 4)))
+    for rows in (3, 1, 7, 0, 3, 1, 33, 200, 2):
+        x = np.arange(4.0 * rows).reshape(rows, 4)
+        objects = set()
+        for _ in range(8):
+            result = watch.native(kernel, x)
+            np.testing.assert_array_equal(result["y"], x * 2.0)
+            np.testing.assert_array_equal(result["sum"], x.sum(axis=0))
+            new = np.empty((rows, 4))
+            assert result["y"].shape == new.shape
+            assert result["y"].strides == new.strides
+            assert result["y"].flags == new.flags
+            objects.add(id(result["sum"]))
+        if 0 < x.nbytes <= MOST_BYTES - 32:
+            assert len(objects) <= KEPT
+
+
+def test_results_that_are_large_at_run_time_are_not_kept(watch) -> None:
+    kernel = gradc.jit(lambda x: {"y": x * 2.0}).compile(gradc.aval("f64[n]"), backend="llvm")
+    watch.warm(kernel, np.ones(3))
+    for size, kept in ((MOST_BYTES // 8, True), (MOST_BYTES // 8 + 1, False)):
+        reference = weakref.ref(watch.native(kernel, np.ones(size))["y"])
+        assert (reference() is not None) is kept
