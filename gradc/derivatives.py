@@ -27,8 +27,9 @@ def jit(
 
     ``donate`` names arguments, or gives their positions, whose arrays take the results that are nested as they are: the
     new parameters of a training step are written where the old ones stood, and the very arrays are returned. Each
-    takes the first such result that is left. Raises ArgumentError where there is none, for a donated array that is
-    read-only and for one that shares memory with another argument.
+    takes the first such result that is left. An argument that the function itself writes into (``w["a"] -= step``)
+    takes none: its arrays hold afterwards what NumPy would have left in them. Raises ArgumentError where no result is
+    left, for a donated array that is read-only and for one that shares memory with another argument.
     """
     options: dict[str, Any] = {"backend": backend, "stabilize": stabilize, "threads": threads, "name": name}
     if function is None:
