@@ -28,7 +28,7 @@ from gradc.loops.scratch import reserve
 from gradc.loops.verify import verify
 
 FORMS = ["ij,jk->ik", "ji,jk->ik", "ij,kj->ik", "ji,kj->ik"]
-SHAPES = [(13, 37, 20), (1, 40, 50), (45, 1, 30), (3, 6, 1), (16, 16, 16), (7, 70, 130), (128, 10, 64), (3, 200, 700)]
+SHAPES = [(13, 37, 20), (1, 40, 50), (45, 1, 30), (3, 6, 1), (16, 16, 16), (7, 70, 130), (128, 10, 64), (2, 200, 700)]
 SHAPES += [(20, 36, 57), (18, 20, 50)]
 """m, n, k: ragged, vectors, one term, squares, narrow, few rows by a matrix that is read in bands, and columns of which
 the last fill little of a vector."""

@@ -73,6 +73,7 @@ FORMS: list[tuple[str, Sizes, type | None]] = [
     ("ji,jk->ik", {"i": 37, "j": N, "k": 19}, TilePlan),
     ("ji,jk->ik", {"i": 100, "j": N, "k": 128}, TilePlan),
     ("ji,jk->ik", {"i": 3, "j": N, "k": 700}, TilePlan),
+    ("ji,jk->ik", {"i": 2, "j": N, "k": 700}, TilePlan),
     ("ij,j->i", {"i": N, "j": 50}, DotPlan),
     ("ij,i->j", {"i": N, "j": 50}, TilePlan),
     ("ij,i->j", {"i": N, "j": 1000}, TilePlan),

@@ -49,7 +49,7 @@ DEPTH: Final = 1024
 DOT_DEPTH: Final = 16 * 1024
 """The same for sums in lanes."""
 
-STREAM_ROWS: Final = 4
+STREAM_ROWS: Final = 2
 STREAM_BYTES: Final = 512 * 1024
 STREAM_DEPTH: Final = 6
 STREAM_VECTORS: Final = 4
@@ -57,7 +57,8 @@ STREAM_VECTORS: Final = 4
 cache has ways, as rows may lie a power of two apart."""
 
 FETCHED_BYTES: Final = 8 * 1024
-"""A right operand of at least this size, and at most that of a panel, is fetched ahead."""
+FETCHED_ROWS: Final = 4
+"""A right operand of at least this size, and at most that of a panel, is fetched ahead for at most so many rows."""
 
 DOT_ROWS: Final = 3
 MANY_DOT_ROWS: Final = 8
@@ -287,7 +288,7 @@ def fetching(plan: TilePlan | DotPlan, product: Product, ahead: int) -> TilePlan
     m, n, k = product.m.length, product.n.length, product.k.length
     if not (isinstance(m, int) and isinstance(n, int) and isinstance(k, int)):
         return plan
-    wanted = ahead > 0 and m <= STREAM_ROWS and FETCHED_BYTES <= n * k * product.dtype.itemsize <= PANEL_BYTES
+    wanted = ahead > 0 and m <= FETCHED_ROWS and FETCHED_BYTES <= n * k * product.dtype.itemsize <= PANEL_BYTES
     return replace(plan, ahead=ahead) if wanted else plan
 
 
