@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from gradc.ir.aval import Dim, size_of
 from gradc.ir.graph import CONSTANT, Graph, Node
-from gradc.loops.expressions import FUNCTIONS, FUNCTIONS_OF_TWO
+from gradc.loops.expressions import FUNCTIONS, FUNCTIONS_OF_TWO, Expression
 from gradc.loops.indexing import Indices, axes_of, strides_of
 from gradc.loops.plan import Stage, is_move
 
 DEAR: Final = frozenset((*FUNCTIONS, *FUNCTIONS_OF_TWO, "pow", "sqrt"))
 """Primitives that are worth a name where they are part of a larger rule."""
+
+_LONG: Final = 400
+"""The most parts that the text of a rule may have with all that it uses again written out."""
 
 _WEIGHTS: Final = {
     **dict.fromkeys((*FUNCTIONS, *FUNCTIONS_OF_TWO, "pow"), 20),
@@ -75,3 +80,13 @@ def is_onto(stage: Stage, index: Indices, node: Node) -> bool:
     if any(strides_of(i, len(stage.extents)) is None for i in index):
         return False
     return size_of(tuple(stage.extents[a] for a in axes_of(index))) == node.aval.size
+
+
+def used_again(parts: Sequence[Expression]) -> set[Expression]:
+    """What several of the parts of an expression use; nothing where its text is short. Operands stand before users."""
+    length: dict[Expression, int] = {}
+    uses: Counter[Expression] = Counter()
+    for part in parts:
+        length[part] = 1 + sum(length[operand] for operand in part.operands)
+        uses.update(part.operands)
+    return {part for part, count in uses.items() if count > 1} if length[parts[-1]] > _LONG else set()

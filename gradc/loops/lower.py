@@ -15,7 +15,7 @@ from typing import Literal
 
 from gradc.errors import CompileError, IndexBoundsError
 from gradc.ir.graph import Graph, Node
-from gradc.loops.costs import DEAR
+from gradc.loops.costs import DEAR, used_again
 from gradc.loops.crossings import computed_again
 from gradc.loops.decompose import BLOCK, decompose, neutral
 from gradc.loops.distribute import Scalars, distribute
@@ -246,10 +246,13 @@ class _Writer:
         return value
 
     def _shared(self, value: Expression) -> Expression:
-        """Dear parts of a rule with several steps get names of their own, so that other rules find them."""
+        """Dear parts of a rule with several steps get names of their own, so that other rules find them; of a long rule
+        all parts that it uses again, for its text would have them again and again."""
         named: dict[Expression, Expression] = {}
-        for part in walk(value):
-            if part is value or not isinstance(part, Apply) or part.primitive not in DEAR:
+        parts = list(walk(value))
+        again = used_again(parts)
+        for part in parts:
+            if part is value or not isinstance(part, Apply) or not (part.primitive in DEAR or part in again):
                 continue
             known = self.scopes.known((part,))
             if known is None:

@@ -210,3 +210,9 @@ def test_c_has_halves_inside_of_a_function_alone(tmp_path: Any) -> None:
     assert "extendhfsf2" not in kernel.llvm_ir + kernel.assembly
     np.testing.assert_allclose(kernel(MODERATE.astype(np.float32)), inside(MODERATE.astype(np.float32)), rtol=1e-3)
     kernel.save(tmp_path, format="c")
+
+
+def test_loops_are_short_to_read() -> None:
+    """What a conversion uses several times has a name."""
+    kernel = gradc.jit(lambda x: np.exp(x) * 2).compile(MODERATE)
+    assert len(str(kernel.loops)) < 12_000

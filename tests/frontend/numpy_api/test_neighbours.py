@@ -79,3 +79,8 @@ def test_common_divisors(dtype: str, backend: str) -> None:
         found = gradc.jit(lambda x, y, of=ufunc: of(x, y), backend=backend)(x, y)
         assert found.dtype == ufunc(x, y).dtype
         np.testing.assert_array_equal(found, ufunc(x, y))
+
+
+def test_the_steps_of_a_divisor_are_told_one_after_the_other() -> None:
+    kernel = gradc.jit(lambda x: np.gcd(x, 12)).compile(np.arange(8))
+    assert len(str(kernel.loops)) < 12_000
