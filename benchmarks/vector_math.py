@@ -29,19 +29,21 @@ from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.math.library import NAMES
 from gradc.loops.program import PRIMITIVES, Buffer, For, LoopProgram, Store, b, size, variable
 
+PEERS = {"pow": "power", "log1p_unit": "log1p"}
 Run = Callable[[], object]
 RANGES = {
     **dict.fromkeys(("log", "log2", "log10"), (0.01, 10.0)),
     **dict.fromkeys(("arcsin", "arccos", "arctanh"), (-1.0, 1.0)),
     "arccosh": (1.0, 10.0),
     "log1p": (-0.9, 10.0),
+    "log1p_unit": (0.0, 1.0),
     "pow": (0.01, 4.0),
 }
 
 
 def numpy_function(name: str) -> Callable[..., object]:
     """NumPy's function, or SciPy's."""
-    found: Callable[..., object] = getattr(np, "power" if name == "pow" else name, None) or getattr(scipy.special, name)
+    found: Callable[..., object] = getattr(np, PEERS.get(name, name), None) or getattr(scipy.special, name)
     return found
 
 
@@ -66,7 +68,7 @@ def jax_function(name: str, arrays: list[np.ndarray]) -> Run | None:
     except ImportError:
         return None
     jax.config.update("jax_enable_x64", True)
-    function: Any = getattr(jax.numpy, "power" if name == "pow" else name, None)
+    function: Any = getattr(jax.numpy, PEERS.get(name, name), None)
     compiled = jax.jit(function or getattr(jax.scipy.special, name))
     values = [jax.numpy.asarray(a) for a in arrays]
     return lambda: compiled(*values).block_until_ready()

@@ -92,6 +92,13 @@ def fits() -> dict[str, Fit]:
             ratio,
             {"f64": 7},
         ),
+        "LOG_RATIO_WIDE": Fit(
+            "the same",
+            lambda z: 2 * odd(mp.atanh)(z),
+            mpf(0),
+            mpf(1) / 9,
+            {"f64": 10, "f32": 4},
+        ),
         "LOG_CUBE": Fit("(log(1 + r) - r + r**2 / 2) / r**3", log_cube, *cell_range(), {"f64": 9, "f32": 3}),
         "EXP_SIXTEENTH": Fit(
             "(exp(r) - 1 - r) / r**2", lambda r: (mp.expm1(r) - r) / r**2, -half / 16, half / 16, {"f64": 5}

@@ -253,12 +253,12 @@ def _loops_logistic(b: Any, z: Any) -> Any:
 
 
 def _loops_softplus(b: Any, z: Any) -> Any:
-    return b.add(b.log1p(_loops_decay(b, z)), b.maximum(z, 0.0))
+    return b.add(b.log1p_unit(_loops_decay(b, z)), b.maximum(z, 0.0))
 
 
 def _loops_logistic_bce(b: Any, z: Any, y: Any) -> Any:
     side = b.select(b.ge(z, 0.0), b.sub(1.0, y), y)
-    return b.add(b.log1p(_loops_decay(b, z)), b.mul(side, b.abs(z)))
+    return b.add(b.log1p_unit(_loops_decay(b, z)), b.mul(side, b.abs(z)))
 
 
 logistic: Op = elementwise(

@@ -11,7 +11,7 @@ from gradc.backends.math.exponential import exp, exp2, expm1
 from gradc.backends.math.gamma import digamma, gammaln
 from gradc.backends.math.hyperbolic import cosh, sinh, tanh
 from gradc.backends.math.inverse_hyperbolic import arccosh, arcsinh, arctanh
-from gradc.backends.math.logarithm import log, log1p, log2, log10
+from gradc.backends.math.logarithm import log, log1p, log1p_unit, log2, log10
 from gradc.backends.math.power import power
 from gradc.backends.math.root import cbrt, hypot
 from gradc.backends.math.term import Term
@@ -19,7 +19,10 @@ from gradc.backends.math.trigonometric import cos, sin, tan
 
 SHORT: Final[dict[str, Callable[..., Term]]] = {
     function.__name__: function
-    for function in (arccos, arcsin, arctan, cbrt, cosh, exp, exp2, expm1, hypot, log, log10, log1p, log2, sinh, tanh)
+    for function in (
+        *(arccos, arcsin, arctan, cbrt, cosh, exp, exp2, expm1),
+        *(hypot, log, log10, log1p, log1p_unit, log2, sinh, tanh),
+    )
 }
 """Functions of few operations."""
 

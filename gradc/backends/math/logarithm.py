@@ -39,6 +39,14 @@ def log1p(f: Formula, x: Term) -> Term:
     return specials(f, f.select(x < HUGE, result, far), x, x + 1.0)
 
 
+def log1p_unit(f: Formula, x: Term) -> Term:
+    """``log(1 + x)`` for x from 0 to 1, such as the exponential of a negative number; any number for others."""
+    f.comment("log(1 + x) = x - x**2 / 2 + s (x**2 / 2 + s**2 P(s**2)), s = x / (2 + x)")
+    half = x * x * 0.5
+    s, rest = _ratio(f, x, half, coefficients.LOG_RATIO_WIDE)
+    return x + f.fma(s, rest, -half)
+
+
 def log1p_inside(f: Formula, x: Term, low: Term | None = None) -> Term:
     """``log(1 + x + low)`` for x from -1 to ``HUGE``.
 
@@ -180,7 +188,7 @@ def _ratio(f: Formula, fraction: Term, half: Term, table: dict[str, tuple[float,
     """``s`` and ``half + s**2 P(s**2)``."""
     s = (fraction / (fraction + 2.0)).named("s")
     z = s * s
-    return s, f.fma(z, f.polynomial(table["f64"], z), half)
+    return s, f.fma(z, f.polynomial(table[f.form.name], z), half)
 
 
 def specials(f: Formula, result: Term, x: Term, argument: Term) -> Term:

@@ -22,6 +22,7 @@ SAME_NAME = (
 EXACT: dict[str, Callable[..., Any]] = {
     **{name: getattr(mp, name.replace("arc", "a")) for name in SAME_NAME if hasattr(mp, name.replace("arc", "a"))},
     "fmod": lambda x, y: mp.mpf(math.fmod(float(x), float(y))),  # exact, in C too
+    "log1p_unit": mp.log1p,
     "log2": lambda x: mp.log(x, 2),
     "exp2": lambda x: mp.mpf(2) ** x,
     "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)),
@@ -51,6 +52,7 @@ NUMPY: dict[str, Callable[..., Any]] = {
     "erfc": np.vectorize(math.erfc, otypes=[np.float64]),
     "gammaln": np.vectorize(_lgamma, otypes=[np.float64]),
     "digamma": scipy.special.digamma,
+    "log1p_unit": np.log1p,
     "pow": np.power,
 }
 PRECISION = 200
@@ -79,6 +81,8 @@ def samples(name: str, dtype: np.dtype, count: int, seed: int = 0) -> Arrays:
 
 def _special(name: str, dtype: np.dtype) -> Arrays:
     values = special_values(dtype)
+    if name == "log1p_unit":
+        return (values[~(values < 0) & ~(values > 1)],)
     if name in ("arctan2", "fmod", "hypot"):
         return tuple(np.ascontiguousarray(side) for side in np.array(list(itertools.product(values, values)), dtype).T)
     if name != "pow":
@@ -116,6 +120,8 @@ def _strata(name: str, dtype: np.dtype, random: np.random.Generator, count: int)
         case "log1p":
             yield from (between(-1, 1), between(-0.05, 0.05), between(0, 5), signed(smallest, 0))
             yield from ((magnitudes(0, largest),), between(0.2, 0.9), (np.ldexp(between(1, 2)[0], -20) - 1,))
+        case "log1p_unit":
+            yield from (between(0, 1), between(0.2, 0.3), between(0.6, 1), (magnitudes(smallest, -1),))
         case "erf":
             yield from (between(-1.2, 1.2), between(-6, 6), between(0.9, 1.3), signed(smallest, 0))
         case "pow":

@@ -108,58 +108,20 @@ static inline void fill_f64(double *data, int64_t count, int first, int order)
     }
 }
 
-/* size with the sign of x. */
-static inline double copysign_f64(double size, double x)
+/* log(1 + x) for x from 0 to 1, such as the exponential of a negative number; any number for others. */
+static double log1p_unit_f64(double x)
 {
-    const uint64_t rest = (uint64_t)-1 >> 1;
-    return from_bits_f64((bits_f64(size) & rest) | (bits_f64(x) & ~rest));
-}
-
-/* log(1 + x), with the sign of x. */
-static double log1p_f64(double x)
-{
-    /* x = 2**k m with m from 0.70711 to its double */
-    /* k becomes a number as the last bits of one: few machines convert integers of 64 bits. */
-    const uint64_t exponent = ((bits_f64(x + 1.0) + UINT64_C(0x95f619980c433)) >> 52) |
-            UINT64_C(0x4330000000000000);
-    const double k = from_bits_f64(exponent) - 0x1.00000000003ffp+52;
-    const double t1 = from_bits_f64(bits_f64(-k + 0x1.80000000003ffp+52) << 52);
-    const double t2 = x * t1 + (t1 - 1.0);
-    /* log(1 + f) = f - f**2 / 2 + s (f**2 / 2 + s**2 P(s**2)), s = f / (2 + f) */
-    const double t3 = t2 * t2 * 0.5;
-    const double s = t2 / (t2 + 2.0);
-    const double t4 = s * s;
-    const double t5 = t4 * t4;
-    const double t6 = (0x1.0fbe95aaf31a8p-3 * t5 + 0x1.745cf9048617ap-3) * t5 + 0x1.2492492476ccbp-2;
-    const double t7 = (0x1.0c039e172b8dfp-3 * t5 + 0x1.3b1c355c3560fp-3) * t5 + 0x1.c71c7201592a1p-3;
-    const double t8 = t4 * ((t7 * t5 + 0x1.9999999999a38p-2) * t4 + (t6 * t5 + 0x1.5555555555555p-1));
-    const double t9 = k * 0x1.62e42fefa2p-1 + (t2 + (k * 0x1.9ef35793c7673p-41 + (s * (t8 + t3) + -t3)));
-    const double t10 = copysign_f64(t9, x);
-    if (x > -1.0 && x < 0x1p+60) {
-        return t10;
-    }
-    /* x = 2**k m with m from 0.70711 to its double */
-    const uint64_t t11 = bits_f64(x) + UINT64_C(0x95f619980c433);
-    const double m_2 = from_bits_f64((t11 & UINT64_C(0xfffffffffffff)) + UINT64_C(0x3fe6a09e667f3bcd));
-    /* k becomes a number as the last bits of one: few machines convert integers of 64 bits. */
-    const uint64_t exponent_2 = (t11 >> 52) | UINT64_C(0x4330000000000000);
-    const double k_2 = from_bits_f64(exponent_2) - 0x1.00000000003ffp+52;
-    const double t12 = m_2 - 1.0;
-    /* log(1 + f) = f - f**2 / 2 + s (f**2 / 2 + s**2 P(s**2)), s = f / (2 + f) */
-    const double t13 = t12 * t12 * 0.5;
-    const double s_2 = t12 / (t12 + 2.0);
-    const double t14 = s_2 * s_2;
-    const double t15 = t14 * t14;
-    const double t16 = (0x1.0fbe95aaf31a8p-3 * t15 + 0x1.745cf9048617ap-3) * t15 + 0x1.2492492476ccbp-2;
-    const double t17 = (0x1.0c039e172b8dfp-3 * t15 + 0x1.3b1c355c3560fp-3) * t15 + 0x1.c71c7201592a1p-3;
-    const double t18 = (t17 * t15 + 0x1.9999999999a38p-2) * t14 + (t16 * t15 + 0x1.5555555555555p-1);
-    const double t19 = k_2 * 0x1.62e42fefa2p-1 + (t12 + (k_2 * 0x1.9ef35793c7673p-41 +
-            (s_2 * (t14 * t18 + t13) + -t13)));
-    const double t20 = x + 1.0;
-    /* infinity of infinity, -infinity of 0, NaN of negative numbers and NaN */
-    const double t21 = t20 == 0.0 ? (-1.0 / 0.0) : (x == (1.0 / 0.0) ? (1.0 / 0.0) :
-            (x < 0x1p+60 ? t10 : t19));
-    return t20 >= 0.0 ? t21 : (0.0 / 0.0);
+    /* log(1 + x) = x - x**2 / 2 + s (x**2 / 2 + s**2 P(s**2)), s = x / (2 + x) */
+    const double t1 = x * x * 0.5;
+    const double s = x / (x + 2.0);
+    const double t2 = s * s;
+    const double t3 = t2 * t2;
+    const double t4 = (0x1.401d3e65cdc48p-3 * t3 + 0x1.bc37f0140c19ep-4) * t3 + 0x1.111abdc8abe16p-3;
+    const double t5 = ((t4 * t3 + 0x1.745d19937b1fcp-3) * t3 + 0x1.2492492499d46p-2) * t3 +
+            0x1.5555555555555p-1;
+    const double t6 = (0x1.32e0d25c9c761p-4 * t3 + 0x1.e0a2d581ab68fp-4) * t3 + 0x1.3b13515f6f9efp-3;
+    const double t7 = t2 * (((t6 * t3 + 0x1.c71c71bedea97p-3) * t3 + 0x1.9999999999944p-2) * t2 + t5);
+    return x + (s * (t7 + t1) + -t1);
 }
 
 /* The larger number; NaN where one is. */
@@ -218,7 +180,7 @@ matrices_grad_status matrices_grad(const double *restrict w_hidden, const double
             const double z2_i = z2[i];
             const double t1 = y[i];
             const double t2 = exp_f64(-abs_f64(z2_i));
-            sum_partial[lane] += log1p_f64(t2) + (z2_i >= 0.0 ? 1.0 - t1 : t1) * abs_f64(z2_i);
+            sum_partial[lane] += log1p_unit_f64(t2) + (z2_i >= 0.0 ? 1.0 - t1 : t1) * abs_f64(z2_i);
             const double y_hat_i = (z2_i >= 0.0 ? 1.0 : t2) / (1.0 + t2);
             sub_25[i] = y_hat_i - t1;
         }
@@ -228,7 +190,7 @@ matrices_grad_status matrices_grad(const double *restrict w_hidden, const double
         const double z2_i = z2[i];
         const double t1 = y[i];
         const double t2 = exp_f64(-abs_f64(z2_i));
-        sum_partial[lane_2] += log1p_f64(t2) + (z2_i >= 0.0 ? 1.0 - t1 : t1) * abs_f64(z2_i);
+        sum_partial[lane_2] += log1p_unit_f64(t2) + (z2_i >= 0.0 ? 1.0 - t1 : t1) * abs_f64(z2_i);
         const double y_hat_i = (z2_i >= 0.0 ? 1.0 : t2) / (1.0 + t2);
         sub_25[i] = y_hat_i - t1;
     }
