@@ -27,9 +27,10 @@ FOLDER = Path(__file__).parents[1] / "gradc" / "backends" / "math"
 GAMMA = ("GAMMALN", "STIRLING", "DIGAMMA", "SIN_PI", "ONE_LESS_EULER", "LOG_PI", "HALF_LOG_TAU")  # how names start
 DIGITS = 120
 TABLES = ("TWO_OVER_PI", "LOG_FACTORS", "LOG_CELLS", "SIXTEENTHS", "CUBE")
-WINDOW, PARTS = 26, 4  # binades of an argument that share a row of TWO_OVER_PI, and the numbers in a row
+PARTS = 4  # numbers in a row of TWO_OVER_PI
+WINDOW = {"f64": 26, "f32": 8}  # binades of an argument that share a row
+NEAR = {"f64": (20, 52, 1023), "f32": (17, 23, 127)}  # the exponent of the first one, mantissas, the largest exponent
 CENTRE = mpf("3.75")  # where the argument of the polynomial of erfc is 0
-ROWS = (1023 - 20) // WINDOW + 1
 
 
 @dataclass(frozen=True)
@@ -313,22 +314,27 @@ def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
     found["SIXTEENTHS"] = ("2**(k / 16)", {"f64": tuple(float(p) for p in powers)})
     found["SIXTEENTHS_LOW"] = ("what is left of them", {"f64": tuple(float(p - mpf(float(p))) for p in powers)})
     found["TWO_OVER_PI"] = (
-        f"2 / pi without multiples of 2**(34 - {WINDOW} g), times 2**({WINDOW} g): {PARTS} numbers for each g",
-        {"f64": tuple(itertools.chain.from_iterable(two_over_pi(row) for row in range(ROWS)))},
+        f"2 / pi times 2**({WINDOW['f64']} g) or 2**({WINDOW['f32']} g), without multiples of 4, in {PARTS} numbers",
+        {dtype: tuple(itertools.chain(*two_over_pi(dtype))) for dtype in WINDOW},
     )
     return found
 
 
-def two_over_pi(row: int) -> list[float]:
+def two_over_pi(dtype: str) -> list[list[float]]:
     """What large arguments are multiplied by: see ``gradc/backends/math/trigonometric.py``."""
-    with mp.workprec(2000):
-        exponent = max(0, WINDOW * row - 34)
-        rest = mp.ldexp(mp.frac(mp.ldexp(2 / mp.pi, exponent)), WINDOW * row - exponent)
-        parts = []
-        for _ in range(PARTS):
-            parts.append(float(rest))
-            rest -= mpf(parts[-1])
-        return parts
+    near, mantissa, largest = NEAR[dtype]
+    rows = []
+    for first in range(0, largest - near + 1, WINDOW[dtype]):
+        with mp.workprec(2000):
+            # An argument of this row is a multiple of 2**(near - mantissa + first).
+            exponent = max(0, first - (mantissa - near + 2))
+            rest = mp.ldexp(mp.frac(mp.ldexp(2 / mp.pi, exponent)), first - exponent)
+            parts = []
+            for _ in range(PARTS):
+                parts.append(nearest(rest, dtype))
+                rest -= mpf(parts[-1])
+            rows.append(parts)
+    return rows
 
 
 def render() -> dict[Path, str]:

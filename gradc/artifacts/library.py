@@ -199,7 +199,7 @@ def require_whole(functions: Sequence[Built], choice: Choice) -> None:
     missing = symbols_of(object_file(codes)).undefined
     if not missing:
         return
-    in_doubles = not choice.base.doubles and any("df" in symbol for symbol in missing)
+    in_doubles = not choice.base.doubles and any("df" in s or s.startswith("__aeabi_d") for s in missing)
     hint = "; it computes in f64, which that machine has no instructions for" if in_doubles else ""
     raise CompileError(
         f"{choice.name} cannot run {functions[0].interface.name} without a runtime library: the code would call "

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 import gradc
 from gradc.artifacts.library import build
@@ -87,6 +88,11 @@ def gather(table: Any, rows: Any) -> Any:
     return np.sum(np.sqrt(table[rows]) ** 3)
 
 
+def angles(x: Any) -> Any:
+    large = np.sin(3e5 * x) + np.cos(2e9 * x) * np.tan(-1e12 * x)
+    return np.sum(np.floor(4 * x) * (np.sin(x) + np.cos(x) * np.tan(x)) + np.exp(large / (1 + large * large)))
+
+
 def kernels(dtype: str) -> dict[str, gradc.Kernel]:
     def spec(shape: str) -> gradc.Aval:
         return gradc.aval(f"{dtype}[{shape}]")
@@ -98,6 +104,7 @@ def kernels(dtype: str) -> dict[str, gradc.Kernel]:
         "any_batch": grad(network, name="any_batch").compile(weights, spec("batch,9"), spec("batch,3")),
         "scalars": grad(scalars, wrt=("w", "v")).compile(*[spec("")] * 4),
         "gather": grad(gather).compile(spec("12,5"), gradc.aval("i32[7]")),
+        "angles": gradc.jit(angles).compile(spec("9")),
         "solve": grad(lambda a, b: np.sum(np.linalg.solve(a, b)), name="solve").compile(spec("7,7"), spec("7")),
     }
 
@@ -106,7 +113,7 @@ CASES = [
     (machine, dtype, name)
     for machine in EMULATED
     for dtype in ("f64", "f32")
-    for name in ("network", "any_batch", "scalars", "gather", "solve")
+    for name in ("network", "any_batch", "scalars", "gather", "solve", "angles")
     if (machine, dtype) != ("cortex-m4", "f64")
 ]
 
@@ -200,9 +207,11 @@ def test_objects_of_other_formats_are_written(
 def test_doubles_are_refused_where_there_are_none(
     cpu: str, compiled: Callable[[str, str], gradc.Kernel], tmp_path: Path
 ) -> None:
+    digamma = gradc.jit(scipy.special.digamma, name="network_grad").compile(gradc.aval("f32[3]"))
     message = "cortex-m4 cannot run network_grad without a runtime library: .* it computes in f64"
-    with pytest.raises(CompileError, match=message):
-        compiled("f64", "network").save(tmp_path, format="lib", target="cortex-m4", cpu=cpu)
+    for kernel in (compiled("f64", "network"), digamma):
+        with pytest.raises(CompileError, match=message):
+            kernel.save(tmp_path, format="lib", target="cortex-m4", cpu=cpu)
     assert not list(tmp_path.iterdir())
 
 

@@ -63,8 +63,10 @@ class _Value:
 class CFormula(Formula):
     """A formula that is written in C."""
 
-    def __init__(self, name: str, form: Format, fused: bool, parameters: Sequence[str] = ("x",)) -> None:
-        super().__init__(name, form, fused)
+    def __init__(
+        self, name: str, form: Format, fused: bool, parameters: Sequence[str] = ("x",), doubles: bool = True
+    ) -> None:
+        super().__init__(name, form, fused, doubles)
         self._numbers = itertools.count(1)
         self._used = dict.fromkeys(parameters, 1)
         self._given = dict.fromkeys(parameters, form.type)
@@ -131,10 +133,12 @@ class CFormula(Formula):
         return self._record(own, [(index & (len(table) - 1)).operand], self.form.type, index.kind)
 
     def row(self, table: str, index: Term, columns: int) -> list[Term]:
-        own = f"{table}_f64"
-        self.looked_up[own] = tables.TWO_OVER_PI["f64"]
+        own = f"{table}_{self.form.name}"
+        self.looked_up[own] = tables.TWO_OVER_PI[self.form.name]
         first = index * columns
-        return [self._record(own, [(first + k if k else first).operand], "double", index.kind) for k in range(columns)]
+        return [
+            self._record(own, [(first + k if k else first).operand], self.form.type, index.kind) for k in range(columns)
+        ]
 
     # Writing
 

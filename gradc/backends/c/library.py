@@ -31,14 +31,14 @@ class Text(NamedTuple):
 
 
 @cache
-def function_text(helper: str, suffix: str, fused: bool) -> Text | None:
+def function_text(helper: str, suffix: str, fused: bool, doubles: bool) -> Text | None:
     """The C function ``helper`` on numbers of f32 or f64; None where there is no formula for it."""
     form = _FORMATS.get(suffix)
     if form is None:
         return None
     name = f"{helper}_{suffix}"
     if helper.removesuffix(_FAR) in _ANGLES:
-        return _angle(helper, CFormula(name, form, fused))
+        return _angle(helper, CFormula(name, form, fused, doubles=doubles))
     function = _FUNCTIONS.get(helper)
     if function is None:
         return None
@@ -52,11 +52,13 @@ def _angle(helper: str, formula: CFormula) -> Text:
     name = helper.removesuffix(_FAR)
     (x,) = formula.arguments
     if helper != name:
-        told = f"{name}(x) of x from 2**20 on, infinity and NaN."
+        start = trigonometric.NEAR if formula.form is F64 else trigonometric.NEAR_F32
+        told = f"{name}(x) of x from 2**{start} on, infinity and NaN."
         return _text(formula, told, trigonometric.of_large(formula, x, name))
     result, near = trigonometric.of_small(formula, x, name)
     formula.done_if(near, result)
-    other = f"{name}_far_f64(x)" if formula.form is F64 else f"(float){name}_f64((double)x)"
+    far = formula.form is F64 or trigonometric.is_alone(formula)
+    other = f"{name}_far_{formula.form.name}(x)" if far else f"(float){name}_f64((double)x)"
     return _text(formula, f"{name}(x).", other)
 
 

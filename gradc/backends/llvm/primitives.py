@@ -211,9 +211,9 @@ def _nearest(writer: Writer, dtype: np.dtype, x: str) -> str:
 
 
 def _float_floor(writer: Writer, dtype: np.dtype, operands: tuple[str, ...]) -> str:
-    """An instruction on machines with fused multiply-adds or vectors of 256 bits; else by the nearest integer."""
+    """An instruction on machines with fused multiply-adds of f64 or vectors of 256 bits; else by the next integer."""
     target = writer.module.target
-    if target.fma or target.vector_bits > 128:
+    if (target.fma and target.doubles) or target.vector_bits > 128:
         return _intrinsic("floor")(writer, dtype, operands)
     t, x = writer.type(dtype), _lifted(writer, operands[0], dtype)
     nearest = _nearest(writer, dtype, x)

@@ -18,15 +18,18 @@ from gradc.backends.math.term import Number, Term
 
 
 class Formula(ABC):
-    """The function ``name`` of numbers of the format ``form``; ``fused`` says whether there are fused multiply-adds.
+    """The function ``name`` of numbers of the format ``form``.
+
+    ``fused`` says whether there are fused multiply-adds, ``doubles`` whether f32 may go on in f64.
 
     Types of values are called as in LLVM: ``double``, ``float``, ``i64``, ``i32``, ``i1``.
     """
 
-    def __init__(self, name: str, form: Format, fused: bool) -> None:
+    def __init__(self, name: str, form: Format, fused: bool, doubles: bool = True) -> None:
         self.name = name
         self.form = form
         self.fused = fused
+        self.doubles = doubles
 
     def within(self, form: Format) -> Self:
         """The same function, going on in numbers of another format."""
@@ -67,7 +70,7 @@ class Formula(ABC):
 
     @abstractmethod
     def row(self, table: str, index: Term, columns: int) -> list[Term]:
-        """The numbers of a row of a table of f64; only in functions of numbers."""
+        """The numbers of a row of a table."""
 
     @abstractmethod
     def done_if(self, holds: Term, result: Term) -> None:

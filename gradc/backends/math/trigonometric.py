@@ -6,7 +6,8 @@ changed. Below 2**20 a product of n with pi / 2 in parts gives r (W. J. Cody and
 Elementary Functions, 1980). Beyond, x is multiplied by those bits of 2 / pi that matter: the higher ones give multiples
 of 4 (M. H. Payne and R. N. Hanek, SIGNUM Newsletter 18, 1983).
 
-In f32, with fused multiply-adds, all is f32 where arguments are below 2**17; the rest is computed in f64.
+In f32, with fused multiply-adds, all is f32 where arguments are below 2**17; the rest is computed in f64, or where a
+machine has none, by those bits of 2 / pi in f32.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ NEAR: Final = 20
 NEAR_F32: Final = 17
 """The same in f32, where the products of n are fused."""
 
-WINDOW: Final = 26
+WINDOW: Final = {"f64": 26, "f32": 8}
 """How many binades of arguments share a row of the table of 2 / pi."""
 
 TABLE: Final = "two_over_pi"
@@ -51,6 +52,8 @@ def _in_parts(f: Formula, x: Term, name: str) -> Term:
     """The function of small arguments; where others are among them, that of f64. Each path has copies of its parts."""
     result, small = of_small(f, x, name)
     f.done_if(small, result)
+    if is_alone(f):
+        return f.select(small, of_small(f, x, name)[0], of_large(f, x, name))
     wide, point = f.within(F64), f.convert(x, F64)
     if f.form is F32 and f.fused:
         medium, near = of_small(wide, point, name)
@@ -59,6 +62,11 @@ def _in_parts(f: Formula, x: Term, name: str) -> Term:
     else:
         far = of_large(wide, point, name)
     return f.select(small, of_small(f, x, name)[0], f.convert(far, f.form))
+
+
+def is_alone(f: Formula) -> bool:
+    """Whether large arguments are taken apart in f32."""
+    return f.form is F32 and f.fused and not f.doubles
 
 
 def of_small(f: Formula, x: Term, name: str) -> tuple[Term, Term]:
@@ -92,12 +100,13 @@ def _near_f32(f: Formula, x: Term, size: Term, name: str) -> Term:
     f.comment("r = size - n pi / 2; the product with the first part leaves no error.")
     exact = f.fma(n, -first, size)
     if name == "tan":
-        return _with_sign(f, _tangent_f32(f, exact, n, f.cast("trunc", f.bits(shifted), "i1")), x)
+        product, product_low = f.product_with_error(n, f.number(second))
+        f.comment("This order of the sum serves where the product is the larger one too: tried for all arguments.")
+        r, error = f.sum_with_error(exact, -product)
+        low = f.fma(n, -third, error - product_low)
+        return _with_sign(f, _tangent_f32(f, r, low, f.bits(shifted)), x)
     r = f.fma(n, -third, f.fma(n, -second, exact)).named("r")
-    square = r * r
-    sine = f.fma(r * square, f.polynomial(coefficients.SIN["f32"], square), r)
-    even = f.fma(square, f.polynomial(coefficients.COS["f32"], square), -0.5)
-    cosine = f.fma(square, even, 1.0)
+    sine, cosine = _sine_and_cosine_f32(f, r)
     quadrant = f.bits(shifted)
     if name == "cos":
         return _signed(f, sine, cosine, quadrant + 1)
@@ -105,19 +114,20 @@ def _near_f32(f: Formula, x: Term, size: Term, name: str) -> Term:
     return f.from_bits(value ^ (((quadrant << 30) ^ f.bits(x)) & (1 << 31)))
 
 
-def _tangent_f32(f: Formula, exact: Term, n: Term, odd: Term) -> Term:
-    """The tangent, with what rounding takes from r, from the tangent of r and from its inverse."""
-    _, second, third = coefficients.HALF_PI["f32"]
-    product, product_low = f.product_with_error(n, f.number(second))
-    f.comment("This order of the sum serves where the product is the larger one too: tried for all arguments.")
-    r, error = f.sum_with_error(exact, -product)
-    low = f.fma(n, -third, error - product_low)
+def _sine_and_cosine_f32(f: Formula, r: Term) -> tuple[Term, Term]:
+    square = r * r
+    even = f.fma(square, f.polynomial(coefficients.COS["f32"], square), -0.5)
+    return f.fma(r * square, f.polynomial(coefficients.SIN["f32"], square), r), f.fma(square, even, 1.0)
+
+
+def _tangent_f32(f: Formula, r: Term, low: Term, quadrant: Term) -> Term:
+    """The tangent of ``r + low`` plus right angles, with what rounding takes from the tangent and from its inverse."""
     square = r * r
     tail = f.fma(r * square, f.polynomial(coefficients.TAN["f32"], square), low)
     tangent, tangent_low = f.sum_with_error(r, tail)
     inverse = -1.0 / tangent
     lacking = f.fma(tangent_low, inverse, f.fma(tangent, inverse, 1.0))
-    return f.select(odd, f.fma(inverse, lacking, inverse), tangent)
+    return f.select(f.cast("trunc", quadrant, "i1"), f.fma(inverse, lacking, inverse), tangent)
 
 
 def _near_unfused_f32(f: Formula, x: Term, name: str) -> Term:
@@ -139,18 +149,22 @@ def _near_unfused_f32(f: Formula, x: Term, name: str) -> Term:
 
 
 def of_large(f: Formula, x: Term, name: str) -> Term:
-    """The function of f64 of at least 2**20, infinity and NaN."""
+    """The function of f64 of at least 2**20, of f32 of at least 2**17, of infinity and NaN."""
+    form, window = f.form, WINDOW[f.form.name]
     size = f.abs(x).named("size")
     pattern = f.bits(size)
     f.comment("the row of 2 / pi by the exponent, and the argument scaled as the row is")
-    exponent = f.cast("trunc", pattern >> 52, "i32")
-    row = f.cast("zext", (exponent - (F64.bias + NEAR)) // WINDOW, "i64").named("row")
-    scaled = f.from_bits(pattern - row * (WINDOW << 52)).named("scaled")
+    exponent = pattern >> form.mantissa
+    if form is F64:
+        row = f.cast("zext", (f.cast("trunc", exponent, "i32") - (F64.bias + NEAR)) // window, "i64").named("row")
+    else:
+        row = ((exponent - (F32.bias + NEAR_F32)) // window).named("row")
+    scaled = f.from_bits(pattern - row * (window << form.mantissa)).named("scaled")
     parts = f.row(TABLE, row, 4)
     f.comment("size * 2 / pi, without multiples of 4: eight numbers, each much smaller than those before it")
     products = [f.product_with_error(scaled, part) for part in parts[:3]]
     (top, top_low), (middle, middle_low), (bottom, bottom_low) = products
-    huge = f.abs(top) >= 2.0**55
+    huge = f.abs(top) >= 2.0 ** (form.mantissa + 3)
     top = f.select(huge, 0.0, _modulo_4(f, top))
     total, error_1 = f.two_sum(top, _modulo_4(f, top_low))
     total, error_2 = f.two_sum(total, _modulo_4(f, middle))
@@ -163,7 +177,7 @@ def of_large(f: Formula, x: Term, name: str) -> Term:
     last = f.fma(scaled, parts[3], bottom_low)
     rest, low = f.two_sum(rest, ((error_3 + error_4) + (error_5 + error_6)) + last)
     f.comment("r + low = rest * pi / 2")
-    high, high_low = coefficients.HALF_PI_PAIR["f64"]
+    high, high_low = coefficients.HALF_PI_PAIR[form.name]
     r, error = f.product_with_error(rest, f.number(high))
     low = error + f.fma(rest, high_low, low * high)
     result = _of_rest(f, r, low, f.bits(shifted), name)
@@ -186,6 +200,10 @@ def _modulo_4(f: Formula, x: Term) -> Term:
 
 def _of_rest(f: Formula, r: Term, low: Term, quadrant: Term, name: str) -> Term:
     """The function of ``r + low`` plus ``quadrant`` right angles."""
+    if f.form is F32 and name == "tan":
+        return _tangent_f32(f, *f.sum_with_error(r, low), quadrant)
+    if f.form is F32:
+        return _signed(f, *_sine_and_cosine_f32(f, r + low), quadrant + QUARTER[name])
     f.comment("sin(r + low) and cos(r + low)")
     square = r * r
     part = f.fma(r * square, f.polynomial(coefficients.SIN["f64"], square), low)

@@ -87,6 +87,12 @@ def test_errors_are_at_most_those_in_the_docs(name: str, dtype: str, target: Tar
     assert error <= documented()[name, dtype, target.fma], where
 
 
+@pytest.mark.parametrize("name", ["sin", "cos", "tan"])
+def test_large_angles_are_reduced_without_doubles(name: str) -> None:
+    error, where = worst_case(name, "f32", dataclasses.replace(host(), fma=True, doubles=False), 2000, seed=0)
+    assert error <= documented()[name, "f32", True], where
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("target", [host(), UNFUSED], ids=["fused", "unfused"])

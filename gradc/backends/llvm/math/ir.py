@@ -34,8 +34,9 @@ class IrFormula(Formula):
         parameters: Sequence[str] = ("x",),
         lanes: int = 1,
         wide: bool = False,
+        doubles: bool = True,
     ) -> None:
-        super().__init__(name, form, fused)
+        super().__init__(name, form, fused, doubles)
         self.lanes = lanes
         self._wide = wide
         self._parameters = list(parameters)
@@ -234,8 +235,8 @@ class IrFormula(Formula):
         return self.emit(f"call {t} {symbol}({known})", kind)
 
     def row(self, table: str, index: Term, columns: int) -> list[Term]:
-        """The numbers of a row of the table of 2 / pi, in a function of f64; of a row that there is not, any."""
-        numbers = tables.TWO_OVER_PI["f64"]
+        """The numbers of a row of the table of 2 / pi; of a row that there is not, any."""
+        numbers = tables.TWO_OVER_PI[self.form.name]
         count = 1 << (len(numbers) - 1).bit_length()
         padded = (*numbers, *[0.0] * (count - len(numbers)))
         return [self.lookup(table, padded, index * columns + k) for k in range(columns)]

@@ -53,7 +53,8 @@ class Library:
             parted = PARTED.get(name)
             if parted is None:
                 apart = name in LONG or self._is_wide(form, lanes)
-                found.update(dict.fromkeys(_definition(name, form, fused, lanes, apart, exponents)))
+                text = _definition(name, form, fused, lanes, apart, exponents, self._target.doubles)
+                found.update(dict.fromkeys(text))
                 continue
             found.update(dict.fromkeys(parted.definitions(name, form, fused)))
             if lanes > 1:
@@ -82,7 +83,10 @@ def symbol(name: str, form: Format, lanes: int = 1) -> str:
 
 
 @cache
-def _definition(name: str, form: Format, fused: bool, lanes: int, apart: bool, exponents: bool) -> list[str]:
-    formula = IrFormula(symbol(name, form, lanes), form, fused, ("x", "y")[: PRIMITIVES[name].arity], lanes, exponents)
+def _definition(
+    name: str, form: Format, fused: bool, lanes: int, apart: bool, exponents: bool, doubles: bool
+) -> list[str]:
+    parameters = ("x", "y")[: PRIMITIVES[name].arity]
+    formula = IrFormula(symbol(name, form, lanes), form, fused, parameters, lanes, exponents, doubles)
     result = (SHORT | LONG)[name](formula, *formula.arguments)
     return [*formula.tables, formula.text_apart(result) if apart else formula.text(result)]
