@@ -156,7 +156,7 @@ class Compiled:
         from gradc.backends.llvm.matmul.functions import runs_epilogue
         from gradc.backends.llvm.matmul.shares import is_shared, scratch_elements
         from gradc.backends.llvm.parts import is_task
-        from gradc.loops.arena import laid_out
+        from gradc.loops.arena import laid_out, on_stack
         from gradc.loops.attach import with_epilogues
         from gradc.loops.divide import divide
         from gradc.loops.donate import in_place
@@ -180,12 +180,12 @@ class Compiled:
         program = divide(fused(in_strips(in_place(lowered, donate))))
         program = reserve(program, needs(program.buffer, threads), inside if steps else None)
         if not repeats:
-            return laid_out(program)
+            return on_stack(laid_out(program))
 
         def stays(statement: Statement) -> bool:
             return threads > 1 and (is_task(statement) or is_shared(statement, program, target, threads))
 
-        return with_repeats(program, stays, laid_out)
+        return on_stack(with_repeats(program, stays, laid_out))
 
     @property
     def _threads(self) -> int:

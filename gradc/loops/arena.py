@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from gradc.loops.buffers import Arena, Lifetime, lay_out
-from gradc.loops.program import Buffer, For, LoopProgram
-from gradc.loops.traversal import buffers_named
+from gradc.loops.program import Buffer, Call, Choose, For, Local, LoopProgram
+from gradc.loops.traversal import buffers_named, statements_of
 
 _MOST_ARRAYS: Final = 1000
 """Kernels of more arrays, unrolled recurrences, keep their layout: the time that this takes grows with the square."""
@@ -23,6 +23,9 @@ _MOST_ARRAYS: Final = 1000
 
 _MOST_WIDENED: Final = 1.1
 """How much more memory the arrays of repeated steps may take for lying apart."""
+
+SMALL: Final = 512
+"""Bytes of an arena that stands on the stack."""
 
 
 class Lives(NamedTuple):
@@ -68,6 +71,25 @@ def _widened(lifetimes: Sequence[Lifetime], steps: Sequence[tuple[int, int]]) ->
         for position in range(start, stop + 1):
             first[position], last[position] = start, stop
     return [Lifetime(x.bytes, first.get(x.first, x.first), last.get(x.last, x.last)) for x in lifetimes]
+
+
+def on_stack(program: LoopProgram) -> LoopProgram:
+    """The program with the arrays of a small arena as local ones, for which the caller gives no memory.
+
+    It stays as it is where arrays are made in the place of others, and where other functions work on them.
+    """
+    if not isinstance(program.arena_bytes, int) or not 0 < program.arena_bytes <= SMALL or program.functions:
+        return program
+    shares = any(
+        isinstance(s, (Call, Choose)) or (isinstance(s, For) and (s.carry or s.mode == "parallel"))
+        for s in statements_of(program.body)
+    )
+    groups = _groups(lives_of(program))
+    if shares or groups is None or any(len(group) > 1 for group in groups):
+        return program
+    arrays = [Local(replace(b, kind="local", offset=0, comment="")) for b in program.buffers if b.kind == "arena"]
+    others = tuple(b for b in program.buffers if b.kind != "arena")
+    return replace(program, buffers=others, body=(*arrays, *program.body), arena_bytes=0)
 
 
 def lives_of(program: LoopProgram) -> list[Lives]:

@@ -33,9 +33,12 @@ HIDING: Final = 4
 """Registers of a value in a loop with dear functions: their long chains of operations run side by side."""
 
 
-UNROLLED: Final = 4
-WORK: Final = 160
+UNROLLED: Final = 8
+WORK: Final = 400
 """Loops of at most so many steps, and so many instructions in all of them, are written out."""
+
+SHORTEST: Final = 4
+"""Iterations from which on they run at once rather than written out."""
 
 
 class Paces:
@@ -129,7 +132,7 @@ def few_steps(loop: For) -> range | None:
     steps = range(int(loop.lo.value), int(loop.hi.value), loop.step)
     if len(steps) == 1:
         return steps
-    if len(steps) > UNROLLED or (can_batch(loop) and (len(steps) == UNROLLED or _is_heavy(loop.body))):
+    if len(steps) > UNROLLED or (can_batch(loop) and (len(steps) >= SHORTEST or _is_heavy(loop.body))):
         return None
     return steps if steps and _work(loop.body) * len(steps) <= WORK else None
 
@@ -149,12 +152,20 @@ def _work(body: Sequence[Statement]) -> int:
         match statement:
             case For():
                 steps = few_steps(statement)
-                total += _work(statement.body) * len(steps) if steps is not None else WORK
+                times = len(steps) if steps is not None else 2 if _is_short(statement) else WORK
+                total += _work(statement.body) * times
             case If() | Choose():
                 return WORK + 1
             case _:
                 total += sum(1 for _ in walk(*expressions_of(statement)))
     return total
+
+
+def _is_short(loop: For) -> bool:
+    """Whether a loop is a batch or two."""
+    if not can_batch(loop) or not isinstance(loop.lo, Constant) or not isinstance(loop.hi, Constant):
+        return False
+    return int(loop.hi.value) - int(loop.lo.value) <= 2 * UNROLLED
 
 
 def _is_heavy(body: Sequence[Statement]) -> bool:
