@@ -39,7 +39,7 @@ from gradc.loops.program import (
 from gradc.loops.ranges import Ranges, loop_interval
 from gradc.loops.traversal import buffers_named, expressions_of, statements_of, with_expressions
 
-FEWEST: Final = 3
+FEWEST: Final = 2
 """The least iterations of a loop that is distributed."""
 
 MOST_BYTES: Final = 4096

@@ -141,7 +141,7 @@ def test_sums_of_columns_add_up_rows() -> None:
 WHOLE = {
     "cheap": f"{ROWS}    y[i] = sqrt(sum[])\n",
     "one place": f"{ROWS}    y[0] = tanh(sum[])\n",
-    "short": """  for i in 0 to 2:
+    "one row": """  for i in 0 to 1:
     for j in 0 to 5 vector:
       z[i, j] = x[j]
     y[i] = tanh(z[i, 0])
