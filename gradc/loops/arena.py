@@ -76,7 +76,8 @@ def _widened(lifetimes: Sequence[Lifetime], steps: Sequence[tuple[int, int]]) ->
 def on_stack(program: LoopProgram) -> LoopProgram:
     """The program with the arrays of a small arena as local ones, for which the caller gives no memory.
 
-    It stays as it is where arrays are made in the place of others, and where other functions work on them.
+    Arrays that are made in the place of others, element by element, stand apart. It stays as it is where other
+    functions work on them.
     """
     if not isinstance(program.arena_bytes, int) or not 0 < program.arena_bytes <= SMALL or program.functions:
         return program
@@ -84,8 +85,7 @@ def on_stack(program: LoopProgram) -> LoopProgram:
         isinstance(s, (Call, Choose)) or (isinstance(s, For) and (s.carry or s.mode == "parallel"))
         for s in statements_of(program.body)
     )
-    groups = _groups(lives_of(program))
-    if shares or groups is None or any(len(group) > 1 for group in groups):
+    if shares or _groups(lives_of(program)) is None:
         return program
     arrays = [Local(replace(b, kind="local", offset=0, comment="")) for b in program.buffers if b.kind == "arena"]
     others = tuple(b for b in program.buffers if b.kind != "arena")

@@ -42,7 +42,17 @@ def test_arrays_become_local() -> None:
     assert got.tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize(("place", "size"), [(0, 64), (SMALL, SMALL + 64)], ids=["in place", "large"])
+def test_arrays_in_one_place_stand_apart() -> None:
+    in_place = PROGRAM.replace("a[3 - i] + 1.0", "a[i] + 1.0").replace("a[i] - c[i]", "c[i] * 2.0")
+    program = verify(parse_program(in_place.format(place=0, bytes=64)))
+    changed = verify(on_stack(program))
+    assert "  local a: f64[4]\n  local c: f64[4]\n" in str(changed)
+    x = [np.array([1.0, 2.0, -3.0, 4.5])]
+    expected, got = (load(emit(p, host()), p)(x)[0] for p in (program, changed))
+    assert got.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize(("place", "size"), [(16, 64), (SMALL, SMALL + 64)], ids=["in the place of a part", "large"])
 def test_other_arenas_stay(place: int, size: int) -> None:
     program = parse_program(PROGRAM.format(place=place, bytes=size))
     assert on_stack(program) is program

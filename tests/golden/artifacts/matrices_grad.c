@@ -140,14 +140,12 @@ matrices_grad_status matrices_grad(const double *restrict w_hidden, const double
     if (L == NULL && d_w_hidden == NULL && d_w_out == NULL) {
         return MATRICES_GRAD_OK;
     }
-    if (workspace == NULL || (uintptr_t)workspace % 64 != 0) {
-        return MATRICES_GRAD_WORKSPACE;
-    }
+    (void)workspace;
     const bool wanted[] = {L != NULL, d_w_hidden != NULL, d_w_out != NULL};
-    double *const z1 = (double *)workspace;
-    double *const z2 = (double *)(void *)((unsigned char *)workspace + 128);
-    double *const sub_25 = (double *)(void *)((unsigned char *)workspace + 128);
 
+    double z1[10] = {0.0};
+    double z2[5] = {0.0};
+    double sub_25[5] = {0.0};
     /* networks.py:18: z1 = w["hidden"] @ x; networks.py:20: z2 = w["out"] @ a1 */
     double z2_sum[5] = {0.0};
     for (int64_t i = 0; i < 2; i++) {
@@ -262,13 +260,11 @@ matrices_grad_status matrices_grad_selftest(void)
     double L;
     double d_w_hidden[4];
     double d_w_out[2];
-    unsigned char room[192 + 64];
-    void *const space = room + (64 - (uintptr_t)room % 64) % 64;
     fill_f64(w_hidden, 4, 0, 0);
     fill_f64(w_out, 2, 3, 0);
     fill_f64(x, 10, 6, 0);
     fill_f64(y, 5, 9, 0);
-    if (matrices_grad(w_hidden, w_out, x, y, &L, d_w_hidden, d_w_out, space) != MATRICES_GRAD_OK) {
+    if (matrices_grad(w_hidden, w_out, x, y, &L, d_w_hidden, d_w_out, NULL) != MATRICES_GRAD_OK) {
         return MATRICES_GRAD_WRONG;
     }
     return close_f64(L, 0.668429039292, 6.23e-10)

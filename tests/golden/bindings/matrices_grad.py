@@ -9,7 +9,6 @@ y: f64[1,5]
 Returns L, {"hidden": dL/dw["hidden"], "out": dL/dw["out"]}.
 """
 import ctypes
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +28,7 @@ def matrices_grad(
     d_w_hidden = np.empty((2, 2), np.float64)
     d_w_out = np.empty((1, 2), np.float64)
     status = _matrices_grad(
-        _at(w_hidden), _at(w_out), _at(x), _at(y), _at(L), _at(d_w_hidden), _at(d_w_out),
-        _scratch.address(192),
+        _at(w_hidden), _at(w_out), _at(x), _at(y), _at(L), _at(d_w_hidden), _at(d_w_out), None,
     )
     if status:
         raise RuntimeError(f"matrices_grad: status {status}")
@@ -90,20 +88,3 @@ def _at(array):
 def _dense(array):
     """The array, or a copy of it that is row-major without gaps."""
     return array if array.flags.c_contiguous and array.flags.aligned else np.array(array, order="C")
-
-
-class _Scratch(threading.local):
-    """Scratch memory of a thread, as much as the largest call has needed."""
-
-    size = -1
-
-    def address(self, size):
-        """Where ``size`` bytes begin, at a multiple of 64."""
-        if self.size < size:
-            self.block = np.empty(size + 64, np.uint8)
-            self.start = _at(self.block) + -_at(self.block) % 64
-            self.size = size
-        return self.start
-
-
-_scratch = _Scratch()
