@@ -150,7 +150,7 @@ class _Distributor:
             match statement:
                 case Let(name=name) if statement.variable in used:
                     kept.append(self._keep(self.names.word(name), statement.variable))
-                case Local(buffer=local) if b.load(local) in used:
+                case Local(buffer=local) if not local.shape and b.load(local) in used:
                     kept.append(self._keep(f"{self.names.word(local.name)}s", b.load(local)))
         return kept
 

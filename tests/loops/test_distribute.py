@@ -214,3 +214,19 @@ def test_a_network_of_one_sample_runs_in_vectors() -> None:
     np.testing.assert_allclose(value, np.mean(error**2), rtol=1e-14)
     np.testing.assert_allclose(d_w2, 2 / 3 * error @ hidden.T, rtol=1e-13)
     np.testing.assert_allclose(d_w1, 2 / 3 * (w2.T @ error) * (1 - hidden**2) @ x.T, rtol=1e-12)
+
+
+def test_a_loop_that_has_an_array_of_its_own() -> None:
+    def function(x, y):
+        padded = np.pad(y, [(1, 0), (2, 2), (0, 0)], "edge")
+        rows = x / (2 + np.cos(np.sum(np.stack([padded, padded], 3), axis=-3, keepdims=True)))
+        state, seen = rows[0], []
+        for row in range(rows.shape[0]):
+            state = np.tanh(0.3 * state + rows[row])
+            seen.append(state)
+        return np.sum(np.sin(np.stack(seen)))
+
+    arrays = RNG.normal(size=(3, 2)), RNG.normal(size=(4, 2, 1))
+    found, expected = (gradc.grad(function, (0, 1), backend=backend)(*arrays) for backend in ("llvm", "reference"))
+    for mine, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=0, atol=1e-14)
