@@ -6,14 +6,18 @@ python tools/supported.py          writes the page
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from gradc.frontend.numpy_api import Implementation
 from gradc.frontend.numpy_api.registry import records
 
 PAGE = Path(__file__).parent.parent / "docs" / "supported.md"
+PEERS: dict[str, Any] = json.loads(Path(__file__).with_name("peers.json").read_text(encoding="utf-8"))
+"""What ``tools/peers.py`` measured."""
 
 HEAD = """# Supported functions
 
@@ -21,7 +25,16 @@ These functions of NumPy and SciPy have their meaning in a traced function, on e
 any order. A function that is not here, or a parameter that is not listed, raises `TraceError` with its name and the
 line of the call. Functions that make arrays (`np.zeros`, `np.array`, `np.arange`, `np.eye` ...) work as they do in
 NumPy. Made by `tools/supported.py` from the registry.
+
+The columns JAX and autograd say whether they take the same plain NumPy source, with `import numpy as np`: the call
+under `jax.jit`, or while autograd differentiates, and its gradient. `tools/peers.py` measures it on the calls that
+gradc's own tests make, all of which gradc takes. *yes*: value and gradient are right; *refused*: an error, or no answer
+in {seconds} seconds; *wrong*: something else came out, without an error; counts where calls of a function differ; empty
+where there is no such call.
+{versions}
 """
+
+COLUMNS = "| function | parameters | | JAX | autograd |\n|---|---|---|---|---|\n"
 
 TITLES = {
     "np": "NumPy", "np.linalg": "numpy.linalg", "np.lib.stride_tricks": "numpy.lib.stride_tricks",
@@ -31,10 +44,11 @@ TITLES = {
 def page() -> str:
     """The page as text."""
     found = sorted(records(), key=lambda record: (module_of(record), record.name.lower()))
-    parts = [HEAD]
+    versions = ", ".join(f"{name} {number}" for name, number in PEERS["versions"].items())
+    parts = [HEAD.format(seconds=PEERS["seconds"], versions=f"Measured with {versions}: {_told_totals()}.")]
     for module, members in groupby(found, key=module_of):
         listed = list(members)
-        parts += [f"\n## {TITLES.get(module, module)}\n\n| function | parameters | |\n|---|---|---|\n"]
+        parts += [f"\n## {TITLES.get(module, module)}\n\n{COLUMNS}"]
         parts += [line(record) for record in listed]
     return "".join(parts)
 
@@ -53,7 +67,29 @@ def line(record: Implementation) -> str:
         .replace("``", "`")
         .replace("|", "\\|")
     )
-    return f"| `{name}` | {', '.join(parameters(record))} | {text} |\n"
+    peers = " | ".join(peer(record.name, label) for label in ("JAX", "autograd"))
+    return f"| `{name}` | {', '.join(parameters(record))} | {text} | {peers} |\n"
+
+
+def peer(name: str, label: str) -> str:
+    """What another library does with the plain calls of a function."""
+    counts: dict[str, int] = PEERS["functions"].get(name, {}).get(label, {})
+    words = {"taken": "yes", "refused": "refused", "wrong": "wrong"}
+    if len(counts) == 1:
+        return words[next(iter(counts))]
+    return ", ".join(f"{number} {words[kind]}" for kind, number in counts.items())
+
+
+def _told_totals() -> str:
+    """Of how many calls the others take how many."""
+    found = PEERS["functions"].values()
+    calls = sum(sum(outcomes["JAX"].values()) for outcomes in found)
+    told = [
+        f"{label} takes {sum(outcomes[label].get('taken', 0) for outcomes in found)} and is wrong in "
+        f"{sum(outcomes[label].get('wrong', 0) for outcomes in found)}"
+        for label in ("JAX", "autograd")
+    ]
+    return f"of {calls} calls {', '.join(told)}"
 
 
 def parameters(record: Implementation) -> Iterator[str]:

@@ -14,7 +14,9 @@ from __future__ import annotations
 import importlib
 import itertools
 import os
+import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
@@ -335,6 +337,42 @@ def unary_to_nary(made: Callable[..., Any]) -> Callable[..., Any]:
     return of_many
 
 
+REASONS = (
+    ("is not supported on traced arrays|no ufunc", "functions that gradc does not have"),
+    ("complex numbers|c128", "functions of complex numbers that gradc does not have"),
+    ("needed as a plain array", "SciPy's Python code (scipy.stats and others), and conversions to plain arrays"),
+    ("truth value", "decisions on traced numbers"),
+    ("random draw", "random draws inside of the function"),
+    ("one scalar floating-point result|has no cotangent", "gradients of what is not one number"),
+    ("autograd|module 'numpy|unexpected keyword|float128|positional-only|is <class|NotImplementedError|== 'grad'",
+     "autograd's own functions, signatures and types"),
+)  # fmt: skip
+"""What the errors of failed tests say, and what that means."""
+
+
+class Tally:
+    """Counts how tests ended, failed ones by their reasons."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or report.outcome != "passed":
+            self.counts[self._ending(report)] += report.when == "call" or report.outcome == "skipped"
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for ending, number in self.counts.most_common():
+            terminalreporter.write_line(f"{number:5} {ending}")
+
+    def _ending(self, report: pytest.TestReport) -> str:
+        if report.outcome != "failed":
+            return report.outcome
+        message = getattr(getattr(report.longrepr, "reprcrash", None), "message", str(report.longrepr))
+        found = (reason for pattern, reason in REASONS if re.search(pattern, message))
+        return next(found, "other failures")
+
+
 if __name__ == "__main__":
     sys.modules.update(autograd_modules())
-    raise SystemExit(pytest.main(["-c", os.devnull, "-p", "no:cacheprovider", *sys.argv[1:]]))
+    arguments = ["-c", os.devnull, "-p", "no:cacheprovider", *sys.argv[1:]]
+    raise SystemExit(pytest.main(arguments, plugins=[Tally()]))
