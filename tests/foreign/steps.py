@@ -361,7 +361,10 @@ def scanned(rng: np.random.Generator, values: list[np.ndarray], order: list[int]
 
 
 def factored(rng: np.random.Generator, values: list[np.ndarray], order: list[int]) -> Draw:
-    """Linear algebra with a matrix made well-conditioned, and Fourier transforms."""
+    """Linear algebra with a matrix made well-conditioned by a diagonal D, and Fourier transforms.
+
+    D has no number twice: where singular values or eigenvalues repeat there is no second derivative.
+    """
     square = _partner(values, order, lambda v: v.ndim >= 2 and v.shape[-1] == v.shape[-2] and v.shape[-1] > 1)
     if square is None or rng.integers(3) == 0:
         if values[order[0]].ndim:
@@ -369,19 +372,19 @@ def factored(rng: np.random.Generator, values: list[np.ndarray], order: list[int
         return
 
     def regular(xp: Any, x: Any) -> Any:
-        return 3.0 * xp.eye(x.shape[-1]) + xp.tanh(x) / x.shape[-1]
+        return xp.diag(3.0 + xp.arange(x.shape[-1])) + xp.tanh(x) / x.shape[-1]
 
     def positive(xp: Any, x: Any) -> Any:
-        return xp.eye(x.shape[-1]) + x @ xp.swapaxes(x, -1, -2)
+        return xp.diag(1.0 + xp.arange(x.shape[-1])) + x @ xp.swapaxes(x, -1, -2)
 
     forms: dict[str, Function] = {
-        "linalg.inv(3 I + tanh({0}) / n)": lambda xp, x: xp.linalg.inv(regular(xp, x)),
-        "linalg.solve(3 I + tanh({0}) / n, {0})": lambda xp, x: xp.linalg.solve(regular(xp, x), x),
-        "log(linalg.det(3 I + tanh({0}) / n))": lambda xp, x: xp.log(xp.linalg.det(regular(xp, x))),
-        "linalg.slogdet(3 I + tanh({0}) / n)[1]": lambda xp, x: xp.linalg.slogdet(regular(xp, x))[1],
-        "linalg.cholesky(I + {0} {0}.T)": lambda xp, x: xp.linalg.cholesky(positive(xp, x)),
-        "linalg.eigvalsh(I + {0} {0}.T)": lambda xp, x: xp.linalg.eigvalsh(positive(xp, x)),
-        "linalg.svd(3 I + tanh({0}) / n)[1]": lambda xp, x: xp.linalg.svd(regular(xp, x), compute_uv=False),
+        "linalg.inv(D + tanh({0}) / n)": lambda xp, x: xp.linalg.inv(regular(xp, x)),
+        "linalg.solve(D + tanh({0}) / n, {0})": lambda xp, x: xp.linalg.solve(regular(xp, x), x),
+        "log(linalg.det(D + tanh({0}) / n))": lambda xp, x: xp.log(xp.linalg.det(regular(xp, x))),
+        "linalg.slogdet(D + tanh({0}) / n)[1]": lambda xp, x: xp.linalg.slogdet(regular(xp, x))[1],
+        "linalg.cholesky(D + {0} {0}.T)": lambda xp, x: xp.linalg.cholesky(positive(xp, x)),
+        "linalg.eigvalsh(D + {0} {0}.T)": lambda xp, x: xp.linalg.eigvalsh(positive(xp, x)),
+        "linalg.svd(D + tanh({0}) / n)[1]": lambda xp, x: xp.linalg.svd(regular(xp, x), compute_uv=False),
         "linalg.matrix_power(tanh({0}), 3)": lambda xp, x: xp.linalg.matrix_power(xp.tanh(x), 3),
     }
     text = list(forms)[rng.integers(len(forms))]
