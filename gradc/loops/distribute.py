@@ -8,6 +8,7 @@ every element is computed by the same operations in the same order.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -222,7 +223,8 @@ class _Distributor:
             return False
         touched = Counter(name for part in parts for name in set(buffers_named(part)))
         again = [self.buffers[name] for name, times in touched.items() if times > 1]
-        if sum(int(buffer.bytes) for buffer in again if buffer.kind != "local") > MOST_READ_AGAIN:
+        most = _iterations((self.loop,))
+        if sum(_bytes(buffer, most) for buffer in again if buffer.kind != "local") > MOST_READ_AGAIN:
             return False
         for position, part in enumerate(parts):
             inner = {s.buffer.name for s in statements_of(part) if isinstance(s, Local)}
@@ -235,6 +237,21 @@ class _Distributor:
                 if not may_run_as_one(one, other, self.buffers, self.ranges):
                     return False
         return True
+
+
+def _bytes(buffer: Buffer, most: float) -> int:
+    """The most bytes of an array that statements touch which run ``most`` times."""
+    return int(min(int(buffer.bytes), buffer.dtype.itemsize * most))
+
+
+def _iterations(block: Block) -> float:
+    """How often the statements run that run most; infinite where a bound is not a constant."""
+    most = 1.0
+    for statement in block:
+        if isinstance(statement, For):
+            times = float(statement.hi.value) if isinstance(statement.hi, Constant) else math.inf
+            most = max(most, times * _iterations(statement.body))
+    return most
 
 
 def _parts(body: Block, *, by_columns: bool) -> list[Block]:
