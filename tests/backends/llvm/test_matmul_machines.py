@@ -29,9 +29,9 @@ from gradc.loops.verify import verify
 
 FORMS = ["ij,jk->ik", "ji,jk->ik", "ij,kj->ik", "ji,kj->ik"]
 SHAPES = [(13, 37, 20), (1, 40, 50), (45, 1, 30), (3, 6, 1), (16, 16, 16), (7, 70, 130), (128, 10, 64), (2, 200, 700)]
-SHAPES += [(20, 36, 57), (18, 20, 50)]
-"""m, n, k: ragged, vectors, one term, squares, narrow, few rows by a matrix that is read in bands, and columns of which
-the last fill little of a vector."""
+SHAPES += [(20, 36, 57), (18, 20, 50), (34, 2, 133), (33, 4, 100)]
+"""m, n, k: ragged, vectors, one term, squares, narrow, few rows by a matrix that is read in bands, columns of which
+the last fill little of a vector, and columns that are gathered."""
 
 LARGE = (130, 129, 2050)
 """Of f64: packed in blocks."""

@@ -78,7 +78,9 @@ FORMS: list[tuple[str, Sizes, type | None]] = [
     ("ij,i->j", {"i": N, "j": 50}, TilePlan),
     ("ij,i->j", {"i": N, "j": 1000}, TilePlan),
     ("bij,bjk->bik", {"b": N, "i": 5, "j": 40, "k": 6}, TilePlan),
-    ("bij,jk->bik", {"b": N, "i": 5, "j": 40, "k": 6}, TilePlan),
+    ("bij,jk->bik", {"b": N, "i": 5, "j": 40, "k": 9}, TilePlan),
+    ("ij,jk->ik", {"i": N, "j": 75, "k": 3}, DotPlan),
+    ("bij,jk->bik", {"b": N, "i": 5, "j": 40, "k": 2}, DotPlan),
     ("bij,bik->jk", {"b": N, "i": 5, "j": 40, "k": 6}, TilePlan),
     ("ji,jk->ik", {"i": N, "j": 20, "k": 30}, None),
     ("ij,kj->ik", {"i": 20, "j": N, "k": 30}, None),
@@ -105,6 +107,7 @@ def test_every_number_of_rows_and_every_depth(form: str, sizes: Sizes, kind: typ
         ("ij,kj->ik", {"i": N, "j": 37, "k": 19}),
         ("ji,jk->ik", {"i": 37, "j": N, "k": 19}),
         ("ij,j->i", {"i": N, "j": 50}),
+        ("ji,jk->ik", {"i": 40, "j": N, "k": 3}),
     ],
 )
 @pytest.mark.parametrize("size", [9, 33, 1000, 2500])

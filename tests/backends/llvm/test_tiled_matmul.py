@@ -15,7 +15,7 @@ from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import assembly, load
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.matmul.functions import kernel_of
-from gradc.backends.llvm.matmul.plan import DotPlan, TilePlan, parts
+from gradc.backends.llvm.matmul.plan import PANEL_BYTES, DotPlan, TilePlan, parts
 from gradc.backends.llvm.matmul.product import product_of
 from gradc.backends.llvm.matmul.shares import scratch_elements
 from gradc.ir.target import GENERIC, Target
@@ -80,6 +80,7 @@ SHAPES = [
     (1, 1, 1), (2, 2, 2), (3, 5, 7), (8, 32, 16), (9, 33, 17), (10, 128, 64), (128, 10, 64), (100, 100, 100),
     (31, 49, 5), (64, 65, 1), (5, 3, 1100), (200, 7, 600), (1, 50, 70), (50, 1, 70), (1, 1, 333), (4, 130, 90),
     (4, 18, 200), (6, 9, 150), (7, 33, 260), (33, 20, 50), (20, 64, 70), (16, 36, 57), (40, 24, 100),
+    (35, 2, 133), (33, 3, 100), (34, 4, 7000), (40, 5, 64), (67, 8, 65), (260, 2, 700),
 ]  # fmt: skip
 
 
@@ -164,6 +165,7 @@ def test_empty_arrays(empty: str) -> None:
 @pytest.mark.parametrize(("form", "shape"), [
     ("ij,jk->ik", (9, 21, 30)), ("ij,kj->ik", (9, 21, 30)), ("ij,kj->ik", (2, 9, 40)), ("ij,jk->ik", (9, 21, 2500)),
     ("ij,kj->ik", (1, 3, 40000)), ("ji,jk->ik", (40, 9, 1100)), ("ji,kj->ik", (48, 17, 30)),
+    ("ij,jk->ik", (37, 3, 5000)),
 ])  # fmt: skip
 def test_accumulate_adds_to_what_is_there(form: str, shape: tuple[int, int, int]) -> None:
     sizes = dict(zip("ikj", shape, strict=True))
@@ -192,7 +194,7 @@ def test_nan_and_infinity_reach_their_row_and_column_alone(form: str, bad: float
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("shape", [(9, 33, 17), (1, 100, 100), (60, 1, 99)])
+@pytest.mark.parametrize("shape", [(9, 33, 17), (1, 100, 100), (60, 1, 99), (40, 3, 70)])
 def test_the_bits_do_not_depend_on_alignment(form: str, shape: tuple[int, int, int]) -> None:
     program = program_of(form, dict(zip("ikj", shape, strict=True)), "f4")
     entry = load(emit(program, host()), program)
@@ -243,7 +245,7 @@ def test_other_targets(target: Target, dtype: str) -> None:
 
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
-    for form, shape in itertools.product(FORMS, [(13, 37, 20), (1, 40, 50), (3, 6, 1)]):
+    for form, shape in itertools.product(FORMS, [(13, 37, 20), (1, 40, 50), (3, 6, 1), (33, 2, 50)]):
         program = program_of(form, dict(zip("ikj", shape, strict=True)), dtype)
         ir = emit(program, target)
         code = assembly(ir, target)
@@ -344,6 +346,27 @@ def test_few_columns_of_a_result_are_summed_as_rows_and_stored_transposed(form: 
     assert kernel is not None
     assert isinstance(kernel.plan, TilePlan)
     assert (kernel.product.m.length, kernel.product.n.length, kernel.plan.packing) == (10, 128, "none")
+
+
+def test_columns_that_fill_at_most_half_a_vector_are_gathered_for_dots() -> None:
+    sizes = {"i": 32, "k": 2, "j": 784}
+    assert chosen("ij,jk->ik", sizes, "f4", AVX512) == DotPlan(4, 2, 16, 2, 784)
+    assert isinstance(chosen("ij,jk->ik", sizes | {"i": 64, "k": 8}, "f4", AVX512), DotPlan)
+    for fewer in ({"i": 15}, {"i": 640, "k": 9}, {"j": 31}):
+        assert isinstance(chosen("ij,jk->ik", sizes | fewer, "f4", AVX512), TilePlan)
+    long = chosen("ij,jk->ik", sizes | {"k": 4, "j": 7000}, "f8", AVX512)
+    assert isinstance(long, DotPlan)
+    assert long.depth * 4 * 8 <= PANEL_BYTES
+
+
+def test_a_large_left_operand_dense_along_its_rows_is_read_once_for_few_columns() -> None:
+    program = program_of("ji,jk->ik", {"i": 1024, "k": 2, "j": 784}, "f4")
+    (call,) = program.body
+    assert isinstance(call, Call)
+    kernel = kernel_of(call, program.buffer, AVX512)
+    assert kernel is not None
+    assert isinstance(kernel.plan, TilePlan)
+    assert (kernel.product.m.length, kernel.plan.rows, kernel.plan.depth) == (2, 2, 784)
 
 
 def test_letters_join_where_their_strides_do() -> None:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gradc.backends.llvm.matmul.blocks import Lengths
 from gradc.backends.llvm.matmul.code import Code, Index
+from gradc.backends.llvm.matmul.packing import gather_columns
 from gradc.backends.llvm.matmul.plan import DotPlan, parts
 from gradc.backends.llvm.matmul.product import Product
 from gradc.backends.llvm.matmul.tile import Matrices
 
 
 def emit_dots(code: Code, product: Product, plan: DotPlan, matrices: Matrices, lengths: Lengths) -> None:
-    """The whole product: both operands are dense along k."""
+    """The whole product: both operands are dense along k, the right one perhaps once it is gathered."""
     m, n, k = product.m, product.n, product.k
+    gathers = k.right != 1
+    panel = code.local(plan.depth * int(n.length), "columns") if gathers else ""
     for block in parts(int(k.length), plan.depth):
         with code.loop("k", block.start, block.stop, block.step) as along:
-            left, right = (code.pointer(base, along.index) for base in (matrices.left, matrices.right))
+            left = code.pointer(matrices.left, along.index)
+            right = code.pointer(matrices.right, code.scale(along.index, k.right))
+            if gathers:
+                gather_columns(code, right, int(n.length), panel, plan.depth, block.step)
+                right, n = panel, replace(n, right=plan.depth)
             for rows in code.parts(lengths.m, plan.rows):
                 with code.loop("row", rows.start, rows.stop, rows.step) as down:
                     row = code.pointer(left, code.scale(down.index, m.left), "left")
@@ -27,7 +36,7 @@ def emit_dots(code: Code, product: Product, plan: DotPlan, matrices: Matrices, l
                                 code.pointer(out, code.scale(across.index, n.out), "out"),
                             )
                             shape = rows.step, columns.step, block.step
-                            _Dots(code, product, plan, shape).emit(place, along.index)
+                            _Dots(code, replace(product, n=n), plan, shape).emit(place, along.index)
 
 
 class _Dots:

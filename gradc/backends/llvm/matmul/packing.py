@@ -83,6 +83,24 @@ class Square:
         return f"transpose {self.rows} by {self.steps} elements"
 
 
+def gather_columns(code: Code, source: str, width: int, columns: str, pitch: int, depth: int) -> None:
+    """Copy ``depth`` rows of ``width`` elements, one right after the other, to columns that lie ``pitch`` apart.
+
+    As many rows as a vector has lanes at a time, and single ones for what is left.
+    """
+    whole = depth - depth % code.lanes
+    for start, stop, lanes in ((0, whole, code.lanes), (whole, depth, 1)):
+        if start == stop:
+            continue
+        rows, part = (Code(code.library, code.dtype, count, code.writer) for count in (width * lanes, lanes))
+        with code.loop("gathered", start, stop, lanes) as along:
+            every = rows.load(code.pointer(source, code.scale(along.index, width)))
+            target = code.pointer(columns, along.index)
+            for column in range(width):
+                vector = rows.shuffle(every, "poison", range(column, width * lanes, width))
+                part.store(vector, code.pointer(target, column * pitch))
+
+
 def short(code: Code) -> int:
     """The elements of 16 bytes, or of a vector that is shorter."""
     return min(code.lanes, 16 // code.bytes)

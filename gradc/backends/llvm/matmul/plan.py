@@ -66,6 +66,11 @@ MANY_DOT_VECTORS: Final = 2
 """With at most so many rows, transposing the right operand costs more than it saves: of the second number where there
 are registers for four rows by four columns, and so many vectors along k, which pay for adding up their lanes."""
 
+GATHERED_ROWS: Final = 8
+GATHERED_VECTORS: Final = 2
+"""A right operand of at most half a vector of columns, one row of it right after the other, is gathered into columns
+for dots from so many rows for each column on, and so many vectors along k, and half as many vectors as columns."""
+
 DOT_BURST: Final = 8 * 1024 * 1024
 """A vector meets a matrix of at most this size two rows of it at a time, in long bursts: caches give those faster than
 many short ones. A larger one comes from memory, of which more rows ask for more at once."""
@@ -162,6 +167,7 @@ class TilePlan:
 class DotPlan:
     """Sums along k in lanes: ``rows`` by ``columns`` elements at a time, ``unroll`` vectors of k each.
 
+    A right operand that is dense along n is gathered into columns of ``depth`` elements first.
     ``ahead`` as in TilePlan: this one fetches the other half.
     """
 
@@ -186,6 +192,8 @@ def plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
 
     Tiles take any number of rows and, where they do not transpose, any depth; dots any number of rows and columns.
     """
+    if _gathers(product, target):
+        return _dots(product.typical, target)
     if product == product.typical:
         return _plan(product, target)
     packed = packed_from(product, target)
@@ -275,7 +283,8 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
 def _may_stream(product: Product, packing: Packing, lanes: int) -> bool:
     """Whether a right operand, if it is large, is read along its rows for few rows of the left one."""
     m, n = product.typical.m.length, product.typical.n.length
-    return packing == "none" and int(m) <= STREAM_ROWS and int(n) >= 4 * lanes
+    few = int(m) <= STREAM_ROWS and not is_turned(product)
+    return packing == "none" and few and int(n) >= 4 * lanes
 
 
 def fetching(plan: TilePlan | DotPlan, product: Product, ahead: int) -> TilePlan | DotPlan:
@@ -337,6 +346,16 @@ def _count(part: Part) -> int:
     return (int(part.stop) - int(part.start)) // part.step
 
 
+def _gathers(product: Product, target: Target) -> bool:
+    """Whether dots with columns that are gathered first take less time than vectors along few columns."""
+    n, k, lanes = product.n, product.k, target.lanes(product.dtype.itemsize)
+    if not (isinstance(n.length, int) and isinstance(k.length, int)):
+        return False
+    narrow = 2 <= n.length <= lanes // 2 and n.right == n.out == k.left == 1 and k.right == n.length
+    rows, vectors = int(product.typical.m.length), max(GATHERED_VECTORS, -(-n.length // 2))
+    return narrow and rows >= GATHERED_ROWS * n.length and k.length >= vectors * lanes
+
+
 def _few_rows(product: Product, target: Target) -> bool:
     """Whether dots take less time than transposing the right operand."""
     m, k = int(product.m.length), int(product.k.length)
@@ -352,7 +371,8 @@ def _dots(product: Product, target: Target) -> DotPlan:
     columns = min(n, 2 if bursts else 4 if rows > 2 else 8 // rows)
     unroll = max(1, min(target.registers // 2 // (rows * columns), k // lanes))
     step = lanes * unroll
-    return DotPlan(rows, columns, lanes, unroll, min(k, _even(k, DOT_DEPTH, step)))
+    limit = DOT_DEPTH if product.k.right == 1 else PANEL_BYTES // (n * product.dtype.itemsize) // step * step
+    return DotPlan(rows, columns, lanes, unroll, min(k, _even(k, limit, step)))
 
 
 def _lanes(length: int, most: int) -> int:

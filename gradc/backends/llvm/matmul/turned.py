@@ -18,6 +18,9 @@ TURN_GAIN: Final = 0.97
 """From so many terms on, and up to so many columns, it pays to store a result transposed where that leaves so much of
 the vectors."""
 
+READ_ONCE_COLUMNS: Final = 8
+"""Up to so many columns a left operand that is dense along its rows is read once, where it stands, however large."""
+
 TRANSPOSED_LANES: Final = 16
 TRANSPOSED_GAIN: Final = 0.8
 """The same where the left operand is transposed for it beside the first tiles; in vectors of fewer lanes only for as
@@ -41,7 +44,8 @@ def turned(product: Product, target: Target) -> Product:
     if n.out != 1 or 1 not in (m.left, k.left):
         return product
     rows, columns, depth = int(m.length), int(n.length), int(k.length)
-    fits = depth * rows * product.dtype.itemsize <= UNPACKED_BYTES and columns <= TURN_COLUMNS and depth >= TURN_DEPTH
+    fits = depth * rows * product.dtype.itemsize <= UNPACKED_BYTES or (m.left == 1 and columns <= READ_ONCE_COLUMNS)
+    fits = fits and columns <= TURN_COLUMNS and depth >= TURN_DEPTH
     after, before = columns * -(-rows // lanes), rows * -(-columns // lanes)
     if m.left == 1 and _splits(rows, columns, lanes):
         before = rows * (columns // lanes) + (columns % lanes + 1) * -(-rows // lanes)
