@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from gradc.ir.aval import Dim
 from gradc.loops.accesses import meet, reads_of, writes_of
 from gradc.loops.expand import unused_name
 from gradc.loops.program import (
@@ -21,6 +22,7 @@ from gradc.loops.program import (
     Contraction,
     Expression,
     For,
+    If,
     Load,
     LoopProgram,
     Statement,
@@ -38,6 +40,9 @@ from gradc.loops.traversal import declared_names, expressions_of, statements_of
 LARGE: Final = 1024 * 1024
 """The bytes from which a matrix is worth reading once: about what a second cache holds."""
 
+LEAST_ROW: Final = 1024
+"""The same for a row, where their number is symbolic: a choice between strips and none leaves no epilogue."""
+
 NARROW: Final = 16
 """The most columns of what it meets: a wider product takes more time than reading the matrix does."""
 
@@ -47,9 +52,10 @@ STRIP_MULTIPLE: Final = 8
 
 
 def in_strips(program: LoopProgram) -> LoopProgram:
-    """The program with such pairs of contractions in strips; itself where there are none or sizes are symbolic."""
-    if program.symbols:
-        return program
+    """The program with such pairs of contractions in strips; itself where there are none.
+
+    Where the number of rows is symbolic, the kernel decides when it is called.
+    """
     body = program.body
     start = 0
     while start < len(body):
@@ -59,8 +65,11 @@ def in_strips(program: LoopProgram) -> LoopProgram:
             found = _group(program, body[start : end + 1])
             if found is not None:
                 names = set(program.buffer) | declared_names(body)
-                body = (*body[:start], *found.statements(names), *body[end + 1 :])
-                start += len(found.before)
+                if isinstance(found.length, int):
+                    body = (*body[:start], *found.statements(names), *body[end + 1 :])
+                    start += len(found.before)
+                else:
+                    body = (*body[:start], found.choice(body[start : end + 1], names), *body[end + 1 :])
                 break
         start += 1
     return program if body is program.body else replace(program, body=body)
@@ -83,7 +92,7 @@ class _Group:
 
     first: _Rows
     last: _Rows
-    length: int
+    length: Dim
     strip: int
     result: Buffer
     inside: list[Statement] = field(default_factory=list)
@@ -93,24 +102,30 @@ class _Group:
     def statements(self, names: set[str]) -> list[Statement]:
         """What takes the place of the statements; the result of the last contraction is added up from zero."""
         start = variable(unused_name("strip", names))
-        whole_strips = self.length - self.length % self.strip
+        whole_strips = self.length // self.strip * self.strip
         found = list(self.before)
         if not self.last.contraction.accumulate:
             found.append(_zeros(self.result, names))
         found.append(For(str(start), size(0), size(whole_strips), tuple(self._strip(start, self.strip)), self.strip))
         if whole_strips != self.length:
-            found += self._strip(size(whole_strips), self.length - whole_strips)
+            found += self._strip(size(whole_strips), self.length % self.strip)
         return [*found, *self.after]
 
-    def _strip(self, start: Expression, rows: int) -> list[Statement]:
+    def choice(self, plain: tuple[Statement, ...], names: set[str]) -> Statement:
+        """Strips where the rows turn out to be many enough, else the statements as they were."""
+        row = self.first.stride * self.first.contraction.dtype.itemsize
+        many = b.ge(size(self.length), size(max(-(-LARGE // row), 2 * self.strip)))
+        return If(many, tuple(self.statements(names)), plain)
+
+    def _strip(self, start: Expression, rows: Dim) -> list[Statement]:
         statements: list[Statement] = [_part_of(self.first, start, rows, accumulate=self.first.contraction.accumulate)]
         for statement in self.inside:
             assert isinstance(statement, For), "what lies between the contractions are loops over rows"
-            statements.append(replace(statement, lo=start, hi=b.add(start, rows)))
+            statements.append(replace(statement, lo=start, hi=b.add(start, size(rows))))
         return [*statements, _part_of(self.last, start, rows, accumulate=True)]
 
 
-def _part_of(rows: _Rows, start: Expression, count: int, *, accumulate: bool) -> Call:
+def _part_of(rows: _Rows, start: Expression, count: Dim, *, accumulate: bool) -> Call:
     """The contraction for ``count`` rows from ``start`` on."""
     contraction = rows.contraction
     sizes = tuple((letter, count if letter == rows.letter else length) for letter, length in contraction.sizes)
@@ -180,13 +195,13 @@ def _pair(program: LoopProgram, first: Call, last: Call) -> _Group | None:
         for other in _rows_of(program, last, summed=True):
             length = dict(one.contraction.sizes)[one.letter]
             same = one.view == other.view and one.stride == other.stride
-            if not same or length != dict(other.contraction.sizes)[other.letter] or not isinstance(length, int):
+            if not same or length != dict(other.contraction.sizes)[other.letter]:
                 continue
             out, result = (program.buffer[call.views[2].buffer] for call in (first, last))
             if first.views[2] != whole(out) or last.views[2] != whole(result):
                 continue
             limit = max(STRIP_BYTES // (one.stride * one.contraction.dtype.itemsize), STRIP_MULTIPLE)
-            if length >= 2 * limit:
+            if not isinstance(length, int) or length >= 2 * limit:
                 return _Group(one, other, length, _strip_of(length, limit), result)
     return None
 
@@ -206,30 +221,37 @@ def _rows_of(program: LoopProgram, call: Call, *, summed: bool) -> list[_Rows]:
     words = (contraction.lhs, contraction.rhs)
     for word, other, view in zip(words, reversed(words), call.views[:2], strict=True):
         strides = dict(zip(word, view.strides, strict=True))
-        if not all(isinstance(number, int) for number in (*sizes.values(), *strides.values())):
+        if not all(isinstance(number, int) for number in strides.values()):
             continue
         letter = max(word, key=lambda x: int(strides[x]), default="")
+        if not all(isinstance(length, int) for x, length in sizes.items() if x != letter):
+            continue
         narrow = math.prod(int(sizes[x]) for x in other if x not in word) <= NARROW
         stays = letter in contraction.out
-        bytes_read = math.prod(int(sizes[x]) for x in word) * contraction.dtype.itemsize
         own = letter and (letter in other) == summed and stays != summed
         first_axis = summed or contraction.out[:1] == letter
-        if own and narrow and first_axis and bytes_read >= LARGE and int(strides[letter]) > 1:
+        row_bytes = math.prod(int(sizes[x]) for x in word if x != letter) * contraction.dtype.itemsize
+        large = letter and _may_be_large(sizes[letter], row_bytes)
+        if own and narrow and first_axis and large and int(strides[letter]) > 1:
             found.append(_Rows(call, contraction, view, letter, int(strides[letter])))
     return found
 
 
-def _strip_of(length: int, limit: int) -> int:
+def _may_be_large(rows: Dim, row_bytes: int) -> bool:
+    return rows * row_bytes >= LARGE if isinstance(rows, int) else row_bytes >= LEAST_ROW
+
+
+def _strip_of(length: Dim, limit: int) -> int:
     """How many rows: a divisor of their number if there is one of about the limit."""
     limit -= limit % STRIP_MULTIPLE
-    for rows in range(limit, limit // 2, -STRIP_MULTIPLE):
+    for rows in range(limit, limit // 2, -STRIP_MULTIPLE) if isinstance(length, int) else ():
         if length % rows == 0:
             return rows
     return limit
 
 
 def _by_row(
-    statement: Statement, length: int, by_row: dict[str, int], writes: set[str], buffers: dict[str, Buffer]
+    statement: Statement, length: Dim, by_row: dict[str, int], writes: set[str], buffers: dict[str, Buffer]
 ) -> dict[str, int] | None:
     """The buffers that a loop over all rows writes one row of in each iteration; None where it is no such loop.
 
@@ -238,6 +260,9 @@ def _by_row(
     if not isinstance(statement, For) or statement.carry or statement.step != 1:
         return None
     if statement.lo != size(0) or statement.hi != size(length):
+        return None
+    written = [buffers[name] for name in writes_of(statement) if name in buffers]
+    if not all(isinstance(width, int) for buffer in written for width in buffer.shape[1:]):
         return None
     row = variable(statement.var)
     found: dict[str, int] = {}

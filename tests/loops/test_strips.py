@@ -73,6 +73,38 @@ def test_a_strip_is_a_divisor_of_the_rows_where_there_is_one() -> None:
         assert loop.step == expected
 
 
+def test_a_symbolic_number_of_rows_is_looked_at_when_the_kernel_runs() -> None:
+    """656 rows of 200 numbers are the first of more than 1 MB."""
+
+    def sum_of_squares(w: Any, x: Any, y: Any) -> Any:
+        return np.sum((x @ w - y) ** 2)
+
+    step = gradc.value_and_grad(sum_of_squares)
+    kernel = step.compile(gradc.aval("f64[200]"), gradc.aval("f64[n,200]"), gradc.aval("f64[n]"))
+    assert "if {n} >= 656:" in str(kernel.loops)
+    assert "step 16:" in str(kernel.loops)
+    rng = np.random.default_rng(0)
+    for n in (0, 1, 33, 655, 656, 672, 1003):
+        w, x, y = rng.standard_normal(200), rng.standard_normal((n, 200)), rng.standard_normal(n)
+        loss, d_w = kernel(w, x, y)
+        r = x @ w - y
+        np.testing.assert_allclose(loss, r @ r, rtol=1e-13)
+        np.testing.assert_allclose(d_w, 2 * r @ x, rtol=1e-10, atol=1e-11)
+        fixed = step(w, x, y)
+        np.testing.assert_allclose(loss, fixed[0], rtol=1e-14)
+        np.testing.assert_allclose(d_w, fixed[1], rtol=1e-12, atol=1e-12)
+
+
+def test_rows_of_symbolic_width_are_left_whole() -> None:
+    def loss(w: Any, x: Any, y: Any) -> Any:
+        return np.sum((x @ w) ** 2)
+
+    kernel = gradc.grad(loss).compile(gradc.aval("f64[m]"), gradc.aval("f64[n,m]"), gradc.aval("f64[n]"))
+    assert "step" not in str(kernel.loops)
+    w, x = np.arange(3.0), np.arange(12.0).reshape(4, 3)
+    np.testing.assert_allclose(kernel(w, x, np.ones(4)), 2 * x.T @ (x @ w), rtol=1e-14)
+
+
 def test_each_product_fetches_half_of_the_next_strip() -> None:
     """Which lies a strip of 32 rows of 90 elements ahead. What has no next strip fetches nothing."""
     functions = emit(in_strips(model(2048)), AVX512).split("\ndefine ")
