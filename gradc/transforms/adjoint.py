@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from gradc.ops.elementwise import convert, logical_and, logical_or, select
 from gradc.ops.index import gather, scatter
 from gradc.ops.regions import call, recompute
 from gradc.ops.shape import slice_, update_slice
+from gradc.transforms.cover import cover, is_full
 from gradc.transforms.steep import may_be_infinite, may_lose_zeros
 
 
@@ -101,24 +103,19 @@ def _accumulated(contributions: list[Cotangent]) -> Cotangent:
     value = ordered[0].value
     for contribution in ordered[1:]:
         value = _added(value, contribution.value)
-    mask = ordered[0].mask
-    for contribution in ordered[1:]:
-        mask = None if mask is None or contribution.mask is None else _either(mask, contribution.mask)
-    return Cotangent(value, mask, any(c.strict for c in ordered if c.mask is not None))
+    masks = [c.mask for c in ordered if c.mask is not None]
+    if len(masks) < len(ordered) or cover(masks):
+        return Cotangent(value, None)
+    return Cotangent(value, reduce(_either, masks), any(c.strict for c in ordered))
 
 
 def _either(mask: Value, more: Value) -> Value:
     """Where one of two masks is True. A region that is added to a mask is written into it."""
     node = more.node
-    if not _is_sparse(more) or not _is_full(more.builder.value(node.operands[1]), True):
+    if not _is_sparse(more) or not is_full(more.builder.value(node.operands[1]), True):
         return logical_or(mask, more)
     operands = [more.builder.value(i) for i in node.operands[1:]]
     return more.builder.apply(node.op, mask, *operands, **{**node.params, "mode": "set"})
-
-
-def _is_full(value: Value, number: bool) -> bool:
-    found = value.builder.scalar(value)
-    return found is not None and bool(found == number)
 
 
 def _is_sparse(value: Value) -> bool:

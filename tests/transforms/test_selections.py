@@ -131,3 +131,22 @@ def test_what_meets_finite_slopes_takes_no_selects() -> None:
     x = np.array([1.0, -2.0, 3.0])
     kernel = gradc.Function(loss, derivative="grad", wrt="w").compile({"in": x, "out": x}, x)
     assert [node.op.name for node in kernel.graph.nodes].count("select") == 1  # that of maximum itself
+
+
+READ_IN_PARTS: dict[str, tuple[Callable[[Any], Any], int]] = {
+    "differences": (lambda y: np.sum((y[1:] - y[:-1]) ** 2), 0),
+    "even and odd": (lambda y: np.sum(y[::2] * y[1::2]), 0),
+    "parts of parts": (lambda y: np.sum(y[:6][1:] ** 2) + y[0] * y[5:][::-1][1], 1),  # the last is left out
+    "all but one": (lambda y: np.sum(y[:3] ** 2) + np.sum(y[4:] ** 2), 1),
+    "whole and a part": (lambda y: np.sum(y) * y[2], 0),
+}
+
+
+@pytest.mark.parametrize(("function", "selects"), READ_IN_PARTS.values(), ids=list(READ_IN_PARTS))
+def test_parts_that_cover_an_array_leave_nothing_out(function: Callable[[Any], Any], selects: int) -> None:
+    x = np.arange(1.0, 9.0)
+    kernel = gradc.grad(lambda x: function(np.log(x))).compile(x)
+    assert [node.op.name for node in kernel.graph.nodes].count("select") == selects
+    step = 1e-30
+    shifted = [np.log(x + 1j * step * unit) for unit in np.eye(8)]
+    np.testing.assert_allclose(kernel(x), [function(y).imag / step for y in shifted], rtol=1e-13, atol=1e-13)
