@@ -23,7 +23,7 @@ def cover(masks: Sequence[Value]) -> bool:
     if any(is_full(mask, True) for mask in masks):
         return True
     aval, regions = masks[0].aval, [mask for mask in masks if mask.node.op is update_slice]
-    if not regions or aval.is_symbolic or aval.size > _MOST_ELEMENTS:
+    if not regions or aval.is_symbolic or int(aval.size) > _MOST_ELEMENTS:
         return False
     marked = np.zeros([int(d) for d in aval.shape], bool)
     for mask in regions:
