@@ -61,7 +61,7 @@ def save_casadi(
         compiled = found
         built.append(build(compiled, choice, name=f"{following.name}_c"))
         functions.append(replace(following, callee=built[-1].interface))
-    write_files(_files(name, built, functions, target, cpu), folder)
+    write_files(_files(name, built, functions, target, cpu), folder, "lib")
 
 
 def _elements(function: Convention) -> int:

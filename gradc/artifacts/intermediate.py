@@ -23,8 +23,8 @@ def save_ir(
     choice = choose(target, cpu)
     built = build(compiled, choice, name=name)
     declared = Declared(built.interface, built.selftest_bytes, built.suffixes)
-    files = {f"{name}.h": header([declared], name=name, runs_on=runs_on(choice)).encode()}
+    files = {f"{name}.h": header([declared], name=name, runs_on=f"As LLVM IR, r{runs_on(choice)[1:]}").encode()}
     for suffix, code in zip(built.suffixes, built.codes, strict=True):
         files[f"{name}{suffix}.ll"] = module_text(code).encode()
         files[f"{name}{suffix}.bc"] = bitcode(code)
-    write_files(files, folder)
+    write_files(files, folder, "ir")

@@ -135,7 +135,9 @@ def save_library(
     """
     require_bindings(bindings)
     choice = choose(target, cpu)
-    write_files(library_files([build(compiled, choice, name=name)], choice, name=name, bindings=bindings), folder)
+    write_files(
+        library_files([build(compiled, choice, name=name)], choice, name=name, bindings=bindings), folder, "lib"
+    )
 
 
 def save_functions(
@@ -154,7 +156,7 @@ def save_functions(
     first = functions[0]
     tests = selftest_of_all(name, {f.interface.name: f.selftest_bytes for f in functions})
     functions[0] = replace(first, codes=(Code(f"{first.codes[0].ir}\n{tests}", choice.base), *first.codes[1:]))
-    write_files(library_files(functions, choice, name=name, group=True, bindings=bindings), folder)
+    write_files(library_files(functions, choice, name=name, group=True, bindings=bindings), folder, "lib")
 
 
 def library_files(

@@ -28,7 +28,7 @@ def save_source(
     Both appear or none; they are the same byte for byte every time. Raises ArgumentError for names that are not known
     or that C could not have, CompileError for what cannot be written in C.
     """
-    write_files(source_files(compiled, choose(target, cpu).base, name=name), folder)
+    write_files(source_files(compiled, choose(target, cpu).base, name=name), folder, "c")
 
 
 def c_source(compiled: Compiled, *, name: str) -> str:

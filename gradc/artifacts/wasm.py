@@ -45,7 +45,9 @@ def save_wasm(compiled: Compiled, folder: str | os.PathLike[str], *, name: str) 
         f"{name}.gir": built.graph.encode(),
     }
     files |= {f"{name}.json": sealed(manifest([built], name, WASM, {name: stack}), files)}
-    write_files(files | {file: text.encode() for file, text in javascript_files(built.bound, name).items()}, folder)
+    write_files(
+        files | {file: text.encode() for file, text in javascript_files(built.bound, name).items()}, folder, "wasm"
+    )
 
 
 def _linked(content: bytes, name: str, exports: list[str], stack: int) -> bytes:

@@ -98,7 +98,7 @@ def gradc() -> None:
 @_derivative
 @click.option(
     "-o", "--output", required=True, metavar="PATH", type=click.Path(path_type=Path),
-    help="The file to write; but for py, the directory.",
+    help="For py the file to write, for the other formats the directory to write into.",
 )  # fmt: skip
 @click.option("--name", metavar="SYMBOL", help="The name of the generated function.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="py", show_default=True,
@@ -134,8 +134,10 @@ def compile_(
         )
     except OSError as error:
         raise Failure(f"{output} cannot be written: {error.strerror or error}") from error
-    made = {"py": f"{output}", "c": f"{output / kernel.name}.c and .h"}
-    note(f"wrote {made.get(format_, f'{output / kernel.name}.h and the library beside it')}")
+    stem = output / kernel.name
+    beside = {"lib": "the library", "ir": "the modules of LLVM", "wasm": "the module, for JavaScript too"}
+    made = {"py": f"{output}", "c": f"{stem}.c and .h"}
+    note(f"wrote {made[format_] if format_ in made else f'{stem}.h and {beside[format_]} beside it'}")
 
 
 @gradc.command("show")

@@ -1,0 +1,167 @@
+"""Where artifacts are written: what stands there is kept or replaced as a whole, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradc
+from gradc.artifacts.files import _alone_in
+from gradc.errors import ArgumentError
+
+FORMATS = ("lib", "c", "ir", "wasm")
+
+
+def kernel(size: int = 3) -> gradc.Kernel:
+    return gradc.grad(lambda x: np.sum(x * x), name="step").compile(gradc.aval(f"f64[{size}]"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize("second", FORMATS)
+@pytest.mark.parametrize("first", FORMATS)
+def test_the_header_of_one_format_is_not_replaced_by_that_of_another(first: Any, second: Any, tmp_path: Path) -> None:
+    """The workspace of C source has another size than that of the library."""
+    kernel().save(tmp_path, format=first)
+    before = contents(tmp_path)
+    if first == second:
+        kernel(4).save(tmp_path, format=second)
+        assert list(contents(tmp_path)) == list(before)
+        assert contents(tmp_path) != before
+        return
+    message = rf'step\.h\' is that of format="{first}", and format="{second}" would replace it'
+    with pytest.raises(ArgumentError, match=message):
+        kernel().save(tmp_path, format=second)
+    assert contents(tmp_path) == before
+    kernel().save(tmp_path, format=second, name="other")
+    assert contents(tmp_path).items() > before.items()
+
+
+def test_a_module_that_needs_numpy_alone_is_not_replaced_by_a_binding(tmp_path: Path) -> None:
+    kernel().save(tmp_path / "step.py")
+    with pytest.raises(ArgumentError, match=r'step\.py\' is that of format="py", and format="lib" would replace it'):
+        kernel().save(tmp_path, format="lib", bindings=("python",))
+    assert list(contents(tmp_path)) == ["step.py"]
+    kernel().save(tmp_path, format="lib")
+
+
+@pytest.mark.parametrize(
+    ("file", "choices"),
+    [
+        ("step.h", {"format": "lib"}),
+        ("step.c", {"format": "c"}),
+        ("step.py", {"format": "lib", "bindings": ("python",)}),
+        ("step.hpp", {"format": "lib", "bindings": ("cpp",)}),
+        ("step.mjs", {"format": "wasm"}),
+    ],
+)
+def test_a_file_of_the_users_own_is_not_replaced(file: str, choices: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / file).write_text("my own work")
+    with pytest.raises(ArgumentError, match=r"step\.\w+' is not of gradc's making and would be replaced"):
+        kernel().save(tmp_path, **choices)
+    assert contents(tmp_path) == {file: b"my own work"}
+    (tmp_path / file).write_text("")
+    kernel().save(tmp_path, **choices)
+
+
+WRITER = """
+import sys
+from tests.artifacts.test_places import kernel
+kernels = [kernel(size) for size in (3, 4, 5)]
+print("ready", flush=True)
+for k in range(int(sys.argv[2])):
+    kernels[k % 3].save(sys.argv[1], format="lib")
+"""
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Callable[[int], subprocess.Popen[str]]]:
+    """``writer(9)``: a process that saves three kernels in turn into one directory, nine times in all."""
+    made: list[subprocess.Popen[str]] = []
+
+    def start(times: int) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", WRITER, str(tmp_path / "build"), str(times)]
+        made.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]))
+        assert made[-1].stdout is not None
+        assert made[-1].stdout.readline() == "ready\n"
+        return made[-1]
+
+    yield start
+    for process in made:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="directories are locked on POSIX systems")
+def test_a_process_waits_until_another_has_put_its_files(tmp_path: Path, writer: Callable[..., Any]) -> None:
+    folder = tmp_path / "build"
+    kernel(5).save(folder, format="lib")
+    before = contents(folder)
+    with _alone_in(str(folder)):
+        process = writer(1)
+        while len(contents(folder)) < 2 * len(before):
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.2)
+        assert process.poll() is None
+        assert contents(folder).items() > before.items()
+    assert process.wait(60) == 0
+    after = contents(folder)
+    kernel(3).save(tmp_path / "same", format="lib")
+    assert after == contents(tmp_path / "same")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_process_that_is_killed_leaves_whole_files(tmp_path: Path, writer: Callable[..., Any]) -> None:
+    folder = tmp_path / "build"
+    known: dict[str, set[bytes]] = {}
+    for size in (3, 4, 5):
+        kernel(size).save(tmp_path / str(size), format="lib")
+        for name, content in contents(tmp_path / str(size)).items():
+            known.setdefault(name, set()).add(content)
+    for moment in range(3):
+        process = writer(10**6)
+        while not folder.exists():
+            time.sleep(0.01)
+        time.sleep(0.1 + 0.037 * moment)
+        process.kill()
+        process.wait(60)
+        found = {name: content for name, content in contents(folder).items() if not name.endswith(".tmp")}
+        assert all(content in known[name] for name, content in found.items())
+    kernel(4).save(folder, format="lib")
+    assert contents(folder).items() >= contents(tmp_path / "4").items()
+    gradc.load(folder)
+
+
+FULL = """
+import resource, signal, sys
+import gradc, numpy as np
+kernel = gradc.grad(lambda x: np.sum(x * x), name="step").compile(gradc.aval("f64[4]"))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+try:
+    kernel.save(sys.argv[1], format=sys.argv[2])
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
+@pytest.mark.parametrize("form", ["c", "ir"])
+def test_a_disk_that_takes_no_more_keeps_what_was_there(form: Any, tmp_path: Path) -> None:
+    kernel(3).save(tmp_path, format=form)
+    before = contents(tmp_path)
+    command = [sys.executable, "-c", FULL, str(tmp_path), form]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "File too large\n"
+    assert contents(tmp_path) == before
