@@ -11,7 +11,7 @@ import numpy as np
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import link, load
 from gradc.backends.llvm.machine import host, parse, target_machine
-from gradc.loops.program import Buffer, For, LoopProgram, Store, b, size, variable
+from gradc.loops.language.program import Buffer, For, LoopProgram, Store, b, size, variable
 
 CHAINS, STEPS = 12, 20_000
 TRIADS = (24 << 10, 600 << 10, 8 << 20, 192 << 20)

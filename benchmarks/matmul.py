@@ -30,8 +30,8 @@ from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.matmul.shares import scratch_elements
-from gradc.loops.program import Buffer, Call, Contraction, For, LoopProgram, size, whole
-from gradc.loops.scratch import reserve
+from gradc.loops.language.program import Buffer, Call, Contraction, For, LoopProgram, size, whole
+from gradc.loops.shaping.scratch import reserve
 
 CUBES = (16, 32, 64, 100, 128, 256, 512, 1024, 2048)
 SHAPES = [(s, s, s) for s in CUBES] + [

@@ -27,7 +27,7 @@ from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.math.library import NAMES
-from gradc.loops.program import PRIMITIVES, Buffer, For, LoopProgram, Store, b, size, variable
+from gradc.loops.language.program import PRIMITIVES, Buffer, For, LoopProgram, Store, b, size, variable
 
 PEERS = {"pow": "power", "log1p_unit": "log1p"}
 Run = Callable[[], object]

@@ -29,7 +29,7 @@ from gradc.transforms.recurrence import with_pullback
 if TYPE_CHECKING:
     from gradc.backends.llvm.cache import Hit, Place
     from gradc.ir.target import Target
-    from gradc.loops.program import Buffer, Call, Function, LoopProgram, Statement
+    from gradc.loops.language.program import Buffer, Call, Function, LoopProgram, Statement
 
 Entry = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 """A flat call: C-contiguous, aligned arrays in native byte order to new arrays."""
@@ -156,15 +156,15 @@ class Compiled:
         from gradc.backends.llvm.matmul.functions import runs_epilogue
         from gradc.backends.llvm.matmul.shares import is_shared, scratch_elements
         from gradc.backends.llvm.parts import is_task
-        from gradc.loops.arena import laid_out, on_stack
-        from gradc.loops.attach import with_epilogues
-        from gradc.loops.divide import divide
-        from gradc.loops.donate import in_place
-        from gradc.loops.lower import lower
-        from gradc.loops.repeats import with_repeats
-        from gradc.loops.scratch import reserve
-        from gradc.loops.strips import in_strips
-        from gradc.loops.traversal import buffers_in
+        from gradc.loops.language.traversal import buffers_in
+        from gradc.loops.lowering.lower import lower
+        from gradc.loops.shaping.arena import laid_out, on_stack
+        from gradc.loops.shaping.attach import with_epilogues
+        from gradc.loops.shaping.divide import divide
+        from gradc.loops.shaping.donate import in_place
+        from gradc.loops.shaping.repeats import with_repeats
+        from gradc.loops.shaping.scratch import reserve
+        from gradc.loops.shaping.strips import in_strips
 
         def fused(program: LoopProgram) -> LoopProgram:
             return with_epilogues(program, lambda call: runs_epilogue(call, program.buffer, target))

@@ -34,7 +34,7 @@ from gradc.errors import ArgumentError, CompileError
 from gradc.ir.aval import maximum_dim
 from gradc.ir.graph import Graph
 from gradc.ir.text import print_graph
-from gradc.loops.optional import with_optional_results
+from gradc.loops.shaping.optional import with_optional_results
 
 
 @dataclass(frozen=True)

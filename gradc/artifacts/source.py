@@ -17,7 +17,7 @@ from gradc.backends.recording import memory_of, record
 from gradc.backends.spare import workspace_of
 from gradc.compiler import Compiled
 from gradc.ir.target import Target
-from gradc.loops.optional import Optional, with_optional_results
+from gradc.loops.shaping.optional import Optional, with_optional_results
 
 
 def save_source(

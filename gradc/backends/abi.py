@@ -31,7 +31,7 @@ from gradc.errors import CompileError
 from gradc.ir.aval import Aval, Dim, short_dtype
 from gradc.ir.graph import Graph
 from gradc.ir.signature import Branch, Key, Signature, Static, Tree
-from gradc.loops.program import ALIGNMENT
+from gradc.loops.language.program import ALIGNMENT
 
 ABI_VERSION: Final = 1
 """Counts changes of the calling convention."""

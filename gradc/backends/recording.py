@@ -15,7 +15,7 @@ import numpy as np
 
 from gradc.backends.abi import FIRST_FAILURE, OK, Argument, Interface
 from gradc.ir.aval import dim_value
-from gradc.loops.program import ALIGNMENT
+from gradc.loops.language.program import ALIGNMENT
 
 PERIOD: Final = 31
 STRIDE: Final = 5

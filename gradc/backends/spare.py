@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from gradc.ir.aval import Dim
-from gradc.loops.optional import Optional
-from gradc.loops.program import ALIGNMENT
+from gradc.loops.language.program import ALIGNMENT
+from gradc.loops.shaping.optional import Optional
 
 SPARE_ON_STACK: Final = 512
 """Bytes of results nobody wants that stand on the stack; more of them stand in the workspace."""

@@ -110,7 +110,7 @@ class Op:
     numpy       the NumPy expression, ``"np.exp({0})"``, or ``numpy(node, *avals) -> str`` that makes it. Placeholders
                 ``{0}``, ``{1}`` are operands; a helper of ``templates/numpy/helpers/`` is named ``_name(...)``
     loops       how one element is computed. Elementwise ops: ``loops(b, *scalars, **params) -> expression``, by default
-                the method of ``b`` (``gradc.loops.builder``) that has the op's name. Ops that only move elements:
+                the method of ``b`` (``loops.language.builder``) that has the op's name. Ops that only move elements:
                 ``loops(index, aval, **params) -> index``, where in the operand (of ``aval``) the element ``index`` of
                 the result is found; an index is a tuple that takes integer arithmetic. None for the rest, which
                 ``gradc.loops`` lowers by name

@@ -27,7 +27,7 @@ _LARGE: Final = 4096
 """Steps on values of this many elements without contractions gain more by being fused than compiling them takes,"""
 _LONG: Final = 20_000
 """unless they are this many nodes. Separate arguments of this many elements in each step are not copied into one array,
-which rolling them would take: what is equal in such steps is found in the loop program (``gradc.loops.repeats``)."""
+which rolling them would take: what is equal in such steps is found in the loop program (``loops.shaping.repeats``)."""
 
 
 class Step(NamedTuple):

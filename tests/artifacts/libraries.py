@@ -93,7 +93,7 @@ class Library:
 
 def eval_size(dim: int | str, sizes: dict[str, int]) -> int:
     """A size of a manifest as a number."""
-    from gradc.loops.lexer import Lexer
+    from gradc.loops.language.lexer import Lexer
 
     if isinstance(dim, int):
         return dim

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.loops.parse import parse_program
-from gradc.loops.program import ALIGNMENT
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import ALIGNMENT
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 NAMES = (

@@ -13,11 +13,11 @@ from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
 from gradc.backends.reference import evaluate
 from gradc.ir.graph import Graph
-from gradc.loops.arena import laid_out
-from gradc.loops.lower import lower
-from gradc.loops.parse import parse_program
-from gradc.loops.program import LoopProgram
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import LoopProgram
+from gradc.loops.language.verify import verify
+from gradc.loops.lowering.lower import lower
+from gradc.loops.shaping.arena import laid_out
 
 
 def run_program(graph: Graph, inputs: Sequence[Any]) -> list[np.ndarray]:

@@ -11,9 +11,9 @@ import gradc
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
-from gradc.loops.arena import SMALL, on_stack
-from gradc.loops.parse import parse_program
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.verify import verify
+from gradc.loops.shaping.arena import SMALL, on_stack
 
 PROGRAM = """program p
 input x: f64[4]

@@ -11,11 +11,11 @@ import gradc
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
-from gradc.loops.attach import with_epilogues
-from gradc.loops.epilogue import unfused
-from gradc.loops.parse import parse_program
-from gradc.loops.program import Call, For, LoopProgram
-from gradc.loops.verify import verify
+from gradc.loops.language.epilogue import unfused
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import Call, For, LoopProgram
+from gradc.loops.language.verify import verify
+from gradc.loops.shaping.attach import with_epilogues
 
 HEAD = """\
 program layer

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from gradc.ir.aval import Dim, aval, aval_of, dim_value, symbol
 from gradc.ir.graph import Builder, Graph, Value
-from gradc.loops.buffers import Arena, Lifetime, largest_live, lay_out
-from gradc.loops.fuse import fuse
-from gradc.loops.lower import lower
-from gradc.loops.program import ALIGNMENT, LoopProgram
-from gradc.loops.stages import plan
-from gradc.loops.storage import assign
+from gradc.loops.language.program import ALIGNMENT, LoopProgram
+from gradc.loops.lowering.fuse import fuse
+from gradc.loops.lowering.lower import lower
+from gradc.loops.lowering.stages import plan
+from gradc.loops.lowering.storage import assign
+from gradc.loops.shaping.buffers import Arena, Lifetime, largest_live, lay_out
 from gradc.ops.contraction import contract
 from gradc.ops.elementwise import exp, tanh
 from gradc.ops.shape import slice_, transpose

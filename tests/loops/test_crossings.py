@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 import gradc
 from gradc.ir.aval import aval_of
 from gradc.ir.graph import Builder, Graph, Value
-from gradc.loops import crossings
-from gradc.loops import lower as lowering
-from gradc.loops.lower import lower
-from gradc.loops.program import LoopProgram
+from gradc.loops.language.program import LoopProgram
+from gradc.loops.lowering import crossings
+from gradc.loops.lowering import lower as lowering
+from gradc.loops.lowering.lower import lower
 from gradc.ops.contraction import contract
 from gradc.ops.elementwise import convert, greater, less, maximum, minimum, sin, tanh
 from gradc.ops.reduce import reduce_sum

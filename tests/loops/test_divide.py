@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
-from gradc.loops.divide import Cut, divide
-from gradc.loops.lower import lower
-from gradc.loops.parse import parse_program
-from gradc.loops.program import For, LoopProgram
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import For, LoopProgram
+from gradc.loops.language.verify import verify
+from gradc.loops.lowering.lower import lower
+from gradc.loops.shaping.divide import Cut, divide
 from tests.loops.test_lower_random import Grower
 
 FINE = Cut(grain=1, row=1, share=1)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gradc.loops.donate import in_place
-from gradc.loops.parse import parse_program
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.verify import verify
+from gradc.loops.shaping.donate import in_place
 
 HEAD = "program p\ninput w: f64[4,5]\ninput x: f64[4,5]\noutput y: f64[4,5]\noutput s: f64[]\nbegin\n"
 

@@ -17,9 +17,9 @@ from gradc.backends.llvm.machine import host
 from gradc.errors import MatrixError
 from gradc.ir.aval import aval_of
 from gradc.ir.graph import Builder, Value
-from gradc.loops.lower import lower
-from gradc.loops.panels import SINGLE, Panels
-from gradc.loops.verify import verify
+from gradc.loops.algebra.panels import SINGLE, Panels
+from gradc.loops.language.verify import verify
+from gradc.loops.lowering.lower import lower
 from gradc.ops.determinants import cofactors, det, det_sign, log_abs_det
 from gradc.ops.linalg import cholesky, triangular_solve
 from gradc.ops.shape import slice_, transpose

@@ -9,9 +9,9 @@ import numpy as np
 
 from gradc.ir.aval import aval, aval_of
 from gradc.ir.graph import Builder, Graph, Value
-from gradc.loops.lower import lower
-from gradc.loops.program import Apply, For, LoopProgram, Statement, walk
-from gradc.loops.traversal import expressions_of, statements_of
+from gradc.loops.language.program import Apply, For, LoopProgram, Statement, walk
+from gradc.loops.language.traversal import expressions_of, statements_of
+from gradc.loops.lowering.lower import lower
 from gradc.ops.contraction import contract
 from gradc.ops.elementwise import absolute, exp, greater, log, maximum, select, sin, sqrt, tanh
 from gradc.ops.index import gather

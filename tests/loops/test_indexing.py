@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradc.ir.aval import dim_value, size_of, symbol
-from gradc.loops.indexing import (
+from gradc.loops.language.program import Apply, Constant, Expression, Size, Variable, variable
+from gradc.loops.lowering.indexing import (
     AnyIndex,
     Axis,
     Datum,
@@ -27,7 +28,6 @@ from gradc.loops.indexing import (
     is_split,
     strides_of,
 )
-from gradc.loops.program import Apply, Constant, Expression, Size, Variable, variable
 
 SHAPE = (4, 1, 6, 5)
 N, M = symbol("n"), symbol("m")

@@ -13,9 +13,9 @@ from gradc.errors import CompileError, IndexBoundsError
 from gradc.ir.aval import Aval, aval, aval_of
 from gradc.ir.graph import Builder, Graph, Origin, Value
 from gradc.ir.op import REGISTRY, Op
-from gradc.loops.lower import lower
-from gradc.loops.program import Call, Check, For, LoopProgram
-from gradc.loops.traversal import statements_of
+from gradc.loops.language.program import Call, Check, For, LoopProgram
+from gradc.loops.language.traversal import statements_of
+from gradc.loops.lowering.lower import lower
 from gradc.ops.contraction import contract, masked_contract
 from gradc.ops.elementwise import exp, greater, logistic, logistic_bce, maximum, select, sin
 from gradc.ops.index import gather, scatter

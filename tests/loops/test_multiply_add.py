@@ -14,9 +14,9 @@ from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.machine import host
 from gradc.backends.reference import evaluate
 from gradc.ir.target import GENERIC
-from gradc.loops.lower import lower
-from gradc.loops.multiply_add import with_multiply_adds
-from gradc.loops.parse import parse_program
+from gradc.loops.language.parse import parse_program
+from gradc.loops.lowering.lower import lower
+from gradc.loops.lowering.multiply_add import with_multiply_adds
 
 LENGTH = 37
 RNG = np.random.default_rng(0)

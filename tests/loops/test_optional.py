@@ -9,9 +9,9 @@ import gradc
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
-from gradc.loops.optional import with_optional_results
-from gradc.loops.program import If, LoopProgram
-from gradc.loops.verify import verify
+from gradc.loops.language.program import If, LoopProgram
+from gradc.loops.language.verify import verify
+from gradc.loops.shaping.optional import with_optional_results
 
 
 def program_of(function: object, *specs: str) -> LoopProgram:

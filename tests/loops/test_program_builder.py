@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradc.errors import DtypeError
-from gradc.loops.expressions import apply, rewrite
-from gradc.loops.program import I64, Buffer, Expression, b, constant, variable, walk
-from gradc.loops.ranges import Ranges, loop_interval
+from gradc.loops.language.expressions import apply, rewrite
+from gradc.loops.language.program import I64, Buffer, Expression, b, constant, variable, walk
+from gradc.loops.language.ranges import Ranges, loop_interval
 
 P, Q = variable("i"), variable("j")
 X = Buffer("x", np.dtype("f8"), (3, 4), "input")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from gradc.errors import VerifyError
-from gradc.loops.parse import parse_program
-from gradc.loops.program import ZERO, Apply, Buffer, Check, LoopProgram, Store, b, constant, variable
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import ZERO, Apply, Buffer, Check, LoopProgram, Store, b, constant, variable
+from gradc.loops.language.verify import verify
 
 HEAD = """program p
 input x: f64[4,5]

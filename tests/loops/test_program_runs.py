@@ -11,9 +11,9 @@ from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
 from gradc.errors import IndexBoundsError
 from gradc.ir.target import GENERIC, Target
-from gradc.loops.expand import expand
-from gradc.loops.parse import parse_program
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.verify import verify
+from gradc.loops.shaping.expand import expand
 
 PROGRAMS = Path(__file__).parent / "programs"
 Arrays = list[np.ndarray]

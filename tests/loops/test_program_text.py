@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from gradc.errors import ParseError
 from gradc.ir.aval import maximum_dim, symbol
-from gradc.loops.expressions import apply, load_from
-from gradc.loops.parse import parse_program
-from gradc.loops.program import (
+from gradc.loops.language.expressions import apply, load_from
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import (
     BOOL,
     I64,
     PRIMITIVES,

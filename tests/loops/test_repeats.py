@@ -13,11 +13,11 @@ from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load, object_code
 from gradc.backends.llvm.machine import host
 from gradc.frontend.tree import flatten
-from gradc.loops.parse import parse_program
-from gradc.loops.program import Call, Choose, Let, Local, LoopProgram, Statement
-from gradc.loops.repeats import with_repeats
-from gradc.loops.traversal import statements_of
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import Call, Choose, Let, Local, LoopProgram, Statement
+from gradc.loops.language.traversal import statements_of
+from gradc.loops.language.verify import verify
+from gradc.loops.shaping.repeats import with_repeats
 
 
 def layers(count: int, width: int = 32, batch: int = 16, dtype: str = "f8") -> tuple[Callable[..., Any], Any]:

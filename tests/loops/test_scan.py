@@ -12,8 +12,8 @@ import gradc
 from gradc.backends.reference import evaluate
 from gradc.errors import IndexBoundsError
 from gradc.kernel import Kernel
-from gradc.loops.parse import parse_program
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.verify import verify
 from gradc.passes import periods
 from gradc.passes.roll import is_rolled
 

@@ -12,9 +12,9 @@ from gradc.backends.llvm.machine import host
 from gradc.errors import DerivativeError, MatrixError
 from gradc.ir.aval import aval_of
 from gradc.ir.graph import Builder
-from gradc.loops.lower import lower
-from gradc.loops.parse import parse_program
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.verify import verify
+from gradc.loops.lowering.lower import lower
 from gradc.ops.singular import left_vectors, pseudo_inverse, right_vectors, singular_values
 
 SHAPES = ((1, 1), (2, 1), (3, 3), (7, 4), (33, 33), (70, 17))

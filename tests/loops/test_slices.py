@@ -11,11 +11,11 @@ import gradc
 from gradc.errors import IndexBoundsError
 from gradc.ir.aval import aval_of
 from gradc.ir.graph import Builder, Graph, Value
-from gradc.loops.decompose import decompose
-from gradc.loops.lower import lower
-from gradc.loops.parse import parse_program
-from gradc.loops.program import For, LoopProgram
-from gradc.loops.traversal import statements_of
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import For, LoopProgram
+from gradc.loops.language.traversal import statements_of
+from gradc.loops.lowering.decompose import decompose
+from gradc.loops.lowering.lower import lower
 from gradc.ops.elementwise import exp, sin
 from gradc.ops.index import gather
 from gradc.ops.reduce import reduce_sum

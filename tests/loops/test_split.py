@@ -12,9 +12,9 @@ import gradc
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
-from gradc.loops.parse import parse_program
-from gradc.loops.split import split
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.verify import verify
+from gradc.loops.shaping.split import split
 
 RNG = np.random.default_rng(0)
 

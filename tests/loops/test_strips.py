@@ -12,10 +12,10 @@ from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
 from gradc.ir.target import Target
-from gradc.loops.parse import parse_program
-from gradc.loops.program import Call, For, LoopProgram
-from gradc.loops.strips import in_strips
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import Call, For, LoopProgram
+from gradc.loops.language.verify import verify
+from gradc.loops.shaping.strips import in_strips
 
 AVX512 = Target("x86_64-unknown-linux-gnu", "skylake-avx512", "", 512, 32, True)
 

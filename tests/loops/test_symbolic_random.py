@@ -17,10 +17,10 @@ from gradc.errors import DerivativeError
 from gradc.ir.aval import Aval, Dim, aval, dim_value, symbol
 from gradc.ir.graph import Builder, Graph, Value
 from gradc.ir.op import REGISTRY
-from gradc.loops.attach import with_epilogues
-from gradc.loops.lower import lower
-from gradc.loops.parse import parse_program
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.verify import verify
+from gradc.loops.lowering.lower import lower
+from gradc.loops.shaping.attach import with_epilogues
 from gradc.transforms.adjoint import adjoint
 
 N, M = symbol("n"), symbol("m")

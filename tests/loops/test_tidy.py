@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from gradc.ir.graph import Builder
-from gradc.loops.names import Names
-from gradc.loops.program import Accumulate, Buffer, Check, For, Let, Statement, Store, b
-from gradc.loops.text import block_lines
-from gradc.loops.tidy import spell, tidy
+from gradc.loops.language.program import Accumulate, Buffer, Check, For, Let, Statement, Store, b
+from gradc.loops.language.text import block_lines
+from gradc.loops.lowering.names import Names
+from gradc.loops.lowering.tidy import spell, tidy
 
 A = Buffer("a", np.dtype(np.float64), (4,), "arena")
 ZERO = b.constant(0)

@@ -12,7 +12,7 @@ import gradc
 from gradc import config
 from gradc.frontend.tree import flatten
 from gradc.kernel import Kernel
-from gradc.loops.verify import verify
+from gradc.loops.language.verify import verify
 from gradc.passes.roll import is_rolled
 
 WIDTH = 6

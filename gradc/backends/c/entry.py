@@ -9,9 +9,9 @@ from gradc.backends.c.statements import Statements
 from gradc.backends.c.types import c_type, literal
 from gradc.backends.spare import Spare, rounded
 from gradc.ir.aval import Dim, is_nonnegative
-from gradc.loops.optional import Optional
-from gradc.loops.program import Buffer, Statement, Store
-from gradc.loops.traversal import buffers_named
+from gradc.loops.language.program import Buffer, Statement, Store
+from gradc.loops.language.traversal import buffers_named
+from gradc.loops.shaping.optional import Optional
 
 
 class Entry:

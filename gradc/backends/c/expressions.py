@@ -29,7 +29,7 @@ from gradc.backends.c.sizes import size_text
 from gradc.backends.c.types import c_type, literal
 from gradc.errors import CompileError
 from gradc.ir.aval import Dim, is_nonnegative
-from gradc.loops.program import (
+from gradc.loops.language.program import (
     BOOL,
     I64,
     Apply,

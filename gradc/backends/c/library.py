@@ -15,7 +15,7 @@ from gradc.backends.math import trigonometric
 from gradc.backends.math.formats import F32, F64, Format
 from gradc.backends.math.functions import LONG, SHORT
 from gradc.backends.math.term import Term
-from gradc.loops.expressions import PRIMITIVES
+from gradc.loops.language.expressions import PRIMITIVES
 
 _FUNCTIONS: Final[dict[str, Callable[..., Term]]] = {**SHORT, **LONG}
 _ANGLES: Final = ("sin", "cos", "tan")

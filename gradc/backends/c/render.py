@@ -20,11 +20,11 @@ from gradc.backends.c.unused import without_unused
 from gradc.backends.recording import Recording
 from gradc.backends.spare import spare_of
 from gradc.ir.target import Target
-from gradc.loops.expand import expand
-from gradc.loops.optional import Optional
-from gradc.loops.products import OrderOf, with_products
-from gradc.loops.program import Buffer, Call, Check, Contraction, Function, LoopProgram, Statement
-from gradc.loops.traversal import declared_names, statements_of
+from gradc.loops.language.program import Buffer, Call, Check, Contraction, Function, LoopProgram, Statement
+from gradc.loops.language.traversal import declared_names, statements_of
+from gradc.loops.lowering.products import OrderOf, with_products
+from gradc.loops.shaping.expand import expand
+from gradc.loops.shaping.optional import Optional
 
 _FUSED: Final = {
     "__builtin_fma(": "!defined(__FMA__) && !defined(__FP_FAST_FMA) && !defined(__aarch64__) && !defined(__riscv_d)",

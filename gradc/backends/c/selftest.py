@@ -13,7 +13,7 @@ from gradc.backends.c.names import Spelling
 from gradc.backends.c.types import c_type, literal
 from gradc.backends.recording import PERIOD, PHASE, Expected, Recording, count_of, memory_of, sample
 from gradc.ir.aval import dim_value
-from gradc.loops.program import ALIGNMENT
+from gradc.loops.language.program import ALIGNMENT
 
 
 class SelfTest:

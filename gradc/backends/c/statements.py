@@ -11,8 +11,8 @@ from gradc.backends.c.expressions import Expressions
 from gradc.backends.c.layout import indented
 from gradc.backends.c.types import c_type, comment, literal
 from gradc.errors import CompileError
-from gradc.loops.expressions import apply, load_from
-from gradc.loops.program import (
+from gradc.loops.language.expressions import apply, load_from
+from gradc.loops.language.program import (
     ZERO,
     Accumulate,
     Apply,
@@ -36,7 +36,7 @@ from gradc.loops.program import (
     variable,
     walk,
 )
-from gradc.loops.traversal import expressions_of
+from gradc.loops.language.traversal import expressions_of
 
 _LARGE: Final = 24
 """Parts of a statement beyond which those that it has twice get names."""

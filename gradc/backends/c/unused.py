@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gradc.loops.program import For, If, Let, Statement, Variable, walk
-from gradc.loops.traversal import expressions_of
+from gradc.loops.language.program import For, If, Let, Statement, Variable, walk
+from gradc.loops.language.traversal import expressions_of
 
 
 def without_unused(block: tuple[Statement, ...]) -> tuple[Statement, ...]:

@@ -9,8 +9,7 @@ from typing import Final
 from gradc.backends.llvm.primitives import has_lanes
 from gradc.ir.aval import Dim
 from gradc.ir.target import Target
-from gradc.loops.costs import DEAR
-from gradc.loops.program import (
+from gradc.loops.language.program import (
     Accumulate,
     Apply,
     Check,
@@ -27,7 +26,8 @@ from gradc.loops.program import (
     Variable,
     walk,
 )
-from gradc.loops.traversal import expressions_of
+from gradc.loops.language.traversal import expressions_of
+from gradc.loops.lowering.costs import DEAR
 
 HIDING: Final = 4
 """Registers of a value in a loop with dear functions: their long chains of operations run side by side."""

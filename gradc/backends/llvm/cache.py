@@ -30,8 +30,8 @@ from gradc.errors import CompileError
 from gradc.ir.aval import Aval, Dim
 from gradc.ir.draft import Draft
 from gradc.ir.graph import CONSTANT, Graph
-from gradc.loops.lexer import Lexer
-from gradc.loops.program import Buffer, Kind, LoopProgram
+from gradc.loops.language.lexer import Lexer
+from gradc.loops.language.program import Buffer, Kind, LoopProgram
 
 _HEAD: Final = struct.Struct("<Q")
 

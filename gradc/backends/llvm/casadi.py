@@ -16,7 +16,7 @@ from typing import Final
 
 from gradc.backends.abi import Interface
 from gradc.backends.llvm.library import struct_types
-from gradc.loops.program import ALIGNMENT
+from gradc.loops.language.program import ALIGNMENT
 
 _DIMS: Final = 4
 

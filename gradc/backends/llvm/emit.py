@@ -25,8 +25,8 @@ from gradc.backends.llvm.tasks import Tasks
 from gradc.backends.llvm.types import memory_type, number, symbol_name
 from gradc.backends.llvm.writer import Module
 from gradc.ir.target import Target
-from gradc.loops.expand import expand
-from gradc.loops.program import ALIGNMENT, Buffer, Call, Check, For, Function, LoopProgram
+from gradc.loops.language.program import ALIGNMENT, Buffer, Call, Check, For, Function, LoopProgram
+from gradc.loops.shaping.expand import expand
 
 
 def emit(program: LoopProgram, target: Target, *, threads: int = 1, embedded: bool = False) -> str:

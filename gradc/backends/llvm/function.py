@@ -16,8 +16,8 @@ from gradc.backends.llvm.types import memory_type, symbol_name
 from gradc.backends.llvm.vectors import VectorEmitter
 from gradc.backends.llvm.writer import Module
 from gradc.errors import CompileError
-from gradc.loops.epilogue import linear_terms
-from gradc.loops.program import (
+from gradc.loops.language.epilogue import linear_terms
+from gradc.loops.language.program import (
     Accumulate,
     Buffer,
     Call,
@@ -36,7 +36,7 @@ from gradc.loops.program import (
     Variable,
     View,
 )
-from gradc.loops.traversal import statements_of
+from gradc.loops.language.traversal import statements_of
 
 
 @dataclass(frozen=True, slots=True)

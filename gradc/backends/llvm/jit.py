@@ -21,7 +21,7 @@ from gradc.backends.sizes import read_sizes
 from gradc.errors import ArgumentError
 from gradc.ir.aval import aval_of, dim_value
 from gradc.ir.target import Target
-from gradc.loops.program import ALIGNMENT, LoopProgram
+from gradc.loops.language.program import ALIGNMENT, LoopProgram
 
 _COUNT = itertools.count()
 

@@ -23,8 +23,8 @@ from gradc.backends.llvm.types import memory_type, scalar_type, symbol_name
 from gradc.backends.spare import rounded, spare_of
 from gradc.ir.aval import Dim, is_nonnegative
 from gradc.ir.target import Target
-from gradc.loops.optional import Optional
-from gradc.loops.program import ALIGNMENT, LoopProgram
+from gradc.loops.language.program import ALIGNMENT, LoopProgram
+from gradc.loops.shaping.optional import Optional
 
 
 @dataclass(frozen=True, slots=True)

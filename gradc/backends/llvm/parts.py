@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from gradc.loops.program import (
+from gradc.loops.language.program import (
     ALIGNMENT,
     ZERO,
     Buffer,
@@ -23,7 +23,7 @@ from gradc.loops.program import (
     Variable,
     walk,
 )
-from gradc.loops.traversal import buffers_named, expressions_of, nested, statements_of
+from gradc.loops.language.traversal import buffers_named, expressions_of, nested, statements_of
 
 NESTS: Final = 50
 """Loop nests a function: beyond it, LLVM's passes take time that grows with the square."""

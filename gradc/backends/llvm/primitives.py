@@ -16,8 +16,8 @@ import numpy as np
 from gradc.backends.llvm import helpers
 from gradc.backends.llvm.types import number, scalar_type, suffix, vector_type
 from gradc.backends.llvm.writer import Writer
-from gradc.loops.expressions import FUNCTIONS, FUNCTIONS_OF_TWO
-from gradc.loops.program import Constant, Expression
+from gradc.loops.language.expressions import FUNCTIONS, FUNCTIONS_OF_TWO
+from gradc.loops.language.program import Constant, Expression
 
 Emitter = Callable[[Writer, np.dtype, tuple[str, ...]], str]
 

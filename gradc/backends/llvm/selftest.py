@@ -16,7 +16,7 @@ from gradc.backends.llvm.library import number_type, struct_types
 from gradc.backends.llvm.types import memory_type, number, suffix
 from gradc.backends.recording import PERIOD, PHASE, STRIDE, Expected, Recording, count_of, memory_of, sample
 from gradc.ir.aval import dim_value
-from gradc.loops.program import ALIGNMENT
+from gradc.loops.language.program import ALIGNMENT
 
 _FILL_FLOATS: Final = """
 ; element i is (1 + (%start + 5 i) mod 31) / 32, with %order added on the diagonals of matrices of so many rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gradc.loops.program import Buffer, LoopProgram
+from gradc.loops.language.program import Buffer, LoopProgram
 
 EMBEDDED: Final = 4096
 """Constants of at most this many bytes stand in the module; larger ones are linked by address."""

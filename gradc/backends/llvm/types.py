@@ -9,7 +9,7 @@ import numpy as np
 
 from gradc.errors import CompileError
 from gradc.ir.aval import short_dtype
-from gradc.loops.program import Constant
+from gradc.loops.language.program import Constant
 
 _SCALAR: Final = {
     np.dtype(name): written

@@ -14,7 +14,7 @@ from gradc.backends.llvm.types import constant_operand, memory_type, scalar_type
 from gradc.backends.llvm.writer import Module, Writer
 from gradc.errors import CompileError
 from gradc.ir.aval import Dim
-from gradc.loops.program import (
+from gradc.loops.language.program import (
     I64,
     Apply,
     Buffer,

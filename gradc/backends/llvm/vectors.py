@@ -18,7 +18,7 @@ from gradc.backends.llvm.primitives import emit_primitive
 from gradc.backends.llvm.types import constant_operand, memory_type, scalar_type, vector_type
 from gradc.backends.llvm.values import ValueEmitter, is_number
 from gradc.ir.aval import Dim
-from gradc.loops.program import (
+from gradc.loops.language.program import (
     Accumulate,
     Apply,
     Check,
@@ -33,7 +33,7 @@ from gradc.loops.program import (
     contiguous_strides,
     walk,
 )
-from gradc.loops.traversal import buffers_named, expressions_of
+from gradc.loops.language.traversal import buffers_named, expressions_of
 
 LONGEST: Final = 4
 """Registers of a value that is computed at once in a short loop, which needs no branch then."""

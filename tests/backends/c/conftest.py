@@ -26,8 +26,8 @@ from gradc.backends.spare import workspace_of
 from gradc.ir.aval import dim_value
 from gradc.ir.graph import Builder
 from gradc.ir.signature import flat_signature
-from gradc.loops.optional import Optional, with_optional_results
-from gradc.loops.program import ALIGNMENT, LoopProgram
+from gradc.loops.language.program import ALIGNMENT, LoopProgram
+from gradc.loops.shaping.optional import Optional, with_optional_results
 
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2", "-march=native", "-ffp-contract=off"]
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]

@@ -16,7 +16,7 @@ from gradc.backends.c.types import c_type, literal
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
-from gradc.loops.program import b
+from gradc.loops.language.program import b
 from tests.backends.c.conftest import COMPILERS, STRICT, CheckError, build, call, header, same_bits, source_of
 from tests.backends.c.test_ops import programs
 from tests.backends.c.test_programs import elementwise, function_samples

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from gradc.ir.aval import dim_value
-from gradc.loops.parse import parse_program
-from gradc.loops.program import PRIMITIVES, Buffer, Expression, For, LoopProgram, Store, b, size, variable
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import PRIMITIVES, Buffer, Expression, For, LoopProgram, Store, b, size, variable
 from tests.backends.llvm import math_samples
 from tests.backends.llvm.test_order import FORMS, SIZES, product
 

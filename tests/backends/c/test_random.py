@@ -16,7 +16,7 @@ from gradc.backends.llvm.machine import host
 from gradc.errors import GradcError
 from gradc.ir.aval import dim_value
 from gradc.ir.graph import Graph
-from gradc.loops.lower import lower
+from gradc.loops.lowering.lower import lower
 from tests.backends.c.conftest import COMPILERS, CheckError, build, call, same_bits, source_of
 from tests.loops import test_lower_random as fixed
 from tests.loops import test_symbolic_random as symbolic

@@ -10,8 +10,8 @@ import pytest
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
-from gradc.loops.program import Buffer, Expression, For, LoopProgram, Store, b, size, variable
-from gradc.loops.verify import verify
+from gradc.loops.language.program import Buffer, Expression, For, LoopProgram, Store, b, size, variable
+from gradc.loops.language.verify import verify
 
 
 def run_program(program: LoopProgram, *arrays: np.ndarray) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ from gradc.backends.llvm.assemble import assembled, with_constants_in_code, with
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.machine import parse, target_machine, tidy
 from gradc.backends.llvm.targets import MACHINES
-from gradc.loops.lower import lower
+from gradc.loops.lowering.lower import lower
 
 PROCESSORS = MACHINES["x86_64-linux"].processors
 

@@ -52,7 +52,7 @@ def loss(w, x):
 
 w, x = np.linspace(-1, 1, 35).reshape(5, 7), np.linspace(0, 2, 20).reshape(4, 5)
 value, slope = gradc.value_and_grad(loss)(w, x)
-lazy = "gradc.loops.lower" in sys.modules
+lazy = "gradc.loops.lowering.lower" in sys.modules
 print(json.dumps([value.hex(), hashlib.sha256(slope.tobytes()).hexdigest(), len(generated), lazy]))
 """
 
@@ -290,7 +290,7 @@ def test_the_stamp_tells_the_versions_and_the_sources(monkeypatch: pytest.Monkey
 
 def test_the_digest_covers_every_module_between_a_graph_and_its_code() -> None:
     program = (
-        "import sys, gradc.compiler, gradc.loops.lower, gradc.backends.llvm.cache, gradc.backends.llvm.emit\n"
+        "import sys, gradc.compiler, gradc.loops.lowering.lower, gradc.backends.llvm.cache, gradc.backends.llvm.emit\n"
         "print(*[m.__file__ for n, m in sorted(sys.modules.items()) if n.startswith('gradc.')], sep='\\n')"
     )
     listed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout

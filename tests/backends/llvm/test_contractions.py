@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from gradc.ir.target import GENERIC
-from gradc.loops.expand import expand
-from gradc.loops.parse import parse_program
-from gradc.loops.program import (
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import (
     Buffer,
     Call,
     Contraction,
@@ -24,6 +23,7 @@ from gradc.loops.program import (
     variable,
     whole,
 )
+from gradc.loops.shaping.expand import expand
 
 Run = Callable[..., list[np.ndarray]]
 

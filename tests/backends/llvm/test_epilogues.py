@@ -14,11 +14,11 @@ from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.matmul.functions import kernel_of, runs_epilogue
 from gradc.backends.llvm.matmul.shares import scratch_elements
-from gradc.loops.epilogue import unfused
-from gradc.loops.parse import parse_program
-from gradc.loops.program import Call, LoopProgram
-from gradc.loops.scratch import reserve
-from gradc.loops.verify import verify
+from gradc.loops.language.epilogue import unfused
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import Call, LoopProgram
+from gradc.loops.language.verify import verify
+from gradc.loops.shaping.scratch import reserve
 
 BODIES = {
     "bias and relu": "y[i, k] = maximum(z + bias[k], 0.0_{t})",

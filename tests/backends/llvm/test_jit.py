@@ -15,8 +15,8 @@ from gradc.backends.llvm.machine import host
 from gradc.errors import ArgumentError
 from gradc.ir.aval import dim_value, maximum_dim, minimum_dim, symbol
 from gradc.ir.target import GENERIC
-from gradc.loops.parse import parse_program
-from gradc.loops.program import Buffer, LoopProgram, Store, b, size
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import Buffer, LoopProgram, Store, b, size
 
 SQUARES = """program squares
 input x: f64[1000]

@@ -19,8 +19,8 @@ from gradc.backends.llvm.jit import assembly, load, optimised_ir
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.math.library import INLINED, NAMES
 from gradc.ir.target import Target
-from gradc.loops.program import PRIMITIVES, Buffer, For, LoopProgram, Store, b, size, variable
-from gradc.loops.verify import verify
+from gradc.loops.language.program import PRIMITIVES, Buffer, For, LoopProgram, Store, b, size, variable
+from gradc.loops.language.verify import verify
 from tests.backends.llvm import math_samples
 
 ROOT = Path(__file__).parents[3]

@@ -23,9 +23,9 @@ from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.matmul.shares import scratch_elements
 from gradc.backends.llvm.symbols import kernel_symbol
 from gradc.ir.target import Target
-from gradc.loops.program import Buffer, Call, Contraction, LoopProgram, whole
-from gradc.loops.scratch import reserve
-from gradc.loops.verify import verify
+from gradc.loops.language.program import Buffer, Call, Contraction, LoopProgram, whole
+from gradc.loops.language.verify import verify
+from gradc.loops.shaping.scratch import reserve
 
 FORMS = ["ij,jk->ik", "ji,jk->ik", "ij,kj->ik", "ji,kj->ik"]
 SHAPES = [(13, 37, 20), (1, 40, 50), (45, 1, 30), (3, 6, 1), (16, 16, 16), (7, 70, 130), (128, 10, 64), (2, 200, 700)]

@@ -11,10 +11,10 @@ from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.matmul.order import sum_order
 from gradc.backends.llvm.matmul.shares import scratch_elements
 from gradc.ir.aval import dim_value, symbol
-from gradc.loops.parse import parse_program
-from gradc.loops.products import with_products
-from gradc.loops.program import Buffer, Call, Contraction, LoopProgram, whole
-from gradc.loops.scratch import reserve
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import Buffer, Call, Contraction, LoopProgram, whole
+from gradc.loops.lowering.products import with_products
+from gradc.loops.shaping.scratch import reserve
 
 FORMS = [
     "ij,jk->ik", "ij,kj->ik", "ji,jk->ik", "ji,kj->ik", "ij,jk->ki", "ij,j->i", "ij,i->j", "i,i->", "ij,ij->",

@@ -9,7 +9,7 @@ import numpy as np
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.parts import NESTS, split
-from gradc.loops.parse import parse_program
+from gradc.loops.language.parse import parse_program
 
 Run = Callable[..., list[np.ndarray]]
 

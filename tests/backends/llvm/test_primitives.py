@@ -9,7 +9,7 @@ import pytest
 
 from gradc.backends.llvm.primitives import _TABLE
 from gradc.errors import CompileError
-from gradc.loops.program import PRIMITIVES, b
+from gradc.loops.language.program import PRIMITIVES, b
 from tests.backends.llvm import math_samples
 
 Apply = Callable[..., np.ndarray]

@@ -16,10 +16,10 @@ from gradc.backends.llvm.matmul.plan import TilePlan
 from gradc.backends.llvm.matmul.shares import Shares, scratch_elements, shares_of
 from gradc.backends.llvm.threads.pool import has_threads, pool
 from gradc.ir.target import Target
-from gradc.loops.parse import parse_program
-from gradc.loops.program import Buffer, Call, Contraction, LoopProgram, View, contiguous_strides
-from gradc.loops.scratch import reserve
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import Buffer, Call, Contraction, LoopProgram, View, contiguous_strides
+from gradc.loops.language.verify import verify
+from gradc.loops.shaping.scratch import reserve
 
 AVX512 = Target("x86_64-unknown-linux-gnu", "", "", 512, 32, True)
 CASES = {

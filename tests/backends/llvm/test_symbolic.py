@@ -19,8 +19,8 @@ from gradc.backends.llvm.entry.abi import abi
 from gradc.errors import ArgumentError, IndexBoundsError, ShapeError
 from gradc.ir.aval import dim_value, symbol
 from gradc.kernel import Kernel
-from gradc.loops.parse import parse_program
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.verify import verify
 
 SIZES = (0, 1, 7, 32, 33, 128, 1000)
 

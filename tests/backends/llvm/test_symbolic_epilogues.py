@@ -12,11 +12,11 @@ from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.matmul.functions import runs_epilogue
-from gradc.loops.attach import with_epilogues
-from gradc.loops.epilogue import unfused
-from gradc.loops.parse import parse_program
-from gradc.loops.program import Call, LoopProgram
-from gradc.loops.verify import verify
+from gradc.loops.language.epilogue import unfused
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import Call, LoopProgram
+from gradc.loops.language.verify import verify
+from gradc.loops.shaping.attach import with_epilogues
 
 SIZES = (0, 1, 2, 7, 33, 1000, 1024, 1025, 2500)
 """No products, a block, and several."""

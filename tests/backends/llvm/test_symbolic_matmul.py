@@ -13,9 +13,9 @@ from gradc.backends.llvm.matmul.plan import DotPlan, TilePlan, packed_from
 from gradc.backends.llvm.matmul.product import product_of
 from gradc.backends.llvm.matmul.shares import scratch_elements
 from gradc.ir.aval import Dim, symbol
-from gradc.loops.program import Buffer, Call, Contraction, LoopProgram, whole
-from gradc.loops.scratch import reserve
-from gradc.loops.verify import verify
+from gradc.loops.language.program import Buffer, Call, Contraction, LoopProgram, whole
+from gradc.loops.language.verify import verify
+from gradc.loops.shaping.scratch import reserve
 
 N = symbol("n")
 SIZES = (0, 1, 2, 3, 7, 33, 128, 1000, 1025, 2500)

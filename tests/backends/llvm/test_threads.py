@@ -24,7 +24,7 @@ from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.threads.pool import has_threads, pool
 from gradc.backends.llvm.threads.text import SYSTEMS, text
 from gradc.errors import ArgumentError, IndexBoundsError
-from gradc.loops.parse import parse_program
+from gradc.loops.language.parse import parse_program
 
 pytestmark = pytest.mark.skipif(not has_threads(), reason="parallel loops run in order on this system")
 

@@ -19,10 +19,10 @@ from gradc.backends.llvm.matmul.plan import PANEL_BYTES, DotPlan, TilePlan, part
 from gradc.backends.llvm.matmul.product import product_of
 from gradc.backends.llvm.matmul.shares import scratch_elements
 from gradc.ir.target import GENERIC, Target
-from gradc.loops.parse import parse_program
-from gradc.loops.program import Buffer, Call, Contraction, LoopProgram, View, contiguous_strides, whole
-from gradc.loops.scratch import reserve
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.program import Buffer, Call, Contraction, LoopProgram, View, contiguous_strides, whole
+from gradc.loops.language.verify import verify
+from gradc.loops.shaping.scratch import reserve
 
 Run = Callable[..., list[np.ndarray]]
 
@@ -216,7 +216,7 @@ def test_strided_views_stay_inside_their_matrices(run: Run) -> None:
     a, b = Buffer("a", kind, (9, 40), "input"), Buffer("b", kind, (20, 50), "input")
     c = Buffer("c", kind, (9, 26), "output")
     form = Contraction("ij", "jk", "ik", (("i", 9), ("j", 20), ("k", 13)), kind)
-    from gradc.loops.program import size
+    from gradc.loops.language.program import size
 
     calls = tuple(
         Call(

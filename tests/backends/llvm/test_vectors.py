@@ -13,8 +13,8 @@ from gradc.backends.llvm.jit import load, optimised_ir
 from gradc.backends.llvm.machine import host
 from gradc.ir.aval import short_dtype
 from gradc.ir.target import Target
-from gradc.loops.parse import parse_program
-from gradc.loops.verify import verify
+from gradc.loops.language.parse import parse_program
+from gradc.loops.language.verify import verify
 
 Run = Callable[..., list[np.ndarray]]
 LENGTHS = (1, 2, 3, 8, 9, 25, 32, 33, 64, 65, 129, 260)

@@ -27,7 +27,7 @@ from gradc.backends.llvm.entry.runtime import MISS, RECORD_ARENAS
 from gradc.backends.llvm.entry.text import EntryText
 from gradc.frontend.tree import TreeDef
 from gradc.ir.aval import Aval, Dim, SymbolicDim
-from gradc.loops.program import ALIGNMENT
+from gradc.loops.language.program import ALIGNMENT
 
 STACK_ARENA: Final = 16384
 

@@ -18,7 +18,7 @@ from gradc.backends.llvm.types import vector_type
 from gradc.backends.math.formats import Format, format_of
 from gradc.backends.math.functions import LONG, SHORT
 from gradc.ir.target import Target
-from gradc.loops.expressions import PRIMITIVES
+from gradc.loops.language.expressions import PRIMITIVES
 
 PARTED: Final = {"fmod": remainder}
 """Functions with a second path, for arguments that are seldom met."""

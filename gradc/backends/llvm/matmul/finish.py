@@ -12,8 +12,8 @@ import numpy as np
 from gradc.backends.llvm.matmul.code import Code
 from gradc.backends.llvm.primitives import emit_primitive
 from gradc.backends.llvm.types import constant_operand
-from gradc.loops.epilogue import Finish
-from gradc.loops.program import BOOL, Apply, Constant, Expression, Variable, variable, walk
+from gradc.loops.language.epilogue import Finish
+from gradc.loops.language.program import BOOL, Apply, Constant, Expression, Variable, variable, walk
 
 VECTORS: Final = frozenset((
     "add", "sub", "mul", "div", "fma", "neg", "abs", "sqrt", "floor", "minimum", "maximum", "isnan", "select",
@@ -25,7 +25,7 @@ VECTORS: Final = frozenset((
 
 @dataclass(frozen=True, slots=True)
 class VectorFinish:
-    """The values that are stored, of the variables of ``gradc.loops.epilogue.Finish``.
+    """The values that are stored, of the variables of ``gradc.loops.language.epilogue.Finish``.
 
     loads, scalars  how many there are
     keeps           whether the sums are stored too

@@ -25,8 +25,8 @@ from gradc.backends.llvm.matmul.turned import ragged, turned
 from gradc.backends.llvm.writer import Module
 from gradc.ir.aval import Dim, short_dtype
 from gradc.ir.target import Target
-from gradc.loops.epilogue import Finish, finish_of
-from gradc.loops.program import Buffer, Call, Contraction
+from gradc.loops.language.epilogue import Finish, finish_of
+from gradc.loops.language.program import Buffer, Call, Contraction
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from gradc.backends.llvm.matmul.functions import kernel_of
 from gradc.backends.llvm.matmul.plan import DotPlan, TilePlan, packed_from, without_blocks
 from gradc.ir.aval import SymbolicDim
 from gradc.ir.target import Target
-from gradc.loops.program import Buffer, Call
-from gradc.loops.sums import Blocks, SumOrder
+from gradc.loops.language.program import Buffer, Call
+from gradc.loops.lowering.sums import Blocks, SumOrder
 
 
 def sum_order(call: Call, buffers: Mapping[str, Buffer], target: Target) -> SumOrder | None:
-    """The order of a contraction that has a kernel; None of one that runs as the loops of ``gradc.loops.matmul``."""
+    """The order of a contraction that has a kernel; None of one that runs as the loops of ``loops.shaping.matmul``."""
     kernel = kernel_of(call, buffers, target)
     if kernel is None:
         return None

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from gradc.backends.llvm.matmul.product import TYPICAL, Product, is_turned
 from gradc.ir.target import Target
-from gradc.loops.program import Contraction
+from gradc.loops.language.program import Contraction
 
 PANEL_BYTES: Final = 48 * 1024
 """A packed panel of the right operand: local memory that stays in the first or second cache."""

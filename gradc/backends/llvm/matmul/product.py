@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from gradc.ir.aval import Dim
-from gradc.loops.program import Contraction
+from gradc.loops.language.program import Contraction
 
 
 @dataclass(frozen=True, slots=True)

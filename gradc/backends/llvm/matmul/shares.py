@@ -17,8 +17,7 @@ from gradc.backends.llvm.matmul.functions import kernel_of, scratch_of
 from gradc.backends.llvm.matmul.plan import DotPlan, Share, TilePlan, without_blocks
 from gradc.backends.llvm.matmul.product import Product
 from gradc.ir.target import Target
-from gradc.loops.expand import unused_name
-from gradc.loops.program import (
+from gradc.loops.language.program import (
     I64,
     ZERO,
     Buffer,
@@ -38,8 +37,9 @@ from gradc.loops.program import (
     variable,
     whole,
 )
-from gradc.loops.traversal import declared_names
-from gradc.loops.work import NANOSECONDS, PRODUCT_BYTES, products_of
+from gradc.loops.language.traversal import declared_names
+from gradc.loops.shaping.expand import unused_name
+from gradc.loops.shaping.work import NANOSECONDS, PRODUCT_BYTES, products_of
 
 LEAST: Final = 30_000
 """Nanoseconds of a contraction from which on it is shared."""

@@ -1,0 +1,1 @@
+"""Algorithms on whole matrices, as internal functions of a loop program."""
