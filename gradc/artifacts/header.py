@@ -25,23 +25,29 @@ class Declared:
     selftest    bytes of memory that the self-test wants from its caller; 0 where it takes none, None without a test
     suffixes    of its versions for processors with more and more instructions, the first of which all can run
     stack       bytes of stack that a call takes at most; None where a compiler decides
+    test_stack  the same of a call of the self-test
     """
 
     interface: Interface
     selftest: int | None = None
     suffixes: Sequence[str] = ("",)
     stack: int | None = None
+    test_stack: int | None = None
 
 
-def header(functions: Sequence[Declared], *, name: str, runs_on: str, group: bool = False) -> str:
+def header(functions: Sequence[Declared], *, name: str, runs_on: str, group: int | None = None) -> str:
     """The text of ``name.h``. ``runs_on`` says on which machines the code runs.
 
-    A ``group`` has a workspace for each of its functions, and a self-test of all.
+    A group has a workspace for each of its functions, and a self-test of all, which takes ``group`` bytes of stack.
     """
     from gradc import __version__
 
     declared = [f.interface for f in functions]
-    heads = [f"{name}: {', '.join(i.name for i in declared)}."] if group else [f"{_computes(i)}." for i in declared]
+    heads = (
+        [f"{name}: {', '.join(i.name for i in declared)}."]
+        if group is not None
+        else [f"{_computes(i)}." for i in declared]
+    )
     dtypes = ", ".join(dict.fromkeys(short_dtype(a.dtype) for i in declared for a in (*i.inputs, *i.outputs)))
     graphs = ", ".join(i.graph for i in declared)
     made = f"gradc {__version__}, {dtypes}, graph{'s' if len(declared) > 1 else ''} {graphs}. {runs_on}"
@@ -52,8 +58,8 @@ def header(functions: Sequence[Declared], *, name: str, runs_on: str, group: boo
         head=head,
         guard=f"{name.upper()}_H",
         includes=_includes(declared),
-        functions=[_function(f, told=group) for f in functions],
-        group=_group(functions, name) if group else None,
+        functions=[_function(f, told=group is not None) for f in functions],
+        group=None if group is None else _group(functions, name, group),
     )
 
 
@@ -65,7 +71,7 @@ class _Group:
     lines: list[str]
 
 
-def _group(functions: Sequence[Declared], name: str) -> _Group:
+def _group(functions: Sequence[Declared], name: str, stack: int) -> _Group:
     macro = name.upper()
     rows = []
     sizes = [f.interface.workspace for f in functions]
@@ -77,7 +83,8 @@ def _group(functions: Sequence[Declared], name: str) -> _Group:
         rows.append(("SELFTEST_SIZE", str(memory), "bytes of memory for the self-test"))
     width = max(len(row[0]) for row in rows)
     where = f", in {macro}_SELFTEST_SIZE bytes at a multiple of 64" if memory else ""
-    told = f"The self-tests of all functions{where}: 0, or the status of the first that fails."
+    told = f"The self-tests of all functions{where}: 0, or the status of the first that fails. "
+    told += f"They take at most {stack} bytes of stack."
     lines = [
         *_comment(textwrap.wrap(told, COLUMNS - 3)),
         f"int {name}_selftest({'void *memory' if memory else 'void'});",
@@ -313,7 +320,9 @@ def _declarations(declared: Declared) -> list[str]:
         what = "recorded inputs against recorded results"
         memory = "void *memory" if declared.selftest else "void"
         where = f", in {interface.macro}_SELFTEST_SIZE bytes at a multiple of 64" if declared.selftest else ""
-        lines += ["", f"/* {what[0].upper()}{what[1:]}{where}. */", f"{name}_status {name}_selftest({memory});"]
+        told = f"{what[0].upper()}{what[1:]}{where}."
+        told += f" It takes at most {declared.test_stack} bytes of stack." if declared.test_stack else ""
+        lines += ["", *_comment(textwrap.wrap(told, COLUMNS - 3)), f"{name}_status {name}_selftest({memory});"]
     return lines
 
 

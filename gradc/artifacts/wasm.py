@@ -12,7 +12,7 @@ from typing import Final
 
 from gradc.artifacts.bindings.javascript import javascript_files
 from gradc.artifacts.files import write_files
-from gradc.artifacts.header import Declared, header
+from gradc.artifacts.header import header
 from gradc.artifacts.library import build, manifest
 from gradc.artifacts.linker import run
 from gradc.artifacts.seal import sealed
@@ -24,9 +24,6 @@ from gradc.errors import CompileError
 STACK: Final = 2**17
 """Bytes of the stack at the start of memory; more of them where a call needs more."""
 
-SELFTEST: Final = 2**13
-"""Bytes that the self-test has on the stack besides, with room to align them."""
-
 
 def save_wasm(compiled: Compiled, folder: str | os.PathLike[str], *, name: str) -> None:
     """Write ``NAME.wasm``, ``NAME.h``, ``NAME.json`` and, for JavaScript, ``NAME.mjs`` with its types into a directory.
@@ -37,14 +34,13 @@ def save_wasm(compiled: Compiled, folder: str | os.PathLike[str], *, name: str) 
     """
     built = build(compiled, WASM, name=name)
     content, assembly = object_and_assembly(built.codes)
-    stack = built.stack_bytes(assembly)
-    declared = Declared(built.interface, built.selftest_bytes, stack=stack)
+    declared = built.declared(assembly)
     files = {
-        f"{name}.wasm": _linked(content, name, built.symbols, max(STACK, stack + SELFTEST)),
+        f"{name}.wasm": _linked(content, name, built.symbols, max(STACK, declared.test_stack or 0)),
         f"{name}.h": header([declared], name=name, runs_on="Runs as WebAssembly with 128-bit vectors.").encode(),
         f"{name}.gir": built.graph.encode(),
     }
-    files |= {f"{name}.json": sealed(manifest([built], name, WASM, {name: stack}), files)}
+    files |= {f"{name}.json": sealed(manifest([built], name, WASM, [declared]), files)}
     write_files(
         files | {file: text.encode() for file, text in javascript_files(built.bound, name).items()}, folder, "wasm"
     )
@@ -55,7 +51,7 @@ def _linked(content: bytes, name: str, exports: list[str], stack: int) -> bytes:
         place = Path(folder)
         (place / f"{name}.o").write_bytes(content)
         listed = [f"--export={symbol}" for symbol in (*exports, "__heap_base")]
-        options = ["--no-entry", "--strip-all", "-z", f"stack-size={stack // 64 * 64}", *listed]
+        options = ["--no-entry", "--strip-all", "-z", f"stack-size={-(-stack // 64) * 64}", *listed]
         run([*_linker(), *options, "-o", f"{name}.wasm", f"{name}.o"], place)
         return (place / f"{name}.wasm").read_bytes()
 

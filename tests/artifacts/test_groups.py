@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -53,6 +54,10 @@ def test_functions_share_a_library(tmp_path: Path) -> None:
     memory, _ = aligned(size)
     assert library.code.control_selftest(ctypes.c_void_p(memory.ctypes.data)) == 0
     assert library.code.control_selftest(ctypes.c_void_p(None)) == 2
+    stacks = [entry["selftest"]["stack"] for entry in library.manifest["functions"]]
+    assert (
+        max(stacks) < int(re.findall(r"They\s+(?:\* )?take at most (\d+) bytes of stack", text)[0]) < max(stacks) + 200
+    )
 
 
 @pytest.mark.skipif(CC is None, reason="there is no C compiler")

@@ -48,6 +48,7 @@ def test_object_needs_nothing_and_writes_nothing(name: str, saved: Callable[[str
         stem = kernel.name
     for file in (f"{stem}.o", f"lib{stem}.so"):
         assert said("nm", "-u", *(["-D"] if file.endswith(".so") else []), folder / file) == ""
+    assert "TEXTREL" not in said("readelf", "-d", folder / f"lib{stem}.so")
     listed = said("nm", "-g", folder / f"{stem}.o")
     assert sorted(line.split()[-1] for line in listed.splitlines()) == [stem, f"{stem}_selftest"]
     sections = subprocess.run(
@@ -138,22 +139,40 @@ def test_a_library_calls_its_own_function_whatever_else_is_called_so(tmp_path: P
     assert subprocess.run([sys.executable, "-c", call], check=False).returncode == 0
 
 
+EVERY_FORMAT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import networks, gradc, numpy as np
+weights = {"hidden": np.ones((2, 2)), "out": np.ones((1, 2))}
+k = gradc.value_and_grad(networks.matrices).compile(weights, np.ones((2, 5)), np.ones((1, 5)))
+to = sys.argv[2]
+k.save(f"{to}/lib", format="lib")
+k.save(f"{to}/bindings", format="lib", target="x86_64-linux", bindings=("cpp", "python", "rust"))
+k.save(f"{to}/casadi", format="lib", abi="casadi")
+k.save(f"{to}/c", format="c")
+k.save(f"{to}/ir", format="ir")
+k.save(f"{to}/wasm", format="wasm")
+k.save(f"{to}/fast.py", style="fast", selftest=True)
+gradc.Library("both").add(k).add(k, name="again").save(f"{to}/both")
+"""
+
+
+@pytest.mark.skipif(host().triple.split("-")[0] != "x86_64", reason="all processors of x86-64 are served there alone")
 def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
-    script = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import networks, gradc, numpy as np\n"
-        "k = gradc.value_and_grad(networks.matrices).compile("
-        "{'hidden': np.ones((2, 2)), 'out': np.ones((1, 2))}, np.ones((2, 5)), np.ones((1, 5)))\n"
-        "k.save(sys.argv[2], format='lib')"
-    )
     for seed in ("1", "2"):
-        command = [sys.executable, "-c", script, str(Path(__file__).parent), str(tmp_path / seed)]
+        (tmp_path / seed).mkdir()
+        command = [sys.executable, "-c", EVERY_FORMAT, str(Path(__file__).parent), str(tmp_path / seed)]
         subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, check=True)
-    one, other = ({f.name: f.read_bytes() for f in (tmp_path / seed).iterdir()} for seed in ("1", "2"))
-    assert sorted(one) == [
+    one, other = (
+        {str(f.relative_to(tmp_path / seed)): f.read_bytes() for f in (tmp_path / seed).rglob("*") if f.is_file()}
+        for seed in ("1", "2")
+    )
+    assert one.keys() == other.keys()
+    assert [name for name in one if one[name] != other[name]] == []
+    assert sorted(name.removeprefix("lib/") for name in one if name.startswith("lib/")) == [
         "libmatrices_grad.a", "libmatrices_grad.so", "matrices_grad.gir", "matrices_grad.h", "matrices_grad.json",
         "matrices_grad.o", "matrices_grad.pc", "matrices_gradConfig.cmake",
     ]  # fmt: skip
-    assert one == other
 
 
 def test_files_appear_all_or_none(tmp_path: Path, sample: Callable[..., Any]) -> None:
@@ -199,6 +218,17 @@ def test_golden_header(name: str, sample: Callable[..., Any], golden: Callable[[
     assert max(map(len, text.splitlines())) <= 120
 
 
+@needs_nm
+@pytest.mark.skipif(shutil.which("strip") is None, reason="there are no binutils")
+@pytest.mark.parametrize("cpu", [None, "x86-64", "x86-64-v3", "x86-64-v4"])
+def test_the_smallest_network_is_small(cpu: str | None, sample: Callable[..., Any], tmp_path: Path) -> None:
+    machine = {"target": "x86_64-linux", "cpu": cpu} if cpu else {}
+    sample("loss", backend="llvm").kernel.save(tmp_path, format="lib", **machine)
+    subprocess.run(["strip", "--strip-debug", "loss_grad.o"], cwd=tmp_path, check=True)
+    assert (tmp_path / "loss_grad.o").stat().st_size <= 4096
+    assert "#define LOSS_GRAD_WORKSPACE_SIZE  0 " in (tmp_path / "loss_grad.h").read_text()
+
+
 def test_manifest_tells_how_to_call(saved: Callable[[str], Any]) -> None:
     folder, _, kernel, _ = saved("regression")
     manifest = json.loads((folder / "regression_grad.json").read_text())
@@ -210,6 +240,10 @@ def test_manifest_tells_how_to_call(saved: Callable[[str], Any]) -> None:
     assert [a["path"] for a in function["outputs"]] == ["L", 'dL/dw["a"]', 'dL/dw["b"]']
     assert function["compiled_in"] == {"mode": "'mean'"}
     assert function["flops"] == str(kernel.cost.flops)
+    assert function["bytes"] == "40*batch + 144"
+    assert function["workspace"]["alignment"] == 64
+    assert "batch" in function["workspace"]["bytes"]
+    assert f"graph {function['graph']}." in (folder / "regression_grad.h").read_text()
     assert [version["cpu"] for version in manifest["target"]["versions"]] == [host().cpu]
     assert manifest["gradc"] == gradc.__version__
 

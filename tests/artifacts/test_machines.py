@@ -203,6 +203,55 @@ def test_objects_of_other_formats_are_written(
     assert not (tmp_path / "libnetwork_grad.so").exists()
 
 
+WHOLE = """
+#include <stddef.h>
+#include "scalars_grad.h"
+int start(void) {
+    static const scalars_grad_in in = {0.5f, 0.25f, 2.0f, 1.0f};
+    scalars_grad_out out;
+    return (int)scalars_grad_selftest() + (int)CHOSEN(&in, &out, NULL);
+}
+"""
+LD64 = next(filter(shutil.which, ["ld64.lld", *(f"ld64.lld-{version}" for version in range(25, 12, -1))]), None)
+LINKED = {
+    # machine: clang's target, the command that links, and how a program begins
+    "x86_64-windows": (
+        "x86_64-w64-windows-gnu",
+        ["lld-link", "/entry:start", "/subsystem:console", "/nodefaultlib", "/out:main"],
+        b"MZ",
+    ),
+    "x86_64-macos": (
+        "x86_64-apple-macos11",
+        [LD64, "-arch", "x86_64", "-platform_version", "macos", "11.0", "11.0", "-dylib", "-o", "main"],
+        b"\xcf\xfa\xed\xfe",
+    ),
+    "aarch64-macos": (
+        "arm64-apple-macos11",
+        [LD64, "-arch", "arm64", "-platform_version", "macos", "11.0", "11.0", "-dylib", "-o", "main"],
+        b"\xcf\xfa\xed\xfe",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("clang") is None, reason="there is no clang, which compiles for every machine")
+@pytest.mark.skipif(shutil.which("lld-link") is None or LD64 is None, reason="there is no lld for Windows and macOS")
+@pytest.mark.skipif(not host().triple.startswith("x86_64"), reason="versions for processors of x86-64 are made there")
+@pytest.mark.parametrize("machine", LINKED)
+def test_archives_of_other_formats_are_linked(
+    machine: str, compiled: Callable[[str, str], gradc.Kernel], tmp_path: Path
+) -> None:
+    """Linkers of Windows and macOS find every symbol in the archive, and miss none."""
+    triple, link, magic = LINKED[machine]
+    compiled("f32", "scalars").save(tmp_path, format="lib", target=machine)
+    chosen = "scalars_grad_select()" if machine.startswith("x86_64") else "scalars_grad"
+    (tmp_path / "start.c").write_text(WHOLE.replace("CHOSEN", chosen))
+    compile_it = ["clang", f"--target={triple}", "-ffreestanding", "-O1", "-Werror", "-c", "start.c", "-o", "start.o"]
+    for command in (compile_it, [*map(str, link), "start.o", "libscalars_grad.a"]):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "main").read_bytes().startswith(magic)
+
+
 @pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m7"])
 def test_doubles_are_refused_where_there_are_none(
     cpu: str, compiled: Callable[[str, str], gradc.Kernel], tmp_path: Path

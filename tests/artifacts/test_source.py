@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.artifacts.source import source_files
+from gradc.artifacts.source import c_source, source_files
 from gradc.backends.llvm.targets import choose
 from gradc.errors import ArgumentError, CompileError
 from tests.artifacts.kernels import NAMES
 from tests.artifacts.libraries import Library
 
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
-STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2", "-ffp-contract=off"]
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wvla", "-O2", "-ffp-contract=off"]
 FLAGS = {"x86-64": [], "x86-64-v3": ["-mavx2", "-mfma"], "host": ["-march=native"]}
 
 
@@ -157,6 +157,21 @@ def test_a_machine_without_doubles_computes_in_none(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     symbols = subprocess.run(["nm", "-u", "kernel.o"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
     assert set(symbols.split()) <= {"U", "memset", "memcpy"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_functions_call_those_above_them_alone(name: str, sample: Callable[..., Any]) -> None:
+    """So nothing recurses: none is declared before it is defined, and none calls itself."""
+    kernel, _ = sample(name, "llvm")
+    source = c_source(kernel._compiled, name=kernel.name)
+    head = r"^(?:static (?:inline )?)?[\w]+ \*?(\w+)\(([^;{]*?)\)(\n\{|;)"
+    functions = list(re.finditer(head, source, re.MULTILINE))
+    assert len(functions) > 3
+    assert all(function[3] == "\n{" for function in functions)
+    for position, function in enumerate(functions):
+        end = functions[position + 1].start() if position + 1 < len(functions) else len(source)
+        called = set(re.findall(r"\b(\w+)\(", source[function.end() : end]))
+        assert not called & {later[1] for later in functions[position:]}, function[1]
 
 
 @pytest.mark.skipif("gcc" not in COMPILERS, reason="there is no gcc")

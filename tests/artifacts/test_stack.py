@@ -65,6 +65,36 @@ def test_a_call_takes_no_more_stack_than_the_header_says(machine: dict[str, str]
     about = json.loads((tmp_path / "kernel.json").read_text())["functions"][0]
     assert f"#define KERNEL_STACK_SIZE      {about['stack']}  /* bytes" in (tmp_path / "kernel.h").read_text()
     assert about["stack"] > 1000
+    assert about["selftest"]["stack"] > about["stack"]
+    assert f"at most {about['selftest']['stack']} bytes of stack. */" in (tmp_path / "kernel.h").read_text()
+
+
+SELFTEST = """
+#include <stddef.h>
+#include "kernel.h"
+__attribute__((noinline)) static int measure(void) {
+    volatile unsigned char *here = (volatile unsigned char *)__builtin_frame_address(0);
+    long deepest;
+    int status;
+    for (long k = 512; k < 65536; k++) here[-k] = 0xA5;
+    status = (int)kernel_selftest();
+    for (deepest = 65535; deepest >= 512 && here[-deepest] == 0xA5; deepest--) {}
+    if (status != KERNEL_OK) return 3;
+    return deepest > STACK + 512 ? 1 : 2 * (deepest + 512) < STACK ? 2 : 0;
+}
+int main(void) { return measure(); }
+"""
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
+@pytest.mark.parametrize("machine", [{}, {"target": "x86_64-linux"}])
+def test_a_selftest_takes_no_more_stack_than_the_header_says(machine: dict[str, str], tmp_path: Path) -> None:
+    made = gradc.grad(lambda a: np.sum(np.tanh(a @ a) ** 2), name="kernel").compile(gradc.aval("f64[8,8]"))
+    made.save(tmp_path, format="lib", **machine)
+    stack = json.loads((tmp_path / "kernel.json").read_text())["functions"][0]["selftest"]["stack"]
+    (tmp_path / "main.c").write_text(SELFTEST.replace("STACK", str(stack)))
+    subprocess.run(["gcc", "-std=c11", "-O1", "main.c", "libkernel.a", "-o", "main"], cwd=tmp_path, check=True)
+    assert subprocess.run(["./main"], cwd=tmp_path, check=False).returncode == 0
 
 
 @pytest.mark.skipif(shutil.which("clang") is None, reason="clang is not there")

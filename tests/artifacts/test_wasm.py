@@ -16,6 +16,7 @@ import pytest
 
 import gradc
 from gradc.artifacts.library import build
+from gradc.backends.llvm.library import object_and_assembly
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.targets import WASM
 from gradc.errors import ArgumentError, CompileError
@@ -71,6 +72,12 @@ def test_module_is_the_same_again(tmp_path: Path) -> None:
     one, other = ((tmp_path / f / "network_grad.wasm").read_bytes() for f in ("one", "other"))
     assert one == other
     assert one.startswith(b"\0asm")
+
+
+def test_modules_compute_in_vectors() -> None:
+    _, assembly = object_and_assembly(build(kernel("f32")._compiled, WASM, name="network_grad").codes)
+    assert assembly.count("f32x4.mul") > 10
+    assert assembly.count("f32.mul") < assembly.count("f32x4.mul")
 
 
 def test_without_a_linker_the_error_names_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

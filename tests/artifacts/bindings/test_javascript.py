@@ -178,3 +178,42 @@ def test_the_text(name: str, ending: str, web: Bound, golden: Callable[[str, str
     saved = web(name)
     file = f"{saved.kernel.name}.{ending}"
     golden(f"bindings/{file}", (saved.folder / file).read_text())
+
+
+TYPED = """
+import {{ load, type Kernel, type Results }} from "./{name}.mjs";
+const kernel: Kernel = await load();
+const found: Results = kernel({given});
+export const one: number = found.L, passed: boolean = kernel.selftest();
+// @ts-expect-error: an argument is missing
+kernel({{}});
+// @ts-expect-error: a number is no source of code
+load(7);
+"""
+GIVEN = {
+    "loss": "{ w11: 0.1, w12: 0.2, w21: 0.3, w22: 0.4, v1: 0.5, v2: 0.6, x1: 1, x2: 2, y: 1 }",
+    "regression": "{ batch: 1, w_a: new Float64Array(6), w_b: new Float64Array(2), x: new Float64Array(3), "
+    "y: new Float64Array(2), scale: 2 }",
+}
+
+
+@pytest.mark.skipif(shutil.which("tsc") is None, reason="there is no TypeScript")
+@pytest.mark.parametrize("name", GIVEN)
+def test_programs_in_typescript_compile(name: str, web: Bound) -> None:
+    saved = web(name)
+    (saved.folder / "main.mts").write_text(TYPED.format(name=saved.kernel.name, given=GIVEN[name]))
+    options = [
+        "--strict",
+        "--noEmit",
+        "--target",
+        "es2022",
+        "--module",
+        "nodenext",
+        "--lib",
+        "es2022,dom",
+        "--types",
+        "",
+    ]
+    command = [str(shutil.which("tsc")), *options, "main.mts"]
+    done = subprocess.run(command, cwd=saved.folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
