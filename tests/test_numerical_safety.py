@@ -209,3 +209,38 @@ def test_a_nan_in_the_taken_branch_stays(backend: str) -> None:
     assert by_w == 1.0
     by_x, by_w = gradient(-1.0, np.nan)
     assert (by_x, by_w) == (0.0, 0.0)
+
+
+def test_a_swish_without_a_factor_of_its_own(backend: str) -> None:
+    step = gradc.grad(lambda z: np.sum(z / (1 + np.exp(-z))), backend=backend)
+    np.testing.assert_array_equal(step(np.array([-1000.0, 0.0, 1000.0])), [0.0, 0.5, 1.0])
+    np.testing.assert_array_equal(step(np.array([-89.0, -1e4, 1e4], np.float32))[1:], [0.0, 1.0])
+
+
+LENGTHS = [
+    np.linalg.norm,
+    lambda x: np.linalg.norm(x, 3),
+    lambda x: np.linalg.norm(x[:, None], "fro", axis=(0, 1)),
+    lambda x: np.sum(np.linalg.norm(x[None], axis=1, keepdims=True)),
+    np.std,
+    np.nanstd,
+]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_length_of_zero_has_the_slope_zero(length, backend: str) -> None:
+    """As that of abs and hypot. What is not 0, and NaN, is as it was."""
+    value, slope = gradc.value_and_grad(length, backend=backend)(np.zeros(3))
+    assert value == 0
+    np.testing.assert_array_equal(slope, np.zeros(3))
+    np.testing.assert_array_equal(gradc.hessian(length, backend=backend)(np.zeros(3)), np.zeros((3, 3)))
+    x = np.array([1.0, -2.0, 3.0])
+    away = gradc.value_and_grad(length, backend=backend)
+    assert away(x)[0] == pytest.approx(length(x), rel=1e-15)
+    along = (length(x + 1e-6 * x[::-1]) - length(x - 1e-6 * x[::-1])) / 2e-6
+    assert np.dot(away(x)[1], x[::-1]) == pytest.approx(along, rel=1e-8)
+    if length is not np.nanstd:
+        x[1] = np.nan
+        value, slope = away(x)
+        assert np.isnan(value)
+        assert np.isnan(slope).all()

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import ArgumentError, DtypeError, GradcError, TraceError
+from gradc.frontend.held import attribute_with_data
 from gradc.frontend.intercept import intercepted
 from gradc.frontend.lines import raised_at
 from gradc.frontend.methods import NO_ATTRIBUTE
@@ -113,11 +114,20 @@ def trace(
 def is_static(leaf: Any, path: str = "") -> bool:
     """Whether a leaf of the arguments is part of the signature: a bool, a string, a callable, a dtype.
 
-    False for arrays, numbers, abstract and traced values. Raises ArgumentError for anything else.
+    False for arrays, numbers, abstract and traced values. Raises ArgumentError for anything else, and for a callable
+    that holds data: it is the same object after that has changed.
     """
     if is_traced(leaf) or isinstance(leaf, Aval):
         return False
-    if isinstance(leaf, _STATIC) or (callable(leaf) and not isinstance(leaf, np.generic)):
+    if isinstance(leaf, _STATIC):
+        return True
+    if callable(leaf) and not isinstance(leaf, np.generic):
+        held = attribute_with_data(leaf)
+        if held:
+            raise ArgumentError(
+                f"{f'argument {path}: ' if path else ''}{type(leaf).__name__} holds data in {held}, and a compiled "
+                "function would not see it change; make its class a dataclass, or pass its data as arguments"
+            )
         return True
     try:
         aval_of(leaf)

@@ -39,6 +39,7 @@ logistic, softplus = map(operation, ("logistic", "softplus"))
 LOGISTIC: Final = (
     *equality("stable-sigmoid", 1 / (1 + exp(z)), logistic(-z), logged=True),
     *equality("stable-sigmoid", exp(z) / (1 + exp(z)), logistic(z), logged=True),
+    *equality("stable-swish", x / (1 + exp(z)), x * logistic(-z), logged=True),
     *equality("sigmoid-of-tanh", 0.5 * (1 + tanh(z)), logistic(2 * z), logged=True),
     *equality("sigmoid-of-tanh", (1 + tanh(z)) / 2, logistic(2 * z), logged=True),
     *equality("sigmoid-of-tanh", 0.5 + 0.5 * tanh(z), logistic(2 * z), logged=True),

@@ -157,3 +157,50 @@ def test_symbolic_sizes(same: Same) -> None:
         trace(lambda x: [x for _ in range(x.shape[0])], (aval("f64[batch,3]"),))
     with pytest.raises(TraceError, match=r"len\(\) needs a fixed size"):
         trace(lambda x: len(x) * x, (aval("f64[batch,3]"),))
+
+
+class _Scaled:
+    """A callable with data: the same object whatever the data."""
+
+    def __init__(self, scale: Any) -> None:
+        self.scale = scale
+
+    def __call__(self, x: Any) -> Any:
+        return x * self.scale
+
+    def apply(self, x: Any) -> Any:
+        return x * self.scale
+
+
+class _InSlot:
+    __slots__ = ("scale",)
+
+    def __init__(self) -> None:
+        self.scale = {"of": [2.0]}
+
+    def __call__(self, x: Any) -> Any:
+        return x * self.scale["of"][0]
+
+
+@pytest.mark.parametrize(
+    ("held", "where"),
+    [
+        (_Scaled(2.0), "scale"),
+        (_Scaled(np.ones(6)), "scale"),
+        (_Scaled({"deep": [1, np.float32(2)]}), "scale"),
+        (_InSlot(), "scale"),
+        (_Scaled(2.0).apply, "__self__.scale"),
+        (np.ones(6).dot, "__self__"),
+    ],
+)
+def test_a_callable_that_holds_data_is_refused(held: Callable[..., Any], where: str) -> None:
+    """It would be taken for the same function after its data has changed."""
+    with pytest.raises(ArgumentError, match=rf"argument function: \w+ holds data in {where}, and .*a dataclass"):
+        trace(lambda x, function: function(x), (X, held))
+
+
+@pytest.mark.parametrize(
+    "plain", [_Scaled("name"), _Scaled(None), _Scaled(np.sin), _Scaled, _Scaled("name").apply, np.vectorize(abs)]
+)
+def test_a_callable_that_holds_no_data_is_static(plain: Callable[..., Any]) -> None:
+    assert is_static(plain)

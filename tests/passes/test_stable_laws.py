@@ -85,6 +85,8 @@ CASES = (
     Case("stable-sigmoid", ZY, lambda z, y: 1.0 / (1.0 + exp(-(z - y))), "logistic(z - y)", [EDGES, LABELS]),
     Case("stable-sigmoid", Z, lambda z: exp(z) / (1.0 + exp(z)), "logistic(z)", [EDGES]),
     Case("stable-sigmoid", Z, lambda z: 1.0 / (1.0 + 1.0 / exp(z)), "logistic(z)", [EDGES]),
+    Case("stable-swish", Z, lambda z: z / (1.0 + exp(-z)), "z * logistic(z)", [EDGES]),
+    Case("stable-swish", ZY, lambda z, y: y / (1.0 + exp(z)), "y * logistic(-z)", [EDGES, LABELS]),
     Case("sigmoid-of-tanh", Z, lambda z: 0.5 * (1.0 + tanh(z / 2.0)), "logistic(z)", [EDGES]),
     Case("sigmoid-of-tanh", Z, lambda z: (tanh(0.5 * z) + 1.0) / 2.0, "logistic(z)", [EDGES]),
     Case("sigmoid-of-tanh", Z, lambda z: 0.5 + 0.5 * tanh(z * 0.5), "logistic(z)", [EDGES]),

@@ -8,6 +8,7 @@ import numpy as np
 
 from gradc.errors import DtypeError, ShapeError
 from gradc.frontend.numpy_api.axes import Axes, all_axes, axes_size, count_value
+from gradc.frontend.numpy_api.norms import root
 from gradc.frontend.numpy_api.promote import astype, broadcasted, common_dtype, converted, strong, truth
 from gradc.frontend.numpy_api.reductions import sum_
 from gradc.frontend.numpy_api.registry import implements
@@ -110,11 +111,11 @@ def std(
     mean: Value | None = None,
     correction: Any = None,
 ) -> Value:
-    """The square root of the variance."""
+    """The square root of the variance; its slope is 0 where all elements are equal."""
     size = axes_size(a, all_axes("np.var", axis, a))
     if size == 1 and where is None and mean is None and _freedom(ddof, correction) == 0:
         return _of_one(a, axis, dtype, keepdims)
-    return ops.sqrt(var(a, axis, dtype, ddof, keepdims, where=where, mean=mean, correction=correction))
+    return root(var(a, axis, dtype, ddof, keepdims, where=where, mean=mean, correction=correction))
 
 
 def _of_one(a: Value, axis: Any, dtype: Any, keepdims: Any) -> Value:

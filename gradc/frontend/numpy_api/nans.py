@@ -107,7 +107,8 @@ def nanstd(
     correction: Any = None,
 ) -> Any:
     """The square root of the variance of the numbers."""
-    return np.sqrt(nanvar(a, axis, dtype, ddof, keepdims, where=where, mean=mean, correction=correction))
+    variance = nanvar(a, axis, dtype, ddof, keepdims, where=where, mean=mean, correction=correction)
+    return np.where(variance == 0, 0.0, np.sqrt(variance))
 
 
 def _extreme(reduce: Any, a: Any, axis: Any, keepdims: Any, empty: float, given: dict[str, Any]) -> Any:

@@ -41,8 +41,14 @@ def norm(x: Value, ord: Any = None, axis: Any = None, keepdims: Any = False) -> 
 
 
 def _euclidean(x: Value, axes: Axes, keepdims: Any) -> Value:
-    total = reductions.total(squared(x), axes=tuple(sorted(axes)), keepdims=bool(keepdims))
-    return ops.sqrt(total)
+    return root(reductions.total(squared(x), axes=tuple(sorted(axes)), keepdims=bool(keepdims)))
+
+
+def root(total: Value, exponent: float = 0.5) -> Value:
+    """The root of a sum of sizes. Where all of them are 0 the slope of a norm is taken as 0, as that of ``abs`` is."""
+    zero = total.builder.full(0.0, total.aval)
+    found = ops.sqrt(total) if exponent == 0.5 else ops.power(total, total.builder.full(exponent, total.aval))
+    return ops.select(ops.equal(total, zero), zero, found)
 
 
 def _of_vectors(x: Value, ord: Any, axes: Axes, keepdims: Any) -> Value:
@@ -62,7 +68,8 @@ def _of_vectors(x: Value, ord: Any, axes: Axes, keepdims: Any) -> Value:
         return reductions.reduce_sum(nonzero, axes=axes, keepdims=bool(keepdims))
     powers = ops.power(size, x.builder.full(float(ord), size.aval))
     total = reductions.reduce_sum(powers, axes=axes, keepdims=bool(keepdims))
-    return ops.power(total, x.builder.full(1.0 / float(ord), total.aval))
+    exponent = 1.0 / float(ord)
+    return root(total, exponent) if ord > 1 else ops.power(total, total.builder.full(exponent, total.aval))
 
 
 def _of_matrices(x: Value, ord: Any, axes: Axes, keepdims: Any) -> Value:
