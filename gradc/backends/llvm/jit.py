@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -24,6 +24,12 @@ from gradc.ir.target import Target
 from gradc.loops.language.program import ALIGNMENT, LoopProgram
 
 _COUNT = itertools.count()
+
+MEMORY: Final = 64 * 2**20
+"""Bytes that have to be free before LLVM is called."""
+
+MEMORY_OF_TEXT: Final = 64
+"""Bytes more for each of the IR."""
 
 
 class Entry:
@@ -119,6 +125,7 @@ def object_code(ir: str, target: Target | None = None, *, passes: bool = True, q
     ``passes`` is whether LLVM's run first, ``quick`` whether making the code shall take a fifth of the time.
     """
     target = target or host()
+    _require_memory(MEMORY + MEMORY_OF_TEXT * len(ir))
     module = _finished(ir, target) if passes else parse(ir, target)
     return bytes(target_machine(target, quick=quick).emit_object(module))
 
@@ -146,12 +153,21 @@ def link(code: bytes, addresses: Mapping[str, int], exports: Sequence[str], labe
     """
     import llvmlite.binding as binding
 
+    _require_memory(MEMORY)
     builder = binding.JITLibraryBuilder().add_object_img(code).add_current_process()
     for symbol, address in addresses.items():
         builder.import_symbol(symbol, address)
     for symbol in exports:
         builder.export_symbol(symbol)
     return builder.link(_lljit(), f"gradc.{next(_COUNT)}.{label}")
+
+
+def _require_memory(size: int) -> None:
+    """Ask for a block, untouched and given back at once. Raises MemoryError, where LLVM would end the process."""
+    try:
+        np.empty(size, np.uint8)
+    except MemoryError:
+        raise MemoryError(f"compiling takes some {size >> 20} MiB of memory, which this process does not get") from None
 
 
 def optimised_ir(ir: str, target: Target) -> str:

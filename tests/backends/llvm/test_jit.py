@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,3 +169,34 @@ def test_a_division_by_a_size_of_0(run: Callable[..., list[np.ndarray]]) -> None
     stores = (Store("y", (size(0),), size(5 // batch)), Store("y", (size(1),), size(5 % batch)))
     (got,) = run(LoopProgram("division", (x, y), stores), np.zeros(0))
     assert got.tolist() == [0, 5]
+
+
+SHORT_OF_MEMORY = """
+import resource
+import numpy as np
+import gradc
+
+def function(x, k):
+    return np.sum(np.sin(x) * np.cos(x @ x)) * k
+
+x = np.eye(3)
+expected = gradc.grad(lambda x: function(x, 0.5))(x)
+held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+refused = 0
+for extra in range(0, 12 * 2**20, 2**19):
+    resource.setrlimit(resource.RLIMIT_AS, (held + extra, -1))
+    try:
+        gradc.grad(lambda x: function(x, extra))(x)
+    except MemoryError:
+        refused += 1
+resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+assert refused
+assert (gradc.grad(lambda x: function(x, 0.5))(x) == expected).all()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads how much memory the process has")
+def test_a_compilation_that_gets_no_memory_raises() -> None:
+    """LLVM ends the process where it gets none."""
+    done = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
