@@ -92,7 +92,11 @@ def place_of(source: Draft, options: str) -> Place | None:
     made_by = stamp()
     if made_by is None:
         return None
-    return Place(store(os.path.abspath(directory)), key_of(source, options, made_by), source)
+    try:
+        path = os.path.abspath(directory)
+    except OSError:  # The working directory is gone, and a relative one in it: the store says that it cannot be used.
+        path = directory
+    return Place(store(path), key_of(source, options, made_by), source)
 
 
 def compile_entry(place: Place | None, make: Callable[[], tuple[str, LoopProgram, Facts]]) -> Entry:

@@ -474,3 +474,14 @@ def test_processes_that_compile_one_function_at_once(tmp_path: Path) -> None:
     assert [process.returncode for process in started] == [0, 0, 0]
     assert len({json.loads(result)[1] for result in results}) == 1
     assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_a_relative_directory_in_one_that_is_gone_is_told_and_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with config.cache_dir("kernels"), pytest.warns(RuntimeWarning, match="kernels .*it cannot be used"):
+        assert gradc.jit(lambda x: x + 1.25)(1.0) == 2.25
