@@ -41,7 +41,8 @@ def _mark(mask: Value, marked: np.ndarray[Any, Any]) -> None:
         return
     written = builder.value(node.operands[1])
     sizes = [int(d) for d in written.aval.shape]
-    _mark(written, marked[slice_objects(node.params["starts"], sizes, node.params["steps"])])
+    region = slice_objects(node.params["starts"], sizes, node.params["steps"])
+    _mark(written, marked[(*region, ...)])  # an ellipsis, so that a single element stays an array
 
 
 def is_full(mask: Value, number: bool) -> bool:

@@ -284,3 +284,9 @@ def test_a_gradient_needs_one_scalar() -> None:
     assert pulled.input_names == ("x", "ct_out0")
     at = [np.array([1.0, 2.0]), np.array([10.0, 1.0])]
     np.testing.assert_array_equal(evaluate(pulled, at)[0], [20.0, 4.0])
+
+
+def test_the_part_of_a_number_is_all_of_it() -> None:
+    """An array of no axes has one part, which is read with no index at all."""
+    (gradient,) = derivatives(lambda x: slice_(log(x), starts=(), sizes=(), steps=()), np.array(2.0))
+    np.testing.assert_array_equal(gradient, 0.5)
