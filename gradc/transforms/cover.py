@@ -41,8 +41,9 @@ def _mark(mask: Value, marked: np.ndarray[Any, Any]) -> None:
         return
     written = builder.value(node.operands[1])
     sizes = [int(d) for d in written.aval.shape]
-    region = slice_objects(node.params["starts"], sizes, node.params["steps"])
-    _mark(written, marked[(*region, ...)])  # an ellipsis, so that a single element stays an array
+    # The ellipsis keeps a single element an array.
+    region: tuple[Any, ...] = (*slice_objects(node.params["starts"], sizes, node.params["steps"]), ...)
+    _mark(written, marked[region])
 
 
 def is_full(mask: Value, number: bool) -> bool:
