@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 from gradc.ir.aval import aval, aval_of
 from gradc.ir.graph import Builder, Graph, Value
@@ -205,3 +206,17 @@ def test_diamonds_are_not_computed_twice() -> None:
             h = tanh(h)
     program = lower(builder.freeze([h]))
     assert sum(1 for _ in statements_of(program.body)) < 2000
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_elements_that_data_chooses_in_a_row_are_those_of_that_row(check: Checker, columns: int) -> None:
+    """With one column the loop over rows has none inside, so it runs several rows at once: each has its element."""
+    x = numbers(9, columns)
+    rows, chosen = np.arange(9), np.arange(9) % columns
+
+    def function(a: Value, places: Value) -> list[Value]:
+        doubled = a * a
+        picked = gather(doubled, a.builder.constant(rows), places, axes=(0, 1))
+        return [reduce_sum(picked, axes=(0,), keepdims=False), picked]
+
+    check(graph_of(function, x, chosen), [x, chosen])

@@ -159,7 +159,10 @@ def _storage(plan: Plan, nest: Nest, home: int, uses: _Uses) -> Storage:
 
 
 def _dropped(plan: Plan, nest: Nest, home: int, uses: _Uses) -> set[int]:
-    """The axes of an array of which only the present element of outer loops is ever used."""
+    """The axes of an array of which only the present element of outer loops is ever used.
+
+    Never that of its innermost loop, which runs several iterations at once: each of these has its own element.
+    """
     if home in plan.results or len(uses.writers) != 1 or home in plan.home.values():
         return set()
     (maker,) = uses.writers
@@ -167,7 +170,8 @@ def _dropped(plan: Plan, nest: Nest, home: int, uses: _Uses) -> set[int]:
         return set()
     place = nest.places[maker]
     dropped: set[int] = set()
-    for level, extent in enumerate(maker.extents):
+    long = [level for level, extent in enumerate(maker.extents) if extent != 1]
+    for level, extent in enumerate(maker.extents[: max(long, default=0)]):
         for reader, _, index in uses.readers:
             shared = common_depth(place, nest.places[reader]) > level
             if index is None or not shared or not is_ready(maker, index, level, extent):
