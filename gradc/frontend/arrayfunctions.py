@@ -13,12 +13,16 @@ from gradc.errors import TraceError
 from gradc.frontend import callables, ufuncs
 from gradc.frontend.numpy_api import promote
 from gradc.frontend.numpy_api.registry import Implementation, lookup
+from gradc.frontend.refusals import refusal
 from gradc.frontend.session import Session, holds_traced, is_traced
 from gradc.frontend.sizes import Size, plain_dims
 from gradc.frontend.writers import WRITERS
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.ops.shape import broadcast
+
+_DIAG: Final = np.diag
+"""Kept from import on: during a trace there is a stand-in in its place."""
 
 VIEWS: Final = frozenset(
     {
@@ -37,7 +41,7 @@ GIVE_ARRAYS: Final = frozenset({np.where, np.select, np.copy})
 
 def viewed(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """The traced arrays that the function's results may be views of."""
-    if function not in VIEWS or (function is np.diag and args and np.ndim(args[0]) != 2):
+    if function not in VIEWS or (function is _DIAG and args and np.ndim(args[0]) != 2):
         return ()
     return tuple([x for x in args if is_traced(x)])
 
@@ -71,10 +75,13 @@ def _plain(
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             return args, kwargs
         names.append(name)
-    plain = [x if name in operands else _number(x, name) for name, x in zip(names, args, strict=False)]
-    return (*plain, *args[len(plain) :]), {
-        name: x if name in operands else _number(x, name) for name, x in kwargs.items()
-    }
+
+    def plain(name: str, x: Any) -> Any:
+        number = name in record.counts and is_traced(x) and x.aval.ndim == 0
+        return x if name in operands and not number else _number(x, name)
+
+    listed = [plain(name, x) for name, x in zip(names, args, strict=False)]
+    return (*listed, *args[len(listed) :]), {name: plain(name, x) for name, x in kwargs.items()}
 
 
 def _number(x: Any, name: str) -> Any:
@@ -107,25 +114,7 @@ def _unsupported(session: Session, function: Any, args: Any, kwargs: Any) -> Any
     found = ufuncs.evaluated(session, function, args, kwargs)
     if found is not None:
         return _lifted(session, found)
-    for functions, refusal in _REFUSALS.items():
-        if function.__name__ in functions.split():
-            raise TraceError(f"{name}: {refusal}")
-    raise TraceError(f"{name} is not supported on traced arrays; write it with the functions that are")
-
-
-_DEPENDS: Final = "the shape of the result depends on data; "
-
-_REFUSALS: Final = {
-    "nonzero flatnonzero argwhere": _DEPENDS + "use the mask itself, as in np.where(mask, x, 0)",
-    "unique unique_all unique_counts unique_inverse unique_values": _DEPENDS
-    + "use np.sort, and np.diff to tell repeats",
-    "intersect1d setdiff1d setxor1d union1d": _DEPENDS + "use np.isin, which gives a mask",
-    "trim_zeros": _DEPENDS + "slice the array, or multiply with a mask",
-    "eig": "matrices that are not symmetric have no eigenvectors here; use np.linalg.eigh for symmetric ones",
-    "eigvals": "matrices that are not symmetric have no eigenvalues here; use np.linalg.eigvalsh for symmetric ones",
-    "roots": "the zeros of a polynomial are eigenvalues that are not known; use Newton's method on np.polyval",
-}
-"""Functions that have no meaning in a trace, and what to write instead."""
+    raise TraceError(refusal(function.__name__, name))
 
 
 def _lifted(session: Session, found: Any) -> Any:

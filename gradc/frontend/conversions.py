@@ -7,11 +7,14 @@ refused with the remedy.
 from __future__ import annotations
 
 import sys
+from types import FrameType
 from typing import Any, Final
 
 from gradc.frontend.bytecode import subscript_use
 from gradc.frontend.frames import user_frame
 from gradc.frontend.lines import refuse
+from gradc.frontend.numpy_api.registry import lookup
+from gradc.frontend.refusals import calling, refusal
 from gradc.frontend.ufuncs import PLAIN_TARGET
 
 _PLAIN: Final = (
@@ -24,6 +27,13 @@ _PLAIN_TABLE: Final = (
 )
 
 
+def _inside_a_library(frame: FrameType | None) -> None:
+    """Raise TraceError where not the user's code but a function of NumPy or SciPy that it called asks for numbers."""
+    called = calling(frame)
+    if called is not None and lookup(called.function) is None:
+        raise refuse(refusal(called.name, called.written))
+
+
 class Conversions:
     """Python's conversions of a traced array; the class has ``constant()``, the array where it is known."""
 
@@ -32,6 +42,7 @@ class Conversions:
     def __array__(self: Any, dtype: Any = None, copy: Any = None) -> Any:
         array = self.constant()
         if array is None:
+            _inside_a_library(sys._getframe(1))
             use = subscript_use(user_frame(sys._getframe(1)))
             raise refuse(PLAIN_TARGET if use == "store" else _PLAIN_TABLE if use == "load" else _PLAIN)
         return array if dtype is None else array.astype(dtype)
@@ -41,6 +52,7 @@ class Conversions:
     ) -> Any:
         array = self.constant()
         if array is None:
+            _inside_a_library(sys._getframe(2))
             raise refuse(f"{what} needs the number behind a traced {self.aval}, unknown while tracing; {remedy}")
         return array
 

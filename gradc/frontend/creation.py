@@ -188,7 +188,9 @@ def _known(x: Any) -> Any:
 
 
 def _like(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """``np.zeros_like(x)`` and the like dispatch on traced arrays; on plain ones they make a new array."""
+    """``np.zeros_like(x)`` and the like dispatch on traced arrays, here in lists too; on others they make a new one."""
+    if any(type(x) in (list, tuple) for x in args):
+        args = tuple([_array(_ARRAY, (x,), {}) if type(x) in (list, tuple) and holds_traced(x) else x for x in args])
     if any(is_traced(x) for x in (*args, *kwargs.values())):
         return _fresh(lambda session: arrayfunctions.apply(session, original, args, kwargs), args[0] if args else None)
     return _plain(original, args, kwargs)

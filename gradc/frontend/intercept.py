@@ -16,6 +16,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +27,7 @@ from gradc.frontend.concatenators import Concatenator
 from gradc.frontend.creation import CREATION, Handler
 from gradc.frontend.draws import GENERATORS, RefusedGenerator, refused, refused_always, refused_class, unchanged
 from gradc.frontend.frames import is_internal
-from gradc.frontend.numpy_api.registry import Implementation, places
+from gradc.frontend.numpy_api.registry import Implementation, of_arrays, places
 from gradc.frontend.reach import Container, Walk
 from gradc.frontend.session import current_session, holds_traced
 from gradc.frontend.tracer import perform
@@ -44,11 +45,10 @@ _DRAWING_METHODS: Final = (
 
 
 _AS_ARRAY: Final = np.asarray
+_LISTS: Final = frozenset({list, tuple})
 
-_TAKE_LISTS: Final = (
-    "append", "argmax", "argmin", "cumsum", "dot", "max", "mean", "median", "min", "prod", "sort", "std", "sum", "var",
-)  # fmt: skip
-"""Functions of NumPy that are often given a list of numbers, ``np.mean([a, b])``: on lists they do not dispatch."""
+_HOMES: Final = (np, np.linalg, np.fft)
+"""Where NumPy's functions are that take a list for an array, ``np.mean([a, b])``: on lists they do not dispatch."""
 
 
 class _Known:
@@ -59,12 +59,15 @@ class _Known:
         self._by_id: dict[int, tuple[Any, Any]] = {}
         self._stand_ins: set[int] = set()
         self._entered: set[str] = set()
-        self.homes: list[Place] = []
+        self.homes: list[tuple[Container, str, Any, Any]] = []
+        """Where each function is at home: container and name, the function and its stand-in."""
         for original, handler in CREATION.items():
             self._enter(vars(np), original.__name__, _creating(original, handler))
-        for home, names in ((np, _TAKE_LISTS), (np.linalg, ("norm",))):
-            for name in names:
-                self._enter(vars(home), name, _taking_lists(getattr(home, name)))
+        for home in _HOMES:
+            for name, content in list(vars(home).items()):
+                record = None if name.startswith("_") or id(content) in self._by_id else of_arrays(content)
+                if record is not None:
+                    self._enter(vars(home), name, _taking_lists(content, record))
         self._enter(np.vectorize, "__call__", _vectorizing(vars(np.vectorize)["__call__"]))
         for name in ("r_", "c_"):
             self._enter(vars(np), name, Concatenator(getattr(np, name)))
@@ -108,18 +111,43 @@ class _Known:
         original = _read(home, name)
         self._by_id[id(original)] = (original, stand_in)
         self._stand_ins.add(id(stand_in))
-        self.homes.append((home, name))
+        self.homes.append((home, name, original, stand_in))
 
 
 class _Installed:
-    """The stand-ins in place now: by container and key, with what stood there and how many traces need it."""
+    """The stand-ins in place now: those at home, which every trace needs, and others by container and key.
+
+    Of the others it is known what stood there and how many traces need the stand-in.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._standing: dict[tuple[int, Any], _Standing] = {}
+        self._at_home: list[tuple[Container, str, Any, Any]] = []
+        self._traces = 0
 
     def __len__(self) -> int:
-        return len(self._standing)
+        return len(self._standing) + len(self._at_home)
+
+    def begin(self, homes: list[tuple[Container, str, Any, Any]]) -> None:
+        """One trace more needs the stand-ins at home. The list only grows, by modules that were imported since."""
+        with self._lock:
+            self._traces += 1
+            for home in homes[len(self._at_home) :]:
+                container, name, original, stand_in = home
+                if _read(container, name) is original:
+                    _store(container, name, stand_in)
+                self._at_home.append(home)
+
+    def end(self) -> None:
+        """One trace fewer needs them. What the user has put in their place stays."""
+        with self._lock:
+            self._traces -= 1
+            if not self._traces:
+                for container, name, original, stand_in in self._at_home:
+                    if _read(container, name) is stand_in:
+                        _store(container, name, original)
+                self._at_home.clear()
 
     def put(self, places: Iterable[Place], stand_in: Callable[[Any], Any], taken: list[Place]) -> None:
         """Have ``stand_in(original)`` stand in the places; those where something is replaced are added to ``taken``."""
@@ -176,12 +204,14 @@ def intercepted(function: Callable[..., Any], arguments: Any) -> Iterator[None]:
     walk.visit(function)
     walk.visit(list(arguments))
     taken: list[Place] = []
+    INSTALLED.begin(known.homes)
     try:
-        INSTALLED.put((*known.homes, *walk.found), known.stand_in, taken)
+        INSTALLED.put(walk.found, known.stand_in, taken)
         with unchanged([x for x in walk.fixed if isinstance(x, GENERATORS)]):
             yield
     finally:
         INSTALLED.release(reversed(taken))
+        INSTALLED.end()
 
 
 def _read(container: Container, key: Any) -> Any:
@@ -219,19 +249,31 @@ def _creating(original: StandIn, handler: Handler) -> StandIn:
     return stand_in
 
 
-def _taking_lists(original: StandIn) -> StandIn:
+def _taking_lists(original: StandIn, record: Implementation) -> StandIn:
+    """The function with arrays in the place of lists that hold traced values, where it takes arrays."""
+    names = tuple(record.signature.parameters)
+
     @functools.wraps(original)
     def stand_in(*args: Any, **kwargs: Any) -> Any:
-        if current_session() is None:
+        if current_session() is None or not any(type(x) in _LISTS for x in (*args, *kwargs.values())):
             return original(*args, **kwargs)
-        return original(*map(_stacked, args), **{name: _stacked(x) for name, x in kwargs.items()})
+        given = [_of_lists(x, name, record) for x, name in zip_longest(args, names[: len(args)], fillvalue=names[-1])]
+        return original(*given, **{name: _of_lists(x, name, record) for name, x in kwargs.items()})
 
     return stand_in
 
 
+def _of_lists(x: Any, name: str, record: Implementation) -> Any:
+    if name in record.arrays:
+        return _stacked(x)
+    if name in record.sequences and type(x) in _LISTS:
+        return type(x)([_stacked(item) for item in x])
+    return x
+
+
 def _stacked(x: Any) -> Any:
     """A list that holds traced values as the array that NumPy makes of it."""
-    if type(x) in (list, tuple) and holds_traced(x):
+    if type(x) in _LISTS and holds_traced(x):
         return CREATION[_AS_ARRAY](_AS_ARRAY, (x,), {})
     return x
 

@@ -13,6 +13,9 @@ import numpy as np
 from gradc.frontend.lines import refuse
 from gradc.frontend.session import is_traced
 
+_WHERE: Final = np.where
+"""Kept from import on: during a trace there is a stand-in in its place."""
+
 _REDUCTIONS: Final = frozenset({np.sum, np.prod, np.mean, np.var, np.std, np.any, np.all})
 _EXTREMES: Final = {np.max: -np.inf, np.min: np.inf}
 
@@ -70,7 +73,7 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
             return function(self.whole, where=self.mask, **given)
         if len(args) == 1 and function in _EXTREMES and self.dtype.kind == "f" and not given:
             return function(self.whole, where=self.mask, initial=_EXTREMES[function])
-        if function is np.where and len(args) == 3 and not kwargs:
+        if function is _WHERE and len(args) == 3 and not kwargs:
             return Selected(np.where(*[self.beside(x) for x in args]), self.mask)
         if function in (np.clip, np.nan_to_num, np.round):
             return Selected(function(*[self.beside(x) for x in args], **kwargs), self.mask)

@@ -31,6 +31,8 @@ from gradc.ops.shape import reshape
 _SEQUENCES: Final = frozenset({list, tuple, str, bytes})
 _bare: Final = object.__new__
 _INTS: Final = {int}
+_RAVEL: Final = np.ravel
+"""Kept from import on: during a trace there is a stand-in in its place."""
 _PYTHON: Final = {"i": int, "f": float, "c": complex}
 
 
@@ -157,7 +159,7 @@ class Tracer(Conversions, ArrayWriting, ArrayOperators, ArrayMethods, TracedBase
             lambda session: arrayfunctions.apply(session, function, args, kwargs),
             bases=bases,
             array=function in arrayfunctions.GIVE_ARRAYS,
-            flat=function is np.ravel,
+            flat=function is _RAVEL,
         )
 
     # Where Python needs something plain (see also conversions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from gradc.frontend import ufunc_methods
 from gradc.frontend.numpy_api import promote
 from gradc.frontend.numpy_api.registry import lookup
 from gradc.frontend.numpy_api.taking_complex import check_complex
+from gradc.frontend.refusals import refusal
 from gradc.frontend.session import Session, Traced, is_traced
 from gradc.ir.graph import Value
 
@@ -52,13 +54,20 @@ def _called(session: Session, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
     if record is None:
         found = evaluated(session, ufunc, inputs, {})
         if found is None:
-            name = f"np.{ufunc.__name__}" if getattr(np, ufunc.__name__, None) is ufunc else ufunc.__name__
-            raise TraceError(f"{name} is not supported on traced arrays; write it with the functions that are")
+            raise TraceError(refusal(ufunc.__name__, _written(ufunc)))
         return tuple([session.lift(x) for x in found]) if type(found) is tuple else session.lift(found)
     values = [session.lift(x) for x in inputs]
     if not record.is_ufunc:
         check_complex(record.name, values)
     return record.function(*values)
+
+
+def _written(ufunc: np.ufunc) -> str:
+    """A ufunc as one writes it, with its module where that is known."""
+    for short, module in (("np", np), ("scipy.special", sys.modules.get("scipy.special"))):
+        if getattr(module, ufunc.__name__, None) is ufunc:
+            return f"{short}.{ufunc.__name__}"
+    return ufunc.__name__
 
 
 def _with_keywords(session: Session, ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:

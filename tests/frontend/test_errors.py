@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.linalg
+import scipy.special
 
 from gradc.errors import GradcError, IndexBoundsError, ShapeError, TraceError
 from gradc.frontend.session import current_session
@@ -85,7 +87,19 @@ def formatted(x: Any) -> Any:
 
 
 def unsupported(x: Any) -> Any:
-    return np.histogram2d(x, x)
+    return np.histogramdd(x)
+
+
+def unsupported_in_python(x: Any) -> Any:
+    return scipy.linalg.companion(x)
+
+
+def unsupported_and_decorated(x: Any) -> Any:
+    return scipy.linalg.matrix_balance(x)
+
+
+def unsupported_of_scipy(x: Any) -> Any:
+    return scipy.special.ellipk(x)
 
 
 def unsupported_method(x: Any) -> Any:
@@ -138,6 +152,8 @@ PLAIN = (
     "np.dot(a, x) in place of a.dot(x), x.astype(np.float32) in place of np.float32(x), np.stack in place of np.r_"
 )
 
+ELSE = "write it with functions of docs/supported.md, or call it before and pass its result as an argument"
+
 CASES: list[tuple[Callable[..., Any], int, str]] = [
     (if_, 1, TRUTH),
     (while_, 1, TRUTH),
@@ -173,13 +189,16 @@ CASES: list[tuple[Callable[..., Any], int, str]] = [
             "compute with NumPy functions and let the value stay an array"
         ),
     ),
-    (unsupported, 1, "np.histogram2d is not supported on traced arrays; write it with the functions that are"),
+    (unsupported, 1, f"np.histogramdd is not supported on traced arrays; {ELSE}"),
+    (unsupported_in_python, 1, f"scipy.linalg.companion is not supported on traced arrays; {ELSE}"),
+    (unsupported_and_decorated, 1, f"scipy.linalg.matrix_balance is not supported on traced arrays; {ELSE}"),
+    (unsupported_of_scipy, 1, f"scipy.special.ellipk is not supported on traced arrays; {ELSE}"),
     (
         unsupported_method,
         1,
         "ndarray.tobytes is not supported on a traced array; write it with functions of NumPy",
     ),
-    (unsupported_ufunc, 1, "np.isnat is not supported on traced arrays; write it with the functions that are"),
+    (unsupported_ufunc, 1, f"np.isnat is not supported on traced arrays; {ELSE}"),
     (
         unknown_attribute,
         1,

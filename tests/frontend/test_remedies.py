@@ -101,6 +101,20 @@ def newton(p: Any) -> Any:
     return x
 
 
+def of_eigenvalues(a: Any, function: Any) -> Any:
+    w, v = np.linalg.eigh(a)
+    return (v * function(w)) @ v.T
+
+
+def root(a: Any) -> Any:
+    return of_eigenvalues(a, np.sqrt)
+
+
+def polar(a: Any) -> Any:
+    u, s, vt = np.linalg.svd(a, full_matrices=False)
+    return u @ vt, (vt.T * s) @ vt
+
+
 ROWS = [
     Row("if", branch, (2.0,), "np.where", lambda x: np.where(x > 0, x, -x), meaning=branch),
     Row("while", clamped, (8.0,), "np.where", lambda x: np.where(x > 1, x / 2, x)),
@@ -127,9 +141,27 @@ ROWS = [
     Row("a mask that is data", lambda x: x[x > 0], (X,), r"np.where\(mask, x, 0\)",
         lambda x: np.where(x > 0, x, 0).sum(), meaning=lambda x: x[x > 0].sum()),
     Row("bincount", lambda k: np.bincount(k), (K,), "minlength", lambda k: np.bincount(k, minlength=4)),
-    Row("histogram", lambda x: np.histogram(x, 3)[0], (X,), "range=", lambda x: np.histogram(x, 3, range=(-2, 4))[0]),
-    Row("histogram by edges", lambda x: np.histogram(x, 3)[0], (X,), "bins= as edges",
-        lambda x: np.histogram(x, bins=[-2.0, 0.0, 2.0, 4.0])[0]),
+    Row("histogram", lambda x, k: np.histogram(x, k[0])[0], (X, K), "as a Python number",
+        lambda x, n: np.histogram(x, n)[0], (X, 3), meaning=lambda x, n: np.histogram(x, n)[0]),
+    Row("square root of a matrix", lambda a: scipy.linalg.sqrtm(a), (S,), "np.linalg.eigh", root,
+        meaning=lambda a: scipy.linalg.sqrtm(a)),
+    Row("logarithm of a matrix", lambda a: scipy.linalg.logm(a), (S,), "np.linalg.eigh",
+        lambda a: of_eigenvalues(a, np.log), meaning=lambda a: scipy.linalg.logm(a)),
+    Row("power of a matrix", lambda a: scipy.linalg.fractional_matrix_power(a, 0.3), (S,), "np.linalg.eigh",
+        lambda a: of_eigenvalues(a, lambda w: w**0.3), meaning=lambda a: scipy.linalg.fractional_matrix_power(a, 0.3)),
+    Row("cosine of a matrix", lambda a: scipy.linalg.cosm(a), (S,), "np.linalg.eigh",
+        lambda a: of_eigenvalues(a, np.cos), meaning=lambda a: scipy.linalg.cosm(a)),
+    Row("polar", lambda a: scipy.linalg.polar(a), (S,), "np.linalg.svd", polar,
+        meaning=lambda a: scipy.linalg.polar(a)),
+    Row("pinvh", lambda a: scipy.linalg.pinvh(a), (S,), "hermitian=True", lambda a: np.linalg.pinv(a, hermitian=True)),
+    Row("lstsq", lambda a, b: scipy.linalg.lstsq(a, b)[0], (A.T, X), "np.linalg.lstsq",
+        lambda a, b: np.linalg.lstsq(a, b)[0], (A.T, X)),
+    Row("solve_toeplitz", lambda x, y: scipy.linalg.solve_toeplitz(x, y), (X, Y), "np.linalg.solve",
+        lambda x, y: np.linalg.solve(scipy.linalg.toeplitz(x), y),
+        meaning=lambda x, y: scipy.linalg.solve_toeplitz(x, y)),
+    Row("eigenvalues of three diagonals", lambda x, y: scipy.linalg.eigvalsh_tridiagonal(x, y[:3]), (X, Y),
+        "np.linalg.eigvalsh", lambda x, y: np.linalg.eigvalsh(np.diag(x) + np.diag(y[:3], -1) + np.diag(y[:3], 1)),
+        meaning=lambda x, y: scipy.linalg.eigvalsh_tridiagonal(x, y[:3])),
     Row("choose of floats", lambda x: np.choose(x, [x, 2 * x]), (np.array([0.0, 1.0]),), "convert it",
         lambda x: np.choose(x.astype(int), [x, 2 * x])),
     Row("cast of complex", lambda z: z.astype(float), (Z,), "take .real first", lambda z: z.real.astype(float)),

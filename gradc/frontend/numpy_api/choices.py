@@ -32,6 +32,7 @@ def known(name: str, what: str, x: Any) -> np.ndarray:
 @composed(np.select, sequences=("condlist", "choicelist"), arrays=("default",), keeps_weak=True)
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     """For each element the choice of the first condition that holds, else the default."""
+    condlist, choicelist = (list(x) if isinstance(x, (list, tuple)) else _rows(x) for x in (condlist, choicelist))
     if len(condlist) != len(choicelist) or not condlist:
         raise ShapeError(f"np.select: {len(condlist)} conditions for {len(choicelist)} choices; each needs one")
     for condition in condlist:
@@ -47,6 +48,11 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         found = np.where(condition, choice.astype(dtype), found)
     return found
+
+
+def _rows(x: Any) -> list[Any]:
+    """What is along the first axis of an array, as a list."""
+    return [x[k] for k in range(require_size("np.select", x.shape[0], "its rows are counted"))]
 
 
 @composed(np.choose, arrays=("a",), sequences=("choices",))

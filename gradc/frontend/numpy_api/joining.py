@@ -106,13 +106,12 @@ def roll(a: Value, shift: Any, axis: Any = None) -> Value:
     """Elements moved along axes; those that leave at the end enter at the start."""
     if axis is None:
         return reshaped(roll(reshaped(a, (a.aval.size,)), shift, 0), a.aval.shape)
-    shifts = shift if isinstance(shift, (tuple, list)) else [shift]
-    axes = axis if isinstance(axis, (tuple, list)) else [axis]
-    if 1 not in (len(shifts), len(axes)) and len(shifts) != len(axes):
-        raise ShapeError(f"np.roll: {len(shifts)} shifts for {len(axes)} axes")
-    count = max(len(shifts), len(axes))
-    for by, along in zip((*shifts,) * (count // len(shifts)), (*axes,) * (count // len(axes)), strict=True):
-        a = _rolled(a, operator.index(by), one_axis("np.roll", along, a.aval.ndim, str(a.aval)))
+    shifts, axes = np.size(shift), np.size(axis)
+    if max(np.ndim(shift), np.ndim(axis)) > 1 or (shifts != axes and 1 not in (shifts, axes)):
+        raise ShapeError(f"np.roll: {shifts} shifts for {axes} axes")
+    for by, along in np.broadcast(shift, axis):
+        count = int(by) if isinstance(by, float) else operator.index(by)
+        a = _rolled(a, count, one_axis("np.roll", along, a.aval.ndim, str(a.aval)))
     return a
 
 

@@ -241,11 +241,18 @@ def expm(A: Any) -> Any:
     return np.where((halvings > _SQUARINGS)[..., None, None], a.dtype.type(math.nan), found)
 
 
+def _vector(name: str, x: Any) -> Any:
+    """The vector itself. Raises ShapeError for more axes, of which SciPy's versions make different matrices."""
+    if x.ndim > 1:
+        raise ShapeError(f"scipy.linalg.{name}: {x.value.aval} is not one vector; give its rows one by one")
+    return np.ravel(x)
+
+
 @composed("scipy.linalg:toeplitz", arrays=("c", "r"))
 def toeplitz(c: Any, r: Any = None) -> Any:
     """The matrix that is constant along diagonals, from its first column and first row."""
-    column = np.ravel(c)
-    row = column if r is None else np.ravel(r)
+    column = _vector("toeplitz", c)
+    row = column if r is None else _vector("toeplitz", r)
     n, m = int(column.shape[0]), int(row.shape[0])
     values = np.concatenate([column[::-1], row[1:]])
     return values[np.arange(n - 1, -1, -1)[:, None] + np.arange(m)]
@@ -254,8 +261,9 @@ def toeplitz(c: Any, r: Any = None) -> Any:
 @composed("scipy.linalg:circulant", arrays=("c",))
 def circulant(c: Any) -> Any:
     """The matrix whose columns are a vector turned by one place each."""
-    n = int(np.ravel(c).shape[0])
-    return np.ravel(c)[(np.arange(n)[:, None] - np.arange(n)) % n]
+    column = _vector("circulant", c)
+    n = int(column.shape[0])
+    return column[(np.arange(n)[:, None] - np.arange(n)) % n]
 
 
 @composed("scipy.linalg:hankel", arrays=("c", "r"))

@@ -153,6 +153,7 @@ def composed(
     arrays: tuple[str, ...] = (),
     sequences: tuple[str, ...] = (),
     nested: tuple[str, ...] = (),
+    counts: tuple[str, ...] = (),
     keeps_weak: bool = False,
 ) -> Callable[[Told], Told]:
     """``implements`` for a function that is written over Arrays; it stays callable over Arrays."""
@@ -163,7 +164,8 @@ def composed(
             given = {name: told(x) for name, x in kwargs.items()}
             return untold(function(*[told(x) for x in args], **given))
 
-        implements(*targets, arrays=arrays, sequences=sequences, nested=nested, keeps_weak=keeps_weak)(over_values)
+        kinds = {"arrays": arrays, "sequences": sequences, "nested": nested, "counts": counts}
+        implements(*targets, **kinds, keeps_weak=keeps_weak)(over_values)
         return function
 
     return enter

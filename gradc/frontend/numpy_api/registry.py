@@ -28,7 +28,8 @@ class Implementation:
 
     ``function`` is pure; its parameters have NumPy's names. Those in ``arrays`` are Values, those in ``sequences``
     are lists of Values (or one Value, whose first axis is the list), those in ``nested`` are lists of lists as deep as
-    they came; all others are static and passed as they came.
+    they came; all others are static and passed as they came. Those in ``counts`` are arrays, or a number that has to be
+    known.
     Of ``*operands`` in ``arrays`` every one is made a Value, in ``sequences`` all but strings and lists.
 
     Ufuncs and a few others know Python numbers (``keeps_weak``); for the rest NumPy makes arrays of them, and so does
@@ -42,6 +43,7 @@ class Implementation:
     sequences: frozenset[str]
     keeps_weak: bool
     nested: frozenset[str] = frozenset()
+    counts: frozenset[str] = frozenset()
 
     @property
     def is_ufunc(self) -> bool:
@@ -191,6 +193,7 @@ def implements(
     arrays: tuple[str, ...] = (),
     sequences: tuple[str, ...] = (),
     nested: tuple[str, ...] = (),
+    counts: tuple[str, ...] = (),
     keeps_weak: bool = False,
 ) -> Callable[[Implementing], Implementing]:
     """Enter a pure function over Values as the meaning of ``targets``: NumPy functions, or ``"module:attribute"``."""
@@ -199,8 +202,9 @@ def implements(
         for target in targets:
             weak = keeps_weak or isinstance(target, np.ufunc)
             record = Implementation(
-                _name(target), function, target, frozenset(arrays), frozenset(sequences), weak, frozenset(nested)
-            )
+                _name(target), function, target, frozenset(arrays), frozenset(sequences), weak, frozenset(nested),
+                frozenset(counts),
+            )  # fmt: skip
             if isinstance(target, str):
                 _BY_PLACE[target] = record
             else:
@@ -214,12 +218,23 @@ def lookup(function: Any) -> Implementation | None:
     """The record of a function outside, or None. Modules that nobody imported are not imported."""
     found = _BY_FUNCTION.get(function)
     if found is None:
+        found = _BY_FUNCTION.get(getattr(function, "__wrapped__", None))  # a trace has its stand-in in the place
+        if found is not None:
+            return found
         for place, record in _BY_PLACE.items():
             module, _, attribute = place.partition(":")
             held = getattr(sys.modules.get(module), attribute, None)
-            if function is held or function is getattr(held, "__wrapped__", held):  # a trace has its stand-in there
+            if function is held or function is getattr(held, "__wrapped__", held):
                 _BY_FUNCTION[function] = found = record
     return found
+
+
+def of_arrays(function: Any) -> Implementation | None:
+    """The record of a function of NumPy that takes arrays and is no ufunc, or None."""
+    if isinstance(function, np.ufunc) or not callable(function) or isinstance(function, type):
+        return None
+    record = _BY_FUNCTION.get(function)
+    return record if record is not None and record.arrays | record.sequences else None
 
 
 def places() -> Mapping[str, Implementation]:

@@ -134,6 +134,7 @@ def transpose(a: Value, axes: Any = None) -> Value:
     """The axes in another order; reversed by default."""
     if axes is None:
         return _permuted(a, tuple(reversed(range(a.aval.ndim))))
+    axes = axes if isinstance(axes, (tuple, list, np.ndarray)) else (axes,)
     order = tuple(one_axis("np.transpose", k, a.aval.ndim, str(a.aval)) for k in axes)
     if sorted(order) != list(range(a.aval.ndim)):
         raise ShapeError(f"np.transpose: axes {tuple(axes)} are not a permutation of the axes of {a.aval}")

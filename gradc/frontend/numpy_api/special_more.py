@@ -228,6 +228,31 @@ def round_(x: Any) -> Any:
     return np.rint(x)
 
 
+@_special("tandg", "x")
+def tandg(x: Any) -> Any:
+    """The tangent of an angle in degrees, exact at multiples of 45; infinity at its poles, as SciPy says."""
+    return _tangent("tandg", x, 0.0)
+
+
+@_special("cotdg", "x")
+def cotdg(x: Any) -> Any:
+    """The cotangent of an angle in degrees, exact at multiples of 45; infinity at its poles, as SciPy says."""
+    return _tangent("cotdg", x, 90.0)
+
+
+def _tangent(name: str, x: Any, minuend: float) -> Any:
+    """Of the rest of the angle after whole half turns, which is from -90 to 90; the cotangent is that of 90 - x."""
+    (x,) = _operands(name, x)
+    angle = minuend - x if minuend else x
+    rest = angle - 180.0 * np.rint(angle / 180.0)
+    pole = np.abs(rest) == 90.0
+    steep = np.abs(rest) > 45.0
+    near = np.where(steep, np.copysign(90.0 - np.abs(rest), rest), rest)
+    slope = np.tan(np.where(pole, _number(x, 1), near) * _number(x, math.pi / 180.0))
+    exact = np.where(np.abs(near) == 45.0, np.sign(near), slope)
+    return np.where(pole, _number(x, math.inf), np.where(steep, 1.0 / exact, exact))
+
+
 # The gamma function and what is made of it.
 
 
@@ -303,6 +328,38 @@ def binom(x: Any, y: Any) -> Any:
     n, k = _operands("binom", x, y)
     sign = _sign_of_gamma(n + 1.0) * _sign_of_gamma(k + 1.0) * _sign_of_gamma(n - k + 1.0)
     return sign * np.exp(_gammaln(n + 1.0) - _gammaln(k + 1.0) - _gammaln(n - k + 1.0))
+
+
+@_special("factorial", "n")
+def factorial(n: Any, exact: Any = False) -> Any:
+    """``gamma(n + 1)``, 0 for negative numbers. Raises TraceError for ``exact=True``."""
+    x = _inexact("factorial", exact, n)[0]
+    return np.where(x < 0, _number(x, 0), gamma(np.where(x < 0, _number(x, 0), x) + 1.0))
+
+
+@_special("comb", "N", "k")
+def comb(N: Any, k: Any, exact: Any = False) -> Any:
+    """``binom(N, k)``, 0 unless 0 <= k <= N, NaN of NaN. Raises TraceError for ``exact=True``."""
+    n, k = _inexact("comb", exact, N, k)
+    inside = ((k <= n) & (n >= 0) & (k >= 0)) | np.isnan(n) | np.isnan(k)
+    return np.where(
+        inside, binom(np.where(inside, n, _number(n, 1)), np.where(inside, k, _number(k, 0))), _number(n, 0)
+    )
+
+
+@_special("perm", "N", "k")
+def perm(N: Any, k: Any, exact: Any = False) -> Any:
+    """``poch(N - k + 1, k)``, 0 unless 0 <= k <= N, NaN of NaN. Raises TraceError for ``exact=True``."""
+    n, k = _inexact("perm", exact, N, k)
+    inside = ((k <= n) & (n >= 0) & (k >= 0)) | np.isnan(n) | np.isnan(k)
+    n, k = np.where(inside, n, _number(n, 1)), np.where(inside, k, _number(k, 0))
+    return np.where(inside, poch(n - k + 1.0, k), _number(n, 0))
+
+
+def _inexact(name: str, exact: Any, *values: Any) -> list[Any]:
+    if exact:
+        raise TraceError(f"scipy.special.{name}: exact=True counts in Python ints of any size; leave it out")
+    return _operands({"factorial": "gamma", "comb": "binom", "perm": "poch"}[name], *values)
 
 
 @_special("poch", "z", "m")

@@ -98,11 +98,11 @@ def bincount(x: Any, weights: Any = None, minlength: Any = 0) -> Any:
     return Array(scatter(empty, value.value, place.value, axes=(0,), mode="add"))
 
 
-@composed(np.histogram, arrays=("a", "bins", "weights"))
+@composed(np.histogram, arrays=("a", "bins", "weights"), counts=("bins",))
 def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     """How many elements, or what weights, lie between ascending edges, the last of which counts as inside.
 
-    ``bins`` are edges, or their number where ``range`` says what they divide.
+    ``bins`` are edges, or their number; they divide the range of the elements where ``range`` is not given.
     """
     edges = _edges(a, bins, range)
     flat = np.ravel(a)
@@ -123,10 +123,24 @@ def _last(count: int) -> Any:
 
 def _edges(a: Any, bins: Any, range: Any) -> Any:
     builder = a.value.builder
-    number = builder.scalar(bins.value) if bins.ndim == 0 else None
-    if bins.ndim == 1:
+    if np.ndim(bins) == 1:
         return bins
-    if number is None or range is None:
-        raise TraceError("np.histogram: the edges depend on data; give bins= as edges, or range= as well")
-    low, high = (float(r) for r in range)
-    return Array(lifted(builder, np.linspace(low, high, int(number) + 1)))
+    number = builder.scalar(bins.value) if isinstance(bins, Array) else bins
+    if number is None:
+        raise TraceError("np.histogram: the number of bins has to be known while tracing; pass it as a Python int")
+    kind = a.dtype if a.is_float else np.dtype(np.float64)
+    if range is None:
+        low, high = (np.min(a), np.max(a)) if a.size != 0 else (0.0, 1.0)
+    else:
+        low, high = (float(r) for r in range)
+    if isinstance(low, float):
+        low, high = (low - 0.5, high + 0.5) if low == high else (low, high)
+        return Array(lifted(builder, np.linspace(low, high, int(number) + 1, dtype=kind)))
+    single = np.where(low == high, 0.5, 0.0)
+    return np.linspace(low - single, high + single, int(number) + 1).astype(kind)
+
+
+@composed(np.histogram_bin_edges, arrays=("a", "bins", "weights"), counts=("bins",))
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
+    """The edges that ``np.histogram`` counts between."""
+    return _edges(a, bins, range)
