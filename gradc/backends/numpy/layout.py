@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from gradc.backends.numpy.body import Line
 from gradc.backends.numpy.comments import printable
@@ -44,12 +45,14 @@ def wrapped(code: str) -> list[str]:
             return _many_targets(code)
         code = f"return ({code.removeprefix('return ')})"
         breaks = _breaks(code)
-    opening = next((position for position, depth in _brackets(code) if depth == 1), -1)
-    if opening < 0 or not breaks:
+    pairs = [pair for pair in _brackets(code) if pair.commas.intersection(position for position, _ in breaks)]
+    if not pairs:
         return [code]
-    closing = max(position for position, depth in _brackets(code) if depth == 0)
-    head, content, tail = code[: opening + 1], code[opening + 1 : closing], code[closing:]
-    return [head, *(f"    {line}" for line in listed(content)), tail]
+    outermost = min(pair.depth for pair in pairs)
+    pair = max((pair for pair in pairs if pair.depth == outermost), key=lambda pair: pair.closing - pair.opening)
+    head, content, rest = code[: pair.opening + 1], code[pair.opening + 1 : pair.closing], code[pair.closing + 1 :]
+    first, *more = wrapped(rest)
+    return [head, *(f"    {line}" for line in listed(content)), f"{code[pair.closing]}{first}", *more]
 
 
 def heading(name: str, parameters: str, returns: str) -> list[str]:
@@ -89,9 +92,28 @@ def _breaks(code: str) -> list[tuple[int, int]]:
     return [(k + 1, depth) for k, character, depth in _outside_strings(code) if character == " " and code[k - 1] == ","]
 
 
-def _brackets(code: str) -> list[tuple[int, int]]:
-    """Positions of the brackets outside strings, with the depth behind them."""
-    return [(k, depth) for k, character, depth in _outside_strings(code) if character in "([{)]}"]
+class _Pair(NamedTuple):
+    """A pair of brackets: where it opens and closes, in how many others it stands, and behind which commas it breaks."""
+
+    opening: int
+    closing: int
+    depth: int
+    commas: frozenset[int]
+
+
+def _brackets(code: str) -> list[_Pair]:
+    """The pairs of brackets outside strings."""
+    pairs: list[_Pair] = []
+    open_: list[tuple[int, set[int]]] = []
+    for position, character, _ in _outside_strings(code):
+        if character in "([{":
+            open_.append((position, set()))
+        elif character in ")]}":
+            opening, commas = open_.pop()
+            pairs.append(_Pair(opening, position, len(open_), frozenset(commas)))
+        elif character == "," and open_:
+            open_[-1][1].add(position + 2)
+    return pairs
 
 
 def _outside_strings(code: str) -> Iterator[tuple[int, str, int]]:
