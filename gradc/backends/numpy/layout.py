@@ -93,7 +93,7 @@ def _breaks(code: str) -> list[tuple[int, int]]:
 
 
 class _Pair(NamedTuple):
-    """A pair of brackets: where it opens and closes, in how many others it stands, and behind which commas it breaks."""
+    """A pair of brackets: where it opens and closes, in how many others it stands, and where it may be broken."""
 
     opening: int
     closing: int
