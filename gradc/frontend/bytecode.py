@@ -19,6 +19,9 @@ _SUBSCRIPT: Final = next((k for k, (name, _) in enumerate(getattr(opcode, "_nb_o
 _LOADS: Final = frozenset({"LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_CHECK", "LOAD_DEREF", "LOAD_NAME"})
 
 
+_GENERATORS: Final = 0x20 | 0x80 | 0x200
+
+
 class Site(NamedTuple):
     """An instruction: the variables that its result goes to, or RETURNED, or nothing; and its line."""
 
@@ -27,11 +30,17 @@ class Site(NamedTuple):
 
 
 class CodeTable(NamedTuple):
-    """The sites of a code object by instruction offset, and the variables each of its returns gives."""
+    """The sites of a code object by instruction offset, and the variables each of its returns gives.
+
+    ``call`` is the name under which calls of it are told, empty for what is no function of the user's by name;
+    ``parameters`` are the variables that its arguments come in.
+    """
 
     code: CodeType
     sites: dict[int, Site]
     returns: dict[int, tuple[str, ...]]
+    call: str
+    parameters: tuple[str, ...]
 
 
 _TABLES: Final[dict[int, CodeTable]] = {}
@@ -92,7 +101,9 @@ def _make(code: CodeType, module_globals: dict[str, Any] | None) -> CodeTable:
             sites[covered] = site
         if instruction.opname == "RETURN_VALUE":
             returns[offset] = _returned(instructions, position)
-    return CodeTable(code, sites, returns)
+    named = not code.co_name.startswith("<") and not code.co_flags & _GENERATORS
+    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
+    return CodeTable(code, sites, returns, code.co_name if named else "", code.co_varnames[:count])
 
 
 def _lines(code: CodeType, module_globals: dict[str, Any] | None) -> dict[int, tuple[Origin, ...]]:

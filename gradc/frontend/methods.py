@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -15,8 +15,7 @@ _SAME_NAME: Final = frozenset(
     }
 )  # fmt: skip
 """Methods that are the NumPy function of their name with the array first."""
-
-NO_ATTRIBUTE: Final = "a traced array has no attribute"
+Class = TypeVar("Class", bound=type)
 
 
 class Flat:
@@ -46,14 +45,6 @@ class ArrayMethods:
     """The methods and attributes of ndarray that a traced array has beyond operators and indexing."""
 
     __slots__ = ()
-
-    def __getattr__(self: Any, name: str) -> Any:
-        if name.startswith("__") or not hasattr(np.ndarray, name):
-            raise AttributeError(f"{NO_ATTRIBUTE} {name!r}")
-        if name in _SAME_NAME:
-            function = getattr(np, name)
-            return lambda *args, **kwargs: function(self, *args, **kwargs)
-        raise refuse(f"ndarray.{name} is not supported on a traced array; write it with functions of NumPy")
 
     @property
     def T(self: Any) -> Any:  # noqa: N802
@@ -161,3 +152,26 @@ class ArrayMethods:
 
     def __deepcopy__(self: Any, memo: Any) -> Any:
         return self.copy()
+
+
+def _function(name: str) -> property:
+    function = getattr(np, name)
+    return property(lambda array: lambda *args, **kwargs: function(array, *args, **kwargs))
+
+
+def _refused(name: str) -> property:
+    def read(array: Any) -> Any:
+        raise refuse(f"ndarray.{name} is not supported on a traced array; write it with functions of NumPy")
+
+    return property(read)
+
+
+def with_all_attributes(traced: Class) -> Class:
+    """Give the class of traced arrays what ndarray has and it has not: a function of NumPy's, or a refusal.
+
+    These are attributes of the class. With a ``__getattr__`` CPython could not look up any attribute quickly.
+    """
+    for name in dir(np.ndarray):
+        if not name.startswith("__") and not hasattr(traced, name):
+            setattr(traced, name, _function(name) if name in _SAME_NAME else _refused(name))
+    return traced

@@ -1,27 +1,19 @@
-"""The user's names, lines and helper calls, found while the function runs.
+"""The user's names and helper calls, told by where operations stand and by what frames leave behind.
 
-At each operation the instruction that made it stand in the user's frame tells the variable that its result goes to
-(``bytecode``). What the instruction cannot tell is completed from a frame's locals when it has returned: ``a, b = e1,
-e2``, or ``z = helper(h)`` where the helper returns a variable. A value may get names in several frames: the outermost
-frame's wins. A frame called as ``return helper(h)`` continues its caller, so it counts as being as far out.
+The instruction that an operation stands at tells the variable that its result goes to (``bytecode``). What it cannot
+tell is completed from a frame's locals when it has returned: ``a, b = e1, e2``, or ``z = helper(h)`` where the helper
+returns a variable. A value may get names in several frames: the outermost frame's wins. A frame called as ``return
+helper(h)`` continues its caller, so it counts as being as far out. ``follower`` follows the frames themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from types import FrameType
-from typing import Any, Final
+from typing import Any
 
-from gradc.frontend.bytecode import RETURNED, CodeTable, Site, table_of
-from gradc.frontend.frames import user_frame
+from gradc.frontend.bytecode import RETURNED, Site
 from gradc.ir.graph import INPUT, Builder, Origin
-
-Identify = Callable[[object], "int | None"]
-"""The node id of a traced value of this trace; None for anything else."""
-
-NO_SITE: Final = Site((), ())
-_GENERATORS: Final = 0x20 | 0x80 | 0x200
 
 
 @dataclass(slots=True)
@@ -45,8 +37,6 @@ class Call:
 class _Active:
     """A frame of the user's that is running."""
 
-    frame: FrameType
-    table: CodeTable
     depth: int
     targets: tuple[str, ...]
     target_depth: int
@@ -56,31 +46,12 @@ class _Active:
 
 @dataclass(slots=True, eq=False)
 class Recorder:
-    """Follows the user's frames of one trace. ``root`` is the frame below which they stand.
-
-    ``frame`` is the innermost of the user's that was met last, and ``sites`` those of its code.
-    """
+    """What one trace has told of the user's frames: names of nodes, and calls."""
 
     builder: Builder
-    identify: Identify
-    root: FrameType | None = None
-    frame: FrameType | None = None
-    sites: dict[int, Site] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     stack: list[_Active] = field(default_factory=list)
     names: dict[int, tuple[int, str]] = field(default_factory=dict)
-
-    def enter(self, frame: FrameType | None) -> Site:
-        """The site of the user's code that runs at or above ``frame``; its line becomes the origin of new nodes."""
-        if frame is not self.frame or frame is None:
-            frame = user_frame(frame, self.root)
-            if frame is None:
-                return NO_SITE
-            if frame is not self.frame:
-                self._switch(frame)
-        site = self.sites.get(frame.f_lasti, NO_SITE)
-        self.builder.origin = site[1]
-        return site
 
     def name(self, site: Site, results: Sequence[int]) -> tuple[int, str] | None:
         """Name the results of the operation at ``site``; gives the depth and name of a single result."""
@@ -118,15 +89,44 @@ class Recorder:
         )
         self.calls.append(call)
 
-    def finish(self) -> None:
-        """The traced function has returned: complete the names from its locals and let go of all frames."""
-        while self.stack:
-            self._leave()
+    def entered(self, function: str, site: Site, arguments: tuple[int, ...]) -> None:
+        """A frame is entered from an instruction at ``site``; it is the call of a function, unless that has no name."""
+        if not self.stack:
+            self.stack.append(_Active(0, (), 0, None, tail=False))
+            return
+        caller = self.stack[-1]
+        tail = site.targets == RETURNED
+        depth = caller.depth if tail else caller.depth + 1
+        targets, target_depth = (caller.targets, caller.target_depth) if tail else (site.targets, caller.depth)
+        call = None
+        if function:
+            start = len(self.builder.nodes)
+            call = Call(function, arguments, (), len(self.stack), site.origin, (start, start))
+            self.calls.append(call)
+        self.stack.append(_Active(depth, targets, target_depth, call, tail))
 
-    def abandon(self) -> None:
-        """The traced function has raised: let go of all frames."""
-        self.stack.clear()
-        self.frame = None
+    def left(self, found: Sequence[int | None], variables: Sequence[tuple[str, int]]) -> None:
+        """The innermost frame is left: what it returns where that are variables, and what its variables hold."""
+        active = self.stack.pop()
+        results = [node for node in found if node is not None]
+        call = active.call
+        if call is not None:
+            call.nodes = (call.nodes[0], len(self.builder.nodes))
+            if results and not call.returned:
+                call.results, call.returned = tuple(results), True
+            if active.tail and call.returned and self.stack and (outer := self.stack[-1].call) is not None:
+                outer.results, outer.returned = call.results, True
+        if len(found) == len(active.targets):
+            for name, node in zip(active.targets, found, strict=True):
+                if node is not None and name:
+                    self.give(node, active.target_depth, name)
+        for name, node in variables:
+            self.give(node, active.depth, name)
+
+    def standing(self) -> list[Any]:
+        """What later names depend on."""
+        outermost = [(node, name) for node, (depth, name) in self.names.items() if depth == 0]
+        return [outermost, [(a.depth, a.targets, a.target_depth, a.tail) for a in self.stack]]
 
     def helper_calls(self, image: dict[int, int], outputs: set[int]) -> tuple[Call, ...]:
         """The calls of helpers with node ids by ``image``; calls that left nothing in it are dropped.
@@ -155,87 +155,3 @@ class Recorder:
                     )
                 )
         return tuple(kept)
-
-    def _switch(self, frame: FrameType) -> None:
-        stack = self.stack
-        if len(stack) > 1 and stack[-2].frame is frame:
-            self._leave()
-        elif stack and user_frame(frame.f_back, self.root) is stack[-1].frame:
-            self._enter(frame)
-        else:
-            self._walk(frame)
-        self.frame, self.sites = frame, stack[-1].table.sites
-
-    def _walk(self, frame: FrameType) -> None:
-        standing = {id(active.frame): k for k, active in enumerate(self.stack)}
-        entered: list[FrameType] = []
-        current: FrameType | None = frame
-        while current is not None and id(current) not in standing:
-            entered.append(current)
-            current = user_frame(current.f_back, self.root)
-        kept = 0 if current is None else standing[id(current)] + 1
-        while len(self.stack) > kept:
-            self._leave()
-        for new in reversed(entered):
-            self._enter(new)
-
-    def _enter(self, frame: FrameType) -> None:
-        code = frame.f_code
-        table = table_of(code, frame.f_globals)
-        if not self.stack:
-            self.stack.append(_Active(frame, table, 0, (), 0, None, tail=False))
-            return
-        caller = self.stack[-1]
-        site = caller.table.sites.get(caller.frame.f_lasti, NO_SITE)
-        tail = site.targets == RETURNED
-        depth = caller.depth if tail else caller.depth + 1
-        targets, target_depth = (caller.targets, caller.target_depth) if tail else (site.targets, caller.depth)
-        call = None
-        if not code.co_name.startswith("<") and not code.co_flags & _GENERATORS:
-            start = len(self.builder.nodes)
-            call = Call(code.co_name, self._arguments(frame), (), len(self.stack), site.origin, (start, start))
-            self.calls.append(call)
-        self.stack.append(_Active(frame, table, depth, targets, target_depth, call, tail))
-
-    def _leave(self) -> None:
-        active = self.stack.pop()
-        self.frame = None
-        variables = active.frame.f_locals
-        returned = active.table.returns.get(active.frame.f_lasti, ())
-        found = [self.identify(variables.get(name)) for name in returned]
-        results = [node for node in found if node is not None]
-        call = active.call
-        if call is not None:
-            call.nodes = (call.nodes[0], len(self.builder.nodes))
-            if results and not call.returned:
-                call.results, call.returned = tuple(results), True
-            if active.tail and call.returned and self.stack and (outer := self.stack[-1].call) is not None:
-                outer.results, outer.returned = call.results, True
-        if len(found) == len(active.targets):
-            for name, node in zip(active.targets, found, strict=True):
-                if node is not None and name:
-                    self.give(node, active.target_depth, name)
-        for name, content in variables.items():
-            node = self.identify(content)
-            if node is not None:
-                self.give(node, active.depth, name)
-
-    def _arguments(self, frame: FrameType) -> tuple[int, ...]:
-        code = frame.f_code
-        variables = frame.f_locals
-        count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
-        found: list[int] = []
-        for name in code.co_varnames[:count]:
-            self._collect(variables.get(name), found)
-        return tuple(found)
-
-    def _collect(self, content: Any, found: list[int]) -> None:
-        node = self.identify(content)
-        if node is not None:
-            found.append(node)
-        elif type(content) in (list, tuple):
-            for item in content:
-                self._collect(item, found)
-        elif type(content) is dict:
-            for item in content.values():
-                self._collect(item, found)

@@ -1,9 +1,17 @@
-"""Python's operators on traced arrays: each is one call of the operator's meaning over Values."""
+"""Python's operators on traced arrays.
+
+Each looks first at what the same instruction did last: on operands of the same kinds it does the same, which is one
+entry on the tape. These methods are what a trace of many small operations spends its time in.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+from gradc.frontend.again import ALONE
+from gradc.frontend.items import ITEM
 
 _BINARY: Final = (
     "add",
@@ -23,31 +31,142 @@ _BINARY: Final = (
 _COMPARISONS: Final = ("eq", "ne", "lt", "le", "gt", "ge")
 _UNARY: Final = ("neg", "pos", "abs", "invert")
 
+Class = TypeVar("Class", bound=type)
 
-def _forward(name: str) -> Callable[..., Any]:
+
+def with_operators(traced: Class) -> Class:
+    """Give the class of traced arrays Python's operators; its ``operate``, ``update`` and ``taken`` do what is new."""
+    made = {f"__{name}__": _unary(traced, name) for name in _UNARY}
+    for name in (*_BINARY, *_COMPARISONS):
+        made[f"__{name}__"] = _forward(traced, name)
+    for name in _BINARY:
+        made[f"__r{name}__"] = _reflected(traced, name)
+        made[f"__i{name}__"] = _in_place(name)
+    made["__divmod__"], made["__rdivmod__"] = _divmod, _rdivmod
+    made["__getitem__"] = _getitem(traced)
+    for special, method in made.items():
+        method.__name__ = special
+        method.__qualname__ = f"{traced.__name__}.{special}"
+        setattr(traced, special, method)
+    return traced
+
+
+def _forward(traced: Any, name: str) -> Callable[..., Any]:
+    # What is called at every operation stands in the closure: a look-up in a module costs more.
+    frame_of, bare = sys._getframe, object.__new__
+
     def method(self: Any, other: Any) -> Any:
-        return self._operate(name, self, other)
+        session = self.session
+        frame = frame_of(1)
+        if frame is session.frame or session.follow(frame):
+            place = session.places.get(frame.f_lasti)
+            if (
+                place is not None
+                and place.what is name
+                and place.left is self.kind
+                and (kind := type(other)) is place.other
+                and (other.kind is place.right if kind is traced else other == place.right)
+            ):
+                if kind is traced:
+                    session.record((place.word, self.known, other.known))
+                else:
+                    session.record((place.word, self.known))
+                made = bare(traced)
+                made.session = session
+                made.known = session.count
+                session.count += 1
+                made.kind = kind = place.kind
+                made.scalar = kind.scalar
+                made.memory = None
+                made.way = ()
+                return made
+        return self.operate(name, self, other, frame)
 
     return method
 
 
-def _reflected(name: str) -> Callable[..., Any]:
+def _reflected(traced: Any, name: str) -> Callable[..., Any]:
+    frame_of, bare = sys._getframe, object.__new__
+
     def method(self: Any, other: Any) -> Any:
-        return self._operate(name, other, self)
+        session = self.session
+        frame = frame_of(1)
+        if frame is session.frame or session.follow(frame):
+            place = session.places.get(frame.f_lasti)
+            if (
+                place is not None
+                and place.what is name
+                and place.right is self.kind
+                and (kind := type(other)) is place.other
+                and kind is not traced
+                and other == place.left
+            ):
+                session.record((place.word, self.known))
+                made = bare(traced)
+                made.session = session
+                made.known = session.count
+                session.count += 1
+                made.kind = kind = place.kind
+                made.scalar = kind.scalar
+                made.memory = None
+                made.way = ()
+                return made
+        return self.operate(name, other, self, frame)
+
+    return method
+
+
+def _unary(traced: Any, name: str) -> Callable[..., Any]:
+    frame_of, bare = sys._getframe, object.__new__
+
+    def method(self: Any) -> Any:
+        session = self.session
+        frame = frame_of(1)
+        if frame is session.frame or session.follow(frame):
+            place = session.places.get(frame.f_lasti)
+            if place is not None and place.what is name and place.left is self.kind:
+                session.record((place.word, self.known))
+                made = bare(traced)
+                made.session = session
+                made.known = session.count
+                session.count += 1
+                made.kind = kind = place.kind
+                made.scalar = kind.scalar
+                made.memory = None
+                made.way = ()
+                return made
+        return self.operate(name, self, ALONE, frame)
+
+    return method
+
+
+def _getitem(traced: Any) -> Callable[..., Any]:
+    frame_of, bare = sys._getframe, object.__new__
+
+    def method(self: Any, index: Any) -> Any:
+        session = self.session
+        frame = frame_of(1)
+        if frame is session.frame or session.follow(frame):
+            place = session.places.get(frame.f_lasti)
+            if place is not None and place.what is ITEM and place.left == self.known and place.right is index:
+                session.record((place.word, place.other))
+                made = bare(traced)
+                made.session = session
+                made.known = session.count
+                session.count += 1
+                made.kind = kind = place.kind
+                made.scalar = kind.scalar
+                made.memory = None
+                made.way = ()
+                return made
+        return self.taken(index, frame)
 
     return method
 
 
 def _in_place(name: str) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
-        return self._update(name, other)
-
-    return method
-
-
-def _unary(name: str) -> Callable[..., Any]:
-    def method(self: Any) -> Any:
-        return self._operate(name, self)
+        return self.update(name, other, sys._getframe(1))
 
     return method
 
@@ -58,21 +177,3 @@ def _divmod(self: Any, other: Any) -> Any:
 
 def _rdivmod(self: Any, other: Any) -> Any:
     return other // self, other % self
-
-
-def _methods() -> dict[str, Callable[..., Any]]:
-    made = {f"__{name}__": _unary(name) for name in _UNARY}
-    for name in (*_BINARY, *_COMPARISONS):
-        made[f"__{name}__"] = _forward(name)
-    for name in _BINARY:
-        made[f"__r{name}__"] = _reflected(name)
-        made[f"__i{name}__"] = _in_place(name)
-    made["__divmod__"], made["__rdivmod__"] = _divmod, _rdivmod
-    for special, method in made.items():
-        method.__name__ = special
-        method.__qualname__ = f"ArrayOperators.{special}"
-    return made
-
-
-ArrayOperators: Any = type("ArrayOperators", (), {"__slots__": (), "__doc__": __doc__, **_methods()})
-"""A base class with Python's operators; a subclass has ``_operate(name, *operands)`` and ``_update(name, other)``."""

@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
 import numpy as np
 
 from gradc.errors import DtypeError, GradcError, ShapeError, TraceError
+from gradc.frontend.follower import Follower
 from gradc.frontend.frames import user_frame
 from gradc.frontend.lines import line_text, refuse
 from gradc.frontend.names import Recorder
 from gradc.frontend.numpy_api import promote
 from gradc.frontend.sizes import Size
+from gradc.frontend.tape import NOTHING, Kind, Tape, TracedBase
 from gradc.ir.aval import Aval, aval_of
 from gradc.ir.graph import INPUT, Builder, Value
 from gradc.ops.shape import concatenate, dim_value, iota, reshaped
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from types import FrameType
 
-    from gradc.frontend.again import Outcome
+    from gradc.frontend.again import Outcome, Place
 
 CURRENT: Final[ContextVar[Session | None]] = ContextVar("gradc_trace", default=None)
 
@@ -40,20 +43,20 @@ ESCAPED: Final = (
 )
 
 
-class TracedBase:
-    """The class of every traced array, by which it is recognised where its own class is not known."""
-
-    __slots__ = ()
-
-
 class Traced(Protocol):
     """What this package needs of a traced array."""
 
     session: Session
-    storage: Any
-    path: Any
     scalar: bool
-    known: int
+
+    @property
+    def storage(self) -> Any: ...
+
+    @property
+    def path(self) -> Any: ...
+
+    def mark(self) -> int:
+        """What stands for its value on the tape, as far as that is known without making new nodes."""
 
     @property
     def aval(self) -> Aval: ...
@@ -88,13 +91,21 @@ def is_traced(x: object) -> TypeGuard[Traced]:
 class Session:
     """The state of one trace. Nodes go to ``builder``; ``parent`` is the trace around this one.
 
+    What is on the tape becomes nodes whenever the builder or the recorder is asked for. ``frame`` is the innermost of
+    the user's that was met last, None where another trace runs or this one has ended; ``places`` are those of its code,
+    ``count`` is the number of the next traced value.
+
     ``known`` holds the Python numbers behind inputs, ``guards`` those that became static because Python needed them,
     ``sources`` the values of outer traces behind inputs, the last of them (``captured``) met while tracing.
     """
 
     parent: Session | None
-    builder: Builder = field(default_factory=Builder)
-    recorder: Recorder = field(init=False)
+    tape: Tape = field(init=False)
+    follower: Follower = field(init=False)
+    record: Callable[[Iterable[int]], None] = field(init=False)
+    frame: FrameType | None = None
+    places: dict[int, Place] = field(default_factory=dict)
+    count: int = 0
     ended: bool = False
     known: dict[int, int] = field(default_factory=dict)
     guards: dict[int, int] = field(default_factory=dict)
@@ -104,14 +115,61 @@ class Session:
     constants: dict[int, str] = field(default_factory=dict)
     outcomes: dict[tuple[Any, ...], Outcome] = field(default_factory=dict)
     elements: dict[tuple[int, Any], int] = field(default_factory=dict)
+    items: dict[tuple[Kind, Any], Kind] = field(default_factory=dict)
+    words: dict[Any, int] = field(default_factory=dict)
+    _kinds: dict[int, Kind] = field(default_factory=dict)
     _numbers: dict[tuple[type, Any], Value] = field(default_factory=dict)
     _evaluated: dict[int, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.recorder = Recorder(self.builder, self._identify)
+        self.tape = Tape(self)
+        self.record = self.tape.entries.extend
+        self.follower = Follower(self)
 
-    def _identify(self, x: object) -> int | None:
-        return x.node() if is_traced(x) and x.session is self else None
+    @property
+    def builder(self) -> Builder:
+        """The nodes of all that was met."""
+        tape = self.tape
+        if tape.entries:
+            tape.settle()
+        return tape.builder
+
+    @property
+    def recorder(self) -> Recorder:
+        """The names of all that was met."""
+        tape = self.tape
+        if tape.entries:
+            tape.settle()
+        return tape.recorder
+
+    def follow(self, frame: FrameType) -> bool:
+        """Whether the user's code runs in ``frame``, in this trace, whose ``frame`` it is from then on."""
+        return CURRENT.get() is self and self.follower.follow(frame)
+
+    def number(self, value: Value) -> int:
+        """The number of a new traced value, which is on no tape."""
+        tape = self.tape
+        if tape.entries:
+            tape.settle()
+        tape.image.append(value.id)
+        tape.names.append(None)
+        self.count += 1
+        return self.count - 1
+
+    def kind(self, aval: Aval) -> Kind:
+        """The kind of an abstract value of the builder's, where one object stands for all that are equal."""
+        kind = self._kinds.get(id(aval))
+        if kind is None:
+            kind = self._kinds[id(aval)] = Kind(aval)
+        return kind
+
+    def kind_of(self, aval: Aval) -> Kind:
+        """The kind of the values of any abstract value."""
+        return self.kind(self.tape.builder.interned(aval))
+
+    def mark(self, x: object) -> int:
+        """What stands for a traced value of this trace on the tape; NOTHING for anything else."""
+        return x.mark() if is_traced(x) and x.session is self else NOTHING
 
     def lift(self, x: Any, role: str = "") -> Value:
         """``x`` as a Value of this trace: traced values, arrays, numbers, and sequences of them.
@@ -186,13 +244,13 @@ class Session:
 
     def _name_of(self, x: object) -> str:
         """What the user's code calls an array, if it does."""
-        frame: FrameType | None = user_frame(sys._getframe(2), self.recorder.root)
+        frame: FrameType | None = user_frame(sys._getframe(2), self.follower.root)
         while frame is not None:
             for variables in (frame.f_locals, frame.f_globals):
                 for name, content in variables.items():
                     if content is x:
                         return str(name)
-            frame = user_frame(frame.f_back, self.recorder.root)
+            frame = user_frame(frame.f_back, self.follower.root)
         return ""
 
     def concrete(self, value: Value) -> np.ndarray | None:
@@ -248,7 +306,7 @@ class Session:
 
     def line(self) -> str:
         """The user's line that is running: ``model.py:12: h = x @ w``."""
-        return line_text(user_frame(sys._getframe(1), self.recorder.root))
+        return line_text(user_frame(sys._getframe(1), self.follower.root))
 
     def located(self, error: GradcError) -> GradcError:
         """The error with the user's line, if it has none yet."""
@@ -264,6 +322,8 @@ def enter(session: Session) -> Token[Session | None]:
     """Make a trace the one that this thread is in, until ``leave``."""
     with _COUNTING:
         RUNNING[0] += 1
+    if session.parent is not None:
+        session.parent.frame = None
     return CURRENT.set(session)
 
 

@@ -8,7 +8,7 @@ last first, and gives the storage a new value. So every array that shares memory
 from __future__ import annotations
 
 import weakref
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from gradc.ir.aval import Aval
 from gradc.ir.graph import Builder, Value
 from gradc.ir.op import Op
 from gradc.ops.shape import broadcast_to, inverse_permutation, reshape, slice_, transpose, update_slice
+
+if TYPE_CHECKING:
+    from gradc.frontend.session import Session
 
 _VIEW_OPS: Final = (slice_, reshape, transpose, broadcast_to)
 
@@ -46,28 +49,90 @@ class Step(NamedTuple):
 Path = tuple[Step, ...]
 
 
+class Reader:
+    """What has read from a storage and remembers it until the storage is written."""
+
+    __slots__ = ()
+
+    def forget(self) -> None:
+        """The storage was written."""
+        raise NotImplementedError
+
+
+class Way(NamedTuple):
+    """A path that is read off the graph when it is asked for: on from ``before``, from one traced value to another."""
+
+    before: Path | Way
+    session: Session
+    base: int
+    view: int
+
+    def path(self) -> Path:
+        """The steps."""
+        before = self.before.path() if isinstance(self.before, Way) else self.before
+        builder, image = self.session.builder, self.session.tape.image
+        between = path_between(builder, image[self.base], image[self.view])
+        assert between is not None
+        return before + between
+
+
 class Storage:
     """A memory: its newest value and how often it was written.
 
     ``refusal`` says why it must not be written (empty where it may). ``contiguous`` is True where its layout is known
     to be C order. ``unsure`` are other storages that NumPy may or may not have kept in the same memory, depending on a
     layout that a trace does not know. ``name`` is the user's, with the depth of the frame that gave it.
+
+    A value that is on the tape is given as its session and number; then it and its name are taken when asked for.
     """
 
-    __slots__ = ("__weakref__", "contiguous", "name", "refusal", "unsure", "value", "version")
+    __slots__ = (
+        "__weakref__", "_name", "_number", "_readers", "_session", "_value",
+        "contiguous", "refusal", "unsure", "version",
+    )  # fmt: skip
 
-    def __init__(self, value: Value, refusal: str = "") -> None:
-        self.value = value
+    def __init__(
+        self, value: Value | None, refusal: str = "", *, session: Session | None = None, number: int = -1
+    ) -> None:
+        self._value = value
+        self._session = session
+        self._number = number
         self.refusal = refusal
         self.contiguous = False
         self.version = 0
-        self.name: tuple[int, str] | None = None
+        self._name: tuple[int, str] | None = None
         self.unsure: tuple[weakref.ref[Storage], ...] = ()
+        self._readers: list[weakref.ref[Reader]] = []
+
+    @property
+    def value(self) -> Value:
+        """The newest value."""
+        if self._value is None:
+            self._resolve()
+        assert self._value is not None
+        return self._value
+
+    @property
+    def name(self) -> tuple[int, str] | None:
+        """The user's name, with the depth of the frame that gave it."""
+        if self._value is None:
+            self._resolve()
+        return self._name
+
+    def _resolve(self) -> None:
+        assert self._session is not None
+        self._value = Value(self._session.builder, self._session.tape.image[self._number])
+        self._name = self._session.tape.names[self._number]
+
+    def read_by(self, reader: Reader) -> None:
+        """Have a reader, which knows what stands at its path, forget it at the next write."""
+        self._readers.append(weakref.ref(reader))
 
     def called(self, name: tuple[int, str] | None) -> None:
         """Take a name, with the depth of the frame that gives it; the outermost stays, and the first of one depth."""
-        if name is not None and (self.name is None or name[0] < self.name[0]):
-            self.name = name
+        own = self.name
+        if name is not None and (own is None or name[0] < own[0]):
+            self._name = name
 
     def link(self, other: Storage) -> None:
         """Note that the two may share memory."""
@@ -89,8 +154,13 @@ class Storage:
             bases.append(step.read(bases[-1]))
         for step, base in zip(reversed(path), reversed(bases), strict=False):
             value = step.write(base, value)
-        self.value = value
+        self._value = value
         self.version += 1
+        for known in self._readers:
+            reader = known()
+            if reader is not None:
+                reader.forget()
+        self._readers.clear()
 
     def read(self, path: Path) -> Value:
         """The newest value of the view at ``path``."""

@@ -4,93 +4,116 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
 from gradc.errors import GradcError
-from gradc.frontend import arrayfunctions, ufuncs
-from gradc.frontend.again import ALONE, again, learn
+from gradc.frontend import again, arrayfunctions, ufuncs
+from gradc.frontend.again import ALONE, FUNCTIONS
 from gradc.frontend.bytecode import Site
 from gradc.frontend.conversions import Conversions
+from gradc.frontend.items import item
 from gradc.frontend.lines import refuse
-from gradc.frontend.methods import ArrayMethods
+from gradc.frontend.methods import ArrayMethods, with_all_attributes
 from gradc.frontend.numpy_api import indexing, promote
-from gradc.frontend.numpy_api.basic import known_item
 from gradc.frontend.numpy_api.operators import OPERATORS
-from gradc.frontend.operators import ArrayOperators
+from gradc.frontend.operators import with_operators
 from gradc.frontend.selected import Selected, chosen_by
-from gradc.frontend.session import CURRENT, ESCAPED, Session, TracedBase, require_session
+from gradc.frontend.session import CURRENT, ESCAPED, Session, require_session
 from gradc.frontend.sizes import Size, sized
-from gradc.frontend.storage import Path, Storage, path_between
+from gradc.frontend.storage import Path, Reader, Storage, Way, path_between
+from gradc.frontend.tape import NOTHING, Kind, TracedBase, mark_of
 from gradc.frontend.writing import FOREIGN, ArrayWriting, index_of
 from gradc.ir.aval import Aval, shape_text
 from gradc.ir.graph import Value
 from gradc.ops.shape import reshape
 
 _SEQUENCES: Final = frozenset({list, tuple, str, bytes})
-_bare: Final = object.__new__
-_INTS: Final = {int}
 _RAVEL: Final = np.ravel
 """Kept from import on: during a trace there is a stand-in in its place."""
 _PYTHON: Final = {"i": int, "f": float, "c": complex}
 
 
-class Tracer(Conversions, ArrayWriting, ArrayOperators, ArrayMethods, TracedBase):  # type: ignore[misc]
+@with_all_attributes
+@with_operators
+class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
     """An array or a Python number while its function is traced.
 
     It is a view at ``path`` into ``storage``; the path is empty for an array with memory of its own. ``scalar`` marks
     what NumPy gives as a number, not an array: it is immutable, and ``s += 1`` makes a new one.
+
+    ``known`` is the number of its value on the tape and ``kind`` what operations on it depend on; -1 and None where it
+    was written since it was last asked. ``memory`` and ``way`` are its storage and path, made when they are asked for.
     """
 
     __array_priority__: ClassVar[float] = 1000.0
-    __slots__ = ("__weakref__", "_memory", "_name", "_seen", "_value", "known", "path", "scalar", "session")
+    __slots__ = ("__weakref__", "kind", "known", "memory", "scalar", "session", "way")
 
-    def __init__(self, session: Session, storage: Storage, path: Path = (), *, scalar: bool = False) -> None:
+    def __init__(
+        self,
+        session: Session,
+        storage: Storage,
+        path: Path = (),
+        *,
+        scalar: bool = False,
+        value: Value | None = None,
+    ) -> None:
         self.session = session
-        self._memory: Storage | None = storage
-        self.known = -1
-        """The node of a value with a memory of its own that nobody has asked for; -1 for others."""
-        self.path = path
+        self.memory: Storage | None = storage
+        self.way: Path | Way = path
         self.scalar = scalar
-        self._seen = -1
-        self._value: Value | None = None
+        self.holds(storage.value if value is None else value)
 
     # What it stands for
 
     @property
     def storage(self) -> Storage:
         """The memory that it is a view of, made when it is asked for."""
-        if self._memory is None:
-            self._memory = Storage(Value(self.session.builder, self.known))
-            self._memory.name = self._name
-            self.known = -1
-        return self._memory
+        memory = self.memory
+        if memory is None:
+            memory = self.memory = Storage(None, session=self.session, number=self.known)
+            memory.read_by(self)
+        return memory
+
+    @property
+    def path(self) -> Path:
+        """Where it stands in its storage, read off the graph when it is asked for."""
+        way = self.way
+        if isinstance(way, Way):
+            way = self.way = way.path()
+        return way
 
     def current(self) -> Value:
         """The value it stands for now, writes through any view included."""
-        if self.session.ended:
+        session = self.session
+        if session.ended:
             raise refuse(ESCAPED)
-        if self.known >= 0:
-            return Value(self.session.builder, self.known)
-        storage = self.storage
-        if not self.path:
-            return storage.value
-        if self._value is None or self._seen != storage.version:
-            self._value, self._seen = storage.read(self.path), storage.version
-        return self._value
+        builder = session.builder
+        if self.known < 0:
+            self.holds(self.storage.read(self.path))
+        return Value(builder, session.tape.image[self.known])
 
     def holds(self, value: Value) -> None:
         """Note what stands at its path in the newest version of its memory."""
-        self._value, self._seen = value, self.storage.version
+        self.known: int = self.session.number(value)
+        self.kind: Kind | None = self.session.kind(value.aval)
+        self.storage.read_by(self)
+
+    def forget(self) -> None:
+        self.known = -1
+        self.kind = None
+
+    def mark(self) -> int:
+        if self.known >= 0:
+            return self.known
+        return NOTHING if self.way else mark_of(self.storage.value.id)
 
     def node(self) -> int | None:
         """The id of its node, where that is known without making new ones."""
-        if self.known >= 0:
-            return self.known
-        if not self.path:
-            return self.storage.value.id
-        return self._value.id if self._value is not None and self._seen == self.storage.version else None
+        self.session.builder.inputs  # settles the tape
+        return self.session.tape.node(self.mark())
 
     def is_all_of(self, other: Tracer) -> bool:
         """Whether it is the very array ``other``, no view of a part."""
@@ -103,7 +126,7 @@ class Tracer(Conversions, ArrayWriting, ArrayOperators, ArrayMethods, TracedBase
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         """What NumPy would have here, so that ``isinstance`` in the user's code takes the branch it takes untraced."""
-        aval = self.storage.value.aval
+        aval = self.kind.aval if self.kind is not None else self.storage.value.aval
         if not self.scalar:
             return np.ndarray
         return _PYTHON[aval.dtype.kind] if aval.weak else aval.dtype.type
@@ -111,7 +134,8 @@ class Tracer(Conversions, ArrayWriting, ArrayOperators, ArrayMethods, TracedBase
     @property
     def aval(self) -> Aval:
         """Its abstract value."""
-        return self.current().aval
+        kind = self.kind
+        return self.current().aval if kind is None or self.session.ended else kind.aval
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -141,19 +165,17 @@ class Tracer(Conversions, ArrayWriting, ArrayOperators, ArrayMethods, TracedBase
     # NumPy's protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
-        plain = method == "__call__" and not keywords and len(inputs) <= 2
-        if plain:
-            session = require_session()
-            site = session.recorder.enter(sys._getframe(1))
-            node = again(session, Tracer, ufunc, *inputs)
-            if node >= 0:
-                return _new(session, node, site)
-        return perform(
-            lambda session: ufuncs.apply(session, ufunc, method, inputs, keywords),
-            learnt=(ufunc, inputs) if plain else None,
-        )
+        if method == "__call__" and not keywords:
+            made = again.operation(require_session(), Tracer, ufunc, inputs, sys._getframe(1))
+            if made is not None:
+                return made
+        return perform(lambda session: ufuncs.apply(session, ufunc, method, inputs, keywords))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function in FUNCTIONS:
+            made = again.call(require_session(), Tracer, function, args, kwargs, sys._getframe(1))
+            if made is not None:
+                return made
         bases: tuple[Tracer, ...] = arrayfunctions.viewed(function, args)
         return perform(
             lambda session: arrayfunctions.apply(session, function, args, kwargs),
@@ -198,16 +220,15 @@ class Tracer(Conversions, ArrayWriting, ArrayOperators, ArrayMethods, TracedBase
 
     # Indexing (see also writing)
 
-    def __getitem__(self, index: Any) -> Any:
-        kind = type(index)
-        if kind is int or (kind is tuple and {*map(type, index)} <= _INTS):
-            return self._element(index)
-        if kind is slice:
-            return self._part(index)
+    def taken(self, index: Any, frame: FrameType) -> Any:
+        """``self[index]``."""
+        made = item(require_session(), self, index, frame)
+        if made is not None:
+            return made
         mask = chosen_by(index)
         if mask is not None and mask.aval.shape == self.aval.shape:
             return Selected.of(self, mask)
-        view = index is Ellipsis or (type(index) is tuple and any(item is Ellipsis for item in index))
+        view = index is Ellipsis or (type(index) is tuple and any(part is Ellipsis for part in index))
         return perform(
             lambda session: indexing.getitem(session.lift(self), index_of(session, index), session.lift),
             bases=(self,),
@@ -215,69 +236,37 @@ class Tracer(Conversions, ArrayWriting, ArrayOperators, ArrayMethods, TracedBase
             array=view,
         )
 
-    def _part(self, index: slice) -> Any:
-        """``self[index]`` for a slice."""
-        session = require_session()
-        site = session.recorder.enter(sys._getframe(2))
-        value = known_item(self.current(), index) if session is self.session else None
-        if value is None:
-            return perform(
-                lambda session: indexing.getitem(session.lift(self), index_of(session, index), session.lift),
-                bases=(self,),
-                index=True,
-            )
-        made = _wrap(session, value, (self,), array=False, index=True, flat=False)
-        made.named(site)
-        return made
-
-    def _element(self, index: Any) -> Any:
-        """``self[index]`` for ints."""
-        session = require_session()
-        site = session.recorder.enter(sys._getframe(2))
-        here = session is self.session
-        node = session.elements.get((self.current().id, index)) if here else None
-        if node is not None:
-            session.builder.note(node)
-            return _new(session, node, site)
-        if here and self.ndim == (len(index) if type(index) is tuple else 1):
-            value = known_item(self.current(), index)
-            if value is not None:
-                session.elements[self.current().id, index] = value.id
-                return _new(session, value.id, site)
-        return perform(
-            lambda session: indexing.getitem(session.lift(self), index, session.lift), bases=(self,), index=True
-        )
-
     # Operators
 
-    def _operate(self, name: str, left: Any, right: Any = ALONE) -> Any:
+    def operate(self, name: str, left: Any, right: Any, frame: FrameType) -> Any:
+        """What an operator gives."""
+        operands = (left,) if right is ALONE else (left, right)
         session = CURRENT.get()
         if session is self.session:
-            site = session.recorder.enter(sys._getframe(2))
-            node = again(session, Tracer, name, left, right)
-            if node >= 0:
-                return _new(session, node, site)
-        return self._worked_out(name, (left,) if right is ALONE else (left, right))
+            made = again.operation(session, Tracer, name, operands, frame)
+            if made is not None:
+                return made
+        return self._worked_out(name, operands, frame)
 
-    def _worked_out(self, name: str, operands: tuple[Any, ...]) -> Any:
-        if self.scalar and any(type(x) in _SEQUENCES for x in operands) and self.storage.value.aval.weak:
+    def _worked_out(self, name: str, operands: tuple[Any, ...], frame: FrameType) -> Any:
+        if self.scalar and any(type(x) in _SEQUENCES for x in operands) and self.aval.weak:
             return NotImplemented  # a Python number: `[x] * n` repeats the list
         session = require_session()
-        recorder = session.recorder
-        site = recorder.enter(sys._getframe(3))
+        site = session.follower.enter(frame)
         try:
             value = OPERATORS[name](*[session.lift(x) for x in operands])
         except GradcError as error:
             raise session.located(error) from None
-        learn(session, Tracer, name, operands, value)
-        return _new(session, value.id, site)
+        made = Tracer(session, Storage(value), scalar=not value.aval.shape)
+        made.named(site)
+        return made
 
-    def _update(self, name: str, other: Any) -> Self:
+    def update(self, name: str, other: Any, frame: FrameType) -> Self:
         """``x += other``: writes into the array, or makes a new number of a number."""
         if self.scalar:
-            return self._operate(name, self, other)  # type: ignore[no-any-return]
-        self.assign(self._operate(name, self, other))
-        self.named(self.session.recorder.enter(sys._getframe(1)))
+            return self.operate(name, self, other, frame)  # type: ignore[no-any-return]
+        self.assign(self.operate(name, self, other, frame))
+        self.named(self.session.follower.enter(frame))
         return self
 
     def named(self, site: Site) -> None:
@@ -310,19 +299,6 @@ class Tracer(Conversions, ArrayWriting, ArrayOperators, ArrayMethods, TracedBase
         return f"<traced {self.aval}>" if not self.session.ended else "<a traced value of a trace that has ended>"
 
 
-def _new(session: Session, node: int, site: Site) -> Tracer:
-    """The traced array of a node that shares memory with nothing."""
-    made: Tracer = _bare(Tracer)
-    made.session = session
-    made._memory = made._value = None
-    made._name = session.recorder.name(site, (node,)) if site[0] else None
-    made._seen = -1
-    made.known = node
-    made.path = ()
-    made.scalar = not session.builder.nodes[node][4].shape
-    return made
-
-
 def perform(
     make: Callable[[Session], Any],
     *,
@@ -330,7 +306,6 @@ def perform(
     array: bool = False,
     index: bool = False,
     flat: bool = False,
-    learnt: tuple[Any, tuple[Any, ...]] | None = None,
 ) -> Any:
     """What ``make`` gives in the present trace, as traced arrays with the user's names; errors get the user's line.
 
@@ -339,15 +314,12 @@ def perform(
     ``flat``, that it is a view of an array that lies in order and a copy of any other, as np.ravel gives.
     """
     session = require_session()
-    recorder = session.recorder
-    site = recorder.enter(sys._getframe(1))
+    site = session.follower.enter(sys._getframe(1))
     try:
         result = make(session)
     except GradcError as error:
         raise session.located(error) from None
     if isinstance(result, Value):
-        if learnt is not None:
-            learn(session, Tracer, *learnt, result)
         made = _wrap(session, result, bases, array, index, flat)
         made.named(site)
         return made
@@ -355,7 +327,7 @@ def perform(
         wrapped = [_wrap(session, r, bases, array, index, flat) if isinstance(r, Value) else r for r in result]
         nodes = [node for r in wrapped if isinstance(r, Tracer) and (node := r.node()) is not None]
         if site.targets and len(nodes) == len(wrapped):
-            recorder.name(site, nodes)
+            session.recorder.name(site, nodes)
         return type(result)(*wrapped) if hasattr(result, "_fields") else type(result)(wrapped)
     return result
 
@@ -377,9 +349,7 @@ def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool
         if flat and not base.storage.refusal:
             shared = base.storage.in_order(whole[:-1] if path and whole[-1].op is reshape else whole)
         if shared:
-            made = Tracer(session, base.storage, whole)
-            made._value, made._seen = value, base.storage.version
-            return made
+            return Tracer(session, base.storage, whole, value=value)
         if shared is None:
             storage.link(base.storage)
         return Tracer(session, storage)

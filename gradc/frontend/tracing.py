@@ -20,7 +20,6 @@ from gradc.errors import ArgumentError, DtypeError, GradcError, TraceError
 from gradc.frontend.held import attribute_with_data
 from gradc.frontend.intercept import intercepted
 from gradc.frontend.lines import raised_at
-from gradc.frontend.methods import NO_ATTRIBUTE
 from gradc.frontend.names import Call
 from gradc.frontend.selected import Selected
 from gradc.frontend.session import Session, Traced, current_session, enter, is_traced, leave
@@ -238,13 +237,13 @@ def _input(session: Session, leaf: Any, path: str, *, writable: bool) -> Tracer:
 
 def _run(session: Session, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """The function's result. Whatever happens, the thread is as before."""
-    recorder = session.recorder
-    recorder.root = sys._getframe()
+    follower = session.follower
+    follower.root = sys._getframe()
     token = enter(session)
     try:
         with intercepted(function, (args, kwargs)):
             returned = function(*args, **kwargs)
-        recorder.finish()
+        follower.finish()
         return returned
     except (TypeError, ValueError, AttributeError) as error:
         if isinstance(error, GradcError):
@@ -252,13 +251,15 @@ def _run(session: Session, function: Callable[..., Any], args: Any, kwargs: Any)
         # NumPy turns the error of a conversion into one of its own.
         if isinstance(error.__cause__, GradcError):
             raise error.__cause__ from None
-        if "Tracer" not in str(error) and not str(error).startswith(NO_ATTRIBUTE):
+        said = str(error)
+        if isinstance(error, AttributeError) and is_traced(error.obj):
+            said = f"a traced array has no attribute {error.name!r}"
+        elif "Tracer" not in said:
             raise
         line = raised_at(error)
-        raise TraceError(f"a traced value cannot be used where a plain one is needed: {error}", line=line) from error
+        raise TraceError(f"a traced value cannot be used where a plain one is needed: {said}", line=line) from error
     finally:
-        recorder.abandon()
-        recorder.root = None
+        follower.abandon()
         leave(token)
 
 
@@ -266,32 +267,23 @@ def _finished(
     session: Session, returned: Any, in_tree: TreeDef, inputs: Sequence[Tracer], input_paths: tuple[str, ...]
 ) -> Trace:
     leaves, out_tree = flatten(returned)
-    values = []
+    results = list[int]()
     for leaf, path in zip(leaves, out_tree.paths("result"), strict=True):
         if isinstance(leaf, Selected):
             raise leaf.refusal()
-        try:
-            values.append(session.lift(leaf))
-        except DtypeError as error:
-            raise ArgumentError(
-                f"the function must return arrays and numbers, and {path} is not one: {error}"
-            ) from None
-    builder, names = session.builder, session.builder.tables.names
-    for node, (depth, name) in session.recorder.names.items():
-        if depth == 0:
-            names.setdefault(node, name)
-    output_names = _output_names(out_tree, values, names)
+        results.append(_result(session, leaf, path))
+    given = []
     updates = []
     for position, (own, path) in enumerate(zip(inputs, input_paths, strict=True)):
         if own.storage.version:
             returned_as = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Tracer) and leaf.is_all_of(own)]
-            updates.append((position, returned_as[0] if returned_as else len(values)))
+            updates.append((position, returned_as[0] if returned_as else len(results)))
             if not returned_as:
-                values.append(own.current())
-                output_names.append(f"{path}_new")
-    positions = {node: position for position, node in enumerate(builder.inputs)}
+                results.append(session.number(own.current()))
+                given.append(f"{path}_new")
+    positions = {node: position for position, node in enumerate(session.tape.builder.inputs)}
     trace = Trace(
-        written=Written(Parts(builder, session.recorder, session.constants, values, output_names)),
+        written=Written(Parts(session.tape, session.constants, results, out_tree, given)),
         in_tree=in_tree,
         out_tree=out_tree,
         input_paths=input_paths,
@@ -299,11 +291,16 @@ def _finished(
         captures=tuple(session.capture_order),
         updates=tuple(updates),
     )
-    builder.rest()
+    if not session.tape.entries:
+        session.tape.builder.rest()
     return trace
 
 
-def _output_names(out_tree: TreeDef, values: Sequence[Value], names: Mapping[int, str]) -> list[str]:
-    """What the results are called: the user's variable for a single one, else the path in the returned tree."""
-    paths = out_tree.paths("result")
-    return [names.get(v.id, path) if out_tree.is_leaf else path for v, path in zip(values, paths, strict=True)]
+def _result(session: Session, leaf: Any, path: str) -> int:
+    """The number of what the function returns at a place."""
+    if isinstance(leaf, Tracer) and leaf.session is session and leaf.known >= 0:
+        return leaf.known
+    try:
+        return session.number(session.lift(leaf))
+    except DtypeError as error:
+        raise ArgumentError(f"the function must return arrays and numbers, and {path} is not one: {error}") from None

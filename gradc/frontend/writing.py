@@ -54,7 +54,7 @@ class ArrayWriting:
     def change(self: Any, make: Callable[[Session], Value]) -> None:
         """Write what ``make`` gives as the new value of the whole array."""
         session = require_session()
-        session.recorder.enter(sys._getframe(1))
+        session.follower.enter(sys._getframe(1))
         try:
             if self.scalar:
                 raise refuse("a NumPy number cannot be written into; make an array of it first: x = np.array(x)")

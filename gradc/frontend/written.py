@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gradc import config
-from gradc.frontend.names import Call, Recorder
+from gradc.frontend.names import Call
+from gradc.frontend.tape import Tape
+from gradc.frontend.tree import TreeDef
 from gradc.ir.digest import digest_of, graph_digest
 from gradc.ir.draft import Draft
-from gradc.ir.graph import Builder, Graph, Value
+from gradc.ir.graph import Graph, Value
+
+
+_ORDERING: Final = threading.RLock()
+"""Held while a tape becomes nodes, by one of the threads that ask at once."""
 
 
 class Ordered(NamedTuple):
@@ -23,13 +30,16 @@ class Ordered(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What a trace leaves: ``constants`` are nodes of arrays from outside, by the user's names."""
+    """What a trace leaves: ``constants`` are nodes of arrays from outside, by the user's names.
 
-    builder: Builder
-    recorder: Recorder
+    ``results`` are numbers of traced values: the leaves of ``out_tree``, and more with names of their own.
+    """
+
+    tape: Tape
     constants: Mapping[int, str]
-    outputs: Sequence[Value]
-    output_names: Sequence[str]
+    results: Sequence[int]
+    out_tree: TreeDef
+    more_names: Sequence[str]
 
 
 class Written:
@@ -46,16 +56,28 @@ class Written:
         return Draft(lambda: self.ordered().graph, self.digest)
 
     def ordered(self) -> Ordered:
-        """The graph and what is told of it. Threads that ask at once each put it in order."""
+        """The graph and what is told of it."""
+        with _ORDERING:
+            return self._put_in_order()
+
+    def _put_in_order(self) -> Ordered:
         parts = self._parts
         if parts is not None:
             if config.cache_dir.value:
                 self.digest()
-            builder, recorder, constants, outputs, output_names = parts
+            tape, constants, results, out_tree, more_names = parts
+            tape.settle()
+            builder, recorder = tape.builder, tape.recorder
+            builder.rest()
+            outputs = [Value(builder, tape.image[number]) for number in results]
+            names = builder.tables.names
+            for node, (depth, name) in recorder.names.items():
+                if depth == 0:
+                    names.setdefault(node, name)
             order = builder.kept(outputs)
             image = {old: new for new, old in enumerate(order)}
             self._ordered = Ordered(
-                builder.freeze(outputs, output_names, order),
+                builder.freeze(outputs, [*_output_names(out_tree, outputs, names), *more_names], order),
                 MappingProxyType({image[i]: name for i, name in constants.items() if i in image}),
                 MappingProxyType({image[i]: n for i, (depth, n) in recorder.names.items() if depth and i in image}),
                 recorder.helper_calls(image, {v.id for v in outputs}),
@@ -71,12 +93,22 @@ class Written:
             if parts is None:
                 self._digest = graph_digest(self.ordered().graph)
             else:
-                nodes, tables = parts.builder.nodes, parts.builder.tables
-                outputs = [value.id for value in parts.outputs]
-                self._digest = digest_of(nodes, outputs, parts.output_names, tables.names, tables.origins, {})
+                tape, _, results, out_tree, more_names = parts
+                self._digest = digest_of(
+                    tape.builder.nodes,
+                    tape.builder.tables,
+                    (tape.told(), tape.recorder.standing(), out_tree.paths("result"), list(more_names)),
+                    (tape.entries, tape.image, results),
+                )
         return self._digest
 
 
 def written_of(graph: Graph) -> Written:
     """A graph of whose trace nothing else is known."""
     return Written(None, Ordered(graph, {}, {}, ()))
+
+
+def _output_names(out_tree: TreeDef, values: Sequence[Value], names: Mapping[int, str]) -> list[str]:
+    """What the results are called: the user's variable for a single one, else the path in the returned tree."""
+    paths = out_tree.paths("result")
+    return [names.get(v.id, path) if out_tree.is_leaf else path for v, path in zip(values, paths, strict=False)]

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from gradc.ir.graph import CONSTANT, INPUT, Graph, Node, Origin
+from gradc.ir.graph import CONSTANT, INPUT, Graph, Node
+from gradc.ir.node import Tables
 from gradc.ir.text import array_text, param_text
 
 _MOST_WRITTEN: Final = 64
@@ -34,45 +35,33 @@ class _Words:
         return number
 
 
-def digest_of(
-    nodes: Sequence[Node],
-    outputs: Sequence[int],
-    output_names: Sequence[str],
-    names: Mapping[int, str],
-    origins: Mapping[int, tuple[Origin, ...]],
-    cotangents: Mapping[int, int],
-) -> str:
-    """64 hexadecimal digits for nodes in order with the tables of their graph."""
+def digest_of(nodes: Sequence[Node], tables: Tables, told: Any, numbers: Sequence[Sequence[int]]) -> str:
+    """64 hexadecimal digits for nodes in order and the tables of their graph, with plain data and integers besides."""
     words, lines = _Words(_said), _Words(json.dumps)
-    numbers = array("q")
+    written = array("q")
     known = words.known
     for node in nodes:
         _, op, operands, params, _ = node
         identity = (id(op), id(params)) if params else id(op)
         word = known.get(identity)
-        numbers.extend((words.number(identity, node) if word is None else word, len(operands), *operands))
+        written.extend((words.number(identity, node) if word is None else word, len(operands), *operands))
     known = lines.known
-    for node_id, own in origins.items():
+    for node_id, own in tables.origins.items():
         word = known.get(id(own))
-        numbers.extend((node_id, lines.number(id(own), own) if word is None else word))
-    for table in (cotangents.keys(), cotangents.values(), outputs):
-        numbers.extend((-1, *table))
-    told = [list(words.texts), list(lines.texts), list(names.items()), list(output_names), len(nodes)]
-    made = hashlib.sha256(json.dumps(told).encode())
-    made.update(numbers.tobytes())
+        written.extend((node_id, lines.number(id(own), own) if word is None else word))
+    parts = [written, *[array("q", part) for part in (tables.cotangents, tables.cotangents.values(), *numbers)]]
+    lengths = [len(part) for part in parts]
+    said = [list(words.texts), list(lines.texts), list(tables.names.items()), len(nodes), lengths, told]
+    made = hashlib.sha256(json.dumps(said).encode())
+    for part in parts:
+        made.update(part.tobytes())
     return made.hexdigest()
 
 
 def graph_digest(graph: Graph) -> str:
     """The digest of a graph."""
-    return digest_of(
-        graph.nodes,
-        graph.outputs,
-        graph.output_names,
-        _sorted(graph.names),
-        _sorted(graph.origins),
-        _sorted(graph.cotangents),
-    )
+    tables = Tables(_sorted(graph.names), _sorted(graph.origins), _sorted(graph.cotangents))
+    return digest_of(graph.nodes, tables, graph.output_names, [graph.outputs])
 
 
 def _sorted(table: Mapping[int, Any]) -> dict[int, Any]:

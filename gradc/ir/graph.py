@@ -11,7 +11,7 @@ import numpy as np
 
 from gradc.errors import GradcError
 from gradc.ir.aval import Aval, SymbolicDim, aval_of
-from gradc.ir.node import CONSTANT, INPUT, NO_PARAMS, Fired, Node, Origin, Params, Tables, new_node, node_key
+from gradc.ir.node import CONSTANT, INPUT, Fired, Node, Origin, Params, Tables, new_node, node_key
 from gradc.ir.op import REGISTRY, Op
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ class Builder:
 
     def input(self, name: str, aval: Aval) -> Value:
         """A new input; ``name`` is the user's path of it, ``w['hidden']``."""
+        aval = self.interned(aval)
         value = self._append(INPUT, (), {"index": len(self.inputs), "name": name, "aval": aval}, aval, False)
         self.inputs.append(value.id)
         return value
@@ -165,8 +166,7 @@ class Builder:
                 self._known[key] = better.id
                 return better
         nodes = self.nodes
-        aval = op.infer(*[nodes[i].aval for i in ids], **params)
-        aval = self._avals.setdefault(aval, aval)
+        aval = self.interned(op.infer(*[nodes[i].aval for i in ids], **params))
         constant = True
         for i in ids:
             if not self._constant[i]:
@@ -176,19 +176,20 @@ class Builder:
         self._known[key] = value.id
         return value
 
-    def again(self, op: Op, key: tuple[Any, ...], ids: tuple[int, ...], aval: Aval) -> int:
-        """The id of ``op`` on operands for which key and abstract value are known; nothing is rewritten."""
-        nodes, constant = self.nodes, self._constant
-        index = len(nodes)
-        found = self._known.setdefault(key, index)
-        if found != index:
+    def again(self, op: Op, params: dict[str, Any], ids: tuple[int, ...], aval: Aval) -> int:
+        """The id of ``op`` on operands for which the abstract value is known; nothing is rewritten."""
+        key = node_key(op, ids, params)
+        found = self._known.get(key)
+        if found is not None:
             self.note(found)
             return found
-        nodes.append(new_node(index, op, ids, NO_PARAMS, aval))
-        constant.append(constant[ids[0]] and constant[ids[-1]])
-        if self.origin:
-            self.tables.origins[index] = self.origin
+        constant = all(self._constant[i] for i in ids)
+        index = self._known[key] = self._append(op, ids, params, aval, constant).id
         return index
+
+    def interned(self, aval: Aval) -> Aval:
+        """The one object that stands for all equal abstract values among the nodes."""
+        return self._avals.setdefault(aval, aval)
 
     def is_constant(self, value: Value) -> bool:
         """Whether the value depends on no input."""

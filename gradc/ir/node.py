@@ -92,9 +92,6 @@ class Params(dict[str, Any]):
             return self._key
 
 
-NO_PARAMS: Final = Params()
-
-
 def new_node(index: int, op: Op, operands: tuple[int, ...], params: dict[str, Any], aval: Aval) -> Node:
     """A node, without the cost of a NamedTuple's constructor."""
     return tuple.__new__(Node, (index, op, operands, params, aval))
