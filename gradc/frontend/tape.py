@@ -98,7 +98,9 @@ class Tape:
         self.names.append(self.recorder.name(site, (node,)) if site.targets else None)
 
     def node(self, mark: int) -> int | None:
-        """The node that a mark stands for; None for nothing. All entries are settled."""
+        """The node that a mark stands for; None for nothing."""
+        if self.entries:
+            self.settle()
         return self.image[mark] if mark >= 0 else None if mark == NOTHING else -2 - mark
 
     def told(self) -> list[Any]:

@@ -111,8 +111,7 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
         return NOTHING if self.way else mark_of(self.storage.value.id)
 
     def node(self) -> int | None:
-        """The id of its node, where that is known without making new ones."""
-        self.session.builder.inputs  # settles the tape
+        """The id of its node; None for a view, which is an entry of its own once it is read."""
         return self.session.tape.node(self.mark())
 
     def is_all_of(self, other: Tracer) -> bool:

@@ -15,7 +15,6 @@ from gradc.ir.digest import digest_of, graph_digest
 from gradc.ir.draft import Draft
 from gradc.ir.graph import Graph, Value
 
-
 _ORDERING: Final = threading.RLock()
 """Held while a tape becomes nodes, by one of the threads that ask at once."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -193,3 +194,64 @@ def test_an_array_has_a_memory_when_it_is_asked_for() -> None:
     assert current_session() is None
     graph = trace(function, (VECTOR,)).graph
     assert [graph.names[i] for i in graph.outputs] == ["a", "b"]
+
+
+VARIANTS: list[tuple[Any, ...]] = [
+    (operator.mul, "x", "y"),
+    (operator.mul, "y", "x"),
+    (operator.mul, "x", "x"),
+    (operator.add, "x", "y"),
+    (operator.mul, "x", 2.0),
+    (operator.mul, "x", 2),
+    (operator.mul, "x", 2.0000000000000004),
+    (operator.mul, 2.0, "x"),
+    (operator.pow, "x", 3),
+    (operator.pow, "x", 3.0),
+    (operator.getitem, "x", 0),
+    (operator.getitem, "x", 1),
+    (operator.getitem, "x", -1),
+    (operator.getitem, "x", slice(1)),
+    (operator.gt, "x", "y"),
+    (operator.ge, "x", "y"),
+    (np.exp, "x"),
+    (np.exp, "y"),
+    (np.expm1, "x"),
+    (np.sum, "x"),
+    (np.sum, "x", 0),
+    (np.sum, "x", None, np.float32),
+    (np.mean, "x"),
+    (np.dot, "x", "y"),
+    (np.dot, "y", "x"),
+]
+"""Calls that one line makes with these arguments, so that nothing but the call tells the traces apart."""
+
+
+def test_other_operations_have_other_digests() -> None:
+    def digest(call: Any, *given: Any) -> str:
+        def function(x: Any, y: Any) -> Any:
+            known = {"x": x, "y": y}
+            return call(*[known[a] if isinstance(a, str) else a for a in given])
+
+        return trace(function, (VECTOR, VECTOR)).written.digest()
+
+    digests = {digest(*variant): variant for variant in VARIANTS}
+    assert len(digests) == len(VARIANTS)
+    assert [digest(*variant) for variant in VARIANTS] == list(digests)
+
+
+def test_a_digest_asks_for_no_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a function whose machine code is on disk is traced, and nothing is made of its trace."""
+    made: list[int] = []
+    original = Tape.made
+    monkeypatch.setattr(Tape, "made", lambda self, *known: (made.append(1), original(self, *known))[1])
+
+    def loss(x: Any, y: Any) -> Any:
+        for k in range(20):
+            x = np.tanh(x * y[k % 3]) + 0.5 * x
+        return np.sum(x)
+
+    traced = trace(loss, (VECTOR, VECTOR))
+    assert traced.written.digest()
+    assert not made
+    assert len(traced.graph.nodes) > 80
+    assert len(made) > 80
