@@ -30,6 +30,9 @@ def power(f: Formula, x: Term, y: Term) -> Term:
     if not f.has_exponents:
         f.comment("else the logarithm would be NaN or infinite")
         holds = holds & (x >= f.form.smallest_normal) & (x < math.inf)
+    if not f.fused:
+        f.comment("else the halves of y, whose products tell the error, overflow")
+        holds = holds & (f.abs(y) <= LARGEST)
     f.done_if(holds, result)
     size = f.abs(x).named("size")
     logarithm, low = _log_as_sum(f, size)

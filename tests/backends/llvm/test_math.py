@@ -103,13 +103,17 @@ def test_errors_over_many_arguments(name: str, dtype: str, target: Target, seed:
     assert error <= documented()[name, dtype, target.fma], where
 
 
+@pytest.mark.parametrize("target", [host(), UNFUSED], ids=["fused", "unfused"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", sorted(NAMES))
-def test_a_result_does_not_depend_on_the_elements_beside_it(name: str, dtype: str) -> None:
+def test_a_result_does_not_depend_on_the_elements_beside_it(name: str, dtype: str, target: Target) -> None:
     arguments = math_samples.samples(name, NUMPY_DTYPES[dtype], 100)
     order = np.random.default_rng(0).permutation(arguments[0].size)  # special values stand together at first
-    shuffled = evaluate(name, tuple(np.ascontiguousarray(a[order]) for a in arguments), host())
-    assert shuffled.tobytes() == evaluate(name, arguments, host())[order].tobytes()
+    shuffled = evaluate(name, tuple(np.ascontiguousarray(a[order]) for a in arguments), target)
+    expected = evaluate(name, arguments, target)
+    assert shuffled.tobytes() == expected[order].tobytes()
+    alone = evaluate(name, tuple(np.repeat(a, 16) for a in arguments), target)  # a vector of nothing else
+    assert alone[::16].tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -79,7 +79,7 @@ FORMS: list[tuple[str, Sizes, type | None]] = [
     ("ij,i->j", {"i": N, "j": 1000}, TilePlan),
     ("bij,bjk->bik", {"b": N, "i": 5, "j": 40, "k": 6}, TilePlan),
     ("bij,jk->bik", {"b": N, "i": 5, "j": 40, "k": 9}, TilePlan),
-    ("ij,jk->ik", {"i": N, "j": 75, "k": 3}, DotPlan),
+    ("ij,jk->ik", {"i": N, "j": 75, "k": 2}, DotPlan),
     ("bij,jk->bik", {"b": N, "i": 5, "j": 40, "k": 2}, DotPlan),
     ("bij,bik->jk", {"b": N, "i": 5, "j": 40, "k": 6}, TilePlan),
     ("ji,jk->ik", {"i": N, "j": 20, "k": 30}, None),
