@@ -1,15 +1,15 @@
-"""Writing files: whole or not at all."""
+"""Writing files: whole or not at all, and without what an earlier save left."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import secrets
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
+from gradc.artifacts.seal import digest_of, listed
+from gradc.artifacts.temporary import Temporary, remove_leftovers
 from gradc.errors import ArgumentError
 from gradc.request import Format
 
@@ -21,7 +21,7 @@ _HEADERS: Final[dict[Format, bytes]] = {
 }
 """The words in the head of a header by which it is known whose it is."""
 
-_WRITTEN_BY_HAND: Final = (".c", ".h", ".hpp", ".mjs", ".py")
+_WRITTEN_BY_HAND: Final = (".c", ".h", ".hpp", ".json", ".mjs", ".py")
 """Endings of files that gradc writes and people do too; those of gradc's say so in their head."""
 
 _HEAD: Final = 4096
@@ -33,40 +33,92 @@ def write_file(content: bytes, target: str) -> None:
     Whoever reads it sees the old content or the new, never a part; a failure leaves no trace. Raises OSError where the
     directory is missing or cannot be written.
     """
-    _replace(_written(content, target), target)
+    temporary = Temporary(content, target)
+    remove_leftovers([os.path.dirname(target)])
+    temporary.put()
 
 
-def write_files(contents: Mapping[str, bytes], folder: str | os.PathLike[str], format: Format) -> None:
+def write_files(
+    contents: Mapping[str, bytes], folder: str | os.PathLike[str], format: Format, *, earlier: Collection[str] = ()
+) -> None:
     """Write files by their names into a directory, which is made where it is missing, as are folders in names.
 
     All are written aside before the first appears under its name, and those of two processes appear one after the
-    other. Raises ArgumentError where ``folder`` is a file, and where a file of another ``format`` or one that gradc did
-    not write would be replaced; OSError where the directory cannot be written.
+    other. What the manifest that is replaced lists is removed where it is not among the new files, and so are
+    ``earlier`` ones that have no header of their own. Raises ArgumentError where ``folder`` is no name of a directory,
+    where a file of another ``format`` or one that gradc did not write would be replaced, or one that was changed would
+    be removed; OSError where the directory cannot be written.
     """
     if not isinstance(folder, (str, os.PathLike)):
         raise ArgumentError(f"files are saved into a directory, not into {folder!r}")
+    require_path(folder)
     path = os.path.abspath(os.fspath(folder))
     if os.path.exists(path) and not os.path.isdir(path):
         raise ArgumentError(f"{os.fspath(folder)!r} is a file; give a directory")
     os.makedirs(path, exist_ok=True)
     targets = {os.path.join(path, name): content for name, content in contents.items()}
-    aside: dict[str, str] = {}
+    aside: list[Temporary] = []
     try:
         for target, content in targets.items():
             if os.path.isdir(target):
                 raise ArgumentError(f"{target!r} is a directory")
             os.makedirs(os.path.dirname(target), exist_ok=True)
             _require_own(target, content, format)
-            aside[target] = _written(content, target)
+            aside.append(Temporary(content, target))
+        remove_leftovers({os.path.dirname(target) for target in targets})
         with _alone_in(path):
             for target, content in targets.items():
                 _require_own(target, content, format)
-            for target, temporary in aside.items():
-                _replace(temporary, target)
+            stale = [*_stale(Path(path), contents), *_unclaimed(set(earlier) - set(contents), path)]
+            *others, last = sorted(aside, key=lambda temporary: temporary.target.endswith(".json"))
+            for temporary in others:
+                temporary.put()
+            _remove(stale, path)
+            last.put()  # the manifest: until now the one before says what there was
     finally:
-        for temporary in aside.values():
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+        for temporary in aside:
+            temporary.drop()
+
+
+def require_path(path: str | os.PathLike[str]) -> None:
+    """Raise ArgumentError for the empty path, which would be the working directory."""
+    if not os.fspath(path):
+        raise ArgumentError("the path to save to is empty; write '.' for the working directory")
+
+
+def _stale(folder: Path, contents: Mapping[str, bytes]) -> list[str]:
+    """The files that the manifest which is replaced lists and the new ones do not replace.
+
+    Raises ArgumentError for one that is not as it was written.
+    """
+    own = {name for name in contents if name.endswith(".json")}
+    former = {file: digest for name in own for file, digest in listed(folder / name).items() if file not in contents}
+    found = {file: digest for file, digest in former.items() if (folder / file).is_file()}
+    if not found:
+        return []
+    others = {file for other in folder.glob("*.json") if other.name not in own for file in listed(other)}
+    for file, digest in found.items():
+        if file not in others and digest_of((folder / file).read_bytes()) != digest:
+            raise ArgumentError(
+                f"{str(folder / file)!r} belongs to what was saved here before, would be removed, and was changed "
+                "since; move it away or choose another directory"
+            )
+    return [file for file in found if file not in others]
+
+
+def _unclaimed(names: Collection[str], folder: str) -> list[str]:
+    """The files beside which no header of their own stands."""
+    return [name for name in names if not os.path.exists(os.path.join(folder, f"{Path(name).stem}.h"))]
+
+
+def _remove(names: Collection[str], folder: str) -> None:
+    """Remove files of a directory, and folders in it that have no others."""
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, name))
+        for parent in Path(name).parents[:-1]:
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.join(folder, parent))
 
 
 @contextlib.contextmanager
@@ -114,36 +166,3 @@ def _format_of(target: str, head: bytes) -> Format | None:
         return None
     words = b" ".join(word for word in head.split() if word != b"*")
     return next((form for form, mark in _HEADERS.items() if mark in words), None)
-
-
-def _written(content: bytes, target: str) -> str:
-    """A new file beside ``target`` with the content, on disk."""
-    folder = os.path.dirname(target)
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
-    temporary = os.path.join(folder, f".{os.path.basename(target)}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.exists(target):
-            shutil.copymode(target, temporary)
-    except BaseException:
-        _remove(temporary)
-        raise
-    return temporary
-
-
-def _replace(temporary: str, target: str) -> None:
-    try:
-        os.replace(temporary, target)
-    except BaseException:
-        _remove(temporary)
-        raise
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)

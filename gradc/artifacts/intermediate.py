@@ -8,7 +8,7 @@ from gradc.artifacts.files import write_files
 from gradc.artifacts.header import Declared, header
 from gradc.artifacts.library import build, runs_on
 from gradc.backends.llvm.library import bitcode, module_text
-from gradc.backends.llvm.targets import choose
+from gradc.backends.llvm.targets import SUFFIXES, choose
 from gradc.compiler import Compiled
 
 
@@ -17,8 +17,8 @@ def save_ir(
 ) -> None:
     """Write ``NAME.ll``, the text as gradc emits it, ``NAME.bc``, the same as bitcode, and ``NAME.h`` into a directory.
 
-    A machine with several kinds of processors has one pair of files for each. Files appear all or none. Raises
-    ArgumentError for names that are not known or that C could not have.
+    A machine with several kinds of processors has one pair of files for each, and those of an earlier save are removed.
+    Files appear all or none. Raises ArgumentError for names that are not known or that C could not have.
     """
     choice = choose(target, cpu)
     built = build(compiled, choice, name=name)
@@ -27,4 +27,5 @@ def save_ir(
     for suffix, code in zip(built.suffixes, built.codes, strict=True):
         files[f"{name}{suffix}.ll"] = module_text(code).encode()
         files[f"{name}{suffix}.bc"] = bitcode(code)
-    write_files(files, folder, "ir")
+    earlier = [f"{name}{suffix}.{kind}" for suffix in SUFFIXES for kind in ("ll", "bc")]
+    write_files(files, folder, "ir", earlier=earlier)

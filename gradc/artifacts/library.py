@@ -185,8 +185,8 @@ def library_files(
     elif "python" in bindings:
         raise ArgumentError(f'bindings="python" loads a shared library, which {choice.name} has none of')
     files |= {f"{f.interface.name}.gir": f.graph.encode() for f in functions}
-    files |= {f"{name}.json": sealed(manifest(functions, name, choice, declared), files)}
-    return files | binding_files([f.bound for f in functions], name, bindings, files[f"lib{name}.a"])
+    beside = binding_files([f.bound for f in functions], name, bindings, files[f"lib{name}.a"])
+    return files | beside | {f"{name}.json": sealed(manifest(functions, name, choice, declared), files, beside)}
 
 
 def static_library(members: Sequence[Member], choice: Choice) -> bytes:

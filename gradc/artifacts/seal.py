@@ -24,10 +24,36 @@ MOST_BYTES: Final = 1 << 30
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
-def sealed(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
-    """The manifest as JSON, with the digests of files by name and its own."""
-    whole = {**manifest, "files": {name: _digest(content) for name, content in sorted(files.items())}}
+def sealed(
+    manifest: Mapping[str, Any], files: Mapping[str, bytes], bindings: Mapping[str, bytes] | None = None
+) -> bytes:
+    """The manifest as JSON, with the digests of files by name and its own.
+
+    ``bindings`` are listed apart: programs take them elsewhere, and what the files make is whole without them.
+    """
+    groups = {"files": files} | ({"bindings": bindings} if bindings else {})
+    digests = {
+        group: {name: digest_of(content) for name, content in sorted(of.items())} for group, of in groups.items()
+    }
+    whole = {**manifest, **digests}
     return (json.dumps({**whole, SEAL: _own_digest(whole)}, indent=2) + "\n").encode()
+
+
+def listed(path: Path) -> dict[str, str]:
+    """The digests of the files that the manifest at ``path`` lists, bindings among them; none where it is not whole."""
+    try:
+        manifest = _parsed(path.read_bytes(), path)
+    except (OSError, ArtifactError):
+        return {}
+    if manifest.pop(SEAL) != _own_digest(manifest):
+        return {}
+    digests = {**manifest["files"], **manifest.get("bindings", {})}
+    return {name: digest for name, digest in digests.items() if _stands_below(name)}
+
+
+def _stands_below(name: str) -> bool:
+    """Whether a file of that name is in the directory or a folder of it."""
+    return bool(name) and not os.path.isabs(name) and all(part not in ("", ".", "..") for part in name.split("/"))
 
 
 def unsealed(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -46,7 +72,7 @@ def unsealed(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         if os.path.basename(name) != name or name in ("", ".", ".."):
             raise ArtifactError(f"{path} lists {name!r:.60}, which is no file beside it")
         content = _read(path.parent / name)
-        if _digest(content) != digest:
+        if digest_of(content) != digest:
             raise ArtifactError(f"{path.parent / name} is not as it was written; save the kernel again")
         files[name] = content
     return manifest, files
@@ -93,12 +119,13 @@ def _require_private(path: Path, found: os.stat_result | None = None) -> None:
         )
 
 
-def _digest(content: bytes) -> str:
+def digest_of(content: bytes) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def _own_digest(manifest: Mapping[str, Any]) -> str:
     try:
-        return _digest(json.dumps(manifest, sort_keys=True).encode())
+        return digest_of(json.dumps(manifest, sort_keys=True).encode())
     except RecursionError:
         return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from gradc.artifacts.files import write_file
+from gradc.artifacts.files import require_path, write_file
 from gradc.errors import ArgumentError
 
 
@@ -17,6 +17,7 @@ def save_module(source: str, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(path, (str, os.PathLike)):
         raise ArgumentError(f"a module is saved to a path, not to {path!r}")
+    require_path(path)
     target = os.path.abspath(os.fspath(path))
     if not target.endswith(".py"):
         raise ArgumentError(f"a standalone module needs a name that ends in .py: {os.fspath(path)!r}")

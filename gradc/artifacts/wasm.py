@@ -40,10 +40,9 @@ def save_wasm(compiled: Compiled, folder: str | os.PathLike[str], *, name: str) 
         f"{name}.h": header([declared], name=name, runs_on="Runs as WebAssembly with 128-bit vectors.").encode(),
         f"{name}.gir": built.graph.encode(),
     }
-    files |= {f"{name}.json": sealed(manifest([built], name, WASM, [declared]), files)}
-    write_files(
-        files | {file: text.encode() for file, text in javascript_files(built.bound, name).items()}, folder, "wasm"
-    )
+    beside = {file: text.encode() for file, text in javascript_files(built.bound, name).items()}
+    about = sealed(manifest([built], name, WASM, [declared]), files, beside)
+    write_files(files | beside | {f"{name}.json": about}, folder, "wasm")
 
 
 def _linked(content: bytes, name: str, exports: list[str], stack: int) -> bytes:

@@ -97,7 +97,7 @@ def gradc() -> None:
 @_common
 @_derivative
 @click.option(
-    "-o", "--output", required=True, metavar="PATH", type=click.Path(path_type=Path),
+    "-o", "--output", "written", required=True, metavar="PATH", type=click.Path(),
     help="For py the file to write, for the other formats the directory to write into.",
 )  # fmt: skip
 @click.option("--name", metavar="SYMBOL", help="The name of the generated function.")
@@ -117,11 +117,14 @@ def gradc() -> None:
 @click.option("--style", type=click.Choice(["readable", "fast"]),
               help="For py: fast computes into arrays that it needs no more [default: readable].")  # fmt: skip
 def compile_(
-    target: str, specs: tuple[str, ...], wrt: str | None, stabilize: str, derivative: Derivative, output: Path,
+    target: str, specs: tuple[str, ...], wrt: str | None, stabilize: str, derivative: Derivative, written: str,
     name: str | None, format_: Format, style: str | None, selftest: bool | None, machine: str | None, cpu: str | None,
     abi: str | None, dtype: str | None, bindings: str | None,
 ) -> None:  # fmt: skip
     """Write the derivative of FILE:FUNC as a file, or a C library, that does not need gradc."""
+    if not written:
+        raise Failure("-o is empty; write '-o .' for the working directory")
+    output = Path(written)
     asked = request(target, specs, wrt, derivative, dtype=dtype)
     if output.resolve() == asked.target.path:
         raise Failure(f"-o {output} is the file of {asked.target.name} itself; write to another")

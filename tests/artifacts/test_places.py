@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,9 @@ import pytest
 
 import gradc
 from gradc.artifacts.files import _alone_in
+from gradc.artifacts.seal import digest_of
+from gradc.artifacts.temporary import Temporary
+from gradc.backends.llvm.machine import host
 from gradc.errors import ArgumentError
 
 FORMATS = ("lib", "c", "ir", "wasm")
@@ -59,6 +63,7 @@ def test_a_module_that_needs_numpy_alone_is_not_replaced_by_a_binding(tmp_path: 
     ("file", "choices"),
     [
         ("step.h", {"format": "lib"}),
+        ("step.json", {"format": "lib"}),
         ("step.c", {"format": "c"}),
         ("step.py", {"format": "lib", "bindings": ("python",)}),
         ("step.hpp", {"format": "lib", "bindings": ("cpp",)}),
@@ -72,6 +77,103 @@ def test_a_file_of_the_users_own_is_not_replaced(file: str, choices: dict[str, A
     assert contents(tmp_path) == {file: b"my own work"}
     (tmp_path / file).write_text("")
     kernel().save(tmp_path, **choices)
+
+
+@pytest.mark.parametrize("form", ["py", *FORMATS])
+def test_the_empty_path_is_no_directory(form: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArgumentError, match=r"the path to save to is empty; write '\.' for the working directory"):
+        kernel().save("", format=form)
+    assert contents(tmp_path) == {}
+    kernel().save("step.py" if form == "py" else ".", format=form)
+    assert contents(tmp_path)
+
+
+def test_saving_again_removes_the_bindings_that_are_not_wanted_any_more(tmp_path: Path) -> None:
+    (tmp_path / "step_notes.txt").write_text("mine")
+    kernel(3).save(tmp_path, format="lib", bindings=("cpp", "python", "rust"))
+    (tmp_path / "step-rs" / "notes.txt").write_text("mine")
+    kernel(4).save(tmp_path, format="lib")
+    kernel(4).save(tmp_path / "alone", format="lib")
+    assert {*tree(tmp_path / "alone"), "step_notes.txt", "step-rs/notes.txt"} == {
+        file for file in tree(tmp_path) if not file.startswith("alone/")
+    }
+    kernel(4).save(tmp_path, format="lib", bindings=("python",))
+    assert (tmp_path / "step.py").exists()
+    gradc.load(tmp_path)
+
+
+def tree(folder: Path) -> list[str]:
+    return [str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()]
+
+
+def test_saving_for_another_machine_removes_what_that_has_not(tmp_path: Path) -> None:
+    kernel().save(tmp_path, format="lib", target="x86_64-linux", cpu="haswell")
+    assert (tmp_path / "libstep.so").exists()
+    kernel().save(tmp_path, format="lib", target="x86_64-windows", cpu="haswell")
+    assert not (tmp_path / "libstep.so").exists()
+
+
+@pytest.mark.skipif(host().triple.split("-")[0] != "x86_64", reason="all processors of x86-64 are served there alone")
+def test_intermediate_code_of_processors_that_are_not_served_any_more_is_removed(tmp_path: Path) -> None:
+    kernel().save(tmp_path, format="ir", target="x86_64-linux")
+    kernel().save(tmp_path, format="ir", name="other")
+    kernel().save(tmp_path, format="ir", name="step_avx512", cpu="haswell")
+    kernel().save(tmp_path, format="ir", cpu="haswell")
+    stems = ("other", "step", "step_avx512")
+    assert sorted(contents(tmp_path)) == sorted(f"{stem}{end}" for stem in stems for end in (".bc", ".h", ".ll"))
+
+
+def test_a_binding_that_was_changed_is_not_removed(tmp_path: Path) -> None:
+    kernel(3).save(tmp_path, format="lib", bindings=("python",))
+    with open(tmp_path / "step.py", "a") as file:
+        file.write("my_own = 1\n")
+    before = contents(tmp_path)
+    with pytest.raises(ArgumentError, match=r"step\.py' belongs to what was saved here before.*was changed since"):
+        kernel(4).save(tmp_path, format="lib")
+    assert contents(tmp_path) == before
+
+
+def test_what_another_library_of_the_directory_lists_stays(tmp_path: Path) -> None:
+    gradc.Library("two").add(kernel()).add(kernel(), name="more").save(tmp_path)
+    kernel().save(tmp_path, format="lib", name="two_more")
+    gradc.Library("two").add(kernel()).save(tmp_path)
+    gradc.load(tmp_path, name="two_more")
+    gradc.load(tmp_path, name="two")
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "a/../../outside.txt", "{folder}/outside.txt"])
+def test_a_manifest_removes_nothing_outside_of_its_directory(name: str, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.txt"
+    outside.write_text("kept")
+    (tmp_path / "build" / "a").mkdir(parents=True)
+    manifest = {"gradc": gradc.__version__, "bindings": {name.format(folder=tmp_path): digest_of(b"kept")}}
+    whole = {**manifest, "files": {}}
+    seal = digest_of(json.dumps(whole, sort_keys=True).encode())
+    (tmp_path / "build" / "step.json").write_text(json.dumps({**whole, "sha256": seal}))
+    kernel().save(tmp_path / "build", format="lib")
+    assert outside.read_text() == "kept"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files are locked on POSIX systems")
+@pytest.mark.parametrize("choices", [{"format": "lib", "bindings": ("rust",)}, {"format": "c"}, {"format": "py"}])
+def test_temporary_files_of_processes_that_are_gone_are_removed(choices: dict[str, Any], tmp_path: Path) -> None:
+    folder = tmp_path / "build"
+    kernel().save(folder, format="lib", bindings=("rust",), name="other")
+    left = [folder / f".step.h.gradc-{7:016x}.tmp", folder / f".step.py.gradc-{7:016x}.tmp"]
+    foreign = [folder / ".step.h.tmp", folder / f".step.h.gradc-{7:016x}.tmp.txt"]
+    if "bindings" in choices:
+        (folder / "step-rs").mkdir()
+        left.append(folder / "step-rs" / f".lib.rs.gradc-{7:016x}.tmp")
+    for file in (*left, *foreign):
+        file.write_text("part")
+    held = Temporary(b"of a process that lives", str(folder / "step.h"))
+    kernel().save(folder / "step.py" if choices["format"] == "py" else folder, **choices)
+    assert [file for file in left if file.exists()] == []
+    assert all(file.exists() for file in foreign)
+    assert Path(held.path).read_bytes() == b"of a process that lives"
+    held.put()
+    assert not Path(held.path).exists()
 
 
 WRITER = """
@@ -137,9 +239,10 @@ def test_a_process_that_is_killed_leaves_whole_files(tmp_path: Path, writer: Cal
         process.kill()
         process.wait(60)
         found = {name: content for name, content in contents(folder).items() if not name.endswith(".tmp")}
+        (folder / f".step.h.gradc-{moment:016x}.tmp").write_bytes(b"as if it was killed while it wrote")
         assert all(content in known[name] for name, content in found.items())
     kernel(4).save(folder, format="lib")
-    assert contents(folder).items() >= contents(tmp_path / "4").items()
+    assert contents(folder) == contents(tmp_path / "4")
     gradc.load(folder)
 
 

@@ -50,6 +50,7 @@ CASES = {
     ),
     "no example": (["explain", "net.py:kinked", "--at", "example"], "net.py has no example_args that fits kinked"),
     "at something else": (["explain", "net.py:loss", "--at", "1,2"], "--at 1,2: write --at example"),
+    "empty output": (["compile", "net.py:loss", "-o", ""], "write '-o .' for the working directory"),
     "name that is no identifier": (["compile", "net.py:loss", "-o", "x.py", "--name", "a b"], "is not an identifier"),
     "output over the file itself": (
         ["compile", "net.py:loss", "-o", "../{folder}/net.py"],

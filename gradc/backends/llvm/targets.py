@@ -96,6 +96,9 @@ def _same(target: Target, *cpus: str) -> dict[str, Target]:
 
 _X86_PARTS: Final = (("", "x86-64"), ("_avx2", "x86-64-v3"), ("_avx512", "x86-64-v4"))
 
+SUFFIXES: Final = tuple(suffix for suffix, _ in _X86_PARTS if suffix)
+"""What the names of versions for abler processors end in."""
+
 _ARM64: Final = Target("aarch64-unknown-linux-gnu", "generic", "", 128, 32, True)
 _ARMV7: Final = Target("armv7-unknown-linux-gnueabihf", "generic", "+vfp3d16,-neon", 128, 16, False)
 _RISCV64: Final = Target("riscv64-unknown-linux-gnu", "generic-rv64", "+m,+a,+f,+d,+c", 128, 32, True, "lp64d")
