@@ -31,6 +31,7 @@ from gradc.frontend.numpy_api.registry import Implementation, of_arrays, places
 from gradc.frontend.reach import Container, Walk
 from gradc.frontend.session import current_session, holds_traced
 from gradc.frontend.tracer import perform
+from gradc.frontend.typed import BUILTINS, TypeOf
 
 StandIn = Callable[..., Any]
 Place = tuple[Container, Any]
@@ -46,6 +47,8 @@ _DRAWING_METHODS: Final = (
 
 _AS_ARRAY: Final = np.asarray
 _LISTS: Final = frozenset({list, tuple})
+_ABSENT: Final = object()
+"""What stands in a module's globals at the name of a builtin."""
 
 _HOMES: Final = (np, np.linalg, np.fft)
 """Where NumPy's functions are that take a list for an array, ``np.mean([a, b])``: on lists they do not dispatch."""
@@ -104,6 +107,8 @@ class _Known:
         """What takes the place of ``original``; None where nothing does."""
         if isinstance(original, GENERATORS):
             return RefusedGenerator(original)
+        if original is type:
+            return TypeOf
         known = self._by_id.get(id(original))
         return known[1] if known is not None else None
 
@@ -157,8 +162,8 @@ class _Installed:
                 container, key = place
                 entry = standing.get((id(container), key))
                 if entry is None:
-                    original = container.get(key) if type(container) is dict else _read(container, key)
-                    made = stand_in(original)
+                    original = container.get(key, _ABSENT) if type(container) is dict else _read(container, key)
+                    made = stand_in(BUILTINS.get(key) if original is _ABSENT else original)
                     if made is None:
                         continue
                     _store(container, key, made)
@@ -192,7 +197,10 @@ def _restore(entry: _Standing, key: Any) -> None:
             if content is entry.stand_in:
                 container[position] = entry.original
     elif _read(container, key) is entry.stand_in:
-        _store(container, key, entry.original)
+        if entry.original is _ABSENT:
+            del container[key]  # type: ignore[union-attr]
+        else:
+            _store(container, key, entry.original)
 
 
 @contextmanager
@@ -200,7 +208,7 @@ def intercepted(function: Callable[..., Any], arguments: Any) -> Iterator[None]:
     """Replace, for the time of a trace, what ``function`` and its arguments can reach."""
     known = _known()
     known.refresh()
-    walk = Walk(known.concerns)
+    walk = Walk(known.concerns, frozenset(BUILTINS))
     walk.visit(function)
     walk.visit(list(arguments))
     taken: list[Place] = []

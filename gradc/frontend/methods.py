@@ -24,6 +24,11 @@ class Flat:
     def __init__(self, base: Any) -> None:
         self.base = base
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """What NumPy would have here."""
+        return np.flatiter
+
     def __getitem__(self, index: Any) -> Any:
         return np.ravel(self.base).copy()[index]
 

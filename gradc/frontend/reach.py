@@ -26,10 +26,12 @@ _PLAIN: Final = (int, float, complex, str, bytes, type(None))
 class Walk:
     """Finds the places, among everything reachable, that hold an object for which ``wanted`` is true.
 
-    ``fixed`` are such objects in places that cannot be changed: tuples, defaults of parameters.
+    ``fixed`` are such objects in places that cannot be changed: tuples, defaults of parameters. ``builtins`` are names
+    that are found where code mentions them and its globals do not have them.
     """
 
     wanted: Callable[[Any], bool]
+    builtins: frozenset[str] = frozenset()
     found: list[tuple[Container, Any]] = field(default_factory=list)
     fixed: list[Any] = field(default_factory=list)
     seen: set[int] = field(default_factory=set)
@@ -96,6 +98,8 @@ class Walk:
                     self._module(content, names)
                 else:
                     self._place(scope, name, content)
+            elif name in self.builtins:
+                self.found.append((scope, name))
         for cell in function.__closure__ or ():
             try:
                 content = cell.cell_contents

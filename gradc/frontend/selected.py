@@ -30,6 +30,11 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
         self.whole = whole
         self.mask = mask
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """What NumPy would have here."""
+        return np.ndarray
+
     @classmethod
     def of(cls, x: Any, mask: Any) -> Selected:
         """``x[mask]``."""
