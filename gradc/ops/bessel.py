@@ -16,7 +16,7 @@ import numpy as np
 from gradc.ir.graph import Value
 from gradc.ir.op import Context, Op
 from gradc.ops.elementwise import absolute, elementwise, exp, less, select, sign
-from gradc.ops.gamma import evaluated
+from gradc.ops.helpers import evaluated
 
 _MIDDLE: Final = 19.0
 _NEAR, _FAR = 36, 26

@@ -14,7 +14,7 @@ import numpy as np
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
 from gradc.ops.elementwise import elementwise, exp
-from gradc.ops.gamma import evaluated
+from gradc.ops.helpers import evaluated
 
 _STEPS: Final = 3
 _SLOPE: Final = 2.0 / math.sqrt(math.pi)

@@ -6,10 +6,7 @@ NumPy has none of them: their values, here and in saved modules, are those of th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from fractions import Fraction
-from functools import cache
-from importlib import resources
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +15,7 @@ from gradc.errors import DtypeError
 from gradc.ir.aval import Aval
 from gradc.ir.op import Op, register
 from gradc.ops.elementwise import elementwise
+from gradc.ops.helpers import evaluated, helper
 
 HIGHEST: Final = 100
 """The highest order of a derivative of digamma."""
@@ -29,30 +27,6 @@ BERNOULLI: Final = tuple(
     )
 )  # fmt: skip
 """The Bernoulli numbers of even index from 2 on."""
-
-
-_CALLED: Final = {"_i0": ("_i0e",), "_i1": ("_i1e",), "_erfinv": ("_erf", "_erfcinv"), "_erfcinv": ("_erf", "_erfc")}
-"""The helpers that a helper calls."""
-
-
-@cache
-def helper(name: str) -> Callable[..., Any]:
-    """The function that saved modules carry as ``name``."""
-    file = resources.files("gradc.templates") / "numpy" / "helpers" / f"{name}.py.j2"
-    namespace: dict[str, Any] = {"np": np, **{other: helper(other) for other in _CALLED.get(name, ())}}
-    exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), namespace)  # noqa: S102 - a file of ours
-    found: Callable[..., Any] = namespace[name]
-    return found
-
-
-def evaluated(name: str) -> Callable[..., Any]:
-    """The op's meaning, by the function that saved modules carry as ``name``."""
-
-    def evaluate(x: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return np.asarray(helper(name)(np.asarray(x)))
-
-    return evaluate
 
 
 gammaln = elementwise(

@@ -12,6 +12,8 @@ import numpy as np
 from gradc.errors import DtypeError, TraceError
 from gradc.frontend.numpy_api.notation import Array, Told, composed
 from gradc.frontend.numpy_api.promote import broadcasted, converted, marker, operand_dtype
+from gradc.ir.op import Op
+from gradc.ops import entropy
 from gradc.ops import gamma as gammas
 
 
@@ -34,53 +36,42 @@ def _special(name: str, *parameters: str) -> Callable[[Told], Told]:
     return composed(f"scipy.special:{name}", arrays=parameters, keeps_weak=True)
 
 
+def _applied(op: Op, *operands: Any) -> Any:
+    """An op that is a ufunc of SciPy."""
+    return Array(op(*[x.value for x in _operands(op.name, *operands)]))
+
+
 # Entropies.
 
 
 @_special("xlogy", "x", "y")
 def xlogy(x: Any, y: Any) -> Any:
-    """``x log(y)``, 0 where x is 0."""
-    x, y = _operands("xlogy", x, y)
-    none = (x == 0) & ~np.isnan(y)
-    return np.where(none, _number(x, 0), x * np.log(np.where(none, _number(y, 1), y)))
+    """``x log(y)``, 0 where x is 0; its slope by x is ``log(y)`` there too."""
+    return _applied(entropy.xlogy, x, y)
 
 
 @_special("xlog1py", "x", "y")
 def xlog1py(x: Any, y: Any) -> Any:
-    """``x log(1 + y)``, 0 where x is 0."""
-    x, y = _operands("xlog1py", x, y)
-    none = (x == 0) & ~np.isnan(y)
-    return np.where(none, _number(x, 0), x * np.log1p(np.where(none, _number(y, 0), y)))
+    """``x log(1 + y)``, 0 where x is 0; its slope by x is ``log(1 + y)`` there too."""
+    return _applied(entropy.xlog1py, x, y)
 
 
 @_special("entr", "x")
 def entr(x: Any) -> Any:
-    """``-x log(x)``, 0 at 0 and minus infinity below."""
-    (x,) = _operands("entr", x)
-    inside = (x > 0) | np.isnan(x)
-    positive = np.where(inside, x, _number(x, 1))
-    outside = np.where(x == 0, _number(x, 0), _number(x, -math.inf))
-    return np.where(inside, -positive * np.log(positive), outside)
+    """``-x log(x)``, 0 at 0, where its slope is infinite, and minus infinity below."""
+    return _applied(entropy.entr, x)
 
 
 @_special("rel_entr", "x", "y")
 def rel_entr(x: Any, y: Any) -> Any:
     """``x log(x / y)``, 0 where x is 0 and y is not negative, infinity outside."""
-    x, y = _operands("rel_entr", x, y)
-    inside = ((x > 0) & (y > 0)) | np.isnan(x) | np.isnan(y)
-    p, q = np.where(inside, x, _number(x, 1)), np.where(inside, y, _number(y, 1))
-    outside = np.where((x == 0) & (y >= 0), _number(x, 0), _number(x, math.inf))
-    return np.where(inside, p * np.log(p / q), outside)
+    return _applied(entropy.rel_entr, x, y)
 
 
 @_special("kl_div", "x", "y")
 def kl_div(x: Any, y: Any) -> Any:
     """``x log(x / y) - x + y``, y where x is 0 and y is not negative, infinity outside."""
-    x, y = _operands("kl_div", x, y)
-    inside = ((x > 0) & (y > 0)) | np.isnan(x) | np.isnan(y)
-    p, q = np.where(inside, x, _number(x, 1)), np.where(inside, y, _number(y, 1))
-    outside = np.where((x == 0) & (y >= 0), y, _number(x, math.inf))
-    return np.where(inside, p * np.log(p / q) - p + q, outside)
+    return _applied(entropy.kl_div, x, y)
 
 
 # Losses.
