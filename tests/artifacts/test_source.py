@@ -16,6 +16,7 @@ import pytest
 
 import gradc
 from gradc.artifacts.source import c_source, source_files
+from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.targets import choose
 from gradc.errors import ArgumentError, CompileError
 from tests.artifacts.kernels import NAMES
@@ -185,15 +186,37 @@ def test_nothing_is_called(sample: Callable[..., Any], tmp_path: Path) -> None:
     assert found == [["T", kernel.name], ["T", f"{kernel.name}_selftest"]]
 
 
+REFUSED = {
+    "-O2": "made for a machine with fused multiply-adds: compile with -mfma",
+    "-Ofast -mfma": "results would differ: compile without -ffast-math",
+    "-ffinite-math-only -mfma": "NaN and infinities would be lost: compile without -ffinite-math-only",
+    "-fassociative-math -fno-signed-zeros -fno-trapping-math -mfma": "sums would be reordered: compile without",
+    "-freciprocal-math -mfma": "quotients would be rounded otherwise: compile without -freciprocal-math",
+    "-fno-signed-zeros -mfma": "signs of zeros would be lost: compile without -fno-signed-zeros",
+    "-mfpmath=387 -mfma": "results would differ: compile for registers of the width of the types",
+    "-mfpmath=sse+387 -mfma": "results would differ: compile for registers of the width of the types",
+    "-fsingle-precision-constant -mfma": "classifier_grad_constants_are_doubles",
+}
+
+
 @pytest.mark.skipif("gcc" not in COMPILERS, reason="there is no gcc")
-def test_a_compiler_that_would_change_results_is_told(sample: Callable[..., Any], tmp_path: Path) -> None:
+@pytest.mark.skipif(host().triple.split("-")[0] != "x86_64", reason="the flags are those of x86-64")
+@pytest.mark.parametrize("flags", REFUSED)
+def test_a_compiler_that_would_change_results_is_told(flags: str, sample: Callable[..., Any], tmp_path: Path) -> None:
     kernel, _ = sample("classifier", "llvm")
     kernel.save(tmp_path, format="c", target="x86_64-linux", cpu="x86-64-v3")
-    for flags, said in ((["-O2"], "compile with -mfma"), (["-Ofast", "-mfma"], "compile without -ffast-math")):
-        command = ["gcc", "-std=c99", *flags, "-c", f"{kernel.name}.c"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 1
-        assert said in done.stderr
+    command = ["gcc", "-std=c99", *flags.split(), "-c", f"{kernel.name}.c"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert REFUSED[flags] in done.stderr
+
+
+def test_single_precision_knows_no_doubles(tmp_path: Path) -> None:
+    """Programs for small processors are compiled with -fsingle-precision-constant."""
+    gradc.grad(lambda x: np.sum(np.tanh(x)), name="step").compile(gradc.aval("f32[3]")).save(
+        tmp_path, format="c", target="cortex-m4"
+    )
+    assert "double" not in (tmp_path / "step.c").read_text().replace("registers of the width", "")
 
 
 @pytest.mark.skipif("gcc" not in COMPILERS, reason="there is no gcc")

@@ -34,6 +34,31 @@ _FUSED: Final = {
 """How compilers tell that a fused multiply-add is no instruction, by the function that needs it."""
 
 
+_REFUSED: Final = (
+    ("defined(__FAST_MATH__) || defined(_M_FP_FAST)", "results would differ: compile without -ffast-math"),
+    (
+        "defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__",
+        "NaN and infinities would be lost: compile without -ffinite-math-only",
+    ),
+    ("defined(__ASSOCIATIVE_MATH__)", "sums would be reordered: compile without -fassociative-math"),
+    ("defined(__RECIPROCAL_MATH__)", "quotients would be rounded otherwise: compile without -freciprocal-math"),
+    ("defined(__NO_SIGNED_ZEROS__)", "signs of zeros would be lost: compile without -fno-signed-zeros"),
+    (
+        "FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16",
+        "results would differ: compile for registers of the width of the types, as with -msse2 -mfpmath=sse",
+    ),
+)
+"""How compilers tell that they were asked to change results, and what to say then.
+
+A method of evaluation of 16 widens half precision alone. GCC before 12 and Clang do not tell all of it: pragmas of the
+file ask for the opposite there.
+"""
+
+_NOT_FUSED: Final = (
+    "made for a machine with fused multiply-adds: compile with -mfma, or make the file for another target"
+)
+
+
 def render(
     optional: Optional,
     interface: Interface,
@@ -69,14 +94,17 @@ class _File:
         named = words([line for lines in functions for line in lines])
         constants = [self._constant(b) for b in self.constants.values() if self.names(b.name) in named]
         helpers = self.helpers.definitions()
+        fused = [condition for call, condition in _FUSED.items() if any(call in helper for helper in helpers)]
+        sections = [*helpers, *constants, *("\n".join(wrapped(lines)) for lines in functions)]
         template = environment().get_template("kernel.c.j2")
         return template.render(
             name=self.interface.name,
             graph=self.interface.graph,
             version=__version__,
             target=self.target,
-            fused=[condition for call, condition in _FUSED.items() if any(call in helper for helper in helpers)],
-            sections=[*helpers, *constants, *("\n".join(wrapped(lines)) for lines in functions)],
+            refused=[*_REFUSED, *((condition, _NOT_FUSED) for condition in fused)],
+            doubles=any("double" in section for section in sections),
+            sections=sections,
         )
 
     def _failure(self, code: int) -> str:

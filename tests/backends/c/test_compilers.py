@@ -16,7 +16,7 @@ from gradc.backends.c.types import c_type, literal
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
-from gradc.loops.language.program import b
+from gradc.loops.language.program import Expression, b
 from tests.backends.c.conftest import COMPILERS, STRICT, CheckError, build, call, header, same_bits, source_of
 from tests.backends.c.test_ops import programs
 from tests.backends.c.test_programs import elementwise, function_samples
@@ -94,6 +94,49 @@ def test_products_and_sums_are_not_fused(tmp_path: Path) -> None:
     source, interface = source_of(program)
     flags = [*STRICT, "-std=gnu99", "-ffp-contract=fast"]
     assert same_bits(call(build(source, interface, tmp_path, "gcc", flags), interface, [x, y]), [x * y + y])
+
+
+UNTOLD = [
+    ["-funsafe-math-optimizations"],
+    ["-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math"],
+    ["-freciprocal-math"],
+    ["-fno-signed-zeros"],
+]
+
+
+@pytest.mark.skipif(host().triple.split("-")[0] != "x86_64", reason="elsewhere Clang before 15 has not all the pragmas")
+@pytest.mark.parametrize("flags", UNTOLD, ids=" ".join)
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_what_compilers_do_not_tell_they_do_not_do(compiler: str, flags: list[str], tmp_path: Path) -> None:
+    """GCC before 12 defines none of the macros that are taken away here, Clang none ever."""
+    x = np.concatenate([[0.0, -0.0, 1e300, -1e300, np.inf, np.nan, 1.0], np.random.default_rng(1).normal(size=30)])
+    y = np.roll(x, 3)
+    formulas: dict[str, Callable[..., Expression]] = {
+        "back": lambda x, y: b.sub(b.add(x, y), x),
+        "third": lambda x, y: b.div(x, b.constant(3.0, "f8")),
+        "twice": lambda x, y: b.add(b.div(x, y), b.div(b.constant(1.0, "f8"), y)),
+        "zero": lambda x, y: b.add(x, b.constant(0.0, "f8")),
+        "turned": lambda x, y: b.sub(b.constant(0.0, "f8"), b.sub(y, x)),
+        "same": lambda x, y: b.convert(b.eq(x, x), "f8"),
+    }
+    program = elementwise(formulas, [x, y])
+    with np.errstate(all="ignore"):
+        expected = [(x + y) - x, x / 3, x / y + 1 / y, x + 0.0, 0.0 - (y - x), (x == x).astype("f8")]
+    source, interface = source_of(program)
+    macros = ("ASSOCIATIVE_MATH", "RECIPROCAL_MATH", "NO_SIGNED_ZEROS")
+    hidden = [f"-U__{macro}__" for macro in macros]
+    library = build(source, interface, tmp_path, compiler, [*STRICT, *flags, *hidden])
+    assert same_bits(call(library, interface, [x, y]), expected)
+
+
+@pytest.mark.skipif("clang" not in COMPILERS, reason="there is no clang")
+def test_nan_is_told_from_numbers_where_clang_honours_none(tmp_path: Path) -> None:
+    x = np.array([1.0, np.nan, np.inf])
+    program = elementwise({"mask": lambda x: b.convert(b.isnan(x), "f8"), "same": lambda x: b.sub(x, x)}, [x])
+    source, interface = source_of(program)
+    library = build(source, interface, tmp_path, "clang", [*STRICT, "-fno-honor-nans"])
+    with np.errstate(invalid="ignore"):
+        assert same_bits(call(library, interface, [x]), [np.isnan(x).astype("f8"), x - x])
 
 
 def test_results_that_nobody_wants(tmp_path: Path) -> None:

@@ -5,20 +5,41 @@
  */
 #include "loss_grad.h"
 
+#include <float.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__FAST_MATH__)
+#if defined(__FAST_MATH__) || defined(_M_FP_FAST)
 #error "results would differ: compile without -ffast-math"
 #endif
-#if defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 1 || __FLT_EVAL_METHOD__ == 2)
+#if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
+#error "NaN and infinities would be lost: compile without -ffinite-math-only"
+#endif
+#if defined(__ASSOCIATIVE_MATH__)
+#error "sums would be reordered: compile without -fassociative-math"
+#endif
+#if defined(__RECIPROCAL_MATH__)
+#error "quotients would be rounded otherwise: compile without -freciprocal-math"
+#endif
+#if defined(__NO_SIGNED_ZEROS__)
+#error "signs of zeros would be lost: compile without -fno-signed-zeros"
+#endif
+#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
 #error "results would differ: compile for registers of the width of the types, as with -msse2 -mfpmath=sse"
 #endif
+/* Compile without -fsingle-precision-constant, which rounds the numbers below to float. */
+typedef char loss_grad_constants_are_doubles[sizeof(1.0) == sizeof(double) ? 1 : -1];
 #if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wignored-pragmas"
+#pragma float_control(precise, on)
+#pragma clang fp reassociate(off)
+#pragma clang diagnostic pop
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
-#pragma GCC optimize ("fp-contract=off")
+#pragma GCC optimize ("fp-contract=off", "no-unsafe-math-optimizations", "no-associative-math", "no-reciprocal-math")
+#pragma GCC optimize ("signed-zeros")
 #endif
 
 /* The number of a bit pattern. */
