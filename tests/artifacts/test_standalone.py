@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gradc
 from gradc.artifacts.standalone import save_module
 from gradc.backends.numpy import load, render
 from gradc.errors import ArgumentError
@@ -135,6 +136,51 @@ def test_results_are_the_callers_own(sample: Callable[[str], Any]) -> None:
             assert not np.shares_memory(one, two)
     for one, two in zip(flat(module(*args)), second, strict=True):
         assert np.array_equal(one, two)
+
+
+def with_table(dtype: str) -> tuple[str, np.ndarray]:
+    """A module that gives back a constant of 300 elements, and the constant."""
+    bits = np.random.default_rng(5).integers(0, 2 if dtype == "bool" else 256, (300, np.dtype(dtype).itemsize), "u1")
+    table = bits.view(dtype).reshape(20, 15)
+    kernel = gradc.jit(lambda k: np.take(table, k, axis=0), name="look_up").compile(
+        gradc.aval("i64[20]"), backend="numpy"
+    )
+    return kernel.numpy_source, table
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "float32", "float64"])
+def test_large_constants_are_embedded_to_the_bit(dtype: str) -> None:
+    source, table = with_table(dtype)
+    assert max(map(len, source.splitlines())) <= 120
+    found = load(source, "look_up")(np.arange(20))
+    assert (found.dtype, found.tobytes()) == (table.dtype, table.tobytes())
+
+
+def test_a_corrupted_character_of_a_large_constant_is_noticed_on_import(tmp_path: Path) -> None:
+    source, _ = with_table("float32")
+    head = '"float32", (20, 15),\n    "'
+    start, end = source.index(head) + len(head), source.rindex('"""')
+    places = range(start, end, 3)
+    noticed = 0
+    for place in places:
+        for character in "A9*":
+            damaged = source[:place] + character + source[place + 1 :]
+            if damaged == source or source[place] in '\n", ':
+                continue
+            with pytest.raises(ImportError, match=r"constant CONSTANT in gradc\.generated\.look_up is damaged"):
+                load(damaged, "look_up")
+            noticed += 1
+    assert noticed > 1000
+    for damaged in (source.replace("(20, 15),\n", "(15, 20),\n"), source.replace('"float32", (20', '"int32", (20')):
+        with pytest.raises(ImportError, match="is damaged"):
+            load(damaged, "look_up")
+    (tmp_path / "look_up.py").write_text(source[: end - 3] + "\n" + source[end:])
+    ran = subprocess.run(
+        [sys.executable, "-c", "import look_up"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ran.stderr.splitlines()[-1] == (
+        "ImportError: the constant CONSTANT in look_up is damaged: its SHA-256 differs; write the module again"
+    )
 
 
 def test_save_replaces_the_file_whole_or_leaves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gradc.backends.numpy.comments import Comments, loss_name
-from gradc.backends.numpy.constants import array_text
+from gradc.backends.numpy.constants import MOST_LITERALS, array_text, embedded_text
 from gradc.backends.numpy.decompositions import shared_parts
 from gradc.backends.numpy.expressions import Expression, filled, variable
 from gradc.backends.numpy.naming import Names
@@ -92,7 +92,9 @@ class Body:
     def constant(self, node: Node) -> Expression:
         """The name of a constant array; its text stands below the function."""
         name = self._names.take(self._graph.names.get(node.id, "constant").upper(), "CONSTANT")
-        self.constants.append((name, array_text(node.params["value"])))
+        value = node.params["value"]
+        text = array_text(value) if value.size <= MOST_LITERALS else embedded_text(name, value)
+        self.constants.append((name, text))
         return variable(name, node.aval.shape)
 
     def statement(self, code: str, node: Node) -> None:

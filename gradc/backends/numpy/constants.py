@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import textwrap
+from typing import Final
 
 import numpy as np
 
@@ -10,6 +13,8 @@ from gradc.backends.numpy.expressions import dtype_text, number_text
 from gradc.errors import CompileError
 
 COLUMNS = 100
+MOST_LITERALS: Final = 256
+"""A constant of more elements is written as its bytes, with a digest by which the module knows that they are whole."""
 
 
 def uniform(value: np.ndarray) -> np.generic | None:
@@ -41,6 +46,15 @@ def array_text(value: np.ndarray) -> str:
         return f"np.array([{text}], {dtype}){suffix}{reshape}"
     lines = textwrap.fill(text, COLUMNS - 4, break_long_words=False, break_on_hyphens=False)
     return f"np.array([\n{textwrap.indent(lines, '    ')},\n], {dtype}){suffix}{reshape}"
+
+
+def embedded_text(name: str, value: np.ndarray) -> str:
+    """An expression for an array of many elements: its bytes in base 64, checked against their SHA-256 on import."""
+    content = np.ascontiguousarray(value).astype(value.dtype.newbyteorder("<")).tobytes()
+    head = f'"{name}", "{value.dtype.name}", {value.shape}'
+    digest = hashlib.sha256(f"{value.dtype.name} {value.shape} ".encode() + content).hexdigest()
+    text = "\n".join(textwrap.wrap(base64.b64encode(content).decode(), COLUMNS))
+    return f'_constant(\n    {head},\n    "{digest}",\n    """\n{text}\n""",\n)'
 
 
 def small(value: np.ndarray) -> bool:

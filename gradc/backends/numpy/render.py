@@ -100,7 +100,8 @@ def _render(
         rows.insert(0, Line(_unpack(signature, inputs, leaf_order(signature, graph.input_avals))))
     arguments = argument_rows(signature, graph.input_avals) if checked else []
     code = [row.code for row in rows] + arguments + returned
-    helpers = helpers_of([*code, *tests])
+    heads = [text.partition("(")[0] + "(" for _, text in body.constants]
+    helpers = helpers_of([*code, *heads, *tests])
     return _template().render(
         documentation=documentation,
         classes=[f'{c} = namedtuple("{c}", {list(fields)!r})' for c, fields in classes.items()],
