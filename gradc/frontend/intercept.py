@@ -12,7 +12,6 @@ import functools
 import random
 import sys
 import threading
-import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from gradc.frontend.cached import is_cached, keeping
 from gradc.frontend.callables import vectorized
 from gradc.frontend.callee import calls_itself
 from gradc.frontend.concatenators import Concatenator
@@ -28,7 +28,7 @@ from gradc.frontend.creation import CREATION, Handler
 from gradc.frontend.draws import GENERATORS, RefusedGenerator, refused, refused_always, refused_class, unchanged
 from gradc.frontend.frames import is_internal
 from gradc.frontend.numpy_api.registry import Implementation, of_arrays, places
-from gradc.frontend.reach import Container, Walk
+from gradc.frontend.reach import Container, Walk, read, store
 from gradc.frontend.session import current_session, holds_traced
 from gradc.frontend.tracer import perform
 from gradc.frontend.typed import BUILTINS, TypeOf
@@ -101,7 +101,8 @@ class _Known:
 
     def concerns(self, x: Any) -> bool:
         """Whether ``x`` is replaced, or is a stand-in already."""
-        return id(x) in self._by_id or id(x) in self._stand_ins or isinstance(x, (*GENERATORS, RefusedGenerator))
+        known = id(x) in self._by_id or id(x) in self._stand_ins or is_cached(x)
+        return known or isinstance(x, (*GENERATORS, RefusedGenerator))
 
     def stand_in(self, original: Any) -> Any:
         """What takes the place of ``original``; None where nothing does."""
@@ -109,11 +110,13 @@ class _Known:
             return RefusedGenerator(original)
         if original is type:
             return TypeOf
+        if is_cached(original):
+            return keeping(original)
         known = self._by_id.get(id(original))
         return known[1] if known is not None else None
 
     def _enter(self, home: Container, name: str, stand_in: Any) -> None:
-        original = _read(home, name)
+        original = read(home, name)
         self._by_id[id(original)] = (original, stand_in)
         self._stand_ins.add(id(stand_in))
         self.homes.append((home, name, original, stand_in))
@@ -140,8 +143,8 @@ class _Installed:
             self._traces += 1
             for home in homes[len(self._at_home) :]:
                 container, name, original, stand_in = home
-                if _read(container, name) is original:
-                    _store(container, name, stand_in)
+                if read(container, name) is original:
+                    store(container, name, stand_in)
                 self._at_home.append(home)
 
     def end(self) -> None:
@@ -150,8 +153,8 @@ class _Installed:
             self._traces -= 1
             if not self._traces:
                 for container, name, original, stand_in in self._at_home:
-                    if _read(container, name) is stand_in:
-                        _store(container, name, original)
+                    if read(container, name) is stand_in:
+                        store(container, name, original)
                 self._at_home.clear()
 
     def put(self, places: Iterable[Place], stand_in: Callable[[Any], Any], taken: list[Place]) -> None:
@@ -162,11 +165,11 @@ class _Installed:
                 container, key = place
                 entry = standing.get((id(container), key))
                 if entry is None:
-                    original = container.get(key, _ABSENT) if type(container) is dict else _read(container, key)
+                    original = container.get(key, _ABSENT) if type(container) is dict else read(container, key)
                     made = stand_in(BUILTINS.get(key) if original is _ABSENT else original)
                     if made is None:
                         continue
-                    _store(container, key, made)
+                    store(container, key, made)
                     entry = standing[(id(container), key)] = _Standing(container, original, made)
                 entry.users += 1
                 taken.append(place)
@@ -196,11 +199,11 @@ def _restore(entry: _Standing, key: Any) -> None:
         for position, content in enumerate(container):
             if content is entry.stand_in:
                 container[position] = entry.original
-    elif _read(container, key) is entry.stand_in:
+    elif read(container, key) is entry.stand_in:
         if entry.original is _ABSENT:
             del container[key]  # type: ignore[union-attr]
         else:
-            _store(container, key, entry.original)
+            store(container, key, entry.original)
 
 
 @contextmanager
@@ -220,25 +223,6 @@ def intercepted(function: Callable[..., Any], arguments: Any) -> Iterator[None]:
     finally:
         INSTALLED.release(reversed(taken))
         INSTALLED.end()
-
-
-def _read(container: Container, key: Any) -> Any:
-    if isinstance(container, types.CellType):
-        return container.cell_contents
-    if isinstance(container, type):
-        return vars(container).get(key)
-    if isinstance(container, dict):
-        return container.get(key)
-    return container[key] if key < len(container) else None
-
-
-def _store(container: Container, key: Any, content: Any) -> None:
-    if isinstance(container, types.CellType):
-        container.cell_contents = content
-    elif isinstance(container, type):
-        setattr(container, key, content)
-    else:
-        container[key] = content
 
 
 # The stand-ins. Each passes through unless it is called by the user's code in a thread that is tracing.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from gradc.frontend.cached import is_cached
 from gradc.frontend.frames import is_internal
 
 Container = dict[Any, Any] | list[Any] | types.CellType | type
@@ -16,7 +17,7 @@ Container = dict[Any, Any] | list[Any] | types.CellType | type
 _LIMIT: Final = 20_000
 """Objects visited at most, so that a function that mentions half of a large library is still traced at once."""
 
-_ITEMS: Final = 1000
+ITEMS: Final = 1000
 """Items looked at in one container."""
 
 _PLAIN: Final = (int, float, complex, str, bytes, type(None))
@@ -55,6 +56,10 @@ class Walk:
             self.visit(x.__func__)
         elif isinstance(x, property):
             self._each([x.fget, x.fset])
+        elif isinstance(x, functools.cached_property):
+            self.visit(x.func)
+        elif is_cached(x):
+            self.visit(x.__wrapped__)
         elif isinstance(x, (dict, list)):
             self._each(x)
         elif isinstance(x, (tuple, set, frozenset)):
@@ -67,11 +72,12 @@ class Walk:
     def _place(self, container: Container, key: Any, content: Any) -> None:
         if self.wanted(content):
             self.found.append((container, key))
-        else:
-            self.visit(content)
+            if not is_cached(content):
+                return
+        self.visit(content)
 
     def _fixed(self, items: Iterable[Any]) -> None:
-        for item in itertools.islice(items, _ITEMS):
+        for item in itertools.islice(items, ITEMS):
             if self.wanted(item):
                 self.fixed.append(item)
             else:
@@ -79,7 +85,7 @@ class Walk:
 
     def _each(self, container: dict[Any, Any] | list[Any]) -> None:
         items = container.items() if isinstance(container, dict) else enumerate(container)
-        for key, content in list(itertools.islice(items, _ITEMS)):
+        for key, content in list(itertools.islice(items, ITEMS)):
             self._place(container, key, content)
 
     def _function(self, function: types.FunctionType) -> None:
@@ -132,8 +138,13 @@ class Walk:
             return
         for base in kind.__mro__:
             if _is_users(base):
-                for member in list(vars(base).values()):
-                    self.visit(member)
+                for name, member in list(vars(base).items()):
+                    self._member(base, name, member)
+
+    def _member(self, kind: type, name: str, content: Any) -> None:
+        if is_cached(content):
+            self.found.append((kind, name))
+        self.visit(content)
 
     def _instance(self, x: Any) -> None:
         kind = type(x)
@@ -143,6 +154,27 @@ class Walk:
         attributes = getattr(x, "__dict__", None)
         if isinstance(attributes, dict):
             self._each(attributes)
+
+
+def read(container: Container, key: Any) -> Any:
+    """What stands in a container at a key; None where nothing does."""
+    if isinstance(container, types.CellType):
+        return container.cell_contents
+    if isinstance(container, type):
+        return vars(container).get(key)
+    if isinstance(container, dict):
+        return container.get(key)
+    return container[key] if key < len(container) else None
+
+
+def store(container: Container, key: Any, content: Any) -> None:
+    """Put something in a container at a key."""
+    if isinstance(container, types.CellType):
+        container.cell_contents = content
+    elif isinstance(container, type):
+        setattr(container, key, content)
+    else:
+        container[key] = content
 
 
 def _is_users(kind: type) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
@@ -40,6 +42,15 @@ _NUMBERS: Final = frozenset((float, int, bool, complex))
 ESCAPED: Final = (
     "a value of a trace that has ended is used; traced values live only while their function is traced, "
     "so return them from the function instead of keeping them"
+)
+
+
+ASIDE: Final[ContextVar[str]] = ContextVar("gradc_aside", default="")
+"""The function under functools.cache that is called outside of the trace."""
+
+_KEPT: Final = (
+    "{} keeps its results, and this one would depend on a traced value that is not among its arguments; "
+    "pass it as an argument, or take functools.cache off"
 )
 
 
@@ -96,7 +107,8 @@ class Session:
     ``count`` is the number of the next traced value.
 
     ``known`` holds the Python numbers behind inputs, ``guards`` those that became static because Python needed them,
-    ``sources`` the values of outer traces behind inputs, the last of them (``captured``) met while tracing.
+    ``sources`` the values of outer traces behind inputs, the last of them (``captured``) met while tracing. ``kept``
+    are results of functions that keep them, for this trace alone.
     """
 
     parent: Session | None
@@ -117,6 +129,7 @@ class Session:
     elements: dict[tuple[int, Any], int] = field(default_factory=dict)
     items: dict[tuple[Kind, Any], Kind] = field(default_factory=dict)
     words: dict[Any, int] = field(default_factory=dict)
+    kept: dict[Any, Any] = field(default_factory=dict)
     _kinds: dict[int, Kind] = field(default_factory=dict)
     _numbers: dict[tuple[type, Any], Value] = field(default_factory=dict)
     _evaluated: dict[int, np.ndarray] = field(default_factory=dict)
@@ -253,11 +266,11 @@ class Session:
             frame = user_frame(frame.f_back, self.follower.root)
         return ""
 
-    def concrete(self, value: Value) -> np.ndarray | None:
+    def concrete(self, value: Value, *, fixing: bool = True) -> np.ndarray | None:
         """The array behind a value that depends on constants and on Python integers alone; those become static.
 
         None for a value that depends on anything else. The integers are guarded from then on, here and in the
-        traces around.
+        traces around; without ``fixing`` they have to be so already.
         """
         known = self._evaluated
         if value.id in known:
@@ -274,7 +287,7 @@ class Session:
             order.append(index)
             node = nodes[index]
             if node.op is INPUT:
-                if index not in self.known and not self._knows_source(index):
+                if not (index in self.known or self._knows_source(index)) if fixing else index not in self.guards:
                     return None
                 used.append(index)
             elif node.op is dim_value or node.op is iota:
@@ -338,8 +351,20 @@ def require_session() -> Session:
     """The trace that this thread is in. Raises TraceError outside of one, where traced values cannot be used."""
     session = CURRENT.get()
     if session is None:
-        raise refuse(ESCAPED)
+        raise refuse(_KEPT.format(ASIDE.get()) if ASIDE.get() else ESCAPED)
     return session
+
+
+@contextmanager
+def aside(session: Session, name: str) -> Iterator[None]:
+    """Leave the present trace for the time of a call of the function ``name``, which keeps its results."""
+    session.frame = None
+    token, named = CURRENT.set(None), ASIDE.set(name)
+    try:
+        yield
+    finally:
+        ASIDE.reset(named)
+        CURRENT.reset(token)
 
 
 def holds_traced(x: Any) -> bool:

@@ -19,6 +19,7 @@ import numpy as np
 from gradc.errors import ArgumentError, DtypeError, GradcError, TraceError
 from gradc.frontend.held import attribute_with_data
 from gradc.frontend.intercept import intercepted
+from gradc.frontend.leftovers import settle_leftovers
 from gradc.frontend.lines import raised_at
 from gradc.frontend.names import Call
 from gradc.frontend.selected import Selected
@@ -104,7 +105,10 @@ def trace(
     arguments, keywords = in_tree.unflatten(traced)
     try:
         with without_collector():
-            returned = _run(session, function, arguments, keywords)
+            try:
+                returned = _run(session, function, arguments, keywords)
+            finally:
+                settle_leftovers(session, function, [leaf for leaf in traced if not is_traced(leaf)])
             return _finished(session, returned, in_tree, own, tuple(input_paths))
     finally:
         session.ended = True
