@@ -27,6 +27,10 @@ from gradc.loops.language.program import ALIGNMENT, LoopProgram
 from gradc.loops.shaping.optional import Optional
 
 
+NO_CALLS: Final = '"no-builtins" "no-stack-arg-probe"'
+"""Attributes of functions by which a compiler adds no calls to them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """The text of a module, and what it may use."""
@@ -84,17 +88,20 @@ def module_text(code: Code) -> str:
     """
     machine = target_machine(code.target)
     head = f'target datalayout = "{machine.target_data}"\ntarget triple = "{machine.triple}"\n\n'
-    return head + _attributed(code, alone=False)
+    return head + _attributed(code, alone=False, alien=True)
 
 
 def bitcode(code: Code) -> bytes:
     """The same as bitcode."""
-    return bytes(parse(_attributed(code, alone=False), code.target).as_bitcode())
+    return bytes(parse(_attributed(code, alone=False, alien=True), code.target).as_bitcode())
 
 
-def _attributed(code: Code, *, alone: bool) -> str:
-    """The text, every function of it without calls that nobody wrote, and with the instructions it may use."""
-    attributes = '"no-builtins" "no-stack-arg-probe"'
+def _attributed(code: Code, *, alone: bool, alien: bool = False) -> str:
+    """The text, every function of it without calls that nobody wrote, and with the instructions it may use.
+
+    Among ``alien`` code that has a C library they may copy memory by its functions: else they were not inlined there.
+    """
+    attributes = '"no-stack-arg-probe"' if alien and "-none-" not in code.target.triple else NO_CALLS
     if not alone:
         attributes += f' "target-cpu"="{code.target.cpu}"'
         attributes += f' "target-features"="{code.target.features}"' if code.target.features else ""
