@@ -26,7 +26,6 @@ from gradc.ir.target import Target
 from gradc.loops.language.program import ALIGNMENT, LoopProgram
 from gradc.loops.shaping.optional import Optional
 
-
 NO_CALLS: Final = '"no-builtins" "no-stack-arg-probe"'
 """Attributes of functions by which a compiler adds no calls to them."""
 
