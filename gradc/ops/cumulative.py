@@ -1,4 +1,4 @@
-"""Sums and products so far, and the order of elements, along an axis."""
+"""Sums and products so far, linear recurrences, and the order of elements, along an axis."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import DerivativeError, DtypeError, ShapeError
-from gradc.ir.aval import Aval, SymbolicDim
+from gradc.errors import DtypeError, ShapeError
+from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
-from gradc.ir.op import BatchContext, Op, VjpContext, register
+from gradc.ir.op import BatchContext, JvpContext, Op, VjpContext, register
 from gradc.ops.elementwise import convert, not_equal
-from gradc.ops.shape import concatenate, slice_
+from gradc.ops.helpers import evaluated
+from gradc.ops.neighbours import exclusive
+from gradc.ops.shape import spread_over_batch
 
 
 def _infer(name: str, kinds: str) -> Callable[..., Aval]:
@@ -94,44 +96,23 @@ cumsum: Op = register(
 # Products.
 
 
-def _shifted(x: Value, axis: int, by: int, fill: float) -> Value:
-    """The element ``by`` places behind each; ``fill`` where there is none."""
-    shape = x.aval.shape
-    size = int(shape[axis])
-    starts = tuple(by if k == axis else 0 for k in range(len(shape)))
-    sizes = tuple(size - by if k == axis else d for k, d in enumerate(shape))
-    rest = slice_(x, starts=starts, sizes=sizes, steps=(1,) * len(shape))
-    ends = x.builder.full(fill, x.aval.with_shape(tuple(by if k == axis else d for k, d in enumerate(shape))))
-    return concatenate(rest, ends, axis=axis)
-
-
-def _before(x: Value, axis: int, fill: float) -> Value:
-    """The element before each; ``fill`` before the first."""
-    shape = x.aval.shape
-    sizes = tuple(int(d) - 1 if k == axis else d for k, d in enumerate(shape))
-    rest = slice_(x, starts=(0,) * len(shape), sizes=sizes, steps=(1,) * len(shape))
-    start = x.builder.full(fill, x.aval.with_shape(tuple(1 if k == axis else d for k, d in enumerate(shape))))
-    return concatenate(start, rest, axis=axis)
-
-
 def _cumprod_vjp(context: VjpContext) -> Sequence[Any]:
-    """``d x[j] = p[j-1] r[j]`` with ``r[j] = ct[j] + x[j+1] r[j+1]``: nothing is divided, so it is exact at 0.
-
-    The recurrence is solved by doubling: after step k, ``r[j]`` has the terms of ``2**k`` elements from j on, and
-    ``factor[j]`` is the product of as many elements behind j.
-    """
+    """``d x[j] = p[j-1] r[j]`` with ``r[j] = ct[j] + x[j+1] r[j+1]``: nothing is divided, so it is exact at 0."""
     x, axis = context.operands[0], context.params["axis"]
-    size = x.aval.shape[axis]
-    if isinstance(size, SymbolicDim):
-        raise DerivativeError(f"cumprod: the derivative along the symbolic axis of {x.aval} is not known; fix the size")
-    if size == 0:
-        return [context.ct]
-    r, factor, reach = context.ct, _shifted(x, axis, 1, 0.0), 1
-    while reach < size:
-        r = r + factor * _shifted(r, axis, reach, 0.0)
-        factor = factor * _shifted(factor, axis, reach, 0.0)
-        reach *= 2
-    return [_before(context.result, axis, 1.0) * r]
+    sums = recurrence(context.ct, exclusive(x, axis, 0.0, reverse=True), axis=axis, reverse=True)
+    return [exclusive(context.result, axis, 1.0) * sums]
+
+
+def _cumprod_jvp(context: JvpContext) -> Value | None:
+    """``t[j] = dx[j] p[j-1] + x[j] t[j-1]``."""
+    (x,), (tangent,), axis = context.operands, context.tangents, context.params["axis"]
+    assert tangent is not None
+    return recurrence(tangent * exclusive(context.result, axis, 1.0), _leading_zero(x, axis), axis=axis, reverse=False)
+
+
+def _leading_zero(x: Value, axis: int, *, reverse: bool = False) -> Value:
+    """Each element, 0 for the one with which a recurrence begins."""
+    return exclusive(exclusive(x, axis, 0.0, reverse=not reverse), axis, 0.0, reverse=reverse)
 
 
 def _live_product(mask: Value, context: VjpContext) -> Sequence[Value | None]:
@@ -146,12 +127,65 @@ cumprod: Op = register(
         lambda x, axis: np.cumprod(x, axis=axis, dtype=x.dtype),
         lambda params, result, x: f"np.cumprod({{0}}{_along(params['axis'], x)}{_typed(x)})",
         vjp=_cumprod_vjp,
+        jvp=_cumprod_jvp,
         reach=lambda mask, k, c: _reaching(mask, reverse=False, **c.params),
         batch=lambda c: _along_later_axis(cumprod, c),
         live=_live_product,
         flops=lambda result, x, **params: x.size,
     )
 )
+
+
+# Linear recurrences.
+
+
+def _infer_recurrence(x: Aval, factor: Aval, *, axis: int, reverse: bool) -> Aval:
+    if x.shape != factor.shape or x.dtype != factor.dtype:
+        raise ShapeError(f"recurrence: operands differ: {x} and {factor}")
+    return _infer("recurrence", "f")(x, axis=axis)
+
+
+def _recurrence_vjp(context: VjpContext) -> Sequence[Any]:
+    """The cotangents run the other way: ``c[j] = ct[j] + factor[j+1] c[j+1]``."""
+    axis, reverse = context.params["axis"], context.params["reverse"]
+    factor = exclusive(context.operands[1], axis, 0.0, reverse=not reverse)
+    ct = recurrence(context.ct, factor, axis=axis, reverse=not reverse)
+    return [ct, ct * exclusive(context.result, axis, 0.0, reverse=reverse)]
+
+
+def _recurrence_jvp(context: JvpContext) -> Value | None:
+    of_x, of_factor = context.tangents
+    terms = [] if of_x is None else [of_x]
+    if of_factor is not None:
+        before = exclusive(context.result, context.params["axis"], 0.0, reverse=context.params["reverse"])
+        terms.append(of_factor * before)
+    return recurrence(terms[0] if len(terms) == 1 else terms[0] + terms[1], context.operands[1], **context.params)
+
+
+def _live_recurrence(mask: Value, context: VjpContext) -> Sequence[Value | None]:
+    reaching = _reaching(mask, axis=context.params["axis"], reverse=not context.params["reverse"])
+    return [reaching, reaching]
+
+
+def _batch_recurrence(c: BatchContext) -> Value:
+    return recurrence(*spread_over_batch(c), axis=c.params["axis"] + len(c.lead), reverse=c.params["reverse"])
+
+
+recurrence: Op = register(
+    Op(
+        "recurrence",
+        _infer_recurrence,
+        evaluated("_recurrence"),
+        lambda params, result, x, factor: f"_recurrence({{0}}, {{1}}, {params['axis']}, {params['reverse']})",
+        vjp=_recurrence_vjp,
+        jvp=_recurrence_jvp,
+        reach=lambda mask, k, c: _reaching(mask, **c.params),
+        batch=_batch_recurrence,
+        live=_live_recurrence,
+        flops=lambda result, *avals, **params: 2 * result.size,
+    )
+)
+"""``r[j] = x[j] + factor[j] r[j-1]`` along an axis, from 0 on; ``reverse`` runs from the last element on."""
 
 
 # Order.

@@ -27,8 +27,8 @@ def helper(name: str) -> Callable[..., Any]:
 def evaluated(name: str) -> Callable[..., Any]:
     """The op's meaning, by the function that saved modules carry as ``name``."""
 
-    def evaluate(*operands: Any) -> Any:
+    def evaluate(*operands: Any, **params: Any) -> Any:
         with np.errstate(all="ignore"):
-            return np.asarray(helper(name)(*[np.asarray(x) for x in operands]))
+            return np.asarray(helper(name)(*[np.asarray(x) for x in operands], **params))
 
     return evaluate

@@ -12,6 +12,7 @@ from gradc.ir.aval import Aval, Dim, SymbolicDim, size_of
 from gradc.ir.graph import Value
 from gradc.ir.op import REGISTRY, BatchContext, Context, JvpContext, Op, Taken, VjpContext, register
 from gradc.ops.elementwise import convert, equal, select
+from gradc.ops.neighbours import exclusive, turned
 
 Axes = tuple[int, ...]
 
@@ -131,29 +132,43 @@ def _product_jvp(context: JvpContext) -> Value | None:
 
 
 def _products_of_others(x: Value, axes: Axes) -> Value:
-    """For each element along ``axes`` the product of the others, by a tree of products: exact at 0, at any order."""
+    """For each element along ``axes`` the product of the others: exact at 0, at any order."""
     transpose, reshape = REGISTRY["transpose"], REGISTRY["reshape"]
     shape = x.aval.shape
-    if any(isinstance(shape[a], SymbolicDim) for a in axes):
-        raise DerivativeError(
-            f"reduce_prod: the derivative of a product over the symbolic axis of {x.aval} is not known; fix the size"
-        )
     kept = tuple(a for a in range(len(shape)) if a not in axes)
     order = kept + axes
-    count = int(size_of(tuple(shape[a] for a in axes)))
+    count = size_of(tuple(shape[a] for a in axes))
     lead = tuple(shape[a] for a in kept)
     rows = reshape(transpose(x, axes=order), shape=(*lead, count))
+    others = _products_around(rows) if isinstance(count, SymbolicDim) else _products_by_a_tree(rows)
+    back = reshape(others, shape=tuple(shape[a] for a in order))
+    inverse = tuple(sorted(range(len(order)), key=order.__getitem__))
+    return transpose(back, axes=inverse)
+
+
+def _products_around(rows: Value) -> Value:
+    """The product so far before each element times that behind it, along the last axis."""
+    if rows.aval.dtype.kind == "c":
+        raise DerivativeError(
+            f"reduce_prod: the derivative of a complex product over the symbolic axis of {rows.aval} is not known; "
+            "fix the size"
+        )
+    axis, cumprod = rows.aval.ndim - 1, REGISTRY["cumprod"]
+    before = exclusive(cumprod(rows, axis=axis), axis, 1.0)
+    behind = exclusive(cumprod(turned(rows, axis), axis=axis), axis, 1.0)
+    return before * turned(behind, axis)
+
+
+def _products_by_a_tree(rows: Value) -> Value:
     levels = [rows]
     while levels[-1].aval.shape[-1] not in (0, 1):
         even, odd = _halves(levels[-1])
         levels.append(even * odd)
-    above = x.builder.full(1.0, levels[-1].aval)
+    above = rows.builder.full(1.0, levels[-1].aval)
     for level in reversed(levels[:-1]):
         even, odd = _halves(level)
         above = _interleaved(above * odd, above * even, int(level.aval.shape[-1]))
-    back = reshape(above, shape=tuple(shape[a] for a in order))
-    inverse = tuple(sorted(range(len(order)), key=order.__getitem__))
-    return transpose(back, axes=inverse)
+    return above
 
 
 def _halves(row: Value) -> tuple[Value, Value]:

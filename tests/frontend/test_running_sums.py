@@ -45,8 +45,43 @@ def test_gradients(name: str, backend: str) -> None:
         np.testing.assert_allclose(kernel(x), gradient(x), rtol=1e-12)
 
 
-def test_the_derivative_of_products_needs_a_size() -> None:
-    with pytest.raises(DerivativeError, match="symbolic axis of f64\\[n\\] is not known; fix the size"):
-        gradc.grad(lambda x: np.sum(np.cumprod(x))).compile(gradc.aval("f64[n]"))
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("modes", ["reverse", "forward", "second"])
+@pytest.mark.parametrize("name", ["product so far", "product", "product of all"])
+def test_derivatives_of_products(name: str, modes: str, backend: str) -> None:
+    """Exact where elements are 0, one of them or more."""
+    function = {"product so far": np.cumprod, "product": np.prod, "product of all": lambda x, axis: np.prod(x)}[name]
+
+    def total(x: Any) -> Any:
+        return np.sum(np.sin(function(x, axis=0)))
+
+    def derivative(x: Any) -> Any:
+        if modes == "forward":
+            return gradc.jvp(total, (x,), (np.cos(x),))[1]
+        return gradc.grad(total)(x) if modes == "reverse" else gradc.hvp(total, (x,), (np.cos(x),))
+
+    compiled = gradc.jit(derivative, backend=backend)
+    kernel = compiled.compile(gradc.aval("f64[n,2]"))
+    for n, zeros in ((0, []), (1, []), (2, [1]), (5, [1, 3]), (40, [])):
+        x = np.random.default_rng(n).uniform(0.5, 1.5, (n, 2))
+        x[zeros, 0] = 0.0
+        np.testing.assert_allclose(kernel(x), compiled(x), rtol=1e-11, atol=1e-14)
+
+
+def test_the_derivative_of_a_complex_product_needs_a_size() -> None:
+    with pytest.raises(
+        DerivativeError, match="complex product over the symbolic axis of c128\\[n\\] is not known; fix"
+    ):
+        gradc.grad(lambda z: np.real(np.prod(z))).compile(gradc.aval("c128[n]"), backend="numpy")
+
+
+def test_derivatives_of_products_so_far() -> None:
     x = np.array([0.5, 2.0, 1.5])
     assert gradc.grad(lambda x: np.sum(np.cumprod(x)))(x).tolist() == [1 + 2 + 3, 0.5 + 0.75, 1.0]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_products_of_factors_alone_do_not_overflow(backend: str) -> None:
+    """The product of two factors overflows, all products so far are finite."""
+    x, first = np.array([1e-300, 1e200, 1e200, 1e-300]), np.array([1.0, 0.0, 0.0, 0.0])
+    assert gradc.grad(lambda x: np.sum(first * np.cumprod(x)), backend=backend)(x).tolist() == first.tolist()

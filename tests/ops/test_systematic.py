@@ -97,6 +97,13 @@ def masked_contract(a: Any, mask: Any, b: Any) -> Any:
     return np.einsum("ij,jk->ik", np.where(mask, a, 0 * a), b, optimize=False)
 
 
+def recurring(x: Any, factor: Any) -> Any:
+    columns = [x[:, 0]]
+    for k in range(1, x.shape[1]):
+        columns.append(x[:, k] + factor[:, k] * columns[-1])
+    return np.stack(columns, axis=1)
+
+
 def written(base: Any, value: Any, region: Any, add: bool) -> Any:
     result = np.array(base)
     if add:
@@ -499,6 +506,14 @@ ROWS = [
         lambda x: np.cumprod(x, axis=0),
         {"axis": 0},
         note="zeros",
+    ),
+    Row("recurrence", (numbers(2, 4), numbers(2, 4, seed=1)), recurring, {"axis": 1, "reverse": False}),
+    Row(
+        "recurrence",
+        (numbers(3, 2), numbers(3, 2, seed=1)),
+        lambda x, f: recurring(x[::-1].T, f[::-1].T).T[::-1],
+        {"axis": 0, "reverse": True},
+        note="reverse",
     ),
     Row("argsort", (numbers(3, 7),), lambda x: np.argsort(x, axis=1), {"axis": 1}, smooth=False),
     Row("argsort", (numbers(5, 2, 2),), lambda x: np.argsort(x, axis=0), {"axis": 0}, smooth=False, note="first"),

@@ -40,7 +40,14 @@ from gradc.loops.language.program import (
     size,
     variable,
 )
-from gradc.loops.lowering.ordered import merged, merged_statements, running, running_statements
+from gradc.loops.lowering.ordered import (
+    merged,
+    merged_statements,
+    recurring,
+    recurring_statements,
+    running,
+    running_statements,
+)
 
 NOT_POSITIVE_DEFINITE = "cholesky: the matrix is not positive definite"
 
@@ -281,6 +288,7 @@ _RULES = {
     sweeps.name: _sweeps,
     reordered.name: _reordered,
     running.name: running_statements,
+    recurring.name: recurring_statements,
     merged.name: merged_statements,
     reflections.name: reflections_statements,
     orthonormal.name: orthonormal_statements,

@@ -26,7 +26,7 @@ from gradc.loops.algebra.singular import (
 )
 from gradc.loops.algebra.spectra import eigenvalues_rule, eigenvectors_rule
 from gradc.loops.lowering.determinants import cofactors_rule, det_rule, det_sign_rule, log_abs_det_rule
-from gradc.loops.lowering.ordered import argsort_rule, running_rule
+from gradc.loops.lowering.ordered import argsort_rule, recurrence_rule, running_rule
 from gradc.loops.lowering.slices import Slices, aligned, part_of
 from gradc.loops.lowering.systems import cholesky_rule, inverse_rule, solve_rule, triangular_rule
 from gradc.ops.contraction import masked_contract
@@ -237,6 +237,7 @@ _RULES: Final[dict[str, _Rule]] = {
     "masked_contract": _masked_contract,
     "cumsum": running_rule,
     "cumprod": running_rule,
+    "recurrence": recurrence_rule,
     "argsort": argsort_rule,
     "cholesky": cholesky_rule,
     "triangular_solve": triangular_rule,

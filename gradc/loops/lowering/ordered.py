@@ -1,4 +1,4 @@
-"""What is made step by step along an axis: sums and products so far, and the order of elements.
+"""What is made step by step along an axis: sums and products so far, linear recurrences, and the order of elements.
 
 The axis is brought to the end and the others become a batch, ``[batch, size]``. Sums and products run in NumPy's
 order, from the first element on. An order is found by merging runs, from the bottom up: in pass k runs of ``2**k``
@@ -35,10 +35,13 @@ from gradc.ops.shape import inverse_permutation, reshaped, slice_, transpose
 running = Op("running", lambda x, **params: Aval(x.shape, x.dtype), never)
 """Rows ``[batch, size]`` combined so far with ``combine``, ``add`` or ``mul``; ``reverse`` runs from the last on."""
 
+recurring = Op("recurring", lambda x, factor, **params: Aval(x.shape, x.dtype), never)
+"""Rows ``[batch, size]``: each element and ``factor`` times the one before; ``reverse`` runs from the last on."""
+
 merged = Op("merged", lambda x, **params: Aval((x.shape[0], 2, x.shape[1]), np.dtype(I64)), never)
 """The order of rows ``[batch, size]``, in one of two rows of positions: that of ``passes(size) % 2``."""
 
-PRIVATE: Final = (running, merged)
+PRIVATE: Final = (running, recurring, merged)
 
 
 def passes(size: int) -> int:
@@ -54,6 +57,14 @@ def running_rule(operands: tuple[Value, ...], params: dict[str, Any], result: Av
     combine = "add" if params["op"].name == "cumsum" else "mul"
     rows, order = _rows(x, params["axis"])
     return _back(running(rows, combine=combine, reverse=params.get("reverse", False)), x.aval, order)
+
+
+def recurrence_rule(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) -> Value:
+    """``recurrence`` over rows."""
+    if 0 in result.shape:
+        return operands[0]
+    (x, order), (factor, _) = [_rows(operand, params["axis"]) for operand in operands]
+    return _back(recurring(x, factor, reverse=params["reverse"]), result, order)
 
 
 def argsort_rule(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) -> Value:
@@ -98,6 +109,18 @@ def running_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
     )
     step = loop(whole.names[1], 0, length, named, whole.put((one, place), value), Store(so_far.name, (), value))
     return (Local(so_far), Store(so_far.name, (), neutral), step)
+
+
+def recurring_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
+    """One row of a recurrence."""
+    (term, factor), length = whole.read, size(whole.length)
+    so_far = Buffer(whole.scalar("so_far"), whole.out.dtype, (), "local")
+    k = variable(whole.names[1])
+    place = b.sub(b.sub(length, 1), k) if whole.params["reverse"] else k
+    product = b.mul(factor(one, place), b.load(so_far))
+    named, value = let(whole.scalar("term"), b.add(term(one, place), product))
+    step = loop(whole.names[1], 0, length, named, whole.put((one, place), value), Store(so_far.name, (), value))
+    return (Local(so_far), Store(so_far.name, (), whole.number(0.0)), step)
 
 
 def merged_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
