@@ -8,12 +8,14 @@ from numpy.linalg import LinAlgError
 class GradcError(Exception):
     """Base of all errors of gradc.
 
-    ``line`` is the user's source line as ``file.py:12: text``, or empty where there is none.
+    ``line`` is the user's source line as ``file.py:12: text``, or empty where there is none. ``as_numpy`` says that
+    NumPy raises an error of the same builtin class there.
     """
 
-    def __init__(self, message: str, *, line: str = "") -> None:
+    def __init__(self, message: str, *, line: str = "", as_numpy: bool = False) -> None:
         super().__init__(f"{message} ({line})" if line else message)
         self.line = line
+        self.as_numpy = as_numpy
 
 
 class ShapeError(GradcError, ValueError):

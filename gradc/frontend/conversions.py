@@ -26,6 +26,8 @@ _PLAIN_TABLE: Final = (
     "function, and np.concatenate for np.r_"
 )
 
+_OF_ONE_ELEMENT: Final = ("float()", "int()", "complex()")
+
 
 def _inside_a_library(frame: FrameType | None) -> None:
     """Raise TraceError where not the user's code but a function of NumPy or SciPy that it called asks for numbers."""
@@ -53,7 +55,10 @@ class Conversions:
         array = self.constant()
         if array is None:
             _inside_a_library(sys._getframe(2))
-            raise refuse(f"{what} needs the number behind a traced {self.aval}, unknown while tracing; {remedy}")
+            # Of several elements NumPy gives no number either.
+            several = what.startswith(_OF_ONE_ELEMENT) and self.size != 1
+            message = f"{what} needs the number behind a traced {self.aval}, unknown while tracing; {remedy}"
+            raise refuse(message, as_numpy=several)
         return array
 
     def __bool__(self: Any) -> bool:
@@ -76,14 +81,19 @@ class Conversions:
 
     def __index__(self: Any) -> int:
         if self.dtype.kind not in "iu" or self.ndim:
-            raise refuse(f"Python needs an integer here and gets a traced {self.aval}; pass it as a Python int")
+            raise refuse(
+                f"Python needs an integer here and gets a traced {self.aval}; pass it as a Python int", as_numpy=True
+            )
         remedy = "pass it as a Python int, which becomes static, or index an array with np.array([i])"
         return int(self._known("a size, an axis, a range or a list's index", remedy))
 
     def __hash__(self: Any) -> int:
         known = self.constant() if self.scalar else None
         if known is None:
-            raise refuse("a traced value cannot be a key of a dict or a member of a set: it is unknown while tracing")
+            raise refuse(
+                "a traced value cannot be a key of a dict or a member of a set: it is unknown while tracing",
+                as_numpy=not self.scalar,
+            )
         return hash(known.item())
 
     def __contains__(self: Any, item: object) -> bool:

@@ -30,7 +30,7 @@ from gradc.frontend.frames import is_internal
 from gradc.frontend.numpy_api.registry import Implementation, of_arrays, places
 from gradc.frontend.reach import Container, Walk, read, store
 from gradc.frontend.session import current_session, holds_traced
-from gradc.frontend.tracer import perform
+from gradc.frontend.tracer import located, perform
 from gradc.frontend.typed import BUILTINS, TypeOf
 
 StandIn = Callable[..., Any]
@@ -285,7 +285,7 @@ def _vectorizing(original: StandIn) -> StandIn:
     def stand_in(self: Any, *args: Any, **kwargs: Any) -> Any:
         if current_session() is None or not holds_traced([*args, *kwargs.values()]):
             return original(self, *args, **kwargs)
-        return vectorized(self, *args, **kwargs)
+        return located(vectorized, self, *args, **kwargs)
 
     return stand_in
 

@@ -7,12 +7,16 @@ from types import FrameType
 
 from gradc.errors import TraceError
 from gradc.frontend.bytecode import origin_of
+from gradc.frontend.caught import note
 from gradc.frontend.frames import is_internal, user_frame
 
 
-def refuse(message: str) -> TraceError:
-    """A TraceError at the user's line that is running."""
-    return TraceError(message, line=line_text(user_frame(sys._getframe(1))))
+def refuse(message: str, *, as_numpy: bool = False) -> TraceError:
+    """A TraceError at the user's line that is running. ``as_numpy`` says that NumPy raises a TypeError here too."""
+    frame = sys._getframe(1)
+    error = TraceError(message, line=line_text(user_frame(frame)), as_numpy=as_numpy)
+    note(error, frame)
+    return error
 
 
 def raised_at(error: BaseException) -> str:

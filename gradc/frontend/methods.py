@@ -165,10 +165,12 @@ def _function(name: str) -> property:
 
 
 def _refused(name: str) -> property:
-    def read(array: Any) -> Any:
+    """What refuses: a method when it is called, so that ``hasattr`` sees it; an attribute when it is read."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
         raise refuse(f"ndarray.{name} is not supported on a traced array; write it with functions of NumPy")
 
-    return property(read)
+    return property((lambda array: call) if callable(getattr(np.ndarray, name)) else call)
 
 
 def with_all_attributes(traced: Class) -> Class:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
 import numpy as np
 
 from gradc.errors import DtypeError, GradcError, ShapeError, TraceError
+from gradc.frontend.caught import note
 from gradc.frontend.follower import Follower
 from gradc.frontend.frames import user_frame
 from gradc.frontend.lines import line_text, refuse
@@ -323,7 +324,11 @@ class Session:
 
     def located(self, error: GradcError) -> GradcError:
         """The error with the user's line, if it has none yet."""
-        return error if error.line else type(error)(str(error), line=self.line())
+        if error.line:
+            return error
+        located = type(error)(str(error), line=self.line(), as_numpy=error.as_numpy)
+        note(located, sys._getframe(1))
+        return located
 
 
 def current_session() -> Session | None:

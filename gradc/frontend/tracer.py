@@ -200,14 +200,14 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
     def __len__(self) -> int:
         shape = self.aval.shape
         if not shape:
-            raise refuse("a number has no len(); its shape is ()")
+            raise refuse("a number has no len(); its shape is ()", as_numpy=True)
         if not isinstance(shape[0], int):
             raise refuse(f"len() needs a fixed size and this array has {shape_text(shape)}; use x.shape[0]")
         return shape[0]
 
     def __iter__(self) -> Iterator[Any]:
         if not self.aval.shape:
-            raise refuse("a number cannot be iterated over; its shape is ()")
+            raise refuse("a number cannot be iterated over; its shape is ()", as_numpy=True)
         size = len(self)
         return iter(
             perform(
@@ -289,7 +289,7 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
     ) -> Any:
         wanted = np.dtype(dtype)
         if not np.can_cast(self.dtype, wanted, casting):  # type: ignore[arg-type]
-            raise refuse(f"{self.aval} cannot be cast to {wanted} under the rule {casting!r}")
+            raise refuse(f"{self.aval} cannot be cast to {wanted} under the rule {casting!r}", as_numpy=True)
         if not copy and self.dtype == wanted:
             return self
         return perform(lambda session: promote.astype(session.lift(self), wanted), array=not self.scalar)
@@ -329,6 +329,14 @@ def perform(
             session.recorder.name(site, nodes)
         return type(result)(*wrapped) if hasattr(result, "_fields") else type(result)(wrapped)
     return result
+
+
+def located(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What a function gives that is told in NumPy's functions; its own errors get the user's line."""
+    try:
+        return function(*args, **kwargs)
+    except GradcError as error:
+        raise require_session().located(error) from None
 
 
 def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool, index: bool, flat: bool) -> Tracer:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import ArgumentError, DtypeError, GradcError, TraceError
+from gradc.frontend.caught import NOTED, Refusals
 from gradc.frontend.held import attribute_with_data
 from gradc.frontend.intercept import intercepted
 from gradc.frontend.leftovers import settle_leftovers
@@ -243,28 +244,54 @@ def _run(session: Session, function: Callable[..., Any], args: Any, kwargs: Any)
     """The function's result. Whatever happens, the thread is as before."""
     follower = session.follower
     follower.root = sys._getframe()
-    token = enter(session)
+    outer, refusals = NOTED.get(), Refusals(follower.root)
+    token, noted = enter(session), NOTED.set(refusals)
     try:
         with intercepted(function, (args, kwargs)):
             returned = function(*args, **kwargs)
+        _check_caught(session, refusals, None)
         follower.finish()
         return returned
-    except (TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, GradcError):
+    except Exception as error:
+        refusal = _refusal_of(error)
+        if outer is not None:
+            outer.take(refusal, refusals)
+        if refusal is error:
             raise
-        # NumPy turns the error of a conversion into one of its own.
-        if isinstance(error.__cause__, GradcError):
-            raise error.__cause__ from None
-        said = str(error)
-        if isinstance(error, AttributeError) and is_traced(error.obj):
-            said = f"a traced array has no attribute {error.name!r}"
-        elif "Tracer" not in said:
+        _check_caught(session, refusals, error)
+        if refusal is None:
             raise
-        line = raised_at(error)
-        raise TraceError(f"a traced value cannot be used where a plain one is needed: {said}", line=line) from error
+        raise refusal from (None if refusal is error.__cause__ else error)
     finally:
         follower.abandon()
+        refusals.noted.clear()
+        NOTED.reset(noted)
         leave(token)
+
+
+def _check_caught(session: Session, refusals: Refusals, error: Exception | None) -> None:
+    """Raise a refusal that the function has caught; it has raised ``error`` since, or has returned."""
+    if refusals.noted:
+        builder = session.builder
+        caught = refusals.caught(symbolic=any(builder.nodes[i].aval.is_symbolic for i in builder.inputs))
+        if caught is not None:
+            raise caught from error
+
+
+def _refusal_of(error: Exception) -> GradcError | None:
+    """The refusal behind an error that a function has raised while it was traced; None for an error of its own."""
+    if isinstance(error, GradcError):
+        return error
+    if not isinstance(error, (TypeError, ValueError, AttributeError)):
+        return None
+    if isinstance(error.__cause__, GradcError):  # NumPy turns the error of a conversion into one of its own
+        return error.__cause__
+    said = str(error)
+    if isinstance(error, AttributeError) and is_traced(error.obj):
+        said = f"a traced array has no attribute {error.name!r}"
+    elif "Tracer" not in said:
+        return None
+    return TraceError(f"a traced value cannot be used where a plain one is needed: {said}", line=raised_at(error))
 
 
 def _finished(

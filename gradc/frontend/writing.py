@@ -22,6 +22,9 @@ FOREIGN: Final = (
 )
 
 
+_NUMBER: Final = "a NumPy number cannot be written into; make an array of it first: x = np.array(x)"
+
+
 class ArrayWriting:
     """Assignments; the class has ``session``, ``storage``, ``path``, ``scalar`` and ``current()``."""
 
@@ -57,7 +60,7 @@ class ArrayWriting:
         session.follower.enter(sys._getframe(1))
         try:
             if self.scalar:
-                raise refuse("a NumPy number cannot be written into; make an array of it first: x = np.array(x)")
+                raise refuse(_NUMBER, as_numpy=True)
             if session is not self.session:
                 session.lift(self)
                 raise refuse(FOREIGN)
@@ -78,7 +81,8 @@ class ArrayWriting:
             if value.aval.dtype != aval.dtype:
                 if not value.aval.weak and not np.can_cast(value.aval.dtype, aval.dtype, "same_kind"):
                     raise DtypeError(
-                        f"a result {value.aval} cannot be written into {aval}; convert it with astype first"
+                        f"a result {value.aval} cannot be written into {aval}; convert it with astype first",
+                        as_numpy=True,
                     )
                 value = promote.astype(value, aval.dtype)
             if value.aval.shape != aval.shape:

@@ -31,7 +31,9 @@ def _check(name: str, *operands: Value) -> None:
     """Raises DtypeError for operands that have no bits to work on."""
     if any(x.aval.dtype.kind not in "iub" for x in operands):
         listed = " and ".join(str(x.aval) for x in operands)
-        raise DtypeError(f"{name}: {listed} are not integers or booleans; convert them, or compare floats first")
+        raise DtypeError(
+            f"{name}: {listed} are not integers or booleans; convert them, or compare floats first", as_numpy=True
+        )
 
 
 _bitwise(np.bitwise_and, ops.logical_and, bits.bitwise_and)

@@ -43,7 +43,7 @@ def operand_dtype(ufunc: np.ufunc, *markers: Marker) -> np.dtype:
     try:
         dtypes = ufunc.resolve_dtypes((*markers, *(None,) * ufunc.nout))[: len(markers)]
     except TypeError as error:
-        raise DtypeError(f"np.{ufunc.__name__} is not defined for {listed}: {error}") from None
+        raise DtypeError(f"np.{ufunc.__name__} is not defined for {listed}: {error}", as_numpy=True) from None
     if len(set(dtypes)) > 1:
         raise DtypeError(f"np.{ufunc.__name__}: {listed} meet in no common dtype; convert one of them first")
     return dtypes[0]
