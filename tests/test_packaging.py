@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,12 @@ def test_every_package_is_listed() -> None:
 def test_every_folder_with_modules_is_a_package() -> None:
     for module in (ROOT / "gradc").rglob("*.py"):
         assert (module.parent / "__init__.py").exists(), f"{module.parent} has no __init__.py"
+
+
+@pytest.mark.parametrize("name", ["casadi", "scipy", "sympy", "mpmath", "hypothesis"])
+def test_what_tests_skip_without_comes_with_dev(name: str) -> None:
+    wanted = PROJECT["project"]["optional-dependencies"]["dev"]
+    assert any(re.match(rf"{name}>=\d", requirement) for requirement in wanted)
 
 
 @pytest.fixture(scope="module")
