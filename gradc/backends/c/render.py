@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
@@ -19,6 +20,7 @@ from gradc.backends.c.types import c_type, comment, literal
 from gradc.backends.c.unused import without_unused
 from gradc.backends.recording import Recording
 from gradc.backends.spare import spare_of
+from gradc.errors import CompileError
 from gradc.ir.target import Target
 from gradc.loops.language.program import Buffer, Call, Check, Contraction, Function, LoopProgram, Statement
 from gradc.loops.language.traversal import declared_names, statements_of
@@ -53,6 +55,8 @@ _REFUSED: Final = (
 A method of evaluation of 16 widens half precision alone. GCC before 12 and Clang do not tell all of it: pragmas of the
 file ask for the opposite there.
 """
+
+_COMMENT: Final = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 _NOT_FUSED: Final = (
     "made for a machine with fused multiply-adds: compile with -mfma, or make the file for another target"
@@ -96,6 +100,12 @@ class _File:
         helpers = self.helpers.definitions()
         fused = [condition for call, condition in _FUSED.items() if any(call in helper for helper in helpers)]
         sections = [*helpers, *constants, *("\n".join(wrapped(lines)) for lines in functions)]
+        in_doubles = [section for section in sections if re.search(r"\bdouble\b", _COMMENT.sub("", section))]
+        if in_doubles and not self.target.doubles:
+            raise CompileError(
+                f"{self.target.cpu} cannot run {self.interface.name}: it computes in f64, which that machine has no "
+                "instructions for"
+            )
         template = environment().get_template("kernel.c.j2")
         return template.render(
             name=self.interface.name,
@@ -103,7 +113,7 @@ class _File:
             version=__version__,
             target=self.target,
             refused=[*_REFUSED, *((condition, _NOT_FUSED) for condition in fused)],
-            doubles=any("double" in section for section in sections),
+            doubles=bool(in_doubles),
             sections=sections,
         )
 

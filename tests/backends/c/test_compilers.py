@@ -67,13 +67,22 @@ def test_sanitizers_find_nothing(name: str, tmp_path: Path) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
-def test_roots_without_an_instruction(tmp_path: Path) -> None:
-    x = np.concatenate([function_samples(np.dtype("f8")), np.nextafter(np.arange(1, 50) ** 2.0, 0)])
+@pytest.mark.parametrize("instruction", [True, False])
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_roots_with_and_without_an_instruction(dtype: str, instruction: bool, tmp_path: Path) -> None:
+    own = np.dtype(dtype)
+    squares = np.arange(1, 50).astype(own) ** 2
+    x = np.concatenate([function_samples(own), squares, np.nextafter(squares, own.type(0)), subnormals(own)])
     program = elementwise({"root": lambda x: b.sqrt(x)}, [x])
     source, interface = source_of(program)
-    library = build(source, interface, tmp_path, COMPILERS[0], [*STRICT, "-U__AVX__", "-U__SSE2__"])
+    hidden = [] if instruction else ["-U__AVX__", "-U__SSE2__"]
+    library = build(source, interface, tmp_path, COMPILERS[0], [*STRICT, *hidden])
     with np.errstate(invalid="ignore"):
         assert same_bits(call(library, interface, [x]), [np.sqrt(x)])
+
+
+def subnormals(dtype: np.dtype) -> np.ndarray:
+    return (np.arange(1, 40) * np.finfo(dtype).smallest_subnormal).astype(dtype)
 
 
 @pytest.mark.parametrize("flags", [["-O0"], ["-O3"]])
