@@ -57,8 +57,8 @@ def _known(x: Any) -> Any:
     """A traced number that is known, which becomes static, as NumPy has it."""
     if not is_traced(x) or not x.scalar:
         return x
-    known = x.constant()
-    return x if known is None else known.item() if x.aval.weak else known[()]
+    known = x.plain()
+    return x if known is None else known
 
 
 def _is_traced(x: Any) -> bool:

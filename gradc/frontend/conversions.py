@@ -26,6 +26,14 @@ _PLAIN_TABLE: Final = (
     "function, and np.concatenate for np.r_"
 )
 
+_SHOW_VALUES: Final = frozenset(
+    {
+        "IPython", "_pydevd_bundle", "_pytest", "bdb", "debugpy", "gradc", "logging", "pdb", "pprint", "pydevd",
+        "reprlib", "rich", "traceback", "unittest",
+    }
+)  # fmt: skip
+"""Packages and modules that show values to people."""
+
 _OF_ONE_ELEMENT: Final = ("float()", "int()", "complex()")
 
 
@@ -91,7 +99,8 @@ class Conversions:
         known = self.constant() if self.scalar else None
         if known is None:
             raise refuse(
-                "a traced value cannot be a key of a dict or a member of a set: it is unknown while tracing",
+                "a traced value cannot be a key of a dict or a member of a set: it is unknown while tracing; "
+                "use a position in a list, or a Python int, which becomes static",
                 as_numpy=not self.scalar,
             )
         return hash(known.item())
@@ -99,11 +108,37 @@ class Conversions:
     def __contains__(self: Any, item: object) -> bool:
         raise refuse("`in` needs the numbers behind a traced array; use np.any(x == item), which stays traced")
 
-    def item(self: Any, *index: Any) -> Any:
-        return self._known("item()").item(*index)
+    def __bytes__(self: Any) -> bytes:
+        return bytes(self._known("bytes()", "return the array, and take its bytes after the call"))
 
-    def tolist(self: Any) -> Any:
-        return self._known("tolist()").tolist()
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:
+        remedy = "return the array, and pickle it after the call; copies are made by x.copy() and the module copy"
+        self._known("pickling", remedy)
+        return self.plain().__reduce_ex__(protocol)
+
+    def __str__(self: Any) -> str:
+        return str(self._told("str() or print()"))
 
     def __format__(self: Any, specification: str) -> str:
-        return format(self._known("formatting").item(), specification) if specification else repr(self)
+        return format(self._told("formatting"), specification)
+
+    def __repr__(self: Any) -> str:
+        return repr(_Shown(self) if self.session.ended else self._told("repr()"))
+
+    def _told(self: Any, what: str) -> Any:
+        """What text of it is made of: itself where it is known, for tools that show values what it stands for."""
+        module = str(sys._getframe(2).f_globals.get("__name__", ""))
+        if module.partition(".")[0] in _SHOW_VALUES:
+            return _Shown(self)
+        self._known(what, "return it and print it after the call; its shape and dtype are known and can be printed")
+        return self.plain()
+
+
+class _Shown:
+    """A traced array as tools show it."""
+
+    def __init__(self, array: Any) -> None:
+        self.text = "<a traced value of a trace that has ended>" if array.session.ended else f"<traced {array.aval}>"
+
+    def __repr__(self) -> str:
+        return self.text

@@ -27,6 +27,7 @@ from gradc.frontend.concatenators import Concatenator
 from gradc.frontend.creation import CREATION, Handler
 from gradc.frontend.draws import GENERATORS, RefusedGenerator, refused, refused_always, refused_class, unchanged
 from gradc.frontend.frames import is_internal
+from gradc.frontend.iterators import iterators
 from gradc.frontend.numpy_api.registry import Implementation, of_arrays, places
 from gradc.frontend.reach import Container, Walk, read, store
 from gradc.frontend.session import current_session, holds_traced
@@ -74,6 +75,8 @@ class _Known:
         self._enter(np.vectorize, "__call__", _vectorizing(vars(np.vectorize)["__call__"]))
         for name in ("r_", "c_"):
             self._enter(vars(np), name, Concatenator(getattr(np, name)))
+        for place in iterators():
+            self._enter(*place)
         for module in (np.random, random):
             for name, content in list(vars(module).items()):
                 if isinstance(content, type):

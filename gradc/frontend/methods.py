@@ -15,6 +15,29 @@ _SAME_NAME: Final = frozenset(
     }
 )  # fmt: skip
 """Methods that are the NumPy function of their name with the array first."""
+_LONGEST_LIST: Final = 4096
+"""How many numbers ``tolist()`` gives at most."""
+
+_MEMORY: Final = "a trace does not know how an array lies in memory; np.ascontiguousarray(x) gives one in order"
+_INSTEAD: Final = {
+    "flags strides": _MEMORY,
+    "base data ctypes": "np.shares_memory(x, y) says whether two arrays share memory",
+    "dump dumps tobytes tofile": "return the array, and store it after the call",
+    "resize": "use np.resize, which gives a new array, or x.reshape",
+    "setflags": "whether an array can be written is not traced; x.copy() gives one that can",
+}
+_ELSE: Final = "write it with functions of NumPy"
+"""What to write instead of attributes and methods that are refused."""
+
+_SETTERS: Final = {
+    "real": "write x = y + 1j * x.imag, or x[...] = y where x is real",
+    "imag": "write x = x.real + 1j * y",
+    "dtype": "use x.astype, which converts values",
+    "strides": _MEMORY,
+    "data": "write x[...] = y",
+}
+"""Attributes that NumPy lets one assign to, and what to write instead."""
+
 Class = TypeVar("Class", bound=type)
 
 
@@ -119,6 +142,20 @@ class ArrayMethods:
     def flat(self: Any) -> Flat:
         return Flat(self)
 
+    @flat.setter
+    def flat(self: Any, values: Any) -> None:
+        np.put(self, np.arange(self.size), values)
+
+    def tolist(self: Any) -> Any:
+        known = self.constant()
+        if known is not None:
+            return known.tolist()
+        if not self.ndim:
+            return self.item()
+        if self.size > _LONGEST_LIST:
+            raise refuse(f"tolist() of {self.aval} is more than {_LONGEST_LIST} numbers; compute with the array itself")
+        return [row.tolist() for row in self]
+
     def __array_namespace__(self: Any, *, api_version: str | None = None) -> Any:
         return np
 
@@ -166,9 +203,10 @@ def _function(name: str) -> property:
 
 def _refused(name: str) -> property:
     """What refuses: a method when it is called, so that ``hasattr`` sees it; an attribute when it is read."""
+    instead = next((text for names, text in _INSTEAD.items() if name in names.split()), _ELSE)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        raise refuse(f"ndarray.{name} is not supported on a traced array; write it with functions of NumPy")
+        raise refuse(f"ndarray.{name} is not supported on a traced array; {instead}")
 
     return property((lambda array: call) if callable(getattr(np.ndarray, name)) else call)
 
@@ -181,4 +219,13 @@ def with_all_attributes(traced: Class) -> Class:
     for name in dir(np.ndarray):
         if not name.startswith("__") and not hasattr(traced, name):
             setattr(traced, name, _function(name) if name in _SAME_NAME else _refused(name))
+    for name in _SETTERS:
+        setattr(traced, name, getattr(traced, name).setter(_unset(name)))
     return traced
+
+
+def _unset(name: str) -> Any:
+    def assign(array: Any, content: Any) -> None:
+        raise refuse(f"x.{name} = ... is not supported on a traced array; {_SETTERS[name]}")
+
+    return assign

@@ -38,6 +38,7 @@ _REFUSALS: Final = {
     "ldl": "use np.linalg.cholesky for positive definite matrices",
     "rq qr_multiply": "use np.linalg.qr",
     "array2string array_repr array_str": "print after the function has returned",
+    "save savez savez_compressed savetxt": "return the array, and save it after the call",
 }
 """Functions that have no meaning in a trace, and what to write instead."""
 

@@ -85,6 +85,9 @@ class Traced(Protocol):
     def constant(self) -> np.ndarray | None:
         """The array where it depends on constants and Python integers alone."""
 
+    def plain(self) -> Any:
+        """What NumPy has there, an array or a number, where it depends on constants and Python integers alone."""
+
     def assign(self, result: Any) -> None:
         """Write a result over the whole array."""
 

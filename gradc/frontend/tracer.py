@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
-from gradc.errors import GradcError
+from gradc.errors import GradcError, ShapeError
 from gradc.frontend import again, arrayfunctions, ufuncs
 from gradc.frontend.again import ALONE, FUNCTIONS
 from gradc.frontend.bytecode import Site
@@ -141,6 +141,16 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
         aval = self.aval
         return aval.shape if not aval.is_symbolic else tuple([sized(dim, _number_of) for dim in aval.shape])
 
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        made: Any = np.reshape(self, shape)
+        if self.storage.refusal or made.storage is not self.storage:
+            raise refuse(
+                "x.shape = ... is for arrays that the function made, in order; use x.reshape, which gives a view"
+            )
+        self.way = made.way
+        self.holds(made.current())
+
     @property
     def dtype(self) -> np.dtype:
         return self.aval.dtype
@@ -196,6 +206,13 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
         array = array.view()
         array.setflags(write=False)
         return array
+
+    def plain(self) -> Any:
+        """The array or number that NumPy has there, where it depends on constants and Python integers alone."""
+        array = self.constant()
+        if array is None or not self.scalar:
+            return array
+        return array.item() if self.aval.weak else array[()]
 
     def __len__(self) -> int:
         shape = self.aval.shape
@@ -294,8 +311,16 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
             return self
         return perform(lambda session: promote.astype(session.lift(self), wanted), array=not self.scalar)
 
-    def __repr__(self) -> str:
-        return f"<traced {self.aval}>" if not self.session.ended else "<a traced value of a trace that has ended>"
+    def item(self, *index: Any) -> Any:
+        known = self.constant()
+        if known is not None:
+            return known.item(*index)
+        if not index and self.size != 1:
+            error = ShapeError(f"item() needs an index where an array has not one element, and this is {self.aval}")
+            raise require_session().located(error)
+        place: Any = index[0] if len(index) == 1 else index or 0
+        element: Any = self[place] if type(place) is tuple else self.copy().reshape(-1)[place]  # type: ignore[index]
+        return perform(lambda session: promote.python_number(session.lift(element)))
 
 
 def perform(

@@ -94,6 +94,15 @@ def fits(number: int, dtype: np.dtype) -> bool:
     return info.min <= number <= info.max
 
 
+def python_number(x: Value) -> Value:
+    """A NumPy number as the Python number that its ``item()`` is; booleans stay as they are."""
+    if x.aval.weak or x.aval.dtype == _BOOL:
+        return x
+    if x.aval.dtype == np.dtype(np.uint64):
+        raise DtypeError(f"item(): a Python int of {x.aval} may not fit into i64; compute with the array itself")
+    return convert(x, dtype=np.dtype({"f": np.float64, "c": np.complex128}.get(x.aval.dtype.kind, np.int64)), weak=True)
+
+
 def converted(x: Value, dtype: np.dtype) -> Value:
     """``x`` as an operand of a loop of ``dtype``, or to be written into it. A Python number becomes a constant at once.
 

@@ -1,0 +1,76 @@
+"""What walks through arrays or their memory in NumPy: ``np.ndenumerate`` is told, the others are refused."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from gradc.frontend.lines import refuse
+from gradc.frontend.session import current_session, holds_traced, is_traced
+
+_REFUSED: Final = {
+    "nditer": "np.nditer walks in the order of memory, which a trace does not know; use x.flat, np.ndenumerate(x) or "
+    "np.ndindex(x.shape)",
+    "broadcast": "np.broadcast holds plain arrays; use np.broadcast_arrays(x, y), or "
+    "np.broadcast_shapes(x.shape, y.shape)",
+    "as_strided": "np.lib.stride_tricks.as_strided reads memory by strides, which a trace does not know; use "
+    "np.lib.stride_tricks.sliding_window_view, or an array of indices",
+}
+
+
+def enumerated(x: Any) -> Iterator[tuple[tuple[int, ...], Any]]:
+    """``np.ndenumerate`` of a traced array: each index with its element, read when it is its turn."""
+    for index in np.ndindex(*x.shape):
+        yield index, x[index]
+
+
+def _of_traced(original: type, told: Callable[..., Any]) -> type:
+    """A class that is the original to everyone, but calls ``told`` for traced arrays."""
+
+    class _Standing(type):
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            if current_session() is not None and holds_traced([*args, *kwargs.values()]):
+                return told(*args, **kwargs)
+            return original(*args, **kwargs)
+
+        def __instancecheck__(cls, instance: Any) -> bool:
+            return isinstance(instance, original)
+
+        def __subclasscheck__(cls, subclass: type) -> bool:
+            return subclass is cls or issubclass(subclass, original)
+
+        def __getattr__(cls, name: str) -> Any:
+            return getattr(original, name)
+
+    return _Standing(original.__name__, (), {"__doc__": original.__doc__})
+
+
+def _refusing(name: str) -> Callable[..., Any]:
+    def told(*args: Any, **kwargs: Any) -> Any:
+        raise refuse(_REFUSED[name])
+
+    return told
+
+
+def _as_strided(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def stand_in(x: Any, *args: Any, **kwargs: Any) -> Any:
+        if current_session() is not None and is_traced(x):
+            raise refuse(_REFUSED["as_strided"])
+        return original(x, *args, **kwargs)
+
+    return stand_in
+
+
+def iterators() -> list[tuple[dict[str, Any], str, Any]]:
+    """Where each is at home: the namespace, its name, and what stands for it."""
+    tricks = vars(np.lib.stride_tricks)
+    return [
+        (vars(np), "ndenumerate", _of_traced(np.ndenumerate, enumerated)),
+        (vars(np), "nditer", _of_traced(np.nditer, _refusing("nditer"))),
+        (vars(np), "broadcast", _of_traced(np.broadcast, _refusing("broadcast"))),
+        (tricks, "as_strided", _as_strided(tricks["as_strided"])),
+    ]
