@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 
+from gradc.backends.llvm.matmul.limits import RIGHT_BYTES, Packing, copies_panels, limits, packs_blocks
 from gradc.backends.llvm.matmul.product import TYPICAL, Product, is_turned
 from gradc.ir.target import Target
 from gradc.loops.language.program import Contraction
@@ -19,26 +20,14 @@ from gradc.loops.language.program import Contraction
 PANEL_BYTES: Final = 48 * 1024
 """A packed panel of the right operand: local memory that stays in the first or second cache."""
 
-LARGE: Final = 128
-"""Rows from which packing a right operand that is dense along n pays, and rows and columns for whole blocks."""
-
-BLOCK_DEPTH: Final = {4: 1024, 8: 512}
-LEFT_BYTES: Final = {4: 512 * 1024, 8: 640 * 1024}
-RIGHT_BYTES: Final = 4352 * 1024
 BLOCK_TILE: Final = {4: (8, 8), 8: (6, 4)}
-"""Blocks that are packed whole: elements along k, bytes of the left operand (it stays in the second cache) and of the
-right, and the most rows and vectors of a tile on them, by the size of an element. With few registers tiles are as for 4
-bytes."""
+"""The most rows and vectors of a tile on blocks that are packed whole, by the size of an element. With few registers
+tiles are as for 4 bytes."""
 
-UNPACKED_BYTES: Final = 512 * 1024
-"""A right operand of at most this size is read where it stands."""
-
+WIDE_BYTES: Final = 512 * 1024
 PANEL_TILE: Final = {4: (8, 3), 8: (6, 4)}
-"""The most rows and vectors of a tile on panels of a right operand that is larger, by the size of an element: wide, for
-fewer passes over the left operand."""
-
-BLOCKED_BYTES: Final = 2048 * 1024
-"""With an operand that is larger than this, whole blocks are packed, where there is memory for them."""
+"""The most rows and vectors of a tile on panels of a right operand that is larger than the first, by the size of an
+element: wide, for fewer passes over the left operand."""
 
 LONGEST: Final = 4096
 """Where a length is symbolic, whole blocks are packed as for this one, from the length on from which it is done."""
@@ -87,8 +76,6 @@ SPARE_REGISTERS: Final = 4
 
 MAX_VECTORS: Final = 8
 MAX_ROWS: Final = 24
-
-Packing = Literal["none", "copy", "transpose"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,14 +245,13 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
     if _may_stream(product, packing, lanes) and k * n * size > STREAM_BYTES:
         vectors = min(STREAM_VECTORS, (target.registers - 1) // (m + 1))
         return TilePlan(m, vectors, lanes, _even(k, STREAM_DEPTH), m, n)
-    if packing == "none" and k * n * size > UNPACKED_BYTES and m >= LARGE:
+    if packing == "none" and copies_panels(product, target):
         packing = "copy"
-    large = k * max(m, n) * size > BLOCKED_BYTES and min(m, n) >= LARGE
-    blocks = packing != "none" and large and 1 in (product.m.left, product.k.left)
+    blocks = packing != "none" and packs_blocks(product, target)
     most = MAX_ROWS, MAX_VECTORS
     if blocks:
         most = BLOCK_TILE[size if target.registers >= 32 else 4]
-    elif packing != "none" and k * n * size > UNPACKED_BYTES:
+    elif packing != "none" and k * n * size > WIDE_BYTES:
         most = PANEL_TILE[size]
     registers = target.registers - (
         SPARE_REGISTERS if packing == "transpose" and target.registers >= TRANSPOSING_REGISTERS else 0
@@ -273,8 +259,9 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
     rows, vectors = _tile_shape(m, -(-n // lanes), k, registers, most)
     columns = vectors * lanes
     if blocks:
-        depth = _even(k, BLOCK_DEPTH[size])
-        height = min(m, _even(m, LEFT_BYTES[size] // (depth * size), rows))
+        bounds = limits(target)
+        depth = _even(k, bounds.block_depth[size])
+        height = min(m, _even(m, bounds.left_bytes[size] // (depth * size), rows))
         width = min(n, _even(n, RIGHT_BYTES // (depth * size), columns))
         return TilePlan(rows, vectors, lanes, depth, height, width, packing, packs_blocks=True)
     return TilePlan(rows, vectors, lanes, _even(k, _panel_depth(packing, columns * size)), m, n, packing)

@@ -14,6 +14,10 @@ from gradc.backends.llvm.matmul.product import Axis
 UNROLLED: Final = 64
 """Multiply-adds of a tile that are written out one after the other."""
 
+TOGETHER: Final = 48
+"""Of longer sums, as many multiply-adds as an iteration has at most, if it takes more than one step along k. Where
+products and sums are apart, more steps would want more registers than there are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Matrices:
@@ -108,7 +112,7 @@ class Tile:
         code = row[0].code
         if isinstance(depth, int) and depth * self.rows * len(row) <= UNROLLED:
             return self._steps(row, left, right, sums, depth, padded)
-        together = 2 if self.ahead else 1
+        together = self._together(len(row), depth, code.library.target.fma)
         alone = depth % together if isinstance(depth, int) else 0
         whole = depth - alone if isinstance(depth, int) else depth
         carried = [("ptr", left), ("ptr", right), *self._carried(row, sums)]
@@ -118,6 +122,14 @@ class Tile:
             loop.following = [left, right, *sums]
         left, right, *sums = loop.following
         return self._steps(row, left, right, sums, alone, padded)
+
+    def _together(self, vectors: int, depth: Index, fused: bool) -> int:
+        """Steps of an iteration: a power of two, at most the depth; few where only the call tells that."""
+        least = 2 if self.ahead else 1
+        if not isinstance(depth, int) or not fused:
+            return least
+        most = min(max(least, TOGETHER // (self.rows * vectors)), depth)
+        return 1 << most.bit_length() - 1
 
     def _carried(self, row: list[_Vector], sums: list[str]) -> list[tuple[str, str]]:
         """The sums and their types, for a loop that carries them."""

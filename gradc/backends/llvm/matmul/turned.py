@@ -8,15 +8,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from gradc.backends.llvm.matmul.plan import PANEL_BYTES, TRANSPOSING_REGISTERS, UNPACKED_BYTES, DotPlan, TilePlan, plan
+from gradc.backends.llvm.matmul.plan import PANEL_BYTES, TRANSPOSING_REGISTERS, DotPlan, TilePlan, plan
 from gradc.backends.llvm.matmul.product import Product, is_turned
 from gradc.ir.target import Target
 
 TURN_DEPTH: Final = 16
 TURN_COLUMNS: Final = 64
+TURN_BYTES: Final = 512 * 1024
 TURN_GAIN: Final = 0.97
-"""From so many terms on, and up to so many columns, it pays to store a result transposed where that leaves so much of
-the vectors."""
+"""From so many terms on, and up to so many columns and bytes of the left operand, it pays to store a result transposed
+where that leaves so much of the vectors."""
+
+TURNED_LANES: Final = 4
+"""Where it leaves as many vectors, it pays for vectors of at most so many lanes if registers are few: a tile has fewer
+rows then than longer vectors have lanes, and is stored in pieces of columns."""
 
 READ_ONCE_COLUMNS: Final = 8
 """Up to so many columns a left operand that is dense along its rows is read once, where it stands, however large."""
@@ -44,12 +49,13 @@ def turned(product: Product, target: Target) -> Product:
     if n.out != 1 or 1 not in (m.left, k.left):
         return product
     rows, columns, depth = int(m.length), int(n.length), int(k.length)
-    fits = depth * rows * product.dtype.itemsize <= UNPACKED_BYTES or (m.left == 1 and columns <= READ_ONCE_COLUMNS)
+    fits = depth * rows * product.dtype.itemsize <= TURN_BYTES or (m.left == 1 and columns <= READ_ONCE_COLUMNS)
     fits = fits and columns <= TURN_COLUMNS and depth >= TURN_DEPTH
     after, before = columns * -(-rows // lanes), rows * -(-columns // lanes)
     if m.left == 1 and _splits(rows, columns, lanes):
         before = rows * (columns // lanes) + (columns % lanes + 1) * -(-rows // lanes)
-    gains = after < TURN_GAIN * before or (after == before and n.right != 1)
+    squares = lanes <= TURNED_LANES or target.registers >= TRANSPOSING_REGISTERS
+    gains = after < TURN_GAIN * before or (after == before and n.right != 1 and squares)
     if m.left != 1:
         shares = lanes >= TRANSPOSED_LANES or columns >= lanes
         gains = target.registers >= TRANSPOSING_REGISTERS and shares and after < TRANSPOSED_GAIN * before
