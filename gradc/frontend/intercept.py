@@ -8,8 +8,10 @@ once; when the last trace that needs a place has ended, what stood there stands 
 
 from __future__ import annotations
 
+import collections
 import functools
 import random
+import secrets
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -77,7 +79,7 @@ class _Known:
             self._enter(vars(np), name, Concatenator(getattr(np, name)))
         for place in iterators():
             self._enter(*place)
-        for module in (np.random, random):
+        for module in (np.random, random, secrets):
             for name, content in list(vars(module).items()):
                 if isinstance(content, type):
                     if content in GENERATORS:
@@ -198,13 +200,13 @@ class _Standing:
 
 def _restore(entry: _Standing, key: Any) -> None:
     container = entry.container
-    if isinstance(container, list):  # it may have grown in front of the place
+    if isinstance(container, (list, collections.deque)):  # it may have grown in front of the place
         for position, content in enumerate(container):
             if content is entry.stand_in:
                 container[position] = entry.original
     elif read(container, key) is entry.stand_in:
         if entry.original is _ABSENT:
-            del container[key]  # type: ignore[union-attr]
+            del container[key]
         else:
             store(container, key, entry.original)
 

@@ -7,13 +7,14 @@ trace or without one, has what NumPy would have left. Others stay, and are refus
 from __future__ import annotations
 
 import itertools
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from gradc.frontend.reach import ITEMS, Container, Walk, read, store
+from gradc.frontend.reach import ITEMS, Container, Walk, store
 from gradc.frontend.session import Session, is_traced
 
 
@@ -38,11 +39,11 @@ class _Settling(Walk):
         self.visit(settled)
 
     def _member(self, kind: type, name: str, content: Any) -> None:
-        if not name.startswith("__"):
-            self._place(kind, name, read(kind, name))
+        if not name.startswith("__") and not isinstance(content, types.MemberDescriptorType):
+            self._place(kind, name, content)
 
-    def _each(self, container: dict[Any, Any] | list[Any]) -> None:
-        if isinstance(container, list):
+    def _each(self, container: Container) -> None:
+        if not isinstance(container, dict):
             places: Any = list(itertools.islice(enumerate(container), max(0, len(container) - ITEMS), None))
         else:
             # What was put in last stands last.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
+import contextvars
 import functools
 import itertools
 import types
@@ -12,13 +15,19 @@ from typing import Any, Final
 from gradc.frontend.cached import is_cached
 from gradc.frontend.frames import is_internal
 
-Container = dict[Any, Any] | list[Any] | types.CellType | type
+Container = Any
+"""A dict, a list or deque, a cell, a class, or an object with slots."""
 
 _LIMIT: Final = 20_000
 """Objects visited at most, so that a function that mentions half of a large library is still traced at once."""
 
 ITEMS: Final = 1000
 """Items looked at in one container."""
+
+_ROWS: Final = (list, collections.deque)
+
+_HOLDERS: Final = (types.SimpleNamespace, collections.UserDict, collections.UserList)
+"""Classes of the standard library whose objects have all in their attributes."""
 
 _PLAIN: Final = (int, float, complex, str, bytes, type(None))
 
@@ -46,12 +55,12 @@ class Walk:
         if kind is types.FunctionType:
             self._function(x)
         elif kind is types.MethodType:
-            self.visit(x.__func__)
-            self.visit(x.__self__)
+            self._fixed((x.__func__, x.__self__))
         elif isinstance(x, functools.partial):
-            self.visit(x.func)
-            self._each(list(x.args))
+            self._fixed((x.func, *x.args))
             self._each(x.keywords)
+        elif kind is types.BuiltinMethodType:
+            self._fixed([x.__self__])
         elif isinstance(x, (staticmethod, classmethod)):
             self.visit(x.__func__)
         elif isinstance(x, property):
@@ -60,10 +69,17 @@ class Walk:
             self.visit(x.func)
         elif is_cached(x):
             self.visit(x.__wrapped__)
-        elif isinstance(x, (dict, list)):
+        elif isinstance(x, (dict, *_ROWS)):
             self._each(x)
+        elif isinstance(x, _HOLDERS):
+            self._each(vars(x))
         elif isinstance(x, (tuple, set, frozenset)):
             self._fixed(x)
+        elif isinstance(x, types.MappingProxyType):
+            self._fixed(x.values())
+        elif isinstance(x, contextvars.ContextVar):
+            with contextlib.suppress(LookupError):
+                self._fixed([x.get()])
         elif isinstance(x, type):
             self._type(x)
         elif not isinstance(x, types.ModuleType):
@@ -83,7 +99,7 @@ class Walk:
             else:
                 self.visit(item)
 
-    def _each(self, container: dict[Any, Any] | list[Any]) -> None:
+    def _each(self, container: Container) -> None:
         items = container.items() if isinstance(container, dict) else enumerate(container)
         for key, content in list(itertools.islice(items, ITEMS)):
             self._place(container, key, content)
@@ -97,6 +113,8 @@ class Walk:
             return
         scope = function.__globals__
         names = set(_names(code))
+        if "globals" in names:
+            names.update(_texts(code))
         for name in sorted(names):
             if name in scope:
                 content = scope[name]
@@ -116,8 +134,7 @@ class Walk:
             else:
                 self._place(cell, None, content)
         self._fixed((*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()))
-        for attribute in vars(function).values():
-            self.visit(attribute)
+        self._each(vars(function))
 
     def _module(self, module: types.ModuleType, names: set[str]) -> None:
         scope = vars(module)
@@ -142,7 +159,7 @@ class Walk:
                     self._member(base, name, member)
 
     def _member(self, kind: type, name: str, content: Any) -> None:
-        if is_cached(content):
+        if is_cached(content) or (self.wanted(content) and not callable(content)):
             self.found.append((kind, name))
         self.visit(content)
 
@@ -154,6 +171,10 @@ class Walk:
         attributes = getattr(x, "__dict__", None)
         if isinstance(attributes, dict):
             self._each(attributes)
+        for base in kind.__mro__:
+            for name, member in vars(base).items() if _is_users(base) else ():
+                if isinstance(member, types.MemberDescriptorType) and hasattr(x, name):
+                    self._place(x, name, getattr(x, name))
 
 
 def read(container: Container, key: Any) -> Any:
@@ -164,7 +185,9 @@ def read(container: Container, key: Any) -> Any:
         return vars(container).get(key)
     if isinstance(container, dict):
         return container.get(key)
-    return container[key] if key < len(container) else None
+    if isinstance(container, _ROWS):
+        return container[key] if key < len(container) else None
+    return getattr(container, key, None)
 
 
 def store(container: Container, key: Any, content: Any) -> None:
@@ -173,13 +196,23 @@ def store(container: Container, key: Any, content: Any) -> None:
         container.cell_contents = content
     elif isinstance(container, type):
         setattr(container, key, content)
-    else:
+    elif isinstance(container, (dict, *_ROWS)):
         container[key] = content
+    else:
+        object.__setattr__(container, key, content)
 
 
 def _is_users(kind: type) -> bool:
     module = str(getattr(kind, "__module__", "")).partition(".")[0]
     return module not in ("builtins", "numpy", "scipy", "gradc", "functools", "collections", "abc", "typing", "types")
+
+
+def _texts(code: types.CodeType) -> Iterator[str]:
+    for constant in code.co_consts:
+        if isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, types.CodeType):
+            yield from _texts(constant)
 
 
 def _names(code: types.CodeType) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import functools
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -213,6 +215,25 @@ def test_numbers_and_classes_keep_what_they_are_given() -> None:
     trace(function, (X,))
     assert (type(Holder.largest), Holder.largest) == (np.float64, 2.0)
     assert [type(row) for row in vars(holder)["rows"]] == [np.float64, np.ndarray]
+
+
+def test_attributes_of_functions_slots_and_namespaces() -> None:
+    class Slotted:
+        __slots__ = ("table",)
+
+    def function(x: Any) -> Any:
+        if not hasattr(slotted, "table"):
+            slotted.table = np.arange(3.0)
+            function.table = namespace.table = np.ones(3)  # type: ignore[attr-defined]
+            queue.append((np.zeros(2), "last"))
+        return x * slotted.table + function.table  # type: ignore[attr-defined]
+
+    slotted, namespace, queue = Slotted(), types.SimpleNamespace(), collections.deque[Any]()
+    expected = gradc.jit(function)(X)
+    kept = [slotted.table, vars(function)["table"], namespace.table, queue[0][0]]
+    assert [type(array) for array in kept] == [np.ndarray] * 4
+    assert namespace.table is vars(function)["table"]
+    np.testing.assert_array_equal(function(X), expected)
 
 
 def test_a_trace_that_fails_leaves_arrays() -> None:
