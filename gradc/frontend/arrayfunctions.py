@@ -22,7 +22,8 @@ from gradc.ir.graph import Value
 from gradc.ops.shape import broadcast
 
 _DIAG: Final = np.diag
-"""Kept from import on: during a trace there is a stand-in in its place."""
+_WHERE: Final = np.where
+"""Kept from import on: during a trace there are stand-ins in their places."""
 
 VIEWS: Final = frozenset(
     {
@@ -55,8 +56,13 @@ def apply(session: Session, function: Any, args: tuple[Any, ...], kwargs: dict[s
     if own is not None:
         return own(session, *args, **kwargs)
     record = lookup(function)
+    if record is None or (function is _WHERE and len(args) == 1):
+        found = ufuncs.evaluated(session, function, args, kwargs)
+        if found is not None:
+            return _lifted(session, found)
     if record is None:
-        return _unsupported(session, function, args, kwargs)
+        name = f"{function.__module__.replace('numpy', 'np')}.{function.__name__}"
+        raise TraceError(refusal(function.__name__, name))
     if holds_traced(args[1:]) or holds_traced(tuple(kwargs.values())):
         args, kwargs = _plain(record, args, kwargs)
     if kwargs.get("out") is None and not _positional_out(record, args):
@@ -107,14 +113,6 @@ def _apart(record: Implementation, args: tuple[Any, ...], kwargs: dict[str, Any]
     given = dict(record.signature.bind(*args, **kwargs).arguments)
     out = given.pop("out")
     return given, out
-
-
-def _unsupported(session: Session, function: Any, args: Any, kwargs: Any) -> Any:
-    name = f"{function.__module__.replace('numpy', 'np')}.{function.__name__}"
-    found = ufuncs.evaluated(session, function, args, kwargs)
-    if found is not None:
-        return _lifted(session, found)
-    raise TraceError(refusal(function.__name__, name))
 
 
 def _lifted(session: Session, found: Any) -> Any:

@@ -10,16 +10,19 @@ import sys
 from types import FrameType
 from typing import Any, Final
 
+from gradc.errors import ShapeError
 from gradc.frontend.bytecode import subscript_use
 from gradc.frontend.frames import user_frame
 from gradc.frontend.lines import refuse
 from gradc.frontend.numpy_api.registry import lookup
 from gradc.frontend.refusals import calling, refusal
+from gradc.frontend.session import require_session
 from gradc.frontend.ufuncs import PLAIN_TARGET
 
 _PLAIN: Final = (
     "a traced value is needed as a plain array here, and is not known while tracing; use NumPy's functions on it: "
-    "np.dot(a, x) in place of a.dot(x), x.astype(np.float32) in place of np.float32(x), np.stack in place of np.r_"
+    "np.dot(a, x) in place of a.dot(x), x.astype(np.float32) in place of np.float32(x), "
+    "np.stack([x, y]) in place of [x, y] for a method of a ufunc"
 )
 _PLAIN_TABLE: Final = (
     "a plain object is indexed by a traced value; write np.take(table, index, axis=0) for an array made outside the "
@@ -107,6 +110,17 @@ class Conversions:
 
     def __contains__(self: Any, item: object) -> bool:
         raise refuse("`in` needs the numbers behind a traced array; use np.any(x == item), which stays traced")
+
+    def item(self: Any, *index: Any) -> Any:
+        known = self.constant()
+        if known is not None:
+            return known.item(*index)
+        if not index and self.size != 1:
+            error = ShapeError(f"item() needs an index where an array has not one element, and this is {self.aval}")
+            raise require_session().located(error)
+        place = index[0] if len(index) == 1 else index or 0
+        element = self[place] if type(place) is tuple else self.copy().reshape(-1)[place]
+        return element.python_number()
 
     def __bytes__(self: Any) -> bytes:
         return bytes(self._known("bytes()", "return the array, and take its bytes after the call"))

@@ -6,16 +6,18 @@ meanings, and the only one that is the same each time.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
-from gradc.errors import TraceError
+from gradc.errors import ShapeError, TraceError
 from gradc.frontend import arrayfunctions
 from gradc.frontend.arrayfunctions import shape_of
 from gradc.frontend.lines import refuse
 from gradc.frontend.numpy_api import promote
+from gradc.frontend.selected import Selected
 from gradc.frontend.session import Session, holds_traced, is_traced
 from gradc.frontend.sizes import Size
 from gradc.frontend.tracer import Tracer, perform
@@ -98,6 +100,7 @@ def _array(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         return object, dtype, copy, ndmin
 
     x, dtype, copy, ndmin = arguments(*args, **kwargs)
+    x = _read(x)
     if not holds_traced(x):
         return _plain(original, args, kwargs)
     if not copy and ndmin == 0:
@@ -121,11 +124,34 @@ def _as_array(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any])
         return a, dtype, copy
 
     x, dtype, copy = arguments(*args, **kwargs)
+    x = _read(x)
     if isinstance(x, np.ndarray) and not is_traced(x):
         return original(*args, **kwargs)
     if not holds_traced(x):
         return _plain(original, args, kwargs)
     return _same(x, dtype) if not copy else _array(_ARRAY, (x, dtype), {})
+
+
+def _read(x: Any) -> Any:
+    """What an object that NumPy asks for an array gives; anything else as it is."""
+    kind = type(x)
+    known = issubclass(kind, (np.ndarray, np.generic, Tracer, Selected)) or not hasattr(kind, "__array__")
+    return x if known else x.__array__()
+
+
+def _of_iterable(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``np.fromiter``: the array of what an iterable gives."""
+
+    def arguments(iter: Any, dtype: Any, count: int = -1, *, like: Any = None) -> Any:
+        return iter, np.dtype(dtype), count
+
+    iterable, dtype, count = arguments(*args, **kwargs)
+    items = list(iterable if count < 0 else itertools.islice(iterable, count))
+    if not holds_traced(items):
+        return _plain(original, (items, dtype, count), {})
+    if len(items) < count:
+        raise ShapeError(f"np.fromiter: count={count} and the iterable has {len(items)} items")
+    return _array(_ARRAY, (items, dtype), {})
 
 
 def _same(x: Any, dtype: Any) -> Any:
@@ -216,6 +242,7 @@ CREATION: Final[dict[Original, Handler]] = {
     np.empty_like: lambda original, args, kwargs: _like(_ZEROS_LIKE, args, kwargs),
     np.full_like: _like,
     np.copy: _like,
+    np.fromiter: _of_iterable,
     np.take: _like,  # dispatches on its table alone, not on the index
 }
 """What stands for each of these functions while its caller is traced."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from gradc.frontend.lines import refuse
+from gradc.frontend.refusals import refusal
 from gradc.frontend.session import current_session, holds_traced, is_traced
 
 _REFUSED: Final = {
@@ -50,7 +51,7 @@ def _of_traced(original: type, told: Callable[..., Any]) -> type:
 
 def _refusing(name: str) -> Callable[..., Any]:
     def told(*args: Any, **kwargs: Any) -> Any:
-        raise refuse(_REFUSED[name])
+        raise refuse(_REFUSED.get(name) or refusal(name, f"np.{name}"))
 
     return told
 
@@ -71,6 +72,7 @@ def iterators() -> list[tuple[dict[str, Any], str, Any]]:
     return [
         (vars(np), "ndenumerate", _of_traced(np.ndenumerate, enumerated)),
         (vars(np), "nditer", _of_traced(np.nditer, _refusing("nditer"))),
+        (vars(np), "poly1d", _of_traced(np.poly1d, _refusing("poly1d"))),
         (vars(np), "broadcast", _of_traced(np.broadcast, _refusing("broadcast"))),
         (tricks, "as_strided", _as_strided(tricks["as_strided"])),
     ]

@@ -10,8 +10,14 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+import numpy as np
+
 from gradc.frontend.again import ALONE
 from gradc.frontend.items import ITEM
+from gradc.frontend.selected import Selected
+from gradc.frontend.sizes import Size
+from gradc.frontend.tape import TracedBase
+from gradc.ir.graph import Value
 
 _BINARY: Final = (
     "add",
@@ -31,7 +37,28 @@ _BINARY: Final = (
 _COMPARISONS: Final = ("eq", "ne", "lt", "le", "gt", "ge")
 _UNARY: Final = ("neg", "pos", "abs", "invert")
 
+_OPERANDS: Final = frozenset({int, float, bool, complex, list, tuple, range, Size, Value})
+"""Classes of operands that are no arrays, and are taken as NumPy takes them."""
+
 Class = TypeVar("Class", bound=type)
+
+
+_ORDER: Final = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le"}
+
+
+def is_left_to(x: Any, scalar: bool, name: str) -> bool:
+    """Whether the operator ``name`` with an array, or with a number, is one of the class of ``x``, as NumPy has it."""
+    kind = type(x)
+    if kind in _OPERANDS or issubclass(kind, (np.ndarray, np.generic, TracedBase)):
+        return False
+    if kind is Selected or getattr(kind, "__array_ufunc__", kind) is None:
+        return True
+    if not hasattr(kind, "__array_ufunc__") and getattr(kind, "__array_priority__", 0) > 0:
+        return True
+    if not scalar:
+        return False
+    reflected = f"__{_ORDER.get(name, f'r{name}')}__"
+    return name in ("eq", "ne") or getattr(kind, reflected, None) is not getattr(object, reflected, None)
 
 
 def with_operators(traced: Class) -> Class:

@@ -37,6 +37,8 @@ _REFUSALS: Final = {
     "matmul_toeplitz": "multiply with scipy.linalg.toeplitz(c, r)",
     "ldl": "use np.linalg.cholesky for positive definite matrices",
     "rq qr_multiply": "use np.linalg.qr",
+    "poly1d Polynomial Chebyshev Hermite HermiteE Laguerre Legendre": "polynomials are arrays of coefficients here; "
+    "use np.polyval(p, x), np.polyadd, np.polymul, np.polyder, with the highest power first",
     "array2string array_repr array_str": "print after the function has returned",
     "save savez savez_compressed savetxt": "return the array, and save it after the call",
 }
@@ -79,8 +81,10 @@ def calling(frame: FrameType | None) -> Called | None:
 
 def _shown(frame: FrameType) -> Called | None:
     """The public function that runs in a frame, or that a decorator calls there."""
-    module = str(frame.f_globals.get("__name__", ""))
-    called = _public(module, frame.f_code.co_name)
+    module, name = str(frame.f_globals.get("__name__", "")), frame.f_code.co_name
+    if name == "__init__":
+        name = type(frame.f_locals.get("self")).__name__
+    called = _public(module, name)
     if called is not None or module.partition(".")[0] not in _LIBRARIES:
         return called
     decorated = [frame.f_locals[name] for name in frame.f_code.co_freevars if name in frame.f_locals]

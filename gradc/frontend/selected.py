@@ -106,6 +106,9 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Any:
         raise self.refusal()
 
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise self.refusal()
+
     def refusal(self) -> Exception:
         """What is raised for everything that needs the size."""
         return refuse(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import array
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -37,6 +39,11 @@ RUNNING: Final = np.zeros(1, np.int64)
 """How many traces are in progress in all threads. Machine code reads it: calls inside a trace belong to its graph."""
 
 _COUNTING: Final = threading.Lock()
+
+_SEQUENCES: Final = frozenset((range, deque))
+"""Sequences, besides list and tuple, of which NumPy makes arrays."""
+
+_BUFFERS: Final = frozenset((array.array, memoryview))
 
 _NUMBERS: Final = frozenset((float, int, bool, complex))
 
@@ -206,8 +213,14 @@ class Session:
             return self.builder.apply(dim_value, dim=x.dim, dtype=np.dtype(np.int64), weak=True)
         if kind in (list, tuple):
             return self._sequence(x, role)
+        if kind in _SEQUENCES:
+            return self._sequence(list(x), role)
+        if kind in _BUFFERS:
+            return self._constant(np.asarray(x))
         if x is None:
             raise DtypeError("None is neither an array nor a number; compare with `is None`, which is static")
+        if hasattr(kind, "__array__"):
+            return self.lift(x.__array__(), role)
         raise DtypeError(f"{role}: ".lstrip(": ") + f"{_article(kind.__name__)} is neither an array nor a number")
 
     def _number(self, kind: type, x: Any) -> Value:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
-from gradc.errors import GradcError, ShapeError
+from gradc.errors import GradcError
 from gradc.frontend import again, arrayfunctions, ufuncs
 from gradc.frontend.again import ALONE, FUNCTIONS
 from gradc.frontend.bytecode import Site
@@ -19,7 +19,7 @@ from gradc.frontend.lines import refuse
 from gradc.frontend.methods import ArrayMethods, with_all_attributes
 from gradc.frontend.numpy_api import indexing, promote
 from gradc.frontend.numpy_api.operators import OPERATORS
-from gradc.frontend.operators import with_operators
+from gradc.frontend.operators import is_left_to, with_operators
 from gradc.frontend.selected import Selected, chosen_by
 from gradc.frontend.session import CURRENT, ESCAPED, Session, require_session
 from gradc.frontend.sizes import Size, sized
@@ -267,6 +267,8 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
     def _worked_out(self, name: str, operands: tuple[Any, ...], frame: FrameType) -> Any:
         if self.scalar and any(type(x) in _SEQUENCES for x in operands) and self.aval.weak:
             return NotImplemented  # a Python number: `[x] * n` repeats the list
+        if any(is_left_to(x, self.scalar, name) for x in operands):
+            return NotImplemented
         session = require_session()
         site = session.follower.enter(frame)
         try:
@@ -281,7 +283,10 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
         """``x += other``: writes into the array, or makes a new number of a number."""
         if self.scalar:
             return self.operate(name, self, other, frame)  # type: ignore[no-any-return]
-        self.assign(self.operate(name, self, other, frame))
+        made = self.operate(name, self, other, frame)
+        if made is NotImplemented:
+            return made  # type: ignore[no-any-return]
+        self.assign(made)
         self.named(self.session.follower.enter(frame))
         return self
 
@@ -311,16 +316,9 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
             return self
         return perform(lambda session: promote.astype(session.lift(self), wanted), array=not self.scalar)
 
-    def item(self, *index: Any) -> Any:
-        known = self.constant()
-        if known is not None:
-            return known.item(*index)
-        if not index and self.size != 1:
-            error = ShapeError(f"item() needs an index where an array has not one element, and this is {self.aval}")
-            raise require_session().located(error)
-        place: Any = index[0] if len(index) == 1 else index or 0
-        element: Any = self[place] if type(place) is tuple else self.copy().reshape(-1)[place]  # type: ignore[index]
-        return perform(lambda session: promote.python_number(session.lift(element)))
+    def python_number(self) -> Any:
+        """A NumPy number as the Python number that its ``item()`` is."""
+        return perform(lambda session: promote.python_number(session.lift(self)))
 
 
 def perform(

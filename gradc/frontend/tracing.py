@@ -289,6 +289,8 @@ def _refusal_of(error: Exception) -> GradcError | None:
     said = str(error)
     if isinstance(error, AttributeError) and is_traced(error.obj):
         said = f"a traced array has no attribute {error.name!r}"
+    elif "__array__ method not producing an array" in said:
+        said = f"{said}; convert the object first: np.asarray(x)"
     elif "Tracer" not in said:
         return None
     return TraceError(f"a traced value cannot be used where a plain one is needed: {said}", line=raised_at(error))

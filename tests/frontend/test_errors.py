@@ -145,7 +145,8 @@ def sized(x: Any) -> Any:
 
 PLAIN = (
     "a traced value is needed as a plain array here, and is not known while tracing; use NumPy's functions on it: "
-    "np.dot(a, x) in place of a.dot(x), x.astype(np.float32) in place of np.float32(x), np.stack in place of np.r_"
+    "np.dot(a, x) in place of a.dot(x), x.astype(np.float32) in place of np.float32(x), "
+    "np.stack([x, y]) in place of [x, y] for a method of a ufunc"
 )
 
 ELSE = "write it with functions of docs/supported.md, or call it before and pass its result as an argument"

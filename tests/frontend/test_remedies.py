@@ -115,6 +115,35 @@ def polar(a: Any) -> Any:
     return u @ vt, (vt.T * s) @ vt
 
 
+def imaginary_part(x: Any) -> Any:
+    y = x * (2 + 0j)
+    y.imag = x
+    return y
+
+
+def selected_and_written(x: Any) -> Any:
+    chosen = x[x > 0]
+    chosen[:] = 5.0
+    return chosen.sum()
+
+
+def indexed_sum(pairs: Any) -> Any:
+    total = 0.0
+    for (i, j), element in pairs:
+        total += element * (i + j)
+    return total
+
+
+@dataclass
+class Held:
+    """An object that NumPy asks for an array."""
+
+    data: Any
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.asarray(self.data)
+
+
 ROWS = [
     Row("if", branch, (2.0,), "np.where", lambda x: np.where(x > 0, x, -x), meaning=branch),
     Row("while", clamped, (8.0,), "np.where", lambda x: np.where(x > 1, x / 2, x)),
@@ -229,6 +258,32 @@ ROWS = [
         lambda x, axis: np.sum(x, axis=axis), (A, 1)),
     Row("too many steps", lambda x: np.vectorize(lambda v: v * v)(x), (np.ones(5000),), "for whole arrays",
         lambda x: x * x),
+    Row("iterator over memory", lambda a: sum(v * v for v in np.nditer(a)), (A,), r"use x\.flat",
+        lambda a: sum(v * v for v in a.flat)),
+    Row("iterator with indices", lambda a: indexed_sum(np.nditer(a)), (A,), r"np\.ndenumerate\(x\)",
+        lambda a: indexed_sum(np.ndenumerate(a))),
+    Row("strides", lambda x: np.lib.stride_tricks.as_strided(x, (3, 2), (8, 8)), (X,), "sliding_window_view",
+        lambda x: np.lib.stride_tricks.sliding_window_view(x, 2),
+        meaning=lambda x: np.lib.stride_tricks.as_strided(x, (3, 2), (8, 8))),
+    Row("a broadcast", lambda x: np.zeros(np.broadcast(x, x[:, None]).shape) + x, (X,), r"np\.broadcast_shapes",
+        lambda x: np.zeros(np.broadcast_shapes(x.shape, x[:, None].shape)) + x),
+    Row("the imaginary part is set", imaginary_part, (X,), r"write x = x\.real \+ 1j \* y", lambda x: 2 * x + 1j * x,
+        meaning=imaginary_part),
+    Row("the shape is set", lambda x: setattr(x, "shape", (2, 2)) or x, (X,), r"use x\.reshape",
+        lambda x: x.reshape(2, 2)),
+    Row("a polynomial", lambda x: np.poly1d(x)(0.5), (X,), r"use np\.polyval\(p, x\)", lambda x: np.polyval(x, 0.5),
+        meaning=lambda x: np.poly1d(x)(0.5)),
+    Row("a series", lambda x: np.polynomial.Polynomial(x)(0.5), (X,), r"use np\.polyval\(p, x\)",
+        lambda x: np.polyval(x[::-1], 0.5), meaning=lambda x: np.polynomial.Polynomial(x)(0.5)),
+    Row("an object that gives an array", lambda x: np.sin(Held(x)), (X,), r"convert the object first: np\.asarray\(x\)",
+        lambda x: np.sin(np.asarray(Held(x)))),
+    Row("a method of a ufunc and a list", lambda x, y: np.maximum.reduce([x, y]), (X, Y), r"np\.stack\(\[x, y\]\)",
+        lambda x, y: np.maximum.reduce(np.stack([x, y]))),
+    Row("a selection is written", selected_and_written, (X,), r"write np\.where\(mask, x, 0\)",
+        lambda x: np.where(x > 0, 5.0, 0).sum(), meaning=selected_and_written),
+    Row("text", lambda x: x * len(str(x)), (X,), "its shape and dtype are known and can be printed",
+        lambda x: x * len(f"{x.shape} {x.dtype}")),
+    Row("a key", lambda x: {x[0]: x}[x[0]], (X,), "a Python int, which becomes static", lambda x, n: {n: x}[n], (X, 3)),
     Row("integers beyond i64", lambda x: x * 2**63, (X,), "write it as a float", lambda x: x * float(2**63)),
 ]  # fmt: skip
 

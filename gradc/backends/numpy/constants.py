@@ -28,7 +28,7 @@ def uniform(value: np.ndarray) -> np.generic | None:
 
 
 def array_text(value: np.ndarray) -> str:
-    """An expression for the array: its elements as literals, or as their bits where a NaN has a payload."""
+    """An expression for the array: its elements as literals, or as their bits where literals do not tell them."""
     dtype = dtype_text(value.dtype)
     if value.dtype.kind not in "fiubc":
         raise CompileError(f"a constant array of dtype {value.dtype} has no text")
@@ -37,7 +37,7 @@ def array_text(value: np.ndarray) -> str:
     items = [number_text(number) for number in value.reshape(-1)]
     suffix = ""
     if None in items:
-        unsigned = f"uint{8 * value.dtype.itemsize}"
+        unsigned = f"uint{8 * value.real.dtype.itemsize}"  # a complex number is two of them
         items = [f"{int(bits):#x}" for bits in np.ascontiguousarray(value).reshape(-1).view(unsigned)]
         suffix, dtype = f".view({dtype})", f"np.{unsigned}"
     text = ", ".join(item for item in items if item is not None)

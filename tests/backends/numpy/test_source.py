@@ -143,6 +143,11 @@ def test_constants_are_exact_to_the_bit(dtype: str) -> None:
         array = np.asarray(array, kind)
         again = eval(array_text(array), {"np": np})  # noqa: S307
         assert (again.dtype, again.shape, again.tobytes()) == (array.dtype, array.shape, array.tobytes())
+    if kind.itemsize > 2:
+        pairs = np.concatenate([values[:20], rest])
+        array = np.stack([pairs, pairs[::-1]], axis=-1).view(f"c{2 * kind.itemsize}")
+        again = eval(array_text(array), {"np": np})  # noqa: S307
+        assert (again.dtype, again.shape, again.tobytes()) == (array.dtype, array.shape, array.tobytes())
     for number in [*values[:60], *rest]:
         b = Builder()
         graph = b.freeze([b.constant(np.full(3, number))])
