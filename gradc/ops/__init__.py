@@ -2,6 +2,7 @@
 
 from gradc.ops import (
     bessel,
+    bessel_waves,
     bits,
     complex,
     contraction,
@@ -29,6 +30,7 @@ from gradc.ops import (
 
 __all__ = [
     "bessel",
+    "bessel_waves",
     "bits",
     "complex",
     "contraction",

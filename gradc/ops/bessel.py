@@ -1,13 +1,14 @@
-"""The modified Bessel functions I0 and I1, as they are and times ``exp(-|x|)``, within 10 ULP.
+"""The modified Bessel functions I and K of the orders 0 and 1, as they are and scaled, within 10 ULP.
 
-Up to 19 their series of powers, all of whose terms are of one sign, beyond it the asymptotic one, whose terms fall to
-2e-17 there (DLMF 10.25.2, 10.40.1). In float64, of whatever dtype x is.
+I: up to 19 its series of powers, all of whose terms are of one sign, beyond it the asymptotic one, whose terms fall to
+2e-17 there (DLMF 10.25.2, 10.40.1). K: up to 1 its logarithm and a polynomial, beyond it one in ``1 / x``
+(``bessel_tables.py``). In float64, of whatever dtype x is.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
@@ -15,12 +16,16 @@ import numpy as np
 
 from gradc.ir.graph import Value
 from gradc.ir.op import Context, Op
+from gradc.ops import bessel_tables as tables
 from gradc.ops.elementwise import absolute, elementwise, exp, less, select, sign
 from gradc.ops.helpers import evaluated
 
 _MIDDLE: Final = 19.0
 _NEAR, _FAR = 36, 26
 """How many terms the two series have."""
+_TERMS: Final = 12
+"""How many terms of the series a derivative takes below 1."""
+_MIDDLE_OF_K: Final = 1.0
 
 
 def _near(order: int) -> list[float]:
@@ -37,7 +42,8 @@ def _far(order: int) -> list[float]:
     return found
 
 
-def _horner(b: Any, x: Any, coefficients: list[float]) -> Any:
+def horner(b: Any, x: Any, coefficients: Sequence[float]) -> Any:
+    """A polynomial, its lowest power first."""
     total = b.constant(coefficients[-1], np.float64)
     for coefficient in reversed(coefficients[:-1]):
         total = b.add(b.mul(total, x), coefficient)
@@ -50,11 +56,11 @@ def _loops(order: int, *, scaled: bool) -> Callable[..., Any]:
         size = b.abs(z)
         low, high = b.minimum(size, _MIDDLE), b.maximum(size, _MIDDLE)
         half = b.mul(low, 0.5)
-        near = _horner(b, b.mul(half, half), _near(order))
+        near = horner(b, b.mul(half, half), _near(order))
         if order:
             near = b.mul(near, half)
         near = b.mul(near, b.exp(b.neg(low))) if scaled else near
-        far = b.mul(_horner(b, b.div(1.0, high), _far(order)), b.div(1.0 / math.sqrt(2.0 * math.pi), b.sqrt(high)))
+        far = b.mul(horner(b, b.div(1.0, high), _far(order)), b.div(1.0 / math.sqrt(2.0 * math.pi), b.sqrt(high)))
         if not scaled:
             root = b.exp(b.mul(high, 0.5))
             far = b.select(b.isfinite(size), b.mul(b.mul(far, root), root), size)
@@ -65,28 +71,38 @@ def _loops(order: int, *, scaled: bool) -> Callable[..., Any]:
     return loops
 
 
-def _slope_of_i1(c: Context) -> Value:
-    """``I0 - I1 / x``, and near 0 the derivative of the series, which is as smooth there."""
-    (x,) = c.operands
+def over_x(x: Value, function: Value, coefficients: Sequence[float]) -> tuple[Value, Value, Value]:
+    """Where x is near 0, a polynomial of ``(x / 2)**2`` for there, and ``function / x`` for elsewhere.
+
+    The polynomial is the series of what has a limit at 0. Its derivatives are exact there too, and the quotient's,
+    whose terms grow with each order as x gets small, are not asked for below 1.
+    """
+    near = less(absolute(x), x.builder.full(1.0, x.aval))
     quarter = x * x * 0.25
-    series: Any = x.builder.full(0.0, x.aval)
-    for k in range(5, -1, -1):
-        series = series * quarter + (2 * k + 1) / (2 * math.factorial(k) * math.factorial(k + 1))
-    near = less(absolute(x), x.builder.full(0.1, x.aval))
-    apart = select(near, x.builder.full(1.0, x.aval), x)
-    return select(near, series, i0(x) - c.result / apart)
+    series: Any = x.builder.full(coefficients[-1], x.aval)
+    for coefficient in reversed(coefficients[:-1]):
+        series = series * quarter + coefficient
+    return near, series, function / select(near, x.builder.full(1.0, x.aval), x)
+
+
+def of_order_one(sign: int, *, slope: bool) -> list[float]:
+    """The series of ``I1(x) / x``, or for sign -1 of ``J1(x) / x``, by ``(x / 2)**2``; or that of the derivative."""
+    return [
+        sign**k * (2 * k + 1 if slope else 1) / (2 * math.factorial(k) * math.factorial(k + 1)) for k in range(_TERMS)
+    ]
+
+
+def _slope_of_i1(c: Context) -> Value:
+    """``I0 - I1 / x``."""
+    (x,) = c.operands
+    near, series, quotient = over_x(x, c.result, of_order_one(1, slope=True))
+    return select(near, series, i0(x) - quotient)
 
 
 def _slope_of_i1e(c: Context) -> Value:
     (x,) = c.operands
-    quarter = x * x * 0.25
-    series: Any = x.builder.full(0.0, x.aval)
-    for k in range(5, -1, -1):
-        series = series * quarter + 1 / (2 * math.factorial(k) * math.factorial(k + 1))
-    near = less(absolute(x), x.builder.full(0.1, x.aval))
-    apart = select(near, x.builder.full(1.0, x.aval), x)
-    by_x = select(near, series * _shrunk(x), c.result / apart)
-    return i0e(x) - by_x - sign(x) * c.result
+    near, series, quotient = over_x(x, c.result, of_order_one(1, slope=False))
+    return i0e(x) - select(near, series * _shrunk(x), quotient) - sign(x) * c.result
 
 
 def _shrunk(x: Value) -> Value:
@@ -94,14 +110,15 @@ def _shrunk(x: Value) -> Value:
     return exp(-absolute(x))
 
 
-def _bessel(name: str, order: int, latex: str, partial: Callable[[Context], Value], *, scaled: bool = False) -> Op:
+def bessel(name: str, loops: Callable[..., Any], partial: Callable[[Context], Value], latex: str) -> Op:
+    """A Bessel function of SciPy's of this name."""
     return elementwise(
         name,
         evaluated(f"_{name}"),
         f"_{name}({{0}})",
         lambda c: [partial(c)],
         kinds="f",
-        loops=_loops(order, scaled=scaled),
+        loops=loops,
         flops=lambda result, *avals: result.size * 150,
         captures=(f"scipy.special:{name}",),
         latex=latex,
@@ -109,10 +126,48 @@ def _bessel(name: str, order: int, latex: str, partial: Callable[[Context], Valu
     )
 
 
-i0: Op = _bessel("i0", 0, r"I_0\left({0}\right)", lambda c: i1(c.operands[0]))
-i1: Op = _bessel("i1", 1, r"I_1\left({0}\right)", _slope_of_i1)
-i0e: Op = _bessel(
-    "i0e", 0, r"e^{{-\left|{0}\right|}} I_0\left({0}\right)",
-    lambda c: i1e(c.operands[0]) - sign(c.operands[0]) * c.result, scaled=True,
+i0: Op = bessel("i0", _loops(0, scaled=False), lambda c: i1(c.operands[0]), r"I_0\left({0}\right)")
+i1: Op = bessel("i1", _loops(1, scaled=False), _slope_of_i1, r"I_1\left({0}\right)")
+i0e: Op = bessel(
+    "i0e", _loops(0, scaled=True), lambda c: i1e(c.operands[0]) - sign(c.operands[0]) * c.result,
+    r"e^{{-\left|{0}\right|}} I_0\left({0}\right)",
 )  # fmt: skip
-i1e: Op = _bessel("i1e", 1, r"e^{{-\left|{0}\right|}} I_1\left({0}\right)", _slope_of_i1e, scaled=True)
+i1e: Op = bessel("i1e", _loops(1, scaled=True), _slope_of_i1e, r"e^{{-\left|{0}\right|}} I_1\left({0}\right)")
+
+
+def _loops_of_k(order: int, *, scaled: bool) -> Callable[..., Any]:
+    near_table, far_table = ((tables.K0, tables.K0E), (tables.K1, tables.K1E))[order]
+
+    def loops(b: Any, x: Any) -> Any:
+        z = b.convert(x, np.float64)
+        low, high = b.minimum(z, _MIDDLE_OF_K), b.maximum(z, _MIDDLE_OF_K)
+        half = b.mul(low, 0.5)
+        square = b.mul(half, half)
+        first_kind = horner(b, square, _near(order)[:_TERMS])
+        near = horner(b, b.sub(b.mul(8.0, square), 1.0), near_table[::-1])
+        logarithm = b.log(half)
+        if order:
+            near = b.add(b.div(1.0, low), b.mul(low, b.add(b.mul(b.mul(logarithm, 0.5), first_kind), near)))
+        else:
+            near = b.sub(near, b.mul(logarithm, first_kind))
+        far = b.div(horner(b, b.sub(b.div(2.0, high), 1.0), far_table[::-1]), b.sqrt(high))
+        near, far = (b.mul(near, b.exp(low)), far) if scaled else (near, b.mul(far, b.exp(b.neg(high))))
+        found = b.select(b.le(z, _MIDDLE_OF_K), near, far)
+        found = b.select(b.eq(z, 0.0), math.inf, b.select(b.lt(z, 0.0), math.nan, found))
+        return b.convert(found, x.dtype)
+
+    return loops
+
+
+k0: Op = bessel("k0", _loops_of_k(0, scaled=False), lambda c: -k1(c.operands[0]), r"K_0\left({0}\right)")
+k1: Op = bessel(
+    "k1", _loops_of_k(1, scaled=False), lambda c: -k0(c.operands[0]) - c.result / c.operands[0],
+    r"K_1\left({0}\right)",
+)  # fmt: skip
+k0e: Op = bessel(
+    "k0e", _loops_of_k(0, scaled=True), lambda c: c.result - k1e(c.operands[0]), r"e^{{{0}}} K_0\left({0}\right)"
+)
+k1e: Op = bessel(
+    "k1e", _loops_of_k(1, scaled=True), lambda c: c.result - k0e(c.operands[0]) - c.result / c.operands[0],
+    r"e^{{{0}}} K_1\left({0}\right)",
+)  # fmt: skip

@@ -11,15 +11,23 @@ from typing import Any
 import numpy as np
 
 
+def helper_text(name: str) -> str:
+    """The source of a helper."""
+    text: str = _file(name).read_text(encoding="utf-8")
+    return text
+
+
+def _file(name: str) -> Any:
+    return resources.files("gradc.templates") / "numpy" / "helpers" / f"{name}.py.j2"
+
+
 @cache
 def helper(name: str) -> Callable[..., Any]:
     """The function that saved modules carry as ``name``."""
-    folder = resources.files("gradc.templates") / "numpy" / "helpers"
-    file = folder / f"{name}.py.j2"
-    text = file.read_text(encoding="utf-8")
+    text = helper_text(name)
     called = set(re.findall(r"\b_[a-z]\w*(?=\()", text)) - {name}
     namespace: dict[str, Any] = {"np": np, **{other: helper(other) for other in sorted(called)}}
-    exec(compile(text, str(file), "exec"), namespace)  # noqa: S102 - a file of ours
+    exec(compile(text, str(_file(name)), "exec"), namespace)  # noqa: S102 - a file of ours
     found: Callable[..., Any] = namespace[name]
     return found
 

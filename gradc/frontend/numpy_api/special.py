@@ -14,7 +14,7 @@ from gradc.frontend.numpy_api.promote import broadcasted, common_dtype, converte
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
-from gradc.ops import bessel, error_functions, functions, gamma
+from gradc.ops import bessel, bessel_waves, error_functions, functions, gamma
 from gradc.ops import elementwise as ops
 from gradc.ops import reduce as reductions
 from gradc.ops.reduce import reduced_shape, spread
@@ -26,7 +26,7 @@ SERIES = 12.0
 TERMS = 12
 
 
-def _as_special(name: str, x: Value) -> Value:
+def as_special(name: str, x: Value) -> Value:
     """The operand of a ufunc of SciPy, in the dtype that the SciPy in use takes for it."""
     ufunc = getattr(sys.modules.get("scipy.special"), name, None)
     dtype = operand_dtype(ufunc, marker(x)) if isinstance(ufunc, np.ufunc) else x.aval.dtype
@@ -38,19 +38,19 @@ def _as_special(name: str, x: Value) -> Value:
 @implements("scipy.special:expit", arrays=("x",))
 def expit(x: Value) -> Value:
     """The logistic function."""
-    return ops.logistic(_as_special("expit", x))
+    return ops.logistic(as_special("expit", x))
 
 
 @implements("scipy.special:ndtr", arrays=("x",))
 def ndtr(x: Value) -> Value:
     """The distribution function of the standard normal distribution."""
-    return functions.erfc(_as_special("ndtr", x) * -math.sqrt(0.5)) * 0.5
+    return functions.erfc(as_special("ndtr", x) * -math.sqrt(0.5)) * 0.5
 
 
 @implements("scipy.special:log_ndtr", arrays=("x",))
 def log_ndtr(x: Value) -> Value:
     """The logarithm of ``ndtr``, in f64; where that is small, by its asymptotic series (DLMF, 7.12.1)."""
-    operand = _as_special("log_ndtr", x)
+    operand = as_special("log_ndtr", x)
     z = converted(operand, np.dtype(np.float64))
     one, last, middle = (z.builder.full(bound, z.aval) for bound in (1.0, -SERIES, -1.0))
     is_far = ops.less(z, last)
@@ -68,7 +68,7 @@ def log_ndtr(x: Value) -> Value:
 @implements("scipy.special:exp10", arrays=("x",))
 def exp10(x: Value) -> Value:
     """``10**x``."""
-    exponent = _as_special("exp10", x)
+    exponent = as_special("exp10", x)
     return ops.power(exponent.builder.full(10.0, exponent.aval), exponent)
 
 
@@ -76,7 +76,7 @@ def _one_op(name: str, op: Op) -> None:
     """A ufunc of SciPy that is one op."""
 
     def function(x: Value) -> Value:
-        return op(_as_special(name, x))
+        return op(as_special(name, x))
 
     function.__name__ = name
     implements(f"scipy.special:{name}", arrays=("x",))(function)
@@ -93,8 +93,10 @@ _one_op("digamma", gamma.digamma)  # psi is the same object
 _one_op("erfcx", error_functions.erfcx)
 _one_op("erfinv", error_functions.erfinv)
 _one_op("erfcinv", error_functions.erfcinv)
-for _name in ("i0", "i1", "i0e", "i1e"):
+for _name in ("i0", "i1", "i0e", "i1e", "k0", "k1", "k0e", "k1e"):
     _one_op(_name, getattr(bessel, _name))
+for _name in ("j0", "j1", "y0", "y1"):
+    _one_op(_name, getattr(bessel_waves, _name))
 
 
 @implements(np.i0, arrays=("x",))
@@ -108,7 +110,7 @@ def i0(x: Value) -> Value:
 @implements("scipy.special:ndtri", arrays=("x",))
 def ndtri(x: Value) -> Value:
     """The inverse of ``ndtr``: the quantiles of the standard normal distribution."""
-    return error_functions.erfcinv(_as_special("ndtri", x) * 2.0) * -math.sqrt(2.0)
+    return error_functions.erfcinv(as_special("ndtri", x) * 2.0) * -math.sqrt(2.0)
 
 
 @implements("scipy.special:zeta", arrays=("q",))
@@ -135,13 +137,13 @@ def polygamma(n: Any, x: Value) -> Value:
 @implements("scipy.special:log_expit", arrays=("x",))
 def log_expit(x: Value) -> Value:
     """The logarithm of the logistic function."""
-    return -ops.softplus(-_as_special("log_expit", x))
+    return -ops.softplus(-as_special("log_expit", x))
 
 
 @implements("scipy.special:logit", arrays=("x",))
 def logit(x: Value) -> Value:
     """``log(x / (1 - x))``; near 1/2 by log1p of ``2x - 1``, which is exact there."""
-    p = _as_special("logit", x)
+    p = as_special("logit", x)
     double = p * 2.0
     near = ops.less(ops.absolute(double - 1.0), p.builder.full(0.5, p.aval))
     return ops.select(near, ops.log1p(double - 1.0) - ops.log1p(1.0 - double), ops.log(p) - ops.log1p(-p))

@@ -1,0 +1,83 @@
+"""Bessel functions of a known order, by those of the orders 0 and 1."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any, Final
+
+import numpy as np
+
+from gradc.errors import TraceError
+from gradc.frontend.numpy_api.notation import Array, composed, told
+from gradc.frontend.numpy_api.special import as_special
+from gradc.ir.op import Op
+from gradc.ops import bessel, bessel_waves
+
+HIGHEST: Final = 100
+"""The highest order, each of which takes a step."""
+
+
+def _known(name: str, order: Any, highest: int) -> int:
+    """An order as an int; one that is traced becomes fixed. Raises TraceError for one that is data, or is not taken."""
+    if issubclass(type(order), (float, np.floating)) and order == int(order):
+        order = int(order)
+    try:
+        found = operator.index(order)
+    except (TypeError, TraceError):
+        found = -1
+    if not 0 <= found <= highest:
+        orders = "0 or 1" if highest == 1 else f"an int from 0 to {highest}"
+        raise TraceError(f"scipy.special.{name}: the order is {orders} that is known, got {order!r}")
+    return found
+
+
+def _first_kind(name: str, parameter: str, *ops: Op) -> None:
+    """A function whose recurrence loses its digits, so that there are two orders."""
+
+    @composed(f"scipy.special:{name}", arrays=("z",), keeps_weak=True)
+    def function(v: Any, z: Any) -> Any:
+        """The Bessel function of order ``v``, 0 or 1. Raises TraceError for other orders."""
+        op = ops[_known(name, v, 1)]
+        return Array(op(as_special(op.name, z.value)))
+
+
+_first_kind("jv", "v", bessel_waves.j0, bessel_waves.j1)  # jn is the same object
+_first_kind("iv", "v", bessel.i0, bessel.i1)
+_first_kind("ive", "v", bessel.i0e, bessel.i1e)
+
+
+def _recurring(name: str, order: Any, x: Any, ops: tuple[Op, Op], sign: int) -> Any:
+    """``f(n + 1) = 2 n / x f(n) + sign f(n - 1)``: digits are kept where f grows with n (DLMF 10.6.1, 10.29.1)."""
+    count = _known(name, order, HIGHEST)
+    at: Any = Array(as_special(ops[0].name, x.value))
+    before, found = [told(op(at.value)) for op in ops]
+    if count < 2:
+        return found if count else before
+    pole = np.isinf(found)
+    apart = np.where(pole, found.dtype.type(1), at)
+    for k in range(1, count):
+        before, found = found, (2.0 * k) / apart * found + sign * before
+    return np.where(pole, found.dtype.type(sign * math.inf), found)
+
+
+def _second_kind(name: str, parameters: tuple[str, str], ops: tuple[Op, Op], sign: int) -> None:
+    """A function of all orders, whose parameters have SciPy's names."""
+
+    def function(n: Any, x: Any) -> Any:
+        """The Bessel function of an order that is an int up to 100. Raises TraceError for other orders."""
+        return _recurring(name, n, x, ops, sign)
+
+    def by_other_names(v: Any, z: Any) -> Any:
+        return _recurring(name, v, z, ops, sign)
+
+    by_other_names.__doc__ = function.__doc__
+    chosen = function if parameters == ("n", "x") else by_other_names
+    composed(f"scipy.special:{name}", arrays=parameters[1:], keeps_weak=True)(chosen)
+
+
+_second_kind("yn", ("n", "x"), (bessel_waves.y0, bessel_waves.y1), -1)
+_second_kind("kn", ("n", "x"), (bessel.k0, bessel.k1), 1)
+_second_kind("yv", ("v", "z"), (bessel_waves.y0, bessel_waves.y1), -1)
+_second_kind("kv", ("v", "z"), (bessel.k0, bessel.k1), 1)
+_second_kind("kve", ("v", "z"), (bessel.k0e, bessel.k1e), 1)

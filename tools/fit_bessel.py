@@ -1,0 +1,151 @@
+"""Fits the polynomials of the Bessel functions J, Y and K of the orders 0 and 1: writes gradc/ops/bessel_tables.py.
+
+    python tools/fit_bessel.py
+
+A development tool, apart from the package because it needs mpmath. Each polynomial interpolates its function at the
+Chebyshev nodes of the interval, in 60 digits (L. N. Trefethen, Approximation Theory and Approximation Practice,
+chapter 16), and is written in powers of t, which runs from -1 to 1 over the interval. What is known exactly, the value
+at 0, the logarithm and the pole, is taken out before; beyond the middle the waves are taken out (DLMF 10.17).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mpmath import mp, mpf
+
+TABLES = Path(__file__).parents[1] / "gradc" / "ops" / "bessel_tables.py"
+DIGITS = 60
+MIDDLE = mpf(4)
+"""Where the waves of J and Y begin."""
+MIDDLE_OF_K = mpf(1)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A polynomial for ``function`` of a number from 0 to 1."""
+
+    meaning: str
+    function: Callable[[Any], Any]
+    degree: int
+
+
+def near(function: Callable[[Any], Any], middle: Any) -> Callable[[Any], Any]:
+    """A function of x as one of ``(x / middle)**2``."""
+    return lambda z: function(middle * mp.sqrt(z))
+
+
+def wave(order: int, *, imaginary: bool) -> Callable[[Any], Any]:
+    """``P`` or ``x Q`` in ``(4 / x)**2``: Hankel's function over its asymptotic wave is ``P + i Q``."""
+
+    def function(z: Any) -> Any:
+        x = MIDDLE / mp.sqrt(z)
+        phase = x - (2 * order + 1) * mp.pi / 4
+        found = mp.hankel1(order, x) * mp.exp(mp.mpc(0, -phase)) * mp.sqrt(mp.pi * x / 2)
+        return found.imag * x if imaginary else found.real
+
+    return function
+
+
+def rest_of_y(order: int) -> Callable[[Any], Any]:
+    """Y without its logarithm and its pole, over x for order 1."""
+
+    def function(x: Any) -> Any:
+        regular = mp.bessely(order, x) - 2 / mp.pi * mp.log(x) * mp.besselj(order, x)
+        return (regular + 2 / (mp.pi * x)) / x if order else regular
+
+    return function
+
+
+def rest_of_k(order: int) -> Callable[[Any], Any]:
+    """The same of K."""
+
+    def function(x: Any) -> Any:
+        if order:
+            return (mp.besselk(1, x) - mp.log(x / 2) * mp.besseli(1, x) - 1 / x) / x
+        return mp.besselk(0, x) + mp.log(x / 2) * mp.besseli(0, x)
+
+    return function
+
+
+def decay(order: int) -> Callable[[Any], Any]:
+    """``sqrt(x) exp(x) K(x)`` in ``1 / x``."""
+
+    def function(z: Any) -> Any:
+        x = MIDDLE_OF_K / z
+        return mp.sqrt(x) * mp.exp(x) * mp.besselk(order, x)
+
+    return function
+
+
+FITS = {
+    "J0": Fit("(J0(x) - 1) / x**2 in (x / 4)**2", near(lambda x: (mp.besselj(0, x) - 1) / x**2, MIDDLE), 10),
+    "J1": Fit("(J1(x) / x - 1/2) / x**2", near(lambda x: (mp.besselj(1, x) / x - mpf(1) / 2) / x**2, MIDDLE), 10),
+    "Y0": Fit("Y0(x) - 2/pi log(x) J0(x)", near(rest_of_y(0), MIDDLE), 11),
+    "Y1": Fit("(Y1(x) - 2/pi log(x) J1(x) + 2 / (pi x)) / x", near(rest_of_y(1), MIDDLE), 11),
+    "P0": Fit("sqrt(pi x / 2) (J0 + i Y0) exp(i pi/4 - i x), real, in (4 / x)**2", wave(0, imaginary=False), 22),
+    "Q0": Fit("the imaginary part, times x", wave(0, imaginary=True), 21),
+    "P1": Fit("sqrt(pi x / 2) (J1 + i Y1) exp(3 i pi/4 - i x), real", wave(1, imaginary=False), 22),
+    "Q1": Fit("the imaginary part, times x", wave(1, imaginary=True), 21),
+    "K0": Fit("K0(x) + log(x / 2) I0(x) in x**2", near(rest_of_k(0), MIDDLE_OF_K), 7),
+    "K1": Fit("(K1(x) - log(x / 2) I1(x) - 1 / x) / x", near(rest_of_k(1), MIDDLE_OF_K), 7),
+    "K0E": Fit("sqrt(x) exp(x) K0(x) in 1 / x", decay(0), 31),
+    "K1E": Fit("sqrt(x) exp(x) K1(x)", decay(1), 32),
+}  # fmt: skip
+
+
+def coefficients(fit: Fit) -> list[Any]:
+    """The powers of ``t = 2 z - 1``, the lowest first."""
+    count = fit.degree + 1
+    angles = [mp.pi * (2 * k + 1) / (2 * count) for k in range(count)]
+    values = [fit.function((mp.cos(a) + 1) / 2) for a in angles]
+    series = [2 * sum(v * mp.cos(n * a) for v, a in zip(values, angles, strict=True)) / count for n in range(count)]
+    series[0] /= 2
+    return powers(series)
+
+
+def powers(series: list[Any]) -> list[Any]:
+    """A sum of Chebyshev polynomials in powers."""
+    total = [mpf(0)] * len(series)
+    before, here = [mpf(1)], [mpf(0), mpf(1)]
+    for factor in series:
+        for k, c in enumerate(before):
+            total[k] += factor * c
+        doubled = [mpf(0), *(2 * c for c in here)]
+        after = [c - (before[k] if k < len(before) else 0) for k, c in enumerate(doubled)]
+        before, here = here, after
+    return total
+
+
+def error(fit: Fit, found: list[Any]) -> Any:
+    """The largest distance to the function, at 300 places."""
+    places = [mpf(2 * k + 1) / 600 for k in range(300)]
+    return max(abs(fit.function(z) - mp.polyval(found[::-1], 2 * z - 1)) for z in places)
+
+
+def text() -> str:
+    """The file."""
+    head = (
+        '"""Polynomials of Bessel functions, by ``tools/fit_bessel.py``. Do not edit.\n\n'
+        'In powers of t, which runs from -1 to 1 over the interval, the highest first."""\n\n'
+        "from __future__ import annotations\n\nfrom typing import Final\n\n# fmt: off\n"
+    )
+    parts = [head]
+    for name, fit in FITS.items():
+        found = coefficients(fit)
+        numbers = [repr(float(c)) for c in reversed(found)]
+        rows = ["    " + ", ".join(numbers[k : k + 4]) + "," for k in range(0, len(numbers), 4)]
+        parts.append(
+            f"\n{name}: Final = (\n"
+            + "\n".join(rows)
+            + f'\n)\n"""{fit.meaning}; the error is {mp.nstr(error(fit, found), 2)}."""\n'
+        )
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    with mp.workdps(DIGITS):
+        TABLES.write_text(text(), encoding="utf-8")
