@@ -20,6 +20,7 @@ from gradc.loops.language.program import (
     For,
     If,
     Let,
+    Load,
     Sequential,
     Statement,
     Store,
@@ -178,3 +179,14 @@ def registers(body: Sequence[Statement], target: Target) -> tuple[int, int]:
     parts = [part for statement in body for part in walk(*expressions_of(statement))]
     sizes = {part.dtype.itemsize for part in parts if part.dtype.kind == "f"}
     return max(target.lanes(min(sizes, default=8)), 2), HIDING if _is_heavy(body) else 1
+
+
+def is_crowded(body: Sequence[Statement], factor: int, target: Target) -> bool:
+    """Whether a body that is computed in ``factor`` registers for each of its values wants more than there are.
+
+    Its loads, named values and accumulations are counted. One register after the other then needs fewer at a time; dear
+    functions are called for several at once all the same.
+    """
+    loads = {part for statement in body for part in walk(*expressions_of(statement)) if isinstance(part, Load)}
+    kept = sum(isinstance(s, (Let, Accumulate)) and s.value.dtype.kind == "f" for s in body)
+    return factor * (len(loads) + kept) > target.registers and not _is_heavy(body)

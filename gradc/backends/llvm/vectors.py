@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from gradc.backends.llvm.batches import Batch, Paces, at_most, registers
+from gradc.backends.llvm.batches import Batch, Paces, at_most, is_crowded, registers
 from gradc.backends.llvm.primitives import emit_primitive
 from gradc.backends.llvm.types import constant_operand, memory_type, scalar_type, vector_type
 from gradc.backends.llvm.values import ValueEmitter, is_number
@@ -50,7 +50,8 @@ class VectorEmitter(ValueEmitter):
 
     def _batches(self, loop: For) -> For | None:
         """The loop in batches; what is left of it, where its length is not known."""
-        elements, factor = registers(loop.body, self.writer.module.target)
+        target = self.writer.module.target
+        elements, factor = registers(loop.body, target)
         dense = self._is_dense(loop)
         lanes, longest = (elements * factor, elements * LONGEST) if dense else (elements, elements)
         masks = dense and self._has_masks(loop)
@@ -73,7 +74,9 @@ class VectorEmitter(ValueEmitter):
         if count <= 0:
             return None
         if count <= longest:
-            self._batch(loop, str(start), _lanes_of(count), count)
+            each = elements if count % elements == 0 and is_crowded(loop.body, count // elements, target) else count
+            for first in range(start, start + count, each):
+                self._batch(loop, str(first), _lanes_of(each), each)
             return None
         rest = count % lanes
         stop = str(start + count - rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from gradc.backends.llvm.emit import emit
-from gradc.backends.llvm.jit import load, optimised_ir
+from gradc.backends.llvm.jit import assembly, load, optimised_ir
 from gradc.backends.llvm.machine import host
 from gradc.ir.aval import short_dtype
 from gradc.ir.target import Target
@@ -257,3 +258,31 @@ begin
     y[i] = select(first, t, 1.0) + select(second, x[i], 2.0)
 """
     same_bits(text, run, np.random.default_rng(0).standard_normal(21))
+
+
+def test_a_body_of_many_values_keeps_its_vectors_in_registers() -> None:
+    """Of four registers for each value, one after the other is computed: 16 registers hold no more."""
+    avx2 = Target("x86_64-unknown-linux-gnu", "haswell", "", 256, 16, True)
+    program = verify(
+        parse_program("""program p
+input x: f64[4098]
+output y: f64[4096]
+output total: f64[]
+
+begin
+  total[] = 0.0
+  for i in 0 to 4096 vector:
+    let a = x[i + 1]
+    let b = fma(neg(a), a, x[i + 2])
+    let c = 1.0 - a
+    total[] += 100.0 * (b * b) + c * c in 16 lanes of i, blocks of 1024
+    let d = x[i]
+    let e = 200.0 * b * a
+    y[i] = neg(2.0 * c + e + e) + 200.0 * fma(neg(d), d, a)
+""")
+    )
+    code = assembly(emit(program, avx2), avx2)
+    loops = re.findall(r"^(\.LBB\w+):\n((?:\t.*\n)*?)\t*j\w+\t\1$", code, re.MULTILINE)
+    longest = max((body for _, body in loops), key=lambda body: body.count("vfnmadd"))
+    assert longest.count("vfnmadd") == 8
+    assert "(%rsp)" not in longest
