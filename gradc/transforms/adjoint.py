@@ -80,10 +80,18 @@ def _swept(
         builder.tables.cotangents.setdefault(index, total.value.id)
         if index in wanted:
             found[index] = total
-        for operand, contribution in _pulled(builder, node, total, active):
+        for operand, contribution in _together(_pulled(builder, node, total, active)):
             pending.setdefault(operand, []).append(contribution)
     builder.origin = outer
     return [found.get(v.id) for v in wrt]
+
+
+def _together(pulled: list[tuple[int, Cotangent]]) -> list[tuple[int, Cotangent]]:
+    """The contributions of one node, those to one operand (of ``x * x``) added up, before others come to them."""
+    found: dict[int, list[Cotangent]] = {}
+    for operand, contribution in pulled:
+        found.setdefault(operand, []).append(contribution)
+    return [(operand, _accumulated(contributions)) for operand, contributions in found.items()]
 
 
 def _active(builder: Builder, wrt: set[int], count: int) -> bytearray:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
+import gradc
 from gradc.backends.reference import evaluate
 from gradc.errors import DerivativeError
 from gradc.ir.aval import aval
@@ -290,3 +292,19 @@ def test_the_part_of_a_number_is_all_of_it() -> None:
     """An array of no axes has one part, which is read with no index at all."""
     (gradient,) = derivatives(lambda x: slice_(log(x), starts=(), sizes=(), steps=()), np.array(2.0))
     np.testing.assert_array_equal(gradient, 0.5)
+
+
+def test_the_contributions_of_one_operation_are_added_up_before_others_come() -> None:
+    """What ``x * x`` contributes twice is twice one product, not added to the rest two times."""
+    x = np.array([0.5, -1.5, 2.0])
+
+    def loss(x):
+        residual = x[1:] - x[:-1] * x[:-1]
+        return np.sum(residual * residual + (1 - x[:-1]) ** 2)
+
+    kernel = gradc.grad(loss).compile(x)
+    assert not re.search(r"\b(t\d+)\b \+ \1\b", kernel.numpy_source)
+    residual = x[1:] - x[:-1] ** 2
+    expected = np.append(-4 * residual * x[:-1] - 2 * (1 - x[:-1]), 0)
+    expected[1:] += 2 * residual
+    np.testing.assert_allclose(kernel(x), expected, rtol=1e-15)
