@@ -75,8 +75,8 @@ class VectorEmitter(ValueEmitter):
             return None
         if count <= longest:
             each = elements if count % elements == 0 and is_crowded(loop.body, count // elements, target) else count
-            for first in range(start, start + count, each):
-                self._batch(loop, str(first), _lanes_of(each), each)
+            for begin in range(start, start + count, each):
+                self._batch(loop, str(begin), _lanes_of(each), each)
             return None
         rest = count % lanes
         stop = str(start + count - rest)
