@@ -331,9 +331,8 @@ def perform(
 ) -> Any:
     """What ``make`` gives in the present trace, as traced arrays with the user's names; errors get the user's line.
 
-    ``bases`` are the arrays that results are views of where they only rearrange one. ``array`` says that a result
-    without axes is an array all the same; ``index``, that it is a number then, and a copy where it is no view;
-    ``flat``, that it is a view of an array that lies in order and a copy of any other, as np.ravel gives.
+    ``bases`` are the arrays of which results are views that only rearrange one. Without axes a result is an array
+    all the same (``array``), or a number, and a copy where it is no view (``index``); or as np.ravel's (``flat``).
     """
     session = require_session()
     site = session.follower.enter(sys._getframe(1))
@@ -346,7 +345,7 @@ def perform(
         made.named(site)
         return made
     if isinstance(result, (tuple, list)):
-        wrapped = [_wrap(session, r, bases, array, index, flat) if isinstance(r, Value) else r for r in result]
+        wrapped = [_wrapped(session, r, bases, array, index, flat) for r in result]
         nodes = [node for r in wrapped if isinstance(r, Tracer) and (node := r.node()) is not None]
         if site.targets and len(nodes) == len(wrapped):
             session.recorder.name(site, nodes)
@@ -360,6 +359,13 @@ def located(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
     except GradcError as error:
         raise require_session().located(error) from None
+
+
+def _wrapped(session: Session, result: Any, *how: Any) -> Any:
+    """A part of a result, or a list of parts."""
+    if isinstance(result, Value):
+        return _wrap(session, result, *how)
+    return [_wrapped(session, r, *how) for r in result] if type(result) is list else result
 
 
 def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool, index: bool, flat: bool) -> Tracer:

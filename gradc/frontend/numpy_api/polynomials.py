@@ -62,6 +62,24 @@ def polymul(a1: Any, a2: Any) -> Any:
     return np.convolve(_vector("np.polymul", a1), _vector("np.polymul", a2))
 
 
+@composed(np.polydiv, arrays=("u", "v"))
+def polydiv(u: Any, v: Any) -> Any:
+    """The quotient and the remainder, of one coefficient less than ``v`` (NumPy drops the highest that are 0)."""
+    rest, divisor = _vector("np.polydiv", u) + 0.0, _vector("np.polydiv", v) + 0.0
+    kind = np.result_type(rest.dtype, divisor.dtype)
+    rest, divisor = rest.astype(kind), divisor.astype(kind)
+    m, n = (require_size("np.polydiv", x.shape[0], _EACH) - 1 for x in (rest, divisor))
+    if m < n:
+        return np.zeros(1, kind), rest
+    quotient = []
+    for k in range(m - n + 1):
+        factor = rest[0] / divisor[0]
+        quotient.append(factor)
+        taken = np.concatenate([factor * divisor[1:], np.zeros(m - n - k, kind)])
+        rest = rest[1:] - taken
+    return np.stack(quotient), rest if n else np.zeros(1, kind)
+
+
 @composed(np.polyder, arrays=("p",))
 def polyder(p: Any, m: Any = 1) -> Any:
     """The derivative of order ``m``."""

@@ -128,16 +128,21 @@ def _edges(a: Any, bins: Any, range: Any) -> Any:
     number = builder.scalar(bins.value) if isinstance(bins, Array) else bins
     if number is None:
         raise TraceError("np.histogram: the number of bins has to be known while tracing; pass it as a Python int")
-    kind = a.dtype if a.is_float else np.dtype(np.float64)
+    return edges_of(a, int(number), range, a.dtype if a.is_float else np.dtype(np.float64))
+
+
+def edges_of(a: Any, number: int, range: Any, kind: np.dtype) -> Any:
+    """The edges of so many bins over a range, by default that of the elements."""
+    builder = a.value.builder
     if range is None:
         low, high = (np.min(a), np.max(a)) if a.size != 0 else (0.0, 1.0)
     else:
         low, high = (float(r) for r in range)
     if isinstance(low, float):
         low, high = (low - 0.5, high + 0.5) if low == high else (low, high)
-        return Array(lifted(builder, np.linspace(low, high, int(number) + 1, dtype=kind)))
+        return Array(lifted(builder, np.linspace(low, high, number + 1, dtype=kind)))
     single = np.where(low == high, 0.5, 0.0)
-    return np.linspace(low - single, high + single, int(number) + 1).astype(kind)
+    return np.linspace(low - single, high + single, number + 1).astype(kind)
 
 
 @composed(np.histogram_bin_edges, arrays=("a", "bins", "weights"), counts=("bins",))
