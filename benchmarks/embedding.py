@@ -1,9 +1,9 @@
 """Value and gradient called from C: gradc's library beside the C that CasADi generates, compiled by the same compiler.
 
-    python benchmarks/embedding.py [--python casadi=/path/to/python] [--rounds 15]
+    python benchmarks/embedding.py [--python casadi=/path/to/python] [--rounds 200] [--most 5]
 
-Eight networks in f64, from 2-2-1 (numbers, relu, sigmoid, cross entropy) to 784-256-10 for a batch of 64 (tanh and
-squares). CasADi writes C in an interpreter of its own, from scalar (SX) or matrix (MX) expressions, whichever runs
+Networks in f64, from 2-2-1 (numbers, relu, sigmoid, cross entropy) to 784-256-10 for a batch of 64, with tanh, sigmoid,
+softplus or relu and squares. CasADi writes C in an interpreter of its own, from scalar (SX) or matrix (MX) expressions, whichever runs
 faster; it is compiled with ``cc -O3 -march=native``. One C program calls both in turn; times are the least of the
 rounds, in microseconds.
 """
@@ -30,26 +30,44 @@ PEER = Path(__file__).parent / "peers" / "casadi_c.py"
 
 @dataclass(frozen=True)
 class Network:
-    """Sizes of a network, and the samples of a call.
+    """Sizes of a network, the samples of a call, and its activation.
 
-    ``scalar`` says that CasADi's scalar expressions are tried too, ``numbers`` that every weight is an argument.
+    ``form`` is a key of ACTIVATIONS, or "entropy", where every weight is an argument. ``scalar`` says that CasADi's
+    scalar expressions are tried too.
     """
 
     inputs: int
     hidden: int
     outputs: int
     batch: int
+    form: str = "tanh"
     scalar: bool = True
-    numbers: bool = False
+
+    @property
+    def numbers(self) -> bool:
+        return self.form == "entropy"
 
     def __str__(self) -> str:
-        return f"{self.inputs}-{self.hidden}-{self.outputs}, batch {self.batch}"
+        return f"{self.inputs}-{self.hidden}-{self.outputs}, {self.form}, batch {self.batch}"
 
 
 NETWORKS = (
-    Network(2, 2, 1, 1, numbers=True),
-    Network(3, 5, 2, 1),
+    Network(2, 2, 1, 1, "entropy"),
+    Network(1, 2, 1, 1),
+    Network(2, 2, 2, 2, "sigmoid"),
+    Network(2, 3, 1, 1, "softplus"),
+    Network(2, 4, 1, 4, "relu"),
+    Network(3, 3, 1, 1, "sigmoid"),
+    Network(3, 3, 2, 3, "softplus"),
     Network(3, 4, 2, 2),
+    Network(3, 4, 2, 2, "sigmoid"),
+    Network(3, 4, 2, 2, "relu"),
+    Network(3, 5, 2, 1),
+    Network(4, 4, 1, 4),
+    Network(4, 5, 3, 1, "sigmoid"),
+    Network(5, 5, 2, 4, "sigmoid"),
+    Network(5, 4, 3, 3, "softplus"),
+    Network(5, 5, 5, 1, "relu"),
     Network(4, 8, 3, 1),
     Network(8, 16, 4, 8),
     Network(32, 32, 10, 16, scalar=False),
@@ -58,8 +76,22 @@ NETWORKS = (
 )
 
 
-def loss(w1, w2, x, y):
-    return np.mean((w2 @ np.tanh(w1 @ x) - y) ** 2)
+ACTIVATIONS = {
+    "tanh": np.tanh,
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+    "softplus": lambda z: np.log(1 + np.exp(z)),
+    "relu": lambda z: np.maximum(z, 0),
+}
+
+
+def squares(form):
+    """The loss of a network with an activation, as a user writes it."""
+    activation = ACTIVATIONS[form]
+
+    def loss(w1, w2, x, y):
+        return np.mean((w2 @ activation(w1 @ x) - y) ** 2)
+
+    return loss
 
 
 def entropy(w11, w12, w21, w22, v1, v2, x1, x2, y):
@@ -122,7 +154,7 @@ int main(void) {{
     for (int i = 0; i < Y; i++) y[i] = 0.2 * (i % 3);
     for (int k = 0; k < CALLS; k++) {{
         double once = timed(calls[k], 1);
-        counts[k] = once > 2e7 ? 1 : (long)(2e7 / (once + 10.0)) + 1;
+        counts[k] = once > 2e6 ? 1 : (long)(2e6 / (once + 10.0)) + 1;
         best[k] = 1e300;
     }}
     for (int round = 0; round < ROUNDS; round++)
@@ -153,11 +185,12 @@ static void {name}(void) {{
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", action="append", default=[], metavar="PEER=PATH", help="the interpreter of casadi")
-    parser.add_argument("--rounds", type=int, default=15, help="turns of each side")
+    parser.add_argument("--rounds", type=int, default=200, help="turns of each side, of some 2 ms")
+    parser.add_argument("--most", type=int, help="only networks of so many hidden units")
     options = parser.parse_args()
     peers = dict(part.split("=", 1) for part in options.python)
     table = Table("network", "gradc us", "CasADi us", "ratio", "linked bytes", "workspace", "largest difference")
-    for network in NETWORKS:
+    for network in (n for n in NETWORKS if options.most is None or n.hidden <= options.most):
         table.add_row(str(network), *measured(network, peers.get("casadi"), options.rounds))
     Console().print(table)
 
@@ -171,7 +204,7 @@ def measured(network: Network, peer: str | None, rounds: int) -> list[str]:
     if network.numbers:
         kernel = gradc.value_and_grad(entropy, wrt=range(6), name="loss_grad").compile(*[gradc.aval("f64[]")] * 9)
     else:
-        kernel = gradc.value_and_grad(loss, wrt=("w1", "w2"), threads=1).compile(
+        kernel = gradc.value_and_grad(squares(network.form), wrt=("w1", "w2"), threads=1).compile(
             *[gradc.aval(f"f64[{rows},{columns}]") for rows, columns in shapes]
         )
     with tempfile.TemporaryDirectory() as folder:
@@ -206,8 +239,7 @@ def theirs(network: Network, peer: str, place: Path) -> tuple[list[str], str, st
     for kind in ("SX", "MX") if network.scalar else ("MX",):
         sizes = [network.inputs, network.hidden, network.outputs, network.batch]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        loss_name = "entropy" if network.numbers else "squares"
-        asked = [peer, str(PEER), kind, loss_name, *map(str, sizes), str(place)]
+        asked = [peer, str(PEER), kind, network.form, *map(str, sizes), str(place)]
         done = subprocess.run(asked, capture_output=True, text=True, check=True, env=environment)
         args, results, iw, w = done.stdout.split()
         name = f"casadi_{kind.lower()}"

@@ -1,6 +1,6 @@
 """Writes the C of value and gradient of a network by CasADi.
 
-    casadi_c.py SX|MX squares|entropy inputs hidden outputs batch DIRECTORY
+    casadi_c.py SX|MX tanh|sigmoid|softplus|relu|entropy inputs hidden outputs batch DIRECTORY
 
 Prints the sizes of the work arrays. For an interpreter that has CasADi; see ``benchmarks/embedding.py``.
 """
@@ -11,15 +11,21 @@ import os
 import sys
 
 
-def main(kind: str, loss: str, inputs: int, hidden: int, outputs: int, batch: int, folder: str) -> None:
+def main(kind: str, form: str, inputs: int, hidden: int, outputs: int, batch: int, folder: str) -> None:
     import casadi as ca
 
     symbol = getattr(ca, kind).sym
     w1, w2 = symbol("w1", hidden, inputs), symbol("w2", outputs, hidden)
     x, y = symbol("x", inputs, batch), symbol("y", outputs, batch)
     z = ca.mtimes(w1, x)
-    if loss == "squares":
-        error = ca.mtimes(w2, ca.tanh(z)) - y
+    activations = {
+        "tanh": ca.tanh,
+        "sigmoid": lambda z: 1 / (1 + ca.exp(-z)),
+        "softplus": lambda z: ca.log(1 + ca.exp(z)),
+        "relu": lambda z: ca.fmax(z, 0),
+    }
+    if form in activations:
+        error = ca.mtimes(w2, activations[form](z)) - y
         value = ca.sumsqr(error) / (outputs * batch)
     else:
         y_hat = 1 / (1 + ca.exp(-ca.mtimes(w2, ca.fmax(z, 0))))
