@@ -3,9 +3,9 @@
     python benchmarks/embedding.py [--python casadi=/path/to/python] [--rounds 200] [--most 5]
 
 Networks in f64, from 2-2-1 (numbers, relu, sigmoid, cross entropy) to 784-256-10 for a batch of 64, with tanh, sigmoid,
-softplus or relu and squares. CasADi writes C in an interpreter of its own, from scalar (SX) or matrix (MX) expressions, whichever runs
-faster; it is compiled with ``cc -O3 -march=native``. One C program calls both in turn; times are the least of the
-rounds, in microseconds.
+softplus or relu and squares. CasADi writes C in an interpreter of its own, from scalar (SX) or matrix (MX) expressions,
+whichever runs faster; it is compiled with ``cc -O3 -march=native``. One C program calls both in turn; times are the
+least of the rounds, in microseconds.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ _LONG: Final = 400
 _WEIGHTS: Final = {
     **dict.fromkeys((*FUNCTIONS, *FUNCTIONS_OF_TWO, "pow"), 20),
     **dict.fromkeys(("logistic", "softplus", "logistic_bce"), 40),
+    **dict.fromkeys(("decay", "softplus_by"), 22),
+    "logistic_by": 8,
     **dict.fromkeys(("div", "floor_div", "mod", "sqrt", "gather"), 5),
 }  # fmt: skip
 _CHEAP: Final = 4

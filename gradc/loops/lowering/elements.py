@@ -56,9 +56,6 @@ class Elements:
     def _load(self, stage: Stage, node: int, index: Indices) -> Expression:
         buffer = self.memory.buffer_of(node)
         assert buffer is not None, "what is read outside of its iteration has an array"
-        flat = flat_index(index, self.plan.origin(node).aval.shape)
-        if is_split(index) and not is_split((flat,)) and len(buffer.shape) == len(index):
-            return b.load(buffer, [self._number(stage, flat)])
         return b.load(buffer, self.where(stage, node, index))
 
     def _reads_as_argument(self, value: Expression, node: int) -> bool:
@@ -70,8 +67,15 @@ class Elements:
     def where(
         self, stage: Stage, node: int, index: Indices, inner: dict[int, Expression] | None = None
     ) -> tuple[Expression, ...]:
-        """An index into the array of a node, which may lack axes. ``inner`` gives loops that are not open blocks."""
+        """An index into the array of a node, which may lack axes. ``inner`` gives loops that are not open blocks.
+
+        It counts all elements where that is simpler and the array has all axes.
+        """
         axes = self.memory.axes_of(node)
+        if is_split(index) and len(axes) == len(index):
+            flat = flat_index(index, self.plan.origin(node).aval.shape)
+            if not is_split((flat,)):
+                return (self._number(stage, flat, inner),)
         return tuple(self._number(stage, index[a], inner) for a in axes)
 
     def _number(self, stage: Stage, index: AnyIndex, inner: dict[int, Expression] | None = None) -> Expression:

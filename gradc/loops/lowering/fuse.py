@@ -162,6 +162,8 @@ def is_ready(source: Stage, index: Indices, level: int, extent: Dim) -> bool:
     """Whether the element that is read belongs to the iteration of the loop at ``level`` and is complete in it."""
     if level >= len(source.extents) or level in source.reduced:
         return False
+    if len(source.extents) == 1 and index == source.place:
+        return True  # of a loop over all elements too
     own = axis(level, extent)
     return any(place == own and at == own for place, at in zip(source.place, index, strict=True))
 

@@ -43,6 +43,7 @@ from gradc.loops.lowering.costs import DEAR, used_again
 from gradc.loops.lowering.crossings import computed_again
 from gradc.loops.lowering.decompose import BLOCK, decompose, neutral
 from gradc.loops.lowering.elements import Elements
+from gradc.loops.lowering.exponentials import with_shared_exponentials
 from gradc.loops.lowering.fuse import Block, Loop, Nest, fuse, stages_in
 from gradc.loops.lowering.memory import Memory
 from gradc.loops.lowering.multiply_add import with_multiply_adds
@@ -79,7 +80,7 @@ def lower(
     """
     _check(graph)
     required = requirements(graph)
-    graph = with_multiply_adds(decompose(graph))
+    graph = with_shared_exponentials(with_multiply_adds(decompose(graph)))
     stages = plan(graph)
     nest = fuse(stages)
     again = computed_again(stages, nest)

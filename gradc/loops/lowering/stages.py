@@ -23,6 +23,7 @@ from gradc.loops.lowering import ordered
 from gradc.loops.lowering.comparisons import read_off
 from gradc.loops.lowering.costs import cheap_nodes, is_onto, repeats, share
 from gradc.loops.lowering.decompose import REDUCTIONS
+from gradc.loops.lowering.flat import flat_nodes
 from gradc.loops.lowering.indexing import AnyIndex, Indices, axes_of, datum, flat_index, is_data, strides_of
 from gradc.loops.lowering.plan import Element, Member, Order, Plan, Stage, identity, is_move
 from gradc.loops.lowering.rows import is_row, rows_of
@@ -60,6 +61,7 @@ class _Planner:
         self.forced: set[int] = set()
         self.dropped: set[Stage] = set()
         self.cheap = cheap_nodes(graph)
+        self.flat = flat_nodes(graph)
         self.rules: dict[str, Callable[[Node], None]] = {
             **dict.fromkeys(REDUCTIONS, self._reduce),
             **dict.fromkeys(("contract", "masked_contract"), self._call),
@@ -232,13 +234,15 @@ class _Planner:
 
     def _make(self, node: Node) -> None:
         self._announce(node.id)
-        place, extents = identity(node.aval.shape)
+        place, extents = self.flat.identity(node)
         stage = self._begin(Stage(node.id, (node.id, 0), "map", extents, (node.id, place), place))
         self._compute(stage, node, place)
 
     def _is_part(self, node: Node, demands: Demands) -> bool:
         """Whether the node is computed inside the stages that demand it."""
         if node.aval.size == 1 or any(i is None or is_data(i) for _, i in demands):
+            return False
+        if self.flat.is_apart(node.id, [stage.node for stage, _ in demands]):
             return False
         if any(len(stage.members) >= _MOST_MEMBERS for stage, _ in demands):
             return False

@@ -33,6 +33,7 @@ from gradc.loops.language.program import (
     Local,
     Statement,
     Store,
+    Variable,
     b,
     variable,
     walk,
@@ -269,8 +270,23 @@ def _parts(body: Block, *, by_columns: bool) -> list[Block]:
         first -= 1
     while last < len(body) and simple[last]:
         last += 1
-    parts = [part for part in (body[:first], body[first:last], body[last:]) if part]
+    more, rest = _taken_along(body[last:])
+    parts = [part for part in (body[:first], body[first:last] + more, rest) if part]
     return parts if by_columns or len(parts) > 1 else []
+
+
+def _taken_along(block: Block) -> tuple[Block, Block]:
+    """The scalars and stores of a block that may as well run before all else in it, and what is left of it."""
+    taken: list[Statement] = []
+    left: list[Statement] = []
+    for statement in block:
+        others = tuple(left)
+        own = {part for part in walk(*expressions_of(statement)) if isinstance(part, Variable)}
+        made = {s.variable for s in statements_of(others) if isinstance(s, Let)}
+        touched = {*buffers_named(others), *(s.buffer.name for s in statements_of(others) if isinstance(s, Local))}
+        apart = not own & made and not touched.intersection(buffers_named((statement,)))
+        (taken if apart and isinstance(statement, (Let, Store)) else left).append(statement)
+    return tuple(taken), tuple(left)
 
 
 def _is_dear(statement: Statement) -> bool:

@@ -166,7 +166,7 @@ matrices_grad_status matrices_grad(const double *restrict w_hidden, const double
 
     double z1[10] = {0.0};
     double z2[5] = {0.0};
-    double sub_25[5] = {0.0};
+    double d_z2[5] = {0.0};
     /* networks.py:18: z1 = w["hidden"] @ x; networks.py:20: z2 = w["out"] @ a1 */
     double z2_sum[5] = {0.0};
     for (int64_t i = 0; i < 2; i++) {
@@ -189,8 +189,8 @@ matrices_grad_status matrices_grad(const double *restrict w_hidden, const double
     for (int64_t i = 0; i < 5; i++) {
         z2[i] = z2_sum[i];
     }
-    /* networks.py:22: return -np.mean(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat)); backward of
-     * networks.py:22: return -np.mean(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat)) */
+    /* d_z2 (networks.py:22: return -np.mean(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat)); backward of
+     * networks.py:22: return -np.mean(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat))) */
     double sum = 0.0;
     double sum_partial[4] = {0.0};
     for (int64_t i_group = 0; i_group < 4; i_group += 4) {
@@ -201,7 +201,7 @@ matrices_grad_status matrices_grad(const double *restrict w_hidden, const double
             const double t2 = exp_f64(-abs_f64(z2_i));
             sum_partial[lane] += log1p_unit_f64(t2) + (z2_i >= 0.0 ? 1.0 - t1 : t1) * abs_f64(z2_i);
             const double y_hat_i = (z2_i >= 0.0 ? 1.0 : t2) / (1.0 + t2);
-            sub_25[i] = y_hat_i - t1;
+            d_z2[i] = 0.2 * (y_hat_i - t1);
         }
     }
     for (int64_t lane_2 = 0; lane_2 < 1; lane_2++) {
@@ -211,7 +211,7 @@ matrices_grad_status matrices_grad(const double *restrict w_hidden, const double
         const double t2 = exp_f64(-abs_f64(z2_i));
         sum_partial[lane_2] += log1p_unit_f64(t2) + (z2_i >= 0.0 ? 1.0 - t1 : t1) * abs_f64(z2_i);
         const double y_hat_i = (z2_i >= 0.0 ? 1.0 : t2) / (1.0 + t2);
-        sub_25[i] = y_hat_i - t1;
+        d_z2[i] = 0.2 * (y_hat_i - t1);
     }
     sum += sum_partial[0] + sum_partial[2] + (sum_partial[1] + sum_partial[3]);
     if (L != NULL) {
@@ -226,15 +226,13 @@ matrices_grad_status matrices_grad(const double *restrict w_hidden, const double
                 for (int64_t lane_4 = 0; lane_4 < 4; lane_4++) {
                     const int64_t j = j_group + lane_4;
                     const double a1_ij = maximum_f64(z1[5 * i + j], 0.0);
-                    const double d_z2_ij = 0.2 * sub_25[j];
-                    sum_2_partial[lane_4] += d_z2_ij * a1_ij;
+                    sum_2_partial[lane_4] += d_z2[j] * a1_ij;
                 }
             }
             for (int64_t lane_5 = 0; lane_5 < 1; lane_5++) {
                 const int64_t j = lane_5 + 4;
                 const double a1_ij = maximum_f64(z1[5 * i + j], 0.0);
-                const double d_z2_ij = 0.2 * sub_25[j];
-                sum_2_partial[lane_5] += d_z2_ij * a1_ij;
+                sum_2_partial[lane_5] += d_z2[j] * a1_ij;
             }
             sum_2 += sum_2_partial[0] + sum_2_partial[2] + (sum_2_partial[1] + sum_2_partial[3]);
             d_w_out[i] = sum_2;
@@ -250,15 +248,13 @@ matrices_grad_status matrices_grad(const double *restrict w_hidden, const double
                 for (int64_t k_group = 0; k_group < 4; k_group += 4) {
                     for (int64_t lane_7 = 0; lane_7 < 4; lane_7++) {
                         const int64_t k = k_group + lane_7;
-                        const double d_z2_ijk = 0.2 * sub_25[k];
-                        const double d_z1_ijk = z1[5 * i + k] > 0.0 ? d_z2_ijk * t1 : 0.0;
+                        const double d_z1_ijk = z1[5 * i + k] > 0.0 ? d_z2[k] * t1 : 0.0;
                         sum_2_partial_2[lane_7] += d_z1_ijk * x[5 * j + k];
                     }
                 }
                 for (int64_t lane_8 = 0; lane_8 < 1; lane_8++) {
                     const int64_t k = lane_8 + 4;
-                    const double d_z2_ijk = 0.2 * sub_25[k];
-                    const double d_z1_ijk = z1[5 * i + k] > 0.0 ? d_z2_ijk * t1 : 0.0;
+                    const double d_z1_ijk = z1[5 * i + k] > 0.0 ? d_z2[k] * t1 : 0.0;
                     sum_2_partial_2[lane_8] += d_z1_ijk * x[5 * j + k];
                 }
                 sum_2 += sum_2_partial_2[0] + sum_2_partial_2[2] + (sum_2_partial_2[1] + sum_2_partial_2[3]);
