@@ -9,6 +9,7 @@ from gradc.errors import TraceError
 from gradc.frontend.bytecode import origin_of
 from gradc.frontend.caught import note
 from gradc.frontend.frames import is_internal, user_frame
+from gradc.ir.graph import Origin
 
 
 def refuse(message: str, *, as_numpy: bool = False) -> TraceError:
@@ -34,5 +35,9 @@ def line_text(frame: FrameType | None, number: int | None = None) -> str:
     """A frame's line as messages show it."""
     if frame is None:
         return ""
-    origin = origin_of(frame.f_code, number or frame.f_lineno, frame.f_globals)
+    return told(origin_of(frame.f_code, number or frame.f_lineno, frame.f_globals))
+
+
+def told(origin: Origin) -> str:
+    """A place in a file as messages show it: ``model.py:12: h = x @ w``."""
     return f"{origin}: {origin.text}" if origin.text else str(origin)

@@ -29,6 +29,14 @@ _ROWS: Final = (list, collections.deque)
 _HOLDERS: Final = (types.SimpleNamespace, collections.UserDict, collections.UserList)
 """Classes of the standard library whose objects have all in their attributes."""
 
+_TOOLS: Final = frozenset({"_pytest", "pluggy", "pytest"})
+"""Packages that rewritten tests mention, and that no function computes with."""
+
+_OTHERS: Final = _TOOLS | {
+    "abc", "builtins", "collections", "functools", "gradc", "numpy", "scipy", "types", "typing",
+}  # fmt: skip
+"""Modules and packages of classes that are not the user's."""
+
 _PLAIN: Final = (int, float, complex, str, bytes, type(None))
 
 
@@ -100,8 +108,7 @@ class Walk:
                 self.visit(item)
 
     def _each(self, container: Container) -> None:
-        items = container.items() if isinstance(container, dict) else enumerate(container)
-        for key, content in list(itertools.islice(items, ITEMS)):
+        for key, content in entries(container):
             self._place(container, key, content)
 
     def _function(self, function: types.FunctionType) -> None:
@@ -139,7 +146,7 @@ class Walk:
     def _module(self, module: types.ModuleType, names: set[str]) -> None:
         scope = vars(module)
         file = scope.get("__file__")
-        if not isinstance(file, str) or is_internal(file):
+        if not isinstance(file, str) or is_internal(file) or module.__name__.partition(".")[0] in _TOOLS:
             return
         for name in sorted(names & scope.keys()):
             content = scope[name]
@@ -164,17 +171,22 @@ class Walk:
         self.visit(content)
 
     def _instance(self, x: Any) -> None:
-        kind = type(x)
+        kind: Any = type(x)
         if not _is_users(kind):
             return
-        self._type(kind)
+        self.visit(kind)
         attributes = getattr(x, "__dict__", None)
         if isinstance(attributes, dict):
             self._each(attributes)
-        for base in kind.__mro__:
-            for name, member in vars(base).items() if _is_users(base) else ():
-                if isinstance(member, types.MemberDescriptorType) and hasattr(x, name):
-                    self._place(x, name, getattr(x, name))
+        for name in _slots(kind):
+            if hasattr(x, name):
+                self._place(x, name, getattr(x, name))
+
+
+def entries(container: Container) -> list[tuple[Any, Any]]:
+    """Keys and contents of a dict, a list or a deque; the first thousand."""
+    items = container.items() if isinstance(container, dict) else enumerate(container)
+    return list(itertools.islice(items, ITEMS))
 
 
 def read(container: Container, key: Any) -> Any:
@@ -203,8 +215,14 @@ def store(container: Container, key: Any, content: Any) -> None:
 
 
 def _is_users(kind: type) -> bool:
-    module = str(getattr(kind, "__module__", "")).partition(".")[0]
-    return module not in ("builtins", "numpy", "scipy", "gradc", "functools", "collections", "abc", "typing", "types")
+    return str(getattr(kind, "__module__", "")).partition(".")[0] not in _OTHERS
+
+
+@functools.lru_cache(maxsize=1024)
+def _slots(kind: type) -> tuple[str, ...]:
+    """The slots of the user's classes among those that ``kind`` derives from."""
+    members = [item for base in kind.__mro__ if _is_users(base) for item in vars(base).items()]
+    return tuple([name for name, member in members if isinstance(member, types.MemberDescriptorType)])
 
 
 def _texts(code: types.CodeType) -> Iterator[str]:

@@ -7,7 +7,6 @@ becomes an input of the inner graph, after those of its arguments: ``Trace.captu
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import ArgumentError, DtypeError, GradcError, TraceError
+from gradc.frontend.arguments import check_arguments, paths_of
 from gradc.frontend.caught import NOTED, Refusals
+from gradc.frontend.effects import check_stable, surroundings
 from gradc.frontend.held import attribute_with_data
 from gradc.frontend.intercept import intercepted
 from gradc.frontend.leftovers import settle_leftovers
@@ -92,8 +93,29 @@ def trace(
     the path of a leaf that is none of these, TraceError where NumPy's meaning cannot be kept.
     """
     named = {} if kwargs is None else dict(kwargs)
+    if current_session() is not None:
+        return _trace(function, args, named, writable)
+    static = [leaf for leaf in flatten((tuple(args), named))[0] if callable(leaf)]
+    before = surroundings(function, static)
+    found = _trace(function, args, named, writable)
+    changed = before.changed()
+    if changed:
+        after = surroundings(function, static)
+        try:
+            check_stable(found, lambda: _trace(function, args, named, writable), changed)
+        except TraceError:
+            after = before
+            raise
+        finally:
+            after.put_back()
+    return found
+
+
+def _trace(
+    function: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any], writable: Collection[int]
+) -> Trace:
     leaves, in_tree = flatten((tuple(args), named))
-    paths = _paths(function, args, named)
+    paths = paths_of(function, args, named)
     session = Session(current_session())
     traced, input_paths, own = [], [], []
     for position, (leaf, path) in enumerate(zip(leaves, paths, strict=True)):
@@ -110,6 +132,7 @@ def trace(
                 returned = _run(session, function, arguments, keywords)
             finally:
                 settle_leftovers(session, function, [leaf for leaf in traced if not is_traced(leaf)])
+            check_arguments(function, dict(zip(paths, traced, strict=True)), arguments, keywords)
             return _finished(session, returned, in_tree, own, tuple(input_paths))
     finally:
         session.ended = True
@@ -196,33 +219,6 @@ def _present() -> Session:
     if session is None:
         raise GradcError("there is no trace at this place")
     return session
-
-
-def _paths(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
-    """The path of every leaf, from the names of the parameters: ``w['hidden'][0]``."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (ValueError, TypeError):
-        parameters = []
-    places: list[str] = []
-    named = set()
-    rest = ""
-    for parameter in parameters:
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            places += [f"{parameter.name}[{k}]" for k in range(len(args) - len(places))]
-        elif parameter.kind is parameter.VAR_KEYWORD:
-            rest = parameter.name
-        else:
-            named.add(parameter.name)
-            if parameter.kind is not parameter.KEYWORD_ONLY:
-                places.append(parameter.name)
-    places += [f"x{k}" for k in range(len(places), len(args))]
-    found: list[str] = []
-    for place, argument in zip(places, args, strict=False):
-        found += flatten(argument)[1].paths(place)
-    for name, argument in kwargs.items():
-        found += flatten(argument)[1].paths(f"{rest}[{name!r}]" if rest and name not in named else name)
-    return found
 
 
 def _input(session: Session, leaf: Any, path: str, *, writable: bool) -> Tracer:

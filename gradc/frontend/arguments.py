@@ -1,0 +1,69 @@
+"""The arguments of a function that is traced: how each leaf is reached, and that they are left as they are."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gradc.errors import TraceError
+from gradc.frontend.bytecode import origin_of
+from gradc.frontend.lines import told
+from gradc.frontend.tree import flatten
+
+
+def paths_of(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
+    """The path of every leaf, from the names of the parameters: ``w['hidden'][0]``."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (ValueError, TypeError):
+        parameters = []
+    places: list[str] = []
+    named = set()
+    rest = ""
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            places += [f"{parameter.name}[{k}]" for k in range(len(args) - len(places))]
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            rest = parameter.name
+        else:
+            named.add(parameter.name)
+            if parameter.kind is not parameter.KEYWORD_ONLY:
+                places.append(parameter.name)
+    places += [f"x{k}" for k in range(len(places), len(args))]
+    found: list[str] = []
+    for place, argument in zip(places, args, strict=False):
+        found += flatten(argument)[1].paths(place)
+    for name, argument in kwargs.items():
+        found += flatten(argument)[1].paths(f"{rest}[{name!r}]" if rest and name not in named else name)
+    return found
+
+
+def check_arguments(
+    function: Callable[..., Any], given: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
+    """Raise TraceError where the function has put something else into its arguments than they had."""
+    paths = paths_of(function, args, kwargs)
+    leaves = flatten((args, kwargs))[0]
+    if len(leaves) == len(given) and all(given.get(p) is x for p, x in zip(paths, leaves, strict=True)):
+        return
+    changed = [p for p, x in zip(paths, leaves, strict=True) if given.get(p, leaves) is not x]
+    path = [*changed, *[p for p in given if p not in paths]][0]
+    root = re.split(r"[.\[]", path)[0]
+    if _is_memo(function, root, given):
+        return
+    code = getattr(function, "__code__", None)
+    line = "" if code is None else told(origin_of(code, code.co_firstlineno, function.__globals__))
+    raise TraceError(
+        f"the function changes {path} of its argument, and that of the caller would stay; copy it first, as in "
+        f"{root} = copy.deepcopy({root}), and return it",
+        line=line,
+    )
+
+
+def _is_memo(function: Callable[..., Any], name: str, given: Mapping[str, Any]) -> bool:
+    """Whether an argument is the empty container that is the default of its parameter: a cache."""
+    parameters = inspect.signature(function).parameters
+    default = parameters[name].default if name in parameters else None
+    return isinstance(default, (dict, list)) and not any(re.split(r"[.\[]", p)[0] == name for p in given)
