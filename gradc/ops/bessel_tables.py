@@ -1,4 +1,4 @@
-"""Polynomials of Bessel functions, by ``tools/fit_bessel.py``. Do not edit.
+"""Polynomials of Bessel functions, by ``tools/fit_special.py``. Do not edit.
 
 In powers of t, which runs from -1 to 1 over the interval, the highest first."""
 

@@ -1,4 +1,4 @@
-"""Bessel functions and relatives of erf over their ranges: the distance to mpmath in units of the last place."""
+"""Special functions over their ranges: the distance to mpmath in units of the last place."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ def exact_erfcinv(z: Any) -> Any:
     return mp.findroot(lambda t: mp.log(mp.erfc(t) / z), start)
 
 
+def exact_spence(z: Any) -> Any:
+    return mp.polylog(2, 1 - z) if z < 2 else -mp.polylog(2, 1 - 1 / z) - mp.log(z) ** 2 / 2
+
+
 CASES: dict[str, tuple[np.ndarray, Callable[[Any], Any], float]] = {
     "i0": (both_sides(60, -8, 2.8), lambda x: mp.besseli(0, x), 10),
     "i1": (both_sides(60, -8, 2.8), lambda x: mp.besseli(1, x), 10),
@@ -39,6 +43,15 @@ CASES: dict[str, tuple[np.ndarray, Callable[[Any], Any], float]] = {
     "erfcx": (both_sides(5, -8, 4), exact_erfcx, 16),
     "erfinv": (np.concatenate([_DRAW.uniform(-1, 1, 150), 1 - 10 ** _DRAW.uniform(-15, -1, 50)]), mp.erfinv, 4),
     "erfcinv": (np.concatenate([_DRAW.uniform(0, 2, 100), 10 ** _DRAW.uniform(-300, -1, 100)]), exact_erfcinv, 4),
+    "spence": (np.concatenate([_DRAW.uniform(0, 3, 150), 10 ** _DRAW.uniform(-300, 300, 100)]), exact_spence, 5),
+    "exp1": (np.concatenate([_DRAW.uniform(0, 3, 100), 10 ** _DRAW.uniform(-300, 2.8, 100)]), mp.e1, 6),
+    "expi": (
+        np.concatenate(
+            [_DRAW.uniform(-9, 0, 50), _DRAW.uniform(0.6, 20, 150), 10 ** _DRAW.uniform(-300, -1, 50), [711.0]]
+        ),
+        mp.ei,
+        8,
+    ),
     "ndtri": (
         np.concatenate([_DRAW.uniform(0, 1, 100), 10 ** _DRAW.uniform(-300, -1, 50)]),
         lambda p: -mp.sqrt(2) * exact_erfcinv(2 * p),
@@ -77,9 +90,35 @@ def test_special_values(name: str, backend: str) -> None:
         expected = function(SPECIAL.astype(dtype))
         found = gradc.jit(lambda x: function(x), backend=backend)(SPECIAL.astype(dtype))
         assert found.dtype == expected.dtype
+        if name == "spence":
+            expected[5] = -np.inf  # the limit, where SciPy has NaN
         if name in ("i0", "i1"):
             expected = np.where(np.isinf(SPECIAL), SPECIAL if name == "i1" else np.inf, expected)  # SciPy: inf / inf
         np.testing.assert_allclose(found, expected, rtol=bound, atol=0)
+
+
+def test_expi_near_its_zero() -> None:
+    """Right to the last bits of 1/2."""
+    x = np.concatenate([_DRAW.uniform(0.3, 0.6, 50), 0.37250741078136663 + np.arange(-3, 4) * 2.0**-54])
+    for backend in BACKENDS:
+        found = gradc.jit(lambda x: scipy.special.expi(x), backend=backend)(x)
+        for got, argument in zip(found, x, strict=True):
+            assert abs(mp.mpf(float(got)) - mp.ei(mp.mpf(float(argument)))) <= 3 * 2.0**-53
+
+
+def test_slopes_of_integrals() -> None:
+    """Of the dilogarithm near 1, where its quotient is 0 over 0; at the ends; and of higher orders."""
+    x = np.array([0.0, 0.5, 0.9, 1.0, 1.0 + 1e-9, 1.2, 5.0])
+    slope = gradc.grad(lambda x: np.sum(scipy.special.spence(x)))
+    expected = [float(mp.log(mp.mpf(v)) / (1 - mp.mpf(v))) if v not in (0.0, 1.0) else -1.0 for v in x]
+    np.testing.assert_allclose(slope(x)[1:], expected[1:], rtol=1e-15)
+    assert slope(x)[0] == -np.inf
+    third = gradc.grad(gradc.grad(gradc.grad(lambda x: scipy.special.spence(x))))
+    for at in (0.9, 1.0, 1.1, 1.13, 2.0):
+        exact = mp.diff(lambda t: mp.log(t) / (1 - t) if t != 1 else mp.mpf(-1), mp.mpf(at) + mp.mpf(10) ** -25, 2)
+        assert third(at) == pytest.approx(float(exact), rel=2e-13)
+    assert gradc.grad(lambda x: scipy.special.exp1(x))(2.0) == pytest.approx(-np.exp(-2.0) / 2, rel=1e-15)
+    assert gradc.grad(lambda x: scipy.special.expi(x))(-2.0) == pytest.approx(-np.exp(-2.0) / 2, rel=1e-15)
 
 
 def test_np_i0_and_zeta() -> None:

@@ -14,7 +14,7 @@ from gradc.frontend.numpy_api.promote import broadcasted, common_dtype, converte
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
-from gradc.ops import bessel, bessel_waves, error_functions, functions, gamma
+from gradc.ops import bessel, bessel_waves, error_functions, functions, gamma, integrals
 from gradc.ops import elementwise as ops
 from gradc.ops import reduce as reductions
 from gradc.ops.reduce import reduced_shape, spread
@@ -93,6 +93,8 @@ _one_op("digamma", gamma.digamma)  # psi is the same object
 _one_op("erfcx", error_functions.erfcx)
 _one_op("erfinv", error_functions.erfinv)
 _one_op("erfcinv", error_functions.erfcinv)
+for _name in ("spence", "exp1", "expi"):
+    _one_op(_name, getattr(integrals, _name))
 for _name in ("i0", "i1", "i0e", "i1e", "k0", "k1", "k0e", "k1e"):
     _one_op(_name, getattr(bessel, _name))
 for _name in ("j0", "j1", "y0", "y1"):

@@ -1,6 +1,6 @@
-"""Fits the polynomials of the Bessel functions J, Y and K of the orders 0 and 1: writes gradc/ops/bessel_tables.py.
+"""Fits the polynomials of Bessel functions and exponential integrals: writes the tables of gradc/ops.
 
-    python tools/fit_bessel.py
+    python tools/fit_special.py
 
 A development tool, apart from the package because it needs mpmath. Each polynomial interpolates its function at the
 Chebyshev nodes of the interval, in 60 digits (L. N. Trefethen, Approximation Theory and Approximation Practice,
@@ -17,11 +17,14 @@ from typing import Any
 
 from mpmath import mp, mpf
 
-TABLES = Path(__file__).parents[1] / "gradc" / "ops" / "bessel_tables.py"
+FOLDER = Path(__file__).parents[1] / "gradc" / "ops"
 DIGITS = 60
 MIDDLE = mpf(4)
 """Where the waves of J and Y begin."""
 MIDDLE_OF_K = mpf(1)
+MIDDLE_OF_EI = mpf(10)
+CENTRE = 2
+"""The number that is 0 in ``(x - 2) / (x + 2)``, by which E1 is a polynomial from 1 on."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,32 @@ def decay(order: int) -> Callable[[Any], Any]:
     return function
 
 
-FITS = {
+def rest_of_ei(sign: int, middle: Any) -> Callable[[Any], Any]:
+    """``sum(sign**(k + 1) x**(k - 1) / (k k!))`` in ``x / middle``: Ei, or for sign -1 -E1, without its logarithm."""
+
+    def function(z: Any) -> Any:
+        x = middle * z
+        value = mp.ei(x) if sign > 0 else -mp.e1(x)
+        return (value - mp.euler - mp.log(x)) * sign / x
+
+    return function
+
+
+def decay_of_e1(z: Any) -> Any:
+    """``x exp(x) E1(x)``, whose number runs from 1 to infinity."""
+    lowest = mpf(1 - CENTRE) / (1 + CENTRE)
+    place = lowest + (1 - lowest) * z
+    x = CENTRE * (1 + place) / (1 - place)
+    return x * mp.exp(x) * mp.e1(x)
+
+
+def growth_of_ei(z: Any) -> Any:
+    """``x exp(-x) Ei(x)`` in ``10 / x``."""
+    x = MIDDLE_OF_EI / z
+    return x * mp.exp(-x) * mp.ei(x)
+
+
+BESSEL = {
     "J0": Fit("(J0(x) - 1) / x**2 in (x / 4)**2", near(lambda x: (mp.besselj(0, x) - 1) / x**2, MIDDLE), 10),
     "J1": Fit("(J1(x) / x - 1/2) / x**2", near(lambda x: (mp.besselj(1, x) / x - mpf(1) / 2) / x**2, MIDDLE), 10),
     "Y0": Fit("Y0(x) - 2/pi log(x) J0(x)", near(rest_of_y(0), MIDDLE), 11),
@@ -95,6 +123,14 @@ FITS = {
     "K0E": Fit("sqrt(x) exp(x) K0(x) in 1 / x", decay(0), 31),
     "K1E": Fit("sqrt(x) exp(x) K1(x)", decay(1), 32),
 }  # fmt: skip
+
+INTEGRALS = {
+    "E1": Fit("(E1(x) + gamma + log(x)) / x from 0 to 1", rest_of_ei(-1, mpf(1)), 12),
+    "E1_FAR": Fit("x exp(x) E1(x) in (x - 2) / (x + 2), from -1/3 to 1", decay_of_e1, 28),
+    "EI": Fit("(Ei(x) - gamma - log(x)) / x from 0 to 10", rest_of_ei(1, MIDDLE_OF_EI), 28),
+    "EI_FAR": Fit("x exp(-x) Ei(x) in 10 / x", growth_of_ei, 37),
+}
+FILES = {"bessel_tables": ("Bessel functions", BESSEL), "integral_tables": ("exponential integrals", INTEGRALS)}
 
 
 def coefficients(fit: Fit) -> list[Any]:
@@ -126,15 +162,15 @@ def error(fit: Fit, found: list[Any]) -> Any:
     return max(abs(fit.function(z) - mp.polyval(found[::-1], 2 * z - 1)) for z in places)
 
 
-def text() -> str:
-    """The file."""
+def text(of: str, fits: dict[str, Fit]) -> str:
+    """A file of tables."""
     head = (
-        '"""Polynomials of Bessel functions, by ``tools/fit_bessel.py``. Do not edit.\n\n'
+        f'"""Polynomials of {of}, by ``tools/fit_special.py``. Do not edit.\n\n'
         'In powers of t, which runs from -1 to 1 over the interval, the highest first."""\n\n'
         "from __future__ import annotations\n\nfrom typing import Final\n\n# fmt: off\n"
     )
     parts = [head]
-    for name, fit in FITS.items():
+    for name, fit in fits.items():
         found = coefficients(fit)
         numbers = [repr(float(c)) for c in reversed(found)]
         rows = ["    " + ", ".join(numbers[k : k + 4]) + "," for k in range(0, len(numbers), 4)]
@@ -148,4 +184,5 @@ def text() -> str:
 
 if __name__ == "__main__":
     with mp.workdps(DIGITS):
-        TABLES.write_text(text(), encoding="utf-8")
+        for name, told in FILES.items():
+            (FOLDER / f"{name}.py").write_text(text(*told), encoding="utf-8")
