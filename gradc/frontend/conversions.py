@@ -42,6 +42,8 @@ _OF_ONE_ELEMENT: Final = ("float()", "int()", "complex()")
 
 def _inside_a_library(frame: FrameType | None) -> None:
     """Raise TraceError where not the user's code but a function of NumPy or SciPy that it called asks for numbers."""
+    if frame is not None and str(frame.f_globals.get("__name__", "")).startswith("scipy.sparse._"):
+        raise refuse("a sparse array of SciPy meets a traced array; use a dense one: A.toarray() @ x")
     called = calling(frame)
     if called is not None and lookup(called.function) is None:
         raise refuse(refusal(called.name, called.written))

@@ -1,18 +1,25 @@
-"""What walks through arrays or their memory in NumPy: ``np.ndenumerate`` is told, the others are refused."""
+"""Classes of NumPy's that a trace meets: ``np.ndenumerate`` is told, others are refused.
+
+These walk through arrays in the order of memory, hold plain arrays, or make errors of what happens to numbers.
+"""
 
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
 
+from gradc.frontend.frames import is_internal
 from gradc.frontend.lines import refuse
 from gradc.frontend.refusals import refusal
 from gradc.frontend.session import current_session, holds_traced, is_traced
 
 _REFUSED: Final = {
+    "errstate": "np.errstate(...='raise') makes errors of divisions by zero, overflows and NaN, which a compiled "
+    "function does not raise; leave it out, and look for them in the result with np.isfinite",
     "nditer": "np.nditer walks in the order of memory, which a trace does not know; use x.flat, np.ndenumerate(x) or "
     "np.ndindex(x.shape)",
     "broadcast": "np.broadcast holds plain arrays; use np.broadcast_arrays(x, y), or "
@@ -28,12 +35,17 @@ def enumerated(x: Any) -> Iterator[tuple[tuple[int, ...], Any]]:
         yield index, x[index]
 
 
-def _of_traced(original: type, told: Callable[..., Any]) -> type:
-    """A class that is the original to everyone, but calls ``told`` for traced arrays."""
+def _raising(given: list[Any]) -> bool:
+    """Whether arguments of ``np.errstate`` ask the user's own code for errors."""
+    return ("raise" in given or "call" in given) and not is_internal(sys._getframe(2).f_code.co_filename)
+
+
+def _of_traced(original: type, told: Callable[..., Any], concerns: Callable[[list[Any]], bool] = holds_traced) -> type:
+    """A class that is the original to everyone, but calls ``told`` for traced arrays, or arguments that it concerns."""
 
     class _Standing(type):
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-            if current_session() is not None and holds_traced([*args, *kwargs.values()]):
+            if current_session() is not None and concerns([*args, *kwargs.values()]):
                 return told(*args, **kwargs)
             return original(*args, **kwargs)
 
@@ -71,6 +83,7 @@ def iterators() -> list[tuple[dict[str, Any], str, Any]]:
     tricks = vars(np.lib.stride_tricks)
     return [
         (vars(np), "ndenumerate", _of_traced(np.ndenumerate, enumerated)),
+        (vars(np), "errstate", _of_traced(np.errstate, _refusing("errstate"), _raising)),
         (vars(np), "nditer", _of_traced(np.nditer, _refusing("nditer"))),
         (vars(np), "poly1d", _of_traced(np.poly1d, _refusing("poly1d"))),
         (vars(np), "broadcast", _of_traced(np.broadcast, _refusing("broadcast"))),

@@ -179,7 +179,9 @@ class ArrayMethods:
         return np.take(self, indices, axis, out, **keywords)
 
     def view(self: Any, dtype: Any = None) -> Any:
-        if dtype is not None:
+        if isinstance(dtype, type) and issubclass(dtype, np.ndarray) and dtype is not np.ndarray:
+            raise refuse(f"a traced array is no np.{dtype.__name__}; use plain arrays, with @ for products of matrices")
+        if dtype is not None and dtype is not np.ndarray:
             raise refuse("view(dtype) reads the bytes of an array in another way; use astype, which converts values")
         return self[...]
 

@@ -84,12 +84,20 @@ def _shown(frame: FrameType) -> Called | None:
     module, name = str(frame.f_globals.get("__name__", "")), frame.f_code.co_name
     if name == "__init__":
         name = type(frame.f_locals.get("self")).__name__
-    called = _public(module, name)
+    called = _public(module, name) or _distribution(module, name, frame.f_locals.get("self"))
     if called is not None or module.partition(".")[0] not in _LIBRARIES:
         return called
     decorated = [frame.f_locals[name] for name in frame.f_code.co_freevars if name in frame.f_locals]
     shown = [_public(x.__module__, x.__name__) for x in decorated if isinstance(x, FunctionType)]
     return next(filter(None, shown), None)
+
+
+def _distribution(module: str, name: str, owner: Any) -> Called | None:
+    """A method of a distribution of scipy.stats: ``scipy.stats.norm.pdf``."""
+    own = getattr(owner, "name", None)
+    if not module.startswith("scipy.stats.") or name.startswith("_") or not isinstance(own, str):
+        return None
+    return Called(name, f"scipy.stats.{own}.{name}", getattr(type(owner), name, None))
 
 
 def _public(module: str, name: str) -> Called | None:

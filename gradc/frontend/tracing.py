@@ -7,6 +7,7 @@ becomes an input of the inner graph, after those of its arguments: ``Trace.captu
 
 from __future__ import annotations
 
+import struct
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -278,7 +279,7 @@ def _refusal_of(error: Exception) -> GradcError | None:
     """The refusal behind an error that a function has raised while it was traced; None for an error of its own."""
     if isinstance(error, GradcError):
         return error
-    if not isinstance(error, (TypeError, ValueError, AttributeError)):
+    if not isinstance(error, (TypeError, ValueError, AttributeError, struct.error)):
         return None
     if isinstance(error.__cause__, GradcError):  # NumPy turns the error of a conversion into one of its own
         return error.__cause__
@@ -287,6 +288,8 @@ def _refusal_of(error: Exception) -> GradcError | None:
         said = f"a traced array has no attribute {error.name!r}"
     elif "__array__ method not producing an array" in said:
         said = f"{said}; convert the object first: np.asarray(x)"
+    elif "is not JSON serializable" in said or isinstance(error, struct.error):
+        said = f"{said}; return it and write it after the call"
     elif "Tracer" not in said:
         return None
     return TraceError(f"a traced value cannot be used where a plain one is needed: {said}", line=raised_at(error))

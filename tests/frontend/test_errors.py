@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.special
+import scipy.stats
 
 from gradc.errors import GradcError, IndexBoundsError, ShapeError, TraceError
 from gradc.frontend.session import current_session
@@ -83,7 +84,7 @@ def formatted(x: Any) -> Any:
 
 
 def unsupported(x: Any) -> Any:
-    return np.histogramdd(x)
+    return np.packbits(x)
 
 
 def unsupported_in_python(x: Any) -> Any:
@@ -92,6 +93,10 @@ def unsupported_in_python(x: Any) -> Any:
 
 def unsupported_and_decorated(x: Any) -> Any:
     return scipy.linalg.matrix_balance(x)
+
+
+def unsupported_distribution(x: Any) -> Any:
+    return scipy.stats.norm.pdf(x, 1.0)
 
 
 def unsupported_of_scipy(x: Any) -> Any:
@@ -178,9 +183,10 @@ CASES: list[tuple[Callable[..., Any], int, str]] = [
             "return it and print it after the call; its shape and dtype are known and can be printed"
         ),
     ),
-    (unsupported, 1, f"np.histogramdd is not supported on traced arrays; {ELSE}"),
+    (unsupported, 1, f"np.packbits is not supported on traced arrays; {ELSE}"),
     (unsupported_in_python, 1, f"scipy.linalg.companion is not supported on traced arrays; {ELSE}"),
     (unsupported_and_decorated, 1, f"scipy.linalg.matrix_balance is not supported on traced arrays; {ELSE}"),
+    (unsupported_distribution, 1, f"scipy.stats.norm.pdf is not supported on traced arrays; {ELSE}"),
     (unsupported_of_scipy, 1, f"scipy.special.ellipk is not supported on traced arrays; {ELSE}"),
     (
         unsupported_method,

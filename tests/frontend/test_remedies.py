@@ -5,7 +5,9 @@ A row is the function that is refused, its arguments, what the message says, and
 
 from __future__ import annotations
 
+import json
 import re
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.signal
+import scipy.sparse
 import scipy.special
 
 import gradc
@@ -26,6 +29,7 @@ A = np.arange(12.0).reshape(3, 4) / 7
 S = A[:, :3] @ A[:, :3].T + np.eye(3)
 Z = X + 1j * Y
 TABLE = np.array([1.0, 2.0, 4.0])
+SPARSE = scipy.sparse.csr_array(A)
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,11 @@ def imaginary_part(x: Any) -> Any:
     y = x * (2 + 0j)
     y.imag = x
     return y
+
+
+def errors_of_floats(x: Any) -> Any:
+    with np.errstate(divide="raise", invalid="raise"):
+        return 1 / x
 
 
 def selected_and_written(x: Any) -> Any:
@@ -284,6 +293,17 @@ ROWS = [
     Row("text", lambda x: x * len(str(x)), (X,), "its shape and dtype are known and can be printed",
         lambda x: x * len(f"{x.shape} {x.dtype}")),
     Row("a key", lambda x: {x[0]: x}[x[0]], (X,), "a Python int, which becomes static", lambda x, n: {n: x}[n], (X, 3)),
+    Row("errors of floats", errors_of_floats, (X,), r"look for them in the result with np\.isfinite",
+        lambda x: np.where(np.isfinite(1 / x).all(), 1 / x, 0), meaning=errors_of_floats),
+    Row("a sparse array", lambda x: SPARSE @ x, (X,), r"use a dense one: A\.toarray\(\) @ x",
+        lambda x: SPARSE.toarray() @ x),
+    Row("a sparse array on the right", lambda x: x[:3] @ SPARSE, (X,), "use a dense one",
+        lambda x: x[:3] @ SPARSE.toarray()),
+    Row("a matrix", lambda a: a.view(np.matrix) * a.T.view(np.matrix), (A,), "with @ for products", lambda a: a @ a.T),
+    Row("an array of objects", lambda x: np.array([x[0], 1.0], dtype=object), (X,), "use a dtype of numbers",
+        lambda x: np.array([x[0], 1.0], dtype=float)),
+    Row("JSON", lambda x: len(json.dumps(x.tolist())) * x, (X,), "return it and write it after the call", lambda x: x),
+    Row("bytes of a struct", lambda x: len(struct.pack("d", x[0])) * x, (X,), "write it after the call", lambda x: x),
     Row("integers beyond i64", lambda x: x * 2**63, (X,), "write it as a float", lambda x: x * float(2**63)),
 ]  # fmt: skip
 

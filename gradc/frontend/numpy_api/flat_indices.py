@@ -137,9 +137,9 @@ def _counted(name: str, columns: list[Any], bins: Any, ranges: Any, density: Any
 def _edges(name: str, x: Any, bins: Any, span: Any) -> Any:
     if isinstance(bins, list):
         return np.stack(bins)
-    if bins.ndim:
+    if not isinstance(bins, int) and bins.ndim:
         return bins
-    number = x.value.builder.scalar(bins.value)
+    number: Any = np.int64(bins) if isinstance(bins, int) else x.value.builder.scalar(bins.value)
     if number is None or number.dtype.kind not in "iu":
         raise TraceError(f"{name}: the number of bins has to be an int that is known while tracing")
     kind = np.dtype(np.float64) if span is not None or not x.is_float else x.dtype

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import DtypeError, ShapeError
-from gradc.ir.aval import Dim, broadcast_shapes, short_dtype
+from gradc.ir.aval import Dim, broadcast_shapes, is_supported, short_dtype
 from gradc.ir.graph import Builder, Value
 from gradc.ir.op import Op
 from gradc.ops.elementwise import convert, not_equal
@@ -63,6 +63,8 @@ def astype(x: Value, dtype: Any) -> Value:
     target = np.dtype(dtype)
     if x.aval.dtype == target and not x.aval.weak:
         return x
+    if not is_supported(target):
+        raise DtypeError(f"{x.aval} cannot be converted to {target} while tracing; use a dtype of numbers or bool")
     if x.aval.dtype.kind == "c" and target.kind not in "cb":
         raise DtypeError(f"converting {x.aval} to {short_dtype(target)} drops the imaginary part; take .real first")
     if target == _BOOL:

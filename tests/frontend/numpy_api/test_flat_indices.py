@@ -33,6 +33,14 @@ def test_points_that_are_no_numbers_are_in_no_box() -> None:
     np.testing.assert_array_equal(found, np.histogram2d(x, x, bins=edges, weights=w)[0])
 
 
+def test_ten_bins_are_the_default() -> None:
+    points = np.random.default_rng(0).normal(size=(20, 1))
+    found, edges = gradc.jit(lambda x: np.histogramdd(x))(points)
+    expected, (wanted,) = np.histogramdd(points)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(edges[0], wanted, rtol=1e-14, atol=1e-15)
+
+
 @pytest.mark.parametrize(
     ("function", "error", "told"),
     [
