@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import gradc
@@ -58,6 +59,24 @@ def test_object_needs_nothing_and_writes_nothing(name: str, saved: Callable[[str
         columns = line.partition("]")[2].split()
         if len(columns) >= 9 and "W" in columns[6]:
             pytest.fail(f"a section is writable: {line}")
+
+
+@needs_nm
+@pytest.mark.parametrize(("name", "apart"), [("loss", False), ("little", False), ("wide", True)])
+def test_short_kernels_are_part_of_the_function_that_checks(
+    name: str, apart: bool, sample: Callable[..., Any], tmp_path: Path
+) -> None:
+    avals = [gradc.aval(f"f64[{shape}]") for shape in ("3,3", "1,3", "3,1")]
+    kernel = {
+        "loss": lambda: sample("loss", backend="llvm").kernel,
+        "little": lambda: gradc.value_and_grad(lambda v, w, x: np.sum(w @ np.tanh(v @ x)), name="little").compile(
+            *avals
+        ),
+        "wide": lambda: wide_kernel()[0],
+    }[name]()
+    kernel.save(tmp_path, format="lib")
+    listed = said("nm", tmp_path / f"{kernel.name}.o")
+    assert (f"{kernel.name}.kernel\n" in listed) is apart
 
 
 @needs_cc

@@ -12,7 +12,7 @@ import pytest
 import gradc
 from gradc.ir.aval import aval
 from gradc.ir.graph import Builder
-from gradc.loops.language.program import Apply, Constant, For, Statement, walk
+from gradc.loops.language.program import SEQUENTIAL, Accumulate, Apply, Constant, For, Statement, walk
 from gradc.loops.language.traversal import expressions_of, statements_of
 from gradc.loops.lowering.flat import flat_nodes
 from gradc.ops.elementwise import exp
@@ -113,6 +113,26 @@ def test_the_shared_exponential_has_the_bits_of_the_one_of_minus_z(number: float
     for few, many in zip(small, large, strict=True):
         np.testing.assert_array_equal(few, many[:, :3])
         assert few.tobytes() == np.ascontiguousarray(many[:, :3]).tobytes()
+
+
+def test_derivatives_of_activations_are_computed_with_them() -> None:
+    """The reverse sweep of one sample reads them: it has no quotient of its own."""
+    made = kernel("sigmoid", arrays(3, 3, 1, 1))
+    vector = [s for s in statements_of(made._compiled.program.body) if isinstance(s, For) and applied(s.body, "exp")]
+    assert [applied(s.body, "div") for s in vector] == [2]
+    assert evaluations(made, "div") <= 3  # the mean's too
+
+
+@pytest.mark.parametrize("rows", [4, 5, 7])
+def test_short_sums_down_columns_add_up_rows(rows: int) -> None:
+    made = gradc.jit(lambda v, w: v @ np.maximum(w, 0), threads=1).compile(
+        gradc.aval(f"f64[{rows}]"), gradc.aval(f"f64[{rows},3]")
+    )
+    sums = [s for s in statements_of(made._compiled.program.body) if isinstance(s, Accumulate)]
+    assert [s.order for s in sums] == [SEQUENTIAL]
+    assert [len(s.index) for s in sums] == [1], made.loops
+    v, w = np.random.default_rng(rows).normal(size=(2, rows, 3))
+    np.testing.assert_allclose(made(v[:, 0].copy(), w), v[:, 0] @ np.maximum(w, 0), rtol=1e-14, atol=1e-15)
 
 
 def test_single_numbers_share_exponentials_of_both_signs() -> None:

@@ -15,6 +15,9 @@ frame in a context.
 
 from __future__ import annotations
 
+import math
+from typing import Final
+
 from gradc.backends.llvm.dims import size_arguments, size_parameters
 from gradc.backends.llvm.function import FunctionEmitter, Functions
 from gradc.backends.llvm.matmul.functions import MatmulFunctions, kernel_of
@@ -25,8 +28,12 @@ from gradc.backends.llvm.tasks import Tasks
 from gradc.backends.llvm.types import memory_type, number, symbol_name
 from gradc.backends.llvm.writer import Module
 from gradc.ir.target import Target
-from gradc.loops.language.program import ALIGNMENT, Buffer, Call, Check, For, Function, LoopProgram
+from gradc.loops.language.program import ALIGNMENT, Buffer, Call, Check, Constant, For, Function, LoopProgram, Statement
+from gradc.loops.language.traversal import nested, statements_of
 from gradc.loops.shaping.expand import expand
+
+MOST_INLINED: Final = 1000
+"""A kernel that takes so many steps at most is part of the function of C that calls it."""
 
 
 def emit(program: LoopProgram, target: Target, *, threads: int = 1, embedded: bool = False) -> str:
@@ -60,7 +67,7 @@ def _emit_kernel(
     pieces, frame = split(program, tasks=threads > 1)
     if len(pieces) == 1 and not (threads > 1 and is_task(pieces[0][-1])):
         lines = _kernel_emitter(module, program, functions, None).body(pieces[0])
-        inline = embedded and not any(isinstance(statement, (For, Call)) for statement in program.body)
+        inline = embedded and _is_short(program.body)
         module.functions.append(_definition(head, [*parameters, *sizes], target, lines, inline=inline))
         return
     main = _kernel_emitter(module, program, functions, None)
@@ -86,6 +93,23 @@ def _emit_kernel(
     if any(threads > 1 and is_task(piece[-1]) for piece in pieces):
         tasks.end(main.writer)
     module.functions.append(_definition(head, [*parameters, *sizes], target, main.body(())))
+
+
+def _is_short(block: tuple[Statement, ...]) -> bool:
+    """Whether a kernel takes so few steps that a call of it counts."""
+    return not any(isinstance(statement, Call) for statement in statements_of(block)) and _steps(block) <= MOST_INLINED
+
+
+def _steps(block: tuple[Statement, ...]) -> float:
+    """How many statements run; infinite where a loop has no constant bounds."""
+    total = 0.0
+    for statement in block:
+        inner = math.fsum(map(_steps, nested(statement)))
+        if isinstance(statement, For):
+            lo, hi = statement.lo, statement.hi
+            inner *= (hi.value - lo.value) if isinstance(lo, Constant) and isinstance(hi, Constant) else math.inf
+        total += 1.0 + inner
+    return total
 
 
 def _definition(

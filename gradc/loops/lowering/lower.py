@@ -48,7 +48,7 @@ from gradc.loops.lowering.fuse import Block, Loop, Nest, fuse, stages_in
 from gradc.loops.lowering.memory import Memory
 from gradc.loops.lowering.multiply_add import with_multiply_adds
 from gradc.loops.lowering.names import Names
-from gradc.loops.lowering.orders import LANES, lanes_and_block, may_exceed
+from gradc.loops.lowering.orders import LANES, adds_columns, lanes_and_block, may_exceed
 from gradc.loops.lowering.plan import Member, Plan, Stage
 from gradc.loops.lowering.requirements import Requirement, requirements
 from gradc.loops.lowering.scan import Scans
@@ -320,8 +320,11 @@ class _Writer:
         self.scopes.emit(Accumulate(combine, buffer.name, place, b.convert(value, buffer.dtype), order))
 
     def _order(self, stage: Stage) -> Order:
-        """The innermost long loop runs in lanes; with an array of partial results, the kept loop inside does."""
-        if has_partial_array(stage):
+        """The innermost long loop runs in lanes; with an array of partial results, the kept loop inside does.
+
+        A short sum down columns runs in sequence, so that whole rows can be added up.
+        """
+        if has_partial_array(stage) or adds_columns(stage):
             return SEQUENTIAL
         long = [level for level in stage.reduced if may_exceed(stage.extents[level], 2 * LANES - 1)]
         level = max(long or stage.reduced)

@@ -12,6 +12,8 @@ from gradc.ir.aval import Dim
 from gradc.ir.graph import Node
 from gradc.loops.lowering.costs import is_dear
 from gradc.loops.lowering.decompose import BLOCK
+from gradc.loops.lowering.indexing import axes_of
+from gradc.loops.lowering.plan import Stage
 
 LANES: Final = 8
 """Long sums run in at least this many partial sums."""
@@ -41,3 +43,19 @@ def lanes_and_block(extent: Dim, members: Sequence[Node], *, nested: bool) -> tu
 def may_exceed(length: Dim, limit: int) -> bool:
     """Whether a length is larger than a number, or may be when the kernel is called."""
     return not isinstance(length, int) or length > limit
+
+
+def adds_columns(stage: Stage) -> bool:
+    """Whether a short sum goes down the columns of an array whose rows lie along the loop around it."""
+    if len(stage.reduced) != 1:
+        return False
+    (level,) = stage.reduced
+    if level == 0 or may_exceed(stage.extents[level], 2 * LANES - 1):
+        return False
+    elements = [element for member in stage.members for element in member.operands]
+    for _, index in elements:
+        axes = [axes_of((place,)) for place in index]
+        long = [found for found in axes if found]
+        if len(long) > 1 and long[-1] == {level - 1} and {level} in long[:-1]:
+            return True
+    return False

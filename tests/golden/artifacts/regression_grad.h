@@ -1,5 +1,5 @@
 /* L and dL/d(w["a"], w["b"]) of regression(), networks.py:34.
- * gradc 0.1.0, f64, graph 7a29a31f. Runs on any x86-64.
+ * gradc 0.1.0, f64, graph bf4b0ee0. Runs on any x86-64.
  * Generated; yours, no conditions (0BSD). No libc, no libm, no allocation, no writable globals. */
 #ifndef REGRESSION_GRAD_H
 #define REGRESSION_GRAD_H
