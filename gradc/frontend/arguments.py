@@ -7,9 +7,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from gradc.errors import TraceError
 from gradc.frontend.bytecode import origin_of
 from gradc.frontend.lines import told
+from gradc.frontend.session import is_traced
 from gradc.frontend.tree import flatten
 
 
@@ -50,8 +53,10 @@ def check_arguments(
         return
     changed = [p for p, x in zip(paths, leaves, strict=True) if given.get(p, leaves) is not x]
     path = [*changed, *[p for p in given if p not in paths]][0]
-    root = re.split(r"[.\[]", path)[0]
-    if _is_memo(function, root, given):
+    root = _root(path)
+    if _is_memo(function, root, given) and all(
+        _is_constant_array(x) for p, x in zip(paths, leaves, strict=True) if _root(p) == root
+    ):
         return
     code = getattr(function, "__code__", None)
     line = "" if code is None else told(origin_of(code, code.co_firstlineno, function.__globals__))
@@ -63,7 +68,18 @@ def check_arguments(
 
 
 def _is_memo(function: Callable[..., Any], name: str, given: Mapping[str, Any]) -> bool:
-    """Whether an argument is the empty container that is the default of its parameter: a cache."""
+    """Whether an argument is the empty dict that is the default of its parameter: a cache."""
     parameters = inspect.signature(function).parameters
     default = parameters[name].default if name in parameters else None
-    return isinstance(default, (dict, list)) and not any(re.split(r"[.\[]", p)[0] == name for p in given)
+    return isinstance(default, dict) and not any(_root(p) == name for p in given)
+
+
+def _is_constant_array(x: Any) -> bool:
+    if not is_traced(x):
+        return isinstance(x, np.ndarray)
+    return not x.scalar and x.session.concrete(x.current(), fixing=False) is not None
+
+
+def _root(path: str) -> str:
+    """The parameter that a path begins with."""
+    return re.split(r"[.\[]", path)[0]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from gradc.errors import GradcError, TraceError
+from gradc.frontend.draws import GENERATORS, RefusedGenerator
 from gradc.frontend.lines import told
 from gradc.frontend.reach import Container, Walk, entries, read, store
 from gradc.frontend.session import is_traced
@@ -29,6 +30,7 @@ _SMALL: Final = 4096
 """Elements of an array up to which a write into it is noticed."""
 
 _NUMBERS: Final = (bool, int, float, complex, str, type(None))
+_STOOD_IN_FOR: Final = (*GENERATORS, RefusedGenerator)
 _NOTHING: Final = object()
 
 
@@ -46,6 +48,9 @@ class Surroundings(Walk):
         self._note(container, key, content, "")
 
     def _note(self, container: Container, key: Any, content: Any, owner: str) -> None:
+        if callable(content) or isinstance(content, _STOOD_IN_FOR):  # a trace of another thread may replace it
+            self.visit(content)
+            return
         name = _name(container, key, owner)
         self.places.append((container, key, content, name))
         if type(content) is np.ndarray and content.size <= _SMALL:
@@ -86,9 +91,14 @@ class Surroundings(Walk):
     def put_back(self) -> None:
         """Make everything what it was."""
         for container, before, _ in self.contents:
-            if len(container) != len(before):
+            if len(container) == len(before):
+                continue
+            if isinstance(container, dict):
+                for key in [key for key in container if key not in before]:
+                    del container[key]
+            else:
                 container.clear()
-                (container.update if isinstance(container, dict) else container.extend)(before)
+                container.extend(before)
         for container, key, content, _ in self.places:
             if not _same(_read(container, key), content):
                 with contextlib.suppress(AttributeError):  # a slot that cannot be set

@@ -34,7 +34,7 @@ from gradc.frontend.numpy_api.registry import Implementation, of_arrays, places
 from gradc.frontend.reach import Container, Walk, read, store
 from gradc.frontend.session import current_session, holds_traced
 from gradc.frontend.tracer import located, perform
-from gradc.frontend.typed import BUILTINS, TypeOf
+from gradc.frontend.typed import BUILTINS, STAND_INS
 
 StandIn = Callable[..., Any]
 Place = tuple[Container, Any]
@@ -113,8 +113,8 @@ class _Known:
         """What takes the place of ``original``; None where nothing does."""
         if isinstance(original, GENERATORS):
             return RefusedGenerator(original)
-        if original is type:
-            return TypeOf
+        if id(original) in STAND_INS:
+            return STAND_INS[id(original)]
         if is_cached(original):
             return keeping(original)
         known = self._by_id.get(id(original))

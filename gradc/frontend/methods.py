@@ -221,9 +221,28 @@ def with_all_attributes(traced: Class) -> Class:
     for name in dir(np.ndarray):
         if not name.startswith("__") and not hasattr(traced, name):
             setattr(traced, name, _function(name) if name in _SAME_NAME else _refused(name))
+    for name in {*dir(np.float64), *dir(np.int64), *dir(float), *dir(int)}:
+        if not name.startswith("__") and not hasattr(traced, name):
+            setattr(traced, name, _of_numbers(name))
     for name in _SETTERS:
         setattr(traced, name, getattr(traced, name).setter(_unset(name)))
     return traced
+
+
+def _of_numbers(name: str) -> property:
+    """What numbers have, and arrays have not."""
+
+    def read(number: Any) -> Any:
+        if not hasattr(number.__class__, name):
+            raise AttributeError(
+                f"{number.__class__.__name__!r} object has no attribute {name!r}", name=name, obj=number
+            )
+        return refusing
+
+    def refusing(*args: Any, **kwargs: Any) -> Any:
+        raise refuse(f"{name}() needs the number behind a traced one; compute with NumPy functions")
+
+    return property(read)
 
 
 def _unset(name: str) -> Any:

@@ -1,7 +1,13 @@
-"""``type``, the builtin, as the code of a traced function has it: of a traced array it gives what NumPy has there."""
+"""``type``, ``isinstance``, ``hasattr`` and ``getattr`` as the code of a traced function has them.
+
+Of a traced array or number they say what they say of what NumPy or Python has there: an element has no ``__len__``, a
+Python float no ``shape``, and neither is an ``Iterable``.
+"""
 
 from __future__ import annotations
 
+import typing
+from abc import ABCMeta
 from typing import Any, Final
 
 from gradc.frontend.methods import Flat
@@ -54,5 +60,58 @@ class TypeOf(type, metaclass=_Asking):
 TypeOf.__name__ = TypeOf.__qualname__ = "type"
 TypeOf.__module__ = "builtins"
 
-BUILTINS: Final[dict[str, Any]] = {"type": type}
+
+def _is_instance(x: Any, kinds: Any) -> bool:
+    """``isinstance``, by what ``x`` stands for."""
+    if not is_traced(x):
+        return isinstance(x, kinds)
+    return any(_is_one(x, kind) for kind in _listed(kinds))
+
+
+def _is_one(x: Any, kind: Any) -> bool:
+    """Whether a traced array is an instance of one class. An abstract one asks the class of traced arrays, which has
+    more methods than that of a number."""
+    if not isinstance(x, kind):
+        return False
+    if not any(type(kind).__instancecheck__ is check for check in _BY_METHODS) or kind in type(x).__mro__:
+        return True
+    try:
+        return issubclass(x.__class__, kind)
+    except TypeError:  # a protocol with attributes
+        return True
+
+
+def _listed(kinds: Any) -> list[Any]:
+    """The classes that the second argument of ``isinstance`` says."""
+    parts = kinds if isinstance(kinds, tuple) else () if isinstance(kinds, type) else typing.get_args(kinds)
+    return [kind for part in parts for kind in _listed(part)] if parts else [kinds]
+
+
+_BY_METHODS: Final[tuple[Any, ...]] = (ABCMeta.__instancecheck__, type(typing.SupportsInt).__instancecheck__)
+"""How abstract classes and protocols say what their instances are."""
+
+
+def _has_attribute(x: Any, name: str) -> bool:
+    """``hasattr``, by what ``x`` stands for."""
+    return hasattr(x.__class__ if is_traced(x) else x, name)
+
+
+def _attribute(x: Any, name: str, *default: Any) -> Any:
+    """``getattr``, by what ``x`` stands for."""
+    if is_traced(x) and not hasattr(x.__class__, name):
+        if default:
+            return default[0]
+        raise AttributeError(f"{x.__class__.__name__!r} object has no attribute {name!r}", name=name, obj=x)
+    return getattr(x, name, *default)
+
+
+BUILTINS: Final[dict[str, Any]] = {"type": type, "isinstance": isinstance, "hasattr": hasattr, "getattr": getattr}
 """The builtins for which something else stands while a function is traced, by name."""
+
+STAND_INS: Final = {
+    id(type): TypeOf,
+    id(isinstance): _is_instance,
+    id(hasattr): _has_attribute,
+    id(getattr): _attribute,
+}
+"""What stands for them, by their identity."""

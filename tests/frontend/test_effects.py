@@ -129,6 +129,19 @@ def test_a_default_that_is_a_cache() -> None:
         np.testing.assert_array_equal(gradc.jit(powers)(X), X**2)
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, known={}: known.setdefault("y", x * 2) + x,
+        lambda x, known={}: known.setdefault("calls", len(known) + 1) * x,
+        lambda x, rows=[]: rows.append(np.ones(3)) or x * len(rows),
+    ],
+)
+def test_a_default_that_keeps_something_else(function: Callable[..., Any]) -> None:
+    with pytest.raises(TraceError, match="and that of the caller would stay"):
+        gradc.jit(function)(X)
+
+
 class Momentum:
     """An optimizer that keeps its state, as classes do."""
 
