@@ -18,7 +18,7 @@ import numpy as np
 from gradc.errors import GradcError, TraceError
 from gradc.frontend.draws import GENERATORS, RefusedGenerator
 from gradc.frontend.lines import told
-from gradc.frontend.reach import Container, Walk, entries, read, store
+from gradc.frontend.reach import ITEMS, Container, Walk, entries, read, store
 from gradc.frontend.session import is_traced
 from gradc.ir.graph import CONSTANT, INPUT
 from gradc.ir.text import param_text
@@ -39,8 +39,8 @@ class Surroundings(Walk):
     """What a function reaches: places with what stands there, and containers with all that they hold."""
 
     places: list[tuple[Container, Any, Any, str]] = field(default_factory=list)
-    contents: list[tuple[Any, Any, str]] = field(default_factory=list)
-    arrays: list[tuple[np.ndarray, np.ndarray, str]] = field(default_factory=list)
+    contents: list[tuple[Any, Any, int, str]] = field(default_factory=list)
+    arrays: list[tuple[np.ndarray, bytes, str]] = field(default_factory=list)
     iterators: list[str] = field(default_factory=list)
     owners: dict[int, str] = field(default_factory=dict)
 
@@ -53,8 +53,13 @@ class Surroundings(Walk):
             return
         name = _name(container, key, owner)
         self.places.append((container, key, content, name))
-        if type(content) is np.ndarray and content.size <= _SMALL:
-            self.arrays.append((content, content.copy(), name))
+        if (
+            type(content) is np.ndarray
+            and content.size <= _SMALL
+            and content.flags.writeable
+            and not content.dtype.hasobject
+        ):
+            self.arrays.append((content, content.tobytes(), name))
         elif isinstance(content, Iterator):
             self.iterators.append(name)
         self.visit(content)
@@ -67,7 +72,8 @@ class Surroundings(Walk):
 
     def _each(self, container: Container) -> None:
         owner = self.owners.get(id(container), "")
-        self.contents.append((container, container.copy(), owner))
+        before = container.copy() if len(container) <= ITEMS else None
+        self.contents.append((container, before, len(container), owner))
         for key, content in entries(container):
             self._note(container, key, content, owner)
 
@@ -81,17 +87,17 @@ class Surroundings(Walk):
             if not _same(_read(container, key), content):
                 return name
         for array, before, name in self.arrays:
-            if not np.array_equal(array, before, equal_nan=array.dtype.kind in "fc"):
+            if array.tobytes() != before:
                 return name
-        for container, before, owner in self.contents:
-            if len(container) != len(before):
+        for container, _, length, owner in self.contents:
+            if len(container) != length:
                 return f"what is kept in {f'attributes of {owner}' if owner else f'a {type(container).__name__}'}"
         return self.iterators[0] if self.iterators else ""
 
     def put_back(self) -> None:
         """Make everything what it was."""
-        for container, before, _ in self.contents:
-            if len(container) == len(before):
+        for container, before, length, _ in self.contents:
+            if len(container) == length or before is None:
                 continue
             if isinstance(container, dict):
                 for key in [key for key in container if key not in before]:
@@ -104,8 +110,8 @@ class Surroundings(Walk):
                 with contextlib.suppress(AttributeError):  # a slot that cannot be set
                     store(container, key, content)
         for array, before, _ in self.arrays:
-            if array.flags.writeable:
-                array[...] = before
+            if array.tobytes() != before:
+                array[...] = np.frombuffer(before, array.dtype).reshape(array.shape)
 
 
 def _name(container: Container, key: Any, owner: str) -> str:

@@ -44,7 +44,8 @@ class _Settling(Walk):
 
     def _each(self, container: Container) -> None:
         if not isinstance(container, dict):
-            places: Any = list(itertools.islice(enumerate(container), max(0, len(container) - ITEMS), None))
+            first = max(0, len(container) - ITEMS)
+            places: Any = [(first + k, container[first + k]) for k in range(len(container) - first)]
         else:
             # What was put in last stands last.
             places = list(itertools.islice(reversed(container.items()), ITEMS))

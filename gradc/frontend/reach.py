@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
+
 from gradc.frontend.cached import is_cached
 from gradc.frontend.frames import is_internal
 
@@ -37,6 +39,7 @@ _OTHERS: Final = _TOOLS | {
 }  # fmt: skip
 """Modules and packages of classes that are not the user's."""
 
+_LEAVES: Final = frozenset({bool, np.ndarray, np.float64, np.float32, np.int64, np.bool_})
 _PLAIN: Final = (int, float, complex, str, bytes, type(None))
 
 
@@ -56,10 +59,10 @@ class Walk:
 
     def visit(self, x: Any) -> None:
         """Walk through what ``x`` leads to."""
-        if isinstance(x, _PLAIN) or id(x) in self.seen or len(self.seen) > _LIMIT:
+        kind = type(x)
+        if kind in _LEAVES or isinstance(x, _PLAIN) or id(x) in self.seen or len(self.seen) > _LIMIT:
             return
         self.seen.add(id(x))
-        kind = type(x)
         if kind is types.FunctionType:
             self._function(x)
         elif kind is types.MethodType:
