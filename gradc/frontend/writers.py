@@ -27,6 +27,11 @@ def _array(session: Session, x: Any) -> Any:
     return Array(session.lift(x))
 
 
+def _value(session: Session, x: Any) -> Any:
+    """The value of an array; where it has no elements it is a plain one."""
+    return x.value if isinstance(x, Array) else session.lift(x)
+
+
 def _copyto(session: Session, dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     target = _target(dst, "np.copyto")
     value = session.lift(src)
@@ -43,7 +48,7 @@ def _put(session: Session, a: Any, ind: Any, v: Any, mode: str = "raise") -> Non
     whole = _array(session, target)
     index: Any = in_mode("np.put", np.ravel(_array(session, ind).astype(np.int64)), whole.size, mode)
     values: Any = np.resize(_array(session, v).astype(whole.dtype), index.shape)
-    flat = indexing.setitem(_flat(whole), index.value, values.value, session.lift)
+    flat = indexing.setitem(_flat(whole), _value(session, index), _value(session, values), session.lift)
     target.assign(_shaped(flat, whole))
 
 
@@ -81,7 +86,7 @@ def _fill_diagonal(session: Session, a: Any, val: Any, wrap: bool = False) -> No
         step, end = 1 + sum(sizes[0] ** k for k in range(1, len(sizes))), None
     places = np.arange(whole.size)[:end:step]
     values: Any = np.resize(_array(session, val).astype(whole.dtype), (places.size,))
-    flat = indexing.setitem(_flat(whole), places, values.value, session.lift)
+    flat = indexing.setitem(_flat(whole), places, _value(session, values), session.lift)
     target.assign(_shaped(flat, whole))
 
 

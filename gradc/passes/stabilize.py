@@ -22,8 +22,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gradc.ir.graph import Builder, Value
+import numpy as np
+
+from gradc.ir.graph import CONSTANT, Builder, Value
 from gradc.ir.op import Op
+from gradc.ops.shape import broadcast_to
 from gradc.passes.adjoints import ADJOINTS
 from gradc.passes.entropy import CROSS_ENTROPY, SOFTMAX
 from gradc.passes.logarithms import LOGS
@@ -68,11 +71,22 @@ LOGARITHMS: Final = (
 
 
 def _denominator_reaches(builder: Builder, found: Match) -> bool:
-    """A NaN in b must be one of a already, else cancelling b would lose it."""
-    return leaves_reach(builder, found["b"], found["a"])
+    """A NaN in b must be one of a already, else cancelling b would lose it; and a known 0 makes NaN of everything."""
+    return leaves_reach(builder, found["b"], found["a"]) and not _is_singular(builder, found["b"])
 
 
-REACHES: Final = "every NaN of b is one of a"
+def _is_singular(builder: Builder, node_id: int) -> bool:
+    """Whether a node is a constant with a 0 or an infinity in it."""
+    node = builder.nodes[node_id]
+    while node.op is broadcast_to:
+        node = builder.nodes[node.operands[0]]
+    if node.op is not CONSTANT:
+        return False
+    array = node.params["value"]
+    return not bool(np.all(np.isfinite(array) & (array != 0)))
+
+
+REACHES: Final = "every NaN of b is one of a, and b is not known to be 0 or infinite"
 
 ROOTS: Final = (
     *equality("root-power", power(x, 0.5), sqrt(x), logged=True),

@@ -307,6 +307,21 @@ def in_place_on_attributes(v, w):
     return b.a, b.list[0], view + b.n, b.s
 
 
+@PROGRAMS.enter(X, V, complex_step=True)
+def writes_into_nothing(x, v):
+    y = x.copy()
+    none = y[:, 4:4]
+    none[...] = v[0]
+    none += 1
+    np.fill_diagonal(none, v[1])
+    np.put(none, [], v[2])
+    np.copyto(none, none * 2)
+    np.add.at(y, ([], []), v[3])
+    y[[]] = v[4]
+    y[np.zeros(4, bool)] *= 5
+    return y, none, y[3:1:-1][::-1]
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.function.__name__)
 def test_value(program: Program, backend: str) -> None:

@@ -381,6 +381,9 @@ def test_every_aggressive_law_is_tested() -> None:
         lambda z: exp(z) * exp(-z),
         lambda z: exp(z) / (2.0 + exp(z)),
         lambda z: (1.0 / z) * z,
+        lambda z: (z / 0.0) * 0.0,
+        lambda z: (z * 0.0) / 0.0,
+        lambda z: (z / np.inf) * np.inf,
         lambda z: sqrt(z * z * z),
     ],
 )
