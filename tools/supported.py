@@ -94,7 +94,7 @@ def _told_totals() -> str:
 
 def parameters(record: Implementation) -> Iterator[str]:
     """The parameters that are known; of a ufunc those of its call as well."""
-    yield from (f"`{name}`" for name in record.parameters)
+    yield from (f"`{name}`" for name in record.parameters if not (record.methods and name == "method"))
     if record.is_ufunc:
         yield "`out`, `where`, `dtype`"
 

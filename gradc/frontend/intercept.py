@@ -28,6 +28,7 @@ from gradc.frontend.callee import calls_itself
 from gradc.frontend.concatenators import Concatenator
 from gradc.frontend.creation import CREATION, Handler
 from gradc.frontend.draws import GENERATORS, RefusedGenerator, refused, refused_always, refused_class, unchanged
+from gradc.frontend.families import replaced
 from gradc.frontend.frames import is_internal
 from gradc.frontend.iterators import iterators
 from gradc.frontend.numpy_api.registry import Implementation, of_arrays, places
@@ -96,6 +97,11 @@ class _Known:
                     self._entered.add(place)
                     scope = vars(sys.modules[module])
                     self._enter(scope, name, _telling(scope[name], record))
+            for home, name, stand_in in replaced():
+                place = f"{home.__module__}:{home.__qualname__}.{name}"
+                if place not in self._entered:
+                    self._entered.add(place)
+                    self._enter(home, name, stand_in)
             for module, class_name, name in _DRAWING_METHODS:
                 place = f"{module}:{class_name}.{name}"
                 if module in sys.modules and place not in self._entered:

@@ -154,6 +154,7 @@ def composed(
     sequences: tuple[str, ...] = (),
     nested: tuple[str, ...] = (),
     counts: tuple[str, ...] = (),
+    methods: tuple[str, ...] = (),
     keeps_weak: bool = False,
 ) -> Callable[[Told], Told]:
     """``implements`` for a function that is written over Arrays; it stays callable over Arrays."""
@@ -165,7 +166,7 @@ def composed(
             return untold(function(*[told(x) for x in args], **given))
 
         kinds = {"arrays": arrays, "sequences": sequences, "nested": nested, "counts": counts}
-        implements(*targets, **kinds, keeps_weak=keeps_weak)(over_values)
+        implements(*targets, **kinds, methods=methods, keeps_weak=keeps_weak)(over_values)
         return function
 
     return enter

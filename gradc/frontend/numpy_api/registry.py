@@ -32,6 +32,8 @@ class Implementation:
     known.
     Of ``*operands`` in ``arrays`` every one is made a Value, in ``sequences`` all but strings and lists.
 
+    Of an object, ``methods`` are those of its methods that ``function`` tells, by the name it takes first.
+
     Ufuncs and a few others know Python numbers (``keeps_weak``); for the rest NumPy makes arrays of them, and so does
     ``call``. A parameter of NumPy that ``function`` does not have is refused by name when it is given.
     """
@@ -44,6 +46,7 @@ class Implementation:
     keeps_weak: bool
     nested: frozenset[str] = frozenset()
     counts: frozenset[str] = frozenset()
+    methods: tuple[str, ...] = ()
 
     @property
     def is_ufunc(self) -> bool:
@@ -186,6 +189,7 @@ def _is_default(value: Any, default: Any) -> bool:
 
 _BY_FUNCTION: Final[dict[Any, Implementation]] = {}
 _BY_PLACE: Final[dict[str, Implementation]] = {}
+_OBJECTS: Final[dict[str, Implementation]] = {}
 
 
 def implements(
@@ -194,18 +198,24 @@ def implements(
     sequences: tuple[str, ...] = (),
     nested: tuple[str, ...] = (),
     counts: tuple[str, ...] = (),
+    methods: tuple[str, ...] = (),
     keeps_weak: bool = False,
 ) -> Callable[[Implementing], Implementing]:
-    """Enter a pure function over Values as the meaning of ``targets``: NumPy functions, or ``"module:attribute"``."""
+    """Enter a pure function over Values as the meaning of ``targets``: NumPy functions, or ``"module:attribute"``.
+
+    With ``methods`` the attribute is an object, and they are what the function means.
+    """
 
     def enter(function: Implementing) -> Implementing:
         for target in targets:
             weak = keeps_weak or isinstance(target, np.ufunc)
             record = Implementation(
                 _name(target), function, target, frozenset(arrays), frozenset(sequences), weak, frozenset(nested),
-                frozenset(counts),
+                frozenset(counts), methods,
             )  # fmt: skip
-            if isinstance(target, str):
+            if isinstance(target, str) and methods:
+                _OBJECTS[target] = record
+            elif isinstance(target, str):
                 _BY_PLACE[target] = record
             else:
                 _BY_FUNCTION[target] = record
@@ -242,9 +252,14 @@ def places() -> Mapping[str, Implementation]:
     return _BY_PLACE
 
 
+def of_object(module: str, name: str) -> Implementation | None:
+    """The record of an object of a module, or None."""
+    return _OBJECTS.get(f"{module}:{name}")
+
+
 def records() -> tuple[Implementation, ...]:
     """Everything implemented, one record for each name."""
-    found = {record.name: record for record in (*_BY_FUNCTION.values(), *_BY_PLACE.values())}
+    found = {record.name: record for record in (*_BY_FUNCTION.values(), *_BY_PLACE.values(), *_OBJECTS.values())}
     return tuple(found[name] for name in sorted(found))
 
 

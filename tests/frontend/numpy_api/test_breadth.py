@@ -16,6 +16,7 @@ import pytest
 import scipy.linalg
 import scipy.signal
 import scipy.special
+import scipy.stats
 
 import gradc
 
