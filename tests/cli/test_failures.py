@@ -97,12 +97,12 @@ def test_a_file_that_is_not_python(gradc: Gradc, net: Path) -> None:
 
 
 def test_what_the_file_prints_goes_to_stderr(gradc: Gradc, net: Path) -> None:
-    text = "print('loading')\n\ndef square(x):\n    print('in', x)\n    return x * x\n"
+    text = "print('loading')\n\ndef square(x):\n    print('in', x.shape)\n    return x * x\n"
     (net / "net.py").write_text(text, encoding="utf-8")
     outcome = gradc("explain", "net.py:square", "--format", "json")
     assert json.loads(outcome.out)[0]["name"] == "dL/dx"
     assert "loading\n" in outcome.err
-    assert "in <traced f64[]>" in outcome.err
+    assert "in ()\n" in outcome.err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
