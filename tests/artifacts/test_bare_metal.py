@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 import gradc
 
@@ -20,7 +21,7 @@ TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm")
 START = """
 #include <stddef.h>
 #include <stdint.h>
-#include "angles_grad.h"
+#include "NAME_grad.h"
 
 static const float x[COUNT] = { ARGUMENTS };
 static float value, d_x[COUNT];
@@ -42,8 +43,8 @@ static void show(float number) {
 static void reset(void) {
     *(volatile uint32_t *)0xE000ED88 |= 0xF << 20; /* the FPU may be used */
     __asm__ volatile("dsb\\n isb");
-    int status = (int)angles_grad_selftest();
-    if (status == ANGLES_GRAD_OK) status = (int)angles_grad(x, SCALE, &value, d_x, NULL);
+    int status = (int)NAME_grad_selftest();
+    if (status == UPPER_GRAD_OK) status = (int)NAME_grad(x, SCALE, &value, d_x, NULL);
     show(value);
     for (int k = 0; k < COUNT; k++) show(d_x[k]);
     const uint32_t block[2] = { 0x20026, (uint32_t)status };
@@ -76,22 +77,35 @@ def angles(x: Any, scale: Any) -> Any:
     return np.sum(np.sin(x) * np.floor(scale * np.tan(x)) + np.cos(x) / (1 + np.exp(np.sin(x))))
 
 
+def gammas(x: Any, scale: Any) -> Any:
+    return np.sum(scipy.special.gammaln(x) * scale)
+
+
+LARGE = [0.5, -3.0, 1e3, 2e5, -1e9, 3.3e20, 3e38]
+BELOW_AND_ABOVE_0 = [0.5, -3.3, 1e3, 1e-20, -0.75, 1.5, 3e36]
+
+
 @pytest.mark.skipif(any(shutil.which(tool) is None for tool in TOOLS), reason=f"needs {' and '.join(TOOLS)}")
 @pytest.mark.parametrize("form", ["lib", "c"])
-def test_angles_of_any_size_without_doubles(tmp_path: Path, form: str) -> None:
-    x = np.array([0.5, -3.0, 1e3, 2e5, -1e9, 3.3e20, 3e38], np.float32)
-    kernel = gradc.value_and_grad(angles).compile(gradc.aval("f32[7]"), gradc.aval("f32[]"))
+@pytest.mark.parametrize(("function", "numbers"), [(angles, LARGE), (gammas, BELOW_AND_ABOVE_0)])
+def test_functions_without_doubles(tmp_path: Path, function: Any, numbers: list[float], form: Any) -> None:
+    x = np.array(numbers, np.float32)
+    kernel = gradc.value_and_grad(function).compile(gradc.aval("f32[7]"), gradc.aval("f32[]"))
     kernel.save(tmp_path, format=form, target="cortex-m4")
     literals = ", ".join(f"{float(number).hex()}f" for number in x)
     (tmp_path / "start.c").write_text(
-        START.replace("COUNT", str(x.size)).replace("ARGUMENTS", literals).replace("SCALE", "1.5f")
+        START.replace("NAME", function.__name__)
+        .replace("UPPER", function.__name__.upper())
+        .replace("COUNT", str(x.size))
+        .replace("ARGUMENTS", literals)
+        .replace("SCALE", "1.5f")
     )
     (tmp_path / "script.ld").write_text(SCRIPT)
     flags = "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -O1 -Wall -Werror -ffreestanding -nostdlib"
     link = [
         "-Wl,-Tscript.ld,--build-id=none",
         "start.c",
-        "libangles_grad.a" if form == "lib" else "angles_grad.c",
+        f"lib{kernel.name}.a" if form == "lib" else f"{kernel.name}.c",
         "-o",
         "main.elf",
     ]

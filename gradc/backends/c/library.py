@@ -42,7 +42,7 @@ def function_text(helper: str, suffix: str, fused: bool, doubles: bool) -> Text 
     function = _FUNCTIONS.get(helper)
     if function is None:
         return None
-    formula = CFormula(name, form, fused, ("x", "y")[: PRIMITIVES[helper].arity])
+    formula = CFormula(name, form, fused, ("x", "y")[: PRIMITIVES[helper].arity], doubles)
     told = (function.__doc__ or "").strip().splitlines()[0].replace("``", "")
     return _text(formula, told, function(formula, *formula.arguments))
 

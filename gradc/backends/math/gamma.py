@@ -3,13 +3,13 @@
 From 5/2 (digamma: 2) on, Stirling's series, its rest a polynomial in ``1 / x**2``; below, the recurrence of the gamma
 function leads to an interval with a polynomial, out of which its zero is taken. Vectors with negative arguments take a
 second path, by Euler's reflection formula (Digital Library of Mathematical Functions, 5.4 to 5.11). Results in f32 are
-computed in f64.
+computed in f64, without sums of two numbers; on machines that have no f64, in f32 with them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from gradc.backends.math import coefficients, gamma_coefficients
@@ -19,10 +19,10 @@ from gradc.backends.math.logarithm import log_split, split
 from gradc.backends.math.power import log_with_error
 from gradc.backends.math.term import Term
 
-LARGE: Final = 2.0**900
+LARGE: Final = {"f64": 2.0**900, "f32": 2.0**100}
 """Beyond it gammaln is ``x (log(x) - 1)``."""
 
-TINY: Final = 2.0**-64
+TINY: Final = {"f64": 2.0**-64, "f32": 2.0**-32}
 """Below it digamma is ``-1 / x``."""
 
 
@@ -39,12 +39,28 @@ def digamma(f: Formula, x: Term) -> Term:
 def _in_two_parts(
     f: Formula, x: Term, holds: Term, near: Callable[[Formula, Term, bool], Term], far: Callable[[Formula, Term], Term]
 ) -> Term:
-    """``near`` in f64 where ``holds``, and ``far``, a longer formula, where it does not."""
+    """``near`` where ``holds``, and ``far``, a longer formula, where it does not; in f64 where the machine has it."""
+    if f.form is F32 and not f.doubles:
+        result = near(f, x, False)
+        f.done_if(holds, result)
+        return f.select(holds, result, far(f, x))
     wide = f.within(F64)
     point = f.convert(x, F64)
     result = f.convert(near(wide, point, f.form is F32), f.form)
     f.done_if(holds, result)
     return f.select(holds, result, f.convert(far(wide, point), f.form))
+
+
+def _series(f: Formula, table: Mapping[str, Sequence[float]]) -> list[float]:
+    """The coefficients of a table in the format of a formula."""
+    return [float(f.form.dtype.type(number)) for number in table["f64"]]
+
+
+def _pair(f: Formula, table: Mapping[str, Sequence[float]]) -> tuple[float, float]:
+    """A number as a sum of two in the format of a formula."""
+    high, low = table["f64"]
+    first = float(f.form.dtype.type(high))
+    return first, float(f.form.dtype.type((high - first) + low))
 
 
 def _log(f: Formula, x: Term, short: bool) -> tuple[Term, Term]:
@@ -61,12 +77,13 @@ def _gammaln(f: Formula, x: Term, short: bool) -> Term:
     Below 5/2 it is ``u (1 - gamma + u P(u)) - log(p)`` where ``2 + u`` is x, ``x + 1`` or ``x + 2``, and p is 1, x or
     ``x (x + 1)``.
     """
-    rest, series = (gamma_coefficients.GAMMALN_SHORT, gamma_coefficients.STIRLING_SHORT) if short else (
+    few = short or f.form is F32
+    rest, series = (gamma_coefficients.GAMMALN_SHORT, gamma_coefficients.STIRLING_SHORT) if few else (
         gamma_coefficients.GAMMALN, gamma_coefficients.STIRLING)  # fmt: skip
     near, low, middle = x < 2.5, x < 0.5, x < 1.5
     u = x - f.select(low, 0.0, f.select(middle, 1.0, f.number(2.0)))
-    first, first_low = gamma_coefficients.ONE_LESS_EULER["f64"]
-    curve, curve_low = f.product_with_error(u, f.polynomial(rest["f64"], u))
+    first, first_low = _pair(f, gamma_coefficients.ONE_LESS_EULER)
+    curve, curve_low = f.product_with_error(u, f.polynomial(_series(f, rest), u))
     slope, slope_low = f.sum_with_error(first, curve)
     slope_low = slope_low + curve_low
     polynomial, polynomial_low = f.product_with_error(u, slope)
@@ -82,14 +99,14 @@ def _gammaln(f: Formula, x: Term, short: bool) -> Term:
     factor = f.select(near, -1.0, x - 0.5)
     main, main_low = f.product_with_error(factor, log)
     main_low = f.fma(factor, log_low, main_low)
-    high, low_part = gamma_coefficients.HALF_LOG_TAU["f64"]
+    high, low_part = _pair(f, gamma_coefficients.HALF_LOG_TAU)
     inverse = 1.0 / x
-    tail = f.fma(inverse, f.polynomial(series["f64"], inverse * inverse), low_part)
+    tail = f.fma(inverse, f.polynomial(_series(f, series), inverse * inverse), low_part)
     total, error_1 = f.two_sum(main, f.select(near, polynomial, -x))
     total, error_2 = f.two_sum(total, f.select(near, 0.0, f.number(high)))
     result = total + ((error_1 + error_2) + (main_low + f.select(near, polynomial_low, tail)))
     f.comment("infinite at 0 and infinity")
-    result = f.select(x > LARGE, ((log - 1.0) * (x * 0.25)) * 4.0, result)
+    result = f.select(x > LARGE[f.form.name], ((log - 1.0) * (x * 0.25)) * 4.0, result)
     result = f.select(x.equals(0.0) | x.equals(math.inf), math.inf, result)
     return f.select(f.is_nan(x), x, result)
 
@@ -102,7 +119,7 @@ def _gammaln_far(f: Formula, x: Term) -> Term:
     product_low = f.fma(size, sine_low, product_low)
     log, log_low = log_with_error(f, product)
     log_low = log_low + product_low / product
-    high, low = gamma_coefficients.LOG_PI["f64"]
+    high, low = _pair(f, gamma_coefficients.LOG_PI)
     total, error_1 = f.two_sum(f.number(high), -log)
     total, error_2 = f.two_sum(total, -_gammaln(f, size, short=False))
     result = total + ((error_1 + error_2) + (low - log_low))
@@ -111,13 +128,14 @@ def _gammaln_far(f: Formula, x: Term) -> Term:
 
 def _digamma(f: Formula, x: Term, short: bool) -> Term:
     """For positive x. Below 2 it is ``(v + 1 - root) P(v - 1/2)``, of ``x = 1 + v``, or ``v = x`` and less 1 / x."""
-    rest, series = (gamma_coefficients.DIGAMMA_SHORT, gamma_coefficients.DIGAMMA_SERIES_SHORT) if short else (
+    few = short or f.form is F32
+    rest, series = (gamma_coefficients.DIGAMMA_SHORT, gamma_coefficients.DIGAMMA_SERIES_SHORT) if few else (
         gamma_coefficients.DIGAMMA, gamma_coefficients.DIGAMMA_SERIES)  # fmt: skip
     near, low = x < 2.0, x < 1.0
     v = f.select(low, x, x - 1.0)
-    root, root_low = gamma_coefficients.DIGAMMA_ROOT["f64"]
+    root, root_low = _pair(f, gamma_coefficients.DIGAMMA_ROOT)
     distance, distance_low = f.two_sum(v, f.number(-root))
-    first, *others = rest["f64"]
+    first, *others = _series(f, rest)
     u = v - 0.5
     slope, slope_low = f.sum_with_error(first, u * f.polynomial(others, u))
     product, product_low = f.product_with_error(distance, slope)
@@ -126,12 +144,12 @@ def _digamma(f: Formula, x: Term, short: bool) -> Term:
     lacking = f.rest(f.number(1.0), inverse, x) * inverse
     total, error = f.two_sum(product, f.select(low, -inverse, 0.0))
     below = total + (error + (product_low - f.select(low, lacking, 0.0)))
-    below = f.select(x < TINY, -inverse, below)
+    below = f.select(x < TINY[f.form.name], -inverse, below)
     f.comment("log(x) - 1 / (2 x) - P(1 / x**2) / x**2")
     square = inverse * inverse
     log, log_low = _log(f, x, short)
     total, error = f.sum_with_error(log, inverse * -0.5)
-    above = total + ((error + log_low) - square * f.polynomial(series["f64"], square))
+    above = total + ((error + log_low) - square * f.polynomial(_series(f, series), square))
     above = f.select(x < math.inf, above, x)
     return f.select(f.is_nan(x), x, f.select(near, below, above))
 
@@ -139,7 +157,7 @@ def _digamma(f: Formula, x: Term, short: bool) -> Term:
 def _digamma_far(f: Formula, x: Term) -> Term:
     """For x of at most 0: ``digamma(1 - x) + pi cot(-pi x)``, infinite at 0 and NaN at other integers."""
     size = -x
-    pi, pi_low = (2 * part for part in coefficients.HALF_PI_PAIR["f64"])
+    pi, pi_low = (2 * part for part in _pair(f, coefficients.HALF_PI_PAIR))
     fraction = _fraction(f, size)
     distance = f.abs(fraction)
     above, above_low = _cosine(f, distance)
@@ -151,14 +169,14 @@ def _digamma_far(f: Formula, x: Term) -> Term:
     product, product_low = f.product_with_error(quotient, f.number(pi))
     product_low = f.fma(quotient, pi_low, f.fma(quotient_low, pi, product_low))
     total, error = f.two_sum(product, _digamma(f, size + 1.0, short=False))
-    result = f.select(size < TINY, 1.0 / size, total + (error + product_low))
+    result = f.select(size < TINY[f.form.name], 1.0 / size, total + (error + product_low))
     result = f.select((size < math.inf) & (distance > 0.0), result, math.nan)
     return f.select(x.equals(0.0), f.copysign(f.number(math.inf), size), result)
 
 
 def _fraction(f: Formula, size: Term) -> Term:
     """``size`` minus the integer nearest to it."""
-    bound = 2.0**F64.mantissa
+    bound = 2.0**f.form.mantissa
     return f.select(size < bound, size - ((size + bound) - bound), 0.0)
 
 
@@ -175,8 +193,10 @@ def _cosine(f: Formula, x: Term) -> tuple[Term, Term]:
 
 def _sine(f: Formula, x: Term) -> tuple[Term, Term]:
     """``sin(pi x)`` for x from 0 to 1/2, as a sum."""
-    pi, pi_low = (2 * part for part in coefficients.HALF_PI_PAIR["f64"])
+    pi, pi_low = (2 * part for part in _pair(f, coefficients.HALF_PI_PAIR))
     square = x * x
     product, product_low = f.product_with_error(x, f.number(pi))
     tail = f.fma(x, pi_low, product_low)
-    return f.sum_with_error(product, f.fma(x * square, f.polynomial(gamma_coefficients.SIN_PI["f64"], square), tail))
+    return f.sum_with_error(
+        product, f.fma(x * square, f.polynomial(_series(f, gamma_coefficients.SIN_PI), square), tail)
+    )

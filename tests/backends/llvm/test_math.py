@@ -93,6 +93,14 @@ def test_large_angles_are_reduced_without_doubles(name: str) -> None:
     assert error <= documented()[name, "f32", True], where
 
 
+@pytest.mark.parametrize("fma", [True, False])
+@pytest.mark.parametrize(("name", "most"), [("gammaln", 1.6), ("digamma", 1.7)])
+def test_the_gamma_family_without_doubles(name: str, most: float, fma: bool) -> None:
+    """The bounds of docs/math.md for machines that have none."""
+    error, where = worst_case(name, "f32", dataclasses.replace(host(), fma=fma, doubles=False), 2000, seed=0)
+    assert error <= most, where
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("target", [host(), UNFUSED], ids=["fused", "unfused"])
