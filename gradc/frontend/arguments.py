@@ -13,7 +13,7 @@ from gradc.errors import TraceError
 from gradc.frontend.bytecode import origin_of
 from gradc.frontend.lines import told
 from gradc.frontend.session import is_traced
-from gradc.frontend.tree import flatten
+from gradc.frontend.tree import TreeDef, flatten
 
 
 def paths_of(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
@@ -44,15 +44,22 @@ def paths_of(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[
 
 
 def check_arguments(
-    function: Callable[..., Any], given: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    function: Callable[..., Any],
+    own: tuple[Sequence[Any], Sequence[str], TreeDef],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
 ) -> None:
-    """Raise TraceError where the function has put something else into its arguments than they had."""
-    paths = paths_of(function, args, kwargs)
-    leaves = flatten((args, kwargs))[0]
-    if len(leaves) == len(given) and all(given.get(p) is x for p, x in zip(paths, leaves, strict=True)):
+    """Raise TraceError where the function has put something else into its arguments than their ``own``.
+
+    These are the leaves, how each is reached, and their structure.
+    """
+    leaves, tree = flatten((args, kwargs))
+    if tree == own[2] and all(x is y for x, y in zip(leaves, own[0], strict=True)):
         return
+    given = dict(zip(own[1], own[0], strict=True))
+    paths = paths_of(function, args, kwargs)
     changed = [p for p, x in zip(paths, leaves, strict=True) if given.get(p, leaves) is not x]
-    path = [*changed, *[p for p in given if p not in paths]][0]
+    path = [*changed, *[p for p in given if p not in paths], *paths][0]
     root = _root(path)
     if _is_memo(function, root, given) and all(
         _is_constant_array(x) for p, x in zip(paths, leaves, strict=True) if _root(p) == root

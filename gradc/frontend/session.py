@@ -48,8 +48,8 @@ _BUFFERS: Final = frozenset((array.array, memoryview))
 _NUMBERS: Final = frozenset((float, int, bool, complex))
 
 ESCAPED: Final = (
-    "a value of a trace that has ended is used; traced values live only while their function is traced, "
-    "so return them from the function instead of keeping them"
+    "a traced value is used outside of its trace, after the end of that or in another thread; "
+    "return it from the function instead of keeping it, and compute in one thread"
 )
 
 

@@ -133,7 +133,7 @@ def _trace(
                 returned = _run(session, function, arguments, keywords)
             finally:
                 settle_leftovers(session, function, [leaf for leaf in traced if not is_traced(leaf)])
-            check_arguments(function, dict(zip(paths, traced, strict=True)), arguments, keywords)
+            check_arguments(function, (traced, paths, in_tree), arguments, keywords)
             return _finished(session, returned, in_tree, own, tuple(input_paths))
     finally:
         session.ended = True

@@ -17,7 +17,7 @@ from gradc.frontend.tracing import trace
 
 Same = Callable[..., Any]
 X = np.arange(1.0, 4.0)
-ENDED = "^a value of a trace that has ended is used; .* \\(test_caches.py:"
+ENDED = "^a traced value is used outside of its trace, after the end of that .* \\(test_caches.py:"
 
 KEPT: dict[Any, Any] = {}
 LAZY: Any = None

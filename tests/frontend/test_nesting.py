@@ -127,7 +127,7 @@ def test_a_traced_value_that_is_kept_is_refused() -> None:
         return x
 
     trace(f, (X,))
-    message = "a value of a trace that has ended is used; traced values live only while their function is traced"
+    message = "a traced value is used outside of its trace, after the end of that or in another thread; return it"
     for use in (
         lambda: kept[0] + 1,
         lambda: np.exp(kept[0]),
@@ -159,7 +159,7 @@ def test_a_traced_value_of_another_thread_is_refused() -> None:
     thread.start()
     assert inside.wait(10)
     try:
-        with pytest.raises(TraceError, match="a value of a trace that has ended is used"):
+        with pytest.raises(TraceError, match="outside of its trace, after the end of that or in another thread"):
             trace(lambda x: x + shared[0], (X,))
     finally:
         done.set()

@@ -6,6 +6,7 @@ Each gives what NumPy gives, or is refused with the line and a remedy.
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 import copy
 import inspect
 import io
@@ -115,7 +116,7 @@ def test_a_value_that_has_ended_says_so() -> None:
     kept: list[Any] = []
     trace(lambda x: kept.append(x) or x, (X,))
     assert repr(kept) == f"[{ENDED}]"
-    with pytest.raises(TraceError, match="a value of a trace that has ended is used"):
+    with pytest.raises(TraceError, match="a traced value is used outside of its trace"):
         str(kept[0])
 
 
@@ -301,6 +302,12 @@ def test_numbers_out_of_arrays_have_gradients() -> None:
 @refused("item() needs an index where an array has not one element, and this is f64[3]")
 def item_of_many(x):
     return x.item()
+
+
+@refused("a traced value is used outside of its trace, after the end of that or in another thread; return it from", 2)
+def in_threads(x):
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return sum(pool.map(lambda v: v * 2, list(x)))
 
 
 # Attributes
