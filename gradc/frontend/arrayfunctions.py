@@ -178,8 +178,31 @@ def _size(session: Session, a: Any, axis: Any = None) -> Any:
     return a.size if axis is None else _shape(a)[axis]
 
 
-def _aliases(session: Session, a: Any, b: Any, *rest: Any, **keywords: Any) -> bool:
-    return is_traced(a) and is_traced(b) and a.storage is b.storage
+def _aliases(function: Any) -> Callable[..., bool]:
+    """``np.shares_memory`` and ``np.may_share_memory``, which asks whether two arrays overlap with what is between."""
+
+    def asked(session: Session, a: Any, b: Any, max_work: Any = None) -> bool:
+        if not is_traced(a) or not is_traced(b) or a.scalar or b.scalar:
+            return False
+        if a.storage is not b.storage:
+            if a.storage.is_linked(b.storage):
+                raise TraceError(
+                    f"{_told(function)}: whether a view or a copy was made depends on the layout in memory; "
+                    "copy one of them first: x = x.copy()"
+                )
+            return False
+        views = a.storage.views(a.path, b.path)
+        if views is None or (function is np.may_share_memory and a.storage.in_order(()) is None):
+            raise TraceError(
+                f"{_told(function)}: the layout in memory is not known; copy the array first: x = x.copy()"
+            )
+        return bool(function(*views))
+
+    return asked
+
+
+def _told(function: Any) -> str:
+    return f"np.{function.__name__}"
 
 
 _OWN: Final[dict[Any, Callable[..., Any]]] = {
@@ -198,6 +221,6 @@ _OWN: Final[dict[Any, Callable[..., Any]]] = {
     np.result_type: _result_type,
     np.iscomplexobj: lambda session, x: _aval(session, x).dtype.kind == "c",
     np.isrealobj: lambda session, x: _aval(session, x).dtype.kind != "c",
-    np.shares_memory: _aliases,
-    np.may_share_memory: _aliases,
+    np.shares_memory: _aliases(np.shares_memory),
+    np.may_share_memory: _aliases(np.may_share_memory),
 }

@@ -140,6 +140,10 @@ class Storage:
         other.unsure += (weakref.ref(self),)
         self.refusal = self.refusal or other.refusal
 
+    def is_linked(self, other: Storage) -> bool:
+        """Whether the two may share memory."""
+        return any(known() is other for known in self.unsure)
+
     def write(self, path: Path, value: Value) -> None:
         """Replace the view at ``path``. Raises TraceError where NumPy's meaning cannot be kept."""
         if self.refusal:
@@ -181,6 +185,14 @@ class Storage:
         memory, view = _laid_out(path)
         return memory.size == 0 or bool(np.may_share_memory(memory, view))
 
+    def views(self, path: Path, other: Path) -> tuple[np.ndarray, np.ndarray] | None:
+        """Two views of one memory in C order, to ask about their places; None where a size is symbolic."""
+        shape = self.value.aval.shape
+        if any(not isinstance(d, int) for d in shape) or any(step.source.is_symbolic for step in (*path, *other)):
+            return None
+        memory = np.empty(shape, np.bool_)
+        return _view(memory, path), _view(memory, other)
+
     def in_order(self, path: Path) -> bool | None:
         """Whether the view at ``path`` lies in memory in C order without gaps; None where that is not known."""
         if not path:
@@ -195,10 +207,14 @@ class Storage:
 def _laid_out(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """A memory in C order, and the view of it that a path makes."""
     memory = np.empty(path[0].source.shape, np.bool_)
+    return memory, _view(memory, path)
+
+
+def _view(memory: np.ndarray, path: Path) -> np.ndarray:
     view: Any = memory
     for step in path:
         view = step.op.evaluate(view, **step.params)
-    return memory, view
+    return np.asarray(view)
 
 
 def _adds_or_drops_ones(step: Step) -> bool:
