@@ -95,7 +95,7 @@ def seconds(kernel: Any, arguments: tuple[Any, ...], count: int) -> float:
 def ratios(name: str, rounds: int) -> list[str]:
     """The cells of a network: for each batch the ratio, and the least time of the single kernel."""
     function, make = NETWORKS[name]
-    step = gradc.value_and_grad(function)
+    step = gradc.value_and_grad(function, threads=1)  # a symbolic kernel runs on one thread
     kernel = step.compile(*[symbolic(argument, 37) for argument in make(37)], backend="llvm")
     cells = []
     for batch in BATCHES:
