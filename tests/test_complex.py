@@ -217,15 +217,16 @@ class TestRefusals:
         with pytest.raises(DtypeError, match=r"of complex numbers \(c128\[2,3\]\) is not supported"):
             gradc.jit(lambda z: function(z, z) if name == "correlate" else function(z))(Z)
 
-    @pytest.mark.parametrize("function", [np.sign, np.arcsin])
+    @pytest.mark.parametrize("function", [np.sign, np.cbrt])
     def test_ufuncs_of_real_numbers(self, function: Any) -> None:
-        with pytest.raises(DtypeError, match="has a dtype for which this op is not defined"):
+        with pytest.raises(DtypeError, match=r"for which this op is not defined|np\.cbrt is not defined"):
             gradc.jit(lambda z: function(z))(Z)
 
-    def test_functions_that_loops_have_not(self) -> None:
-        with pytest.raises(CompileError, match=r"expm1: complex .* are not compiled to loops .*backend='numpy'"):
-            gradc.jit(np.expm1)(Z)
-        np.testing.assert_allclose(gradc.jit(np.expm1, backend="numpy")(Z), np.expm1(Z))
+    def test_products_that_loops_have_not(self) -> None:
+        with pytest.raises(CompileError, match="reduce_prod: a complex product over a symbolic axis"):
+            gradc.jit(np.prod).compile(gradc.aval("c128[n]"))(Z[0])
+        product = gradc.jit(np.prod, backend="numpy").compile(gradc.aval("c128[n]"))
+        np.testing.assert_allclose(product(Z[0]), np.prod(Z[0]))
 
     def test_writing_into_real_arrays(self) -> None:
         def write(z: Any) -> Any:

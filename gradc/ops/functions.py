@@ -17,7 +17,7 @@ from gradc.ops.elementwise import elementwise, equal, exp, select, sqrt
 # Powers, logarithms and roots.
 
 exp2 = elementwise(
-    "exp2", np.exp2, "np.exp2({0})", lambda c: [lambda ct: ct * c.result * math.log(2)], kinds="f", latex=r"2^{{{0}}}"
+    "exp2", np.exp2, "np.exp2({0})", lambda c: [lambda ct: ct * c.result * math.log(2)], latex=r"2^{{{0}}}"
 )
 
 
@@ -27,7 +27,6 @@ def _logarithm(base: int) -> Op:
         getattr(np, f"log{base}"),
         f"np.log{base}({{0}})",
         lambda c: [lambda ct: ct / c.operands[0] * (1 / math.log(base))],
-        kinds="f",
         latex=rf"\log_{{{{{base}}}}} {{0}}",
     )
 
@@ -76,16 +75,21 @@ def _one(x: Value) -> Value:
     return x.builder.full(1.0, x.aval)
 
 
+def _hypotenuse(x: Value) -> Value:
+    """``sqrt(1 + x**2)``, which overflows for no real x."""
+    return sqrt(1.0 + x * x) if x.aval.dtype.kind == "c" else hypot(x, _one(x))
+
+
 def _inverse(name: str, partials: Any) -> Op:
     short = name.replace("arc", "ar" if name.endswith("h") else "arc")
     latex = rf"\{short} {{0}}" if not name.endswith("h") else rf"\operatorname{{{{{short}}}}} {{0}}"
-    return elementwise(name, getattr(np, name), f"np.{name}({{0}})", partials, kinds="f", latex=latex)
+    return elementwise(name, getattr(np, name), f"np.{name}({{0}})", partials, latex=latex)
 
 
 arcsin = _inverse("arcsin", lambda c: [lambda ct: ct / _cathetus(c.operands[0])])
 arccos = _inverse("arccos", lambda c: [lambda ct: -(ct / _cathetus(c.operands[0]))])
 arctan = _inverse("arctan", lambda c: [lambda ct: ct / (1.0 + c.operands[0] * c.operands[0])])
-arcsinh = _inverse("arcsinh", lambda c: [lambda ct: ct / hypot(c.operands[0], _one(c.operands[0]))])
+arcsinh = _inverse("arcsinh", lambda c: [lambda ct: ct / _hypotenuse(c.operands[0])])
 arccosh = _inverse("arccosh", lambda c: [lambda ct: ct / (sqrt(c.operands[0] - 1.0) * sqrt(c.operands[0] + 1.0))])
 arctanh = _inverse("arctanh", lambda c: [lambda ct: ct / ((1.0 - c.operands[0]) * (1.0 + c.operands[0]))])
 

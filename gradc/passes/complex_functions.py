@@ -91,6 +91,29 @@ def logarithm(z: Pair) -> Pair:
     return Pair(ops.select(near, around, size), functions.arctan2(z.im, z.re))
 
 
+def exponential_less_one(z: Pair) -> Pair:
+    """``exp(z) - 1``, as NumPy has it."""
+    half = ops.sin(0.5 * z.im)
+    return Pair(ops.expm1(z.re) * ops.cos(z.im) - 2.0 * (half * half), ops.exp(z.re) * ops.sin(z.im))
+
+
+def logarithm_of_one_more(z: Pair) -> Pair:
+    """``log(1 + z)``, as NumPy has it."""
+    more = 1.0 + z.re
+    return Pair(ops.log(functions.hypot(more, z.im)), functions.arctan2(z.im, more))
+
+
+def exponential_of_two(z: Pair) -> Pair:
+    """``2**z``, as NumPy by the other exponential."""
+    return exponential(Pair(z.re * math.log(2), z.im * math.log(2)))
+
+
+def logarithm_to(base: int, z: Pair) -> Pair:
+    """The logarithm to a base, as NumPy by the natural one."""
+    found = logarithm(z)
+    return Pair(found.re * (1 / math.log(base)), found.im * (1 / math.log(base)))
+
+
 _SMALL: Final = {
     np.dtype(np.float32): (2.0**-100, 2.0**59, 2.0**-30),
     np.dtype(np.float64): (2.0**-900, 2.0**199, 2.0**-100),

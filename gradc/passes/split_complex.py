@@ -18,6 +18,7 @@ from gradc.ops.complex import real_dtype
 from gradc.ops.contraction import contract, masked_contract
 from gradc.ops.shape import concatenate, reshape, slice_
 from gradc.passes import complex_functions as functions
+from gradc.passes import complex_inverses as inverses
 from gradc.passes.complex_fourier import transform
 from gradc.passes.complex_functions import Pair, number, product
 from gradc.passes.pipeline import builder_rewrite
@@ -193,6 +194,17 @@ _RULES: Final[dict[str, Rule]] = {
     "sinh": _function(functions.hyperbolic_sine),
     "cosh": _function(functions.hyperbolic_cosine),
     "tanh": _function(functions.hyperbolic_tangent),
+    "arcsin": _function(inverses.arcsine),
+    "arccos": _function(inverses.arccosine),
+    "arctan": _function(inverses.arctangent),
+    "arcsinh": _function(inverses.hyperbolic_arcsine),
+    "arccosh": _function(inverses.hyperbolic_arccosine),
+    "arctanh": _function(inverses.hyperbolic_arctangent),
+    "expm1": _function(functions.exponential_less_one),
+    "log1p": _function(functions.logarithm_of_one_more),
+    "exp2": _function(functions.exponential_of_two),
+    "log2": _function(lambda z: functions.logarithm_to(2, z)),
+    "log10": _function(lambda z: functions.logarithm_to(10, z)),
     "abs": _function(functions.magnitude),
     "real": _function(lambda z: z.re),
     "imag": _function(lambda z: z.im),

@@ -53,6 +53,8 @@ C128 = np.dtype(np.complex128)
 ROWS = [
     *[Row(name, (Z, W)) for name in ("add", "sub", "mul", "div", "pow")],
     *[Row(name, (Z,)) for name in ("neg", "exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh")],
+    *[Row(name, (Z,)) for name in ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh")],
+    *[Row(name, (Z,)) for name in ("exp2", "log2", "log10", "expm1", "log1p")],
     *[Row(name, (Z,)) for name in ("abs", "conj", "real", "imag", "isfinite", "isnan")],
     Row("pow", (Z, np.full((2, 3), 3.0 + 0j)), note="cube"),
     Row("complex", (Z.real.copy(), W.real.copy())),
@@ -244,6 +246,34 @@ def test_functions_are_those_of_numpy_at_finite_numbers(op: str) -> None:
     known = np.isfinite(expected)
     np.testing.assert_allclose(actual[known], expected[known], rtol=1e-13)
     assert known.sum() > inputs.size // 2
+
+
+INVERSES = ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh")
+CUT = np.array([0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0, 1e-20, -1e-20, 1e10, -1e10, 1e-300, 40.0, -0.999, 1.001])
+NEAR = np.empty((16, 16), np.complex128)
+NEAR.real, NEAR.imag = CUT[:, None], CUT[None, :]
+
+
+@pytest.mark.parametrize("op", INVERSES)
+def test_inverse_functions_are_those_of_numpy_on_both_sides_of_their_cuts(op: str) -> None:
+    """By part, with the signs of zeros, where NumPy is finite."""
+    actual, expected = on_llvm(op, NEAR.reshape(-1))
+    known = np.isfinite(expected)
+    assert known.sum() >= 252
+    for part in (np.real, np.imag):
+        mine, numpys = part(actual)[known], part(expected)[known]
+        np.testing.assert_allclose(mine, numpys, rtol=4e-15, atol=1e-300)
+        assert np.array_equal(np.signbit(mine), np.signbit(numpys))
+
+
+@pytest.mark.parametrize("op", ["exp2", "log2", "log10", "expm1", "log1p"])
+def test_other_logarithms_and_exponentials_are_as_numpy_makes_them(op: str) -> None:
+    inputs = NEAR[abs(NEAR.real) < 1e4].reshape(-1)
+    actual, expected = on_llvm(op, inputs)
+    known = np.isfinite(expected)
+    for part in (np.real, np.imag):
+        size = np.abs(expected[known]) if op.startswith("exp") else np.abs(part(expected)[known])
+        assert np.all(np.abs(part(actual)[known] - part(expected)[known]) <= 8e-16 * size)
 
 
 def test_products_are_those_of_the_definition_and_quotients_those_of_numpy() -> None:
