@@ -19,7 +19,7 @@ import gradc
 from gradc.artifacts.elf import symbols_of
 from gradc.artifacts.header import Declared, header
 from gradc.artifacts.library import Built, build, library_files
-from gradc.backends.llvm.library import Code, object_file
+from gradc.backends.llvm.library import Code, object_and_assembly, object_file
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.targets import choose
 from gradc.errors import ArgumentError, CompileError
@@ -77,6 +77,19 @@ def test_short_kernels_are_part_of_the_function_that_checks(
     kernel.save(tmp_path, format="lib")
     listed = said("nm", tmp_path / f"{kernel.name}.o")
     assert (f"{kernel.name}.kernel\n" in listed) is apart
+
+
+@pytest.mark.skipif(host().triple.split("-")[0] != "x86_64", reason="the instruction is that of x86-64")
+def test_short_calls_leave_the_stack_as_it_is_aligned() -> None:
+    """Results that nobody wants have memory there, and need no more than the caller gives."""
+    avals = [gradc.aval(f"f64[{shape}]") for shape in ("3,3", "1,3", "3,1")]
+    kernel = gradc.value_and_grad(lambda v, w, x: np.sum(w @ np.tanh(v @ x)), name="little").compile(*avals)
+    built = build(kernel._compiled, PLAIN, name="little")
+    assert built.interface.workspace == 0
+    assembly = object_and_assembly(built.codes)[1]
+    own = assembly.partition("\nlittle:\n")[2].partition("\n.Lfunc_end")[0]
+    assert "mulsd" in own
+    assert "andq" not in own
 
 
 @needs_cc

@@ -29,6 +29,9 @@ from gradc.loops.shaping.optional import Optional
 NO_CALLS: Final = '"no-builtins" "no-stack-arg-probe"'
 """Attributes of functions by which a compiler adds no calls to them."""
 
+SPARE_ALIGNMENT: Final = 16
+"""Of memory for results that nobody wants: that of the stack, which a short call has no time to move."""
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -250,7 +253,7 @@ class _Wrapper:
         if self._spare.bytes == 0:
             return ""
         if self._spare.on_stack:
-            return self._alloca(f"[{self._spare.bytes} x i8]", ALIGNMENT)
+            return self._alloca(f"[{self._spare.bytes} x i8]", SPARE_ALIGNMENT)
         behind = self._dims.operand(rounded(self._program.arena_bytes))
         return self._value(f"getelementptr inbounds i8, ptr %workspace, i64 {behind}")
 
