@@ -39,7 +39,7 @@ ALONE: Final = object()
 FUNCTIONS: Final = frozenset(
     {
         np.concatenate, np.cumsum, np.dot, np.einsum, np.inner, np.max, np.mean, np.min, np.outer, np.prod, np.stack,
-        np.std, np.sum, np.tensordot, np.trace, np.var, np.vdot,
+        np.std, np.sum, np.trace, np.var, np.vdot,
     }
 )  # fmt: skip
 """Functions whose results, arrays of their own, are of a kind that depends on the kinds of arrays and on what is plain.

@@ -36,7 +36,7 @@ VIEWS: Final = frozenset(
 )  # fmt: skip
 """Functions whose results share memory with an argument, always or where the layout allows it."""
 
-GIVE_ARRAYS: Final = frozenset({np.where, np.select, np.copy})
+GIVE_ARRAYS: Final = frozenset({np.where, np.select, np.copy, np.tensordot})
 """Functions that give an array, not a number, where the result has no axes (views do always)."""
 
 
@@ -192,6 +192,8 @@ def _aliases(function: Any) -> Callable[..., bool]:
                 )
             return False
         views = a.storage.views(a.path, b.path)
+        if views is not None and np.shares_memory(*views):
+            return True
         if views is None or (function is np.may_share_memory and a.storage.in_order(()) is None):
             raise TraceError(
                 f"{_told(function)}: the layout in memory is not known; copy the array first: x = x.copy()"

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from gradc.errors import ShapeError, TraceError
-from gradc.frontend.session import Session, is_traced
+from gradc.errors import GradcError, ShapeError, TraceError
+from gradc.frontend.session import Session, is_traced, require_session
 
 MOST_CALLS: Final = 4096
 """How often a function is called at most."""
@@ -119,3 +119,11 @@ def _together(self: Any, results: Any, shape: tuple[int, ...], position: int) ->
     whole = np.reshape(np.stack([_as_array(r) for r in results]), shape)
     dtype = np.dtype(self.otypes[position]) if self.otypes else np.result_type(results[0])
     return whole.astype(dtype)
+
+
+def located(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What a function gives that is told in NumPy's functions; its own errors get the user's line."""
+    try:
+        return function(*args, **kwargs)
+    except GradcError as error:
+        raise require_session().located(error) from None

@@ -222,6 +222,13 @@ def _like(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     return _plain(original, args, kwargs)
 
 
+def _taken(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``np.take``, which dispatches on its table alone and not on the index. An element of it is a number."""
+    made: Any = _like(original, args, kwargs)
+    is_number = is_traced(made) and not made.aval.shape and kwargs.get("out") is None
+    return made[()] if is_number else made
+
+
 CREATION: Final[dict[Original, Handler]] = {
     np.zeros: _filled(0),
     np.ones: _filled(1),
@@ -243,6 +250,6 @@ CREATION: Final[dict[Original, Handler]] = {
     np.full_like: _like,
     np.copy: _like,
     np.fromiter: _of_iterable,
-    np.take: _like,  # dispatches on its table alone, not on the index
+    np.take: _taken,
 }
 """What stands for each of these functions while its caller is traced."""

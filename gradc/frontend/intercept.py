@@ -23,7 +23,7 @@ from typing import Any, Final
 import numpy as np
 
 from gradc.frontend.cached import is_cached, keeping
-from gradc.frontend.callables import vectorized
+from gradc.frontend.callables import located, vectorized
 from gradc.frontend.callee import calls_itself
 from gradc.frontend.concatenators import Concatenator
 from gradc.frontend.creation import CREATION, Handler
@@ -34,7 +34,7 @@ from gradc.frontend.iterators import iterators
 from gradc.frontend.numpy_api.registry import Implementation, of_arrays, places
 from gradc.frontend.reach import Container, Walk, read, store
 from gradc.frontend.session import current_session, holds_traced
-from gradc.frontend.tracer import located, perform
+from gradc.frontend.tracer import perform
 from gradc.frontend.typed import BUILTINS, STAND_INS
 
 StandIn = Callable[..., Any]

@@ -189,7 +189,12 @@ class ArrayMethods:
         self[...] = value
 
     def __round__(self: Any, ndigits: int | None = None) -> Any:
-        return np.round(self, ndigits or 0)
+        made = np.round(self, ndigits or 0)
+        if not self.scalar:
+            return made
+        if ndigits is None:
+            return made.astype(int).python_number()
+        return made.python_number() if self.aval.weak else made
 
     def __copy__(self: Any) -> Any:
         return self.copy()

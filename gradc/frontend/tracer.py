@@ -302,6 +302,8 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
     # Copies and conversions
 
     def copy(self, order: str = "C") -> Tracer:
+        if self.scalar:
+            return self
         made: Tracer = perform(lambda session: session.lift(self), array=True)
         made.storage.contiguous = order == "C"
         return made
@@ -351,14 +353,6 @@ def perform(
             session.recorder.name(site, nodes)
         return type(result)(*wrapped) if hasattr(result, "_fields") else type(result)(wrapped)
     return result
-
-
-def located(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """What a function gives that is told in NumPy's functions; its own errors get the user's line."""
-    try:
-        return function(*args, **kwargs)
-    except GradcError as error:
-        raise require_session().located(error) from None
 
 
 def _wrapped(session: Session, result: Any, *how: Any) -> Any:

@@ -343,6 +343,26 @@ def python_math_on_statics(v):
     )
 
 
+SINGLE = np.linspace(-2, 2, 4, dtype=np.float32)
+
+
+@PROGRAMS.enter(V, complex_step=True)
+def elements_are_numbers(v):
+    a = b = np.take(v, 0)
+    b += 1
+    c = d = v[1].copy()
+    d *= 2
+    e = f = np.tensordot(v, v, 1)
+    f += 1  # of an array without axes there are two names
+    return a, b, c, d, e, f, isinstance(a, np.ndarray) * v, isinstance(e, np.ndarray) * v
+
+
+@PROGRAMS.enter(V)
+def rounded_numbers(v, c=2.54):
+    x = v[:4] * 0.0 + 1.26
+    return SINGLE * round(c, 1), SINGLE * round(c), SINGLE * round(x[1]), round(x[0], 1) * SINGLE, round(c) / 2, x
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.function.__name__)
 def test_value(program: Program, backend: str) -> None:
