@@ -7,13 +7,14 @@ entry on the tape. These methods are what a trace of many small operations spend
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from gradc.frontend.again import ALONE
 from gradc.frontend.items import ITEM
+from gradc.frontend.numpy_api import promote
 from gradc.frontend.selected import Selected
 from gradc.frontend.sizes import Size
 from gradc.frontend.tape import TracedBase
@@ -35,6 +36,10 @@ _BINARY: Final = (
     "rshift",
 )
 _COMPARISONS: Final = ("eq", "ne", "lt", "le", "gt", "ge")
+COMPARISONS: Final = frozenset(_COMPARISONS)
+OF_INTEGERS: Final = frozenset({*_BINARY, "neg", "pos", "abs", "invert"} - {"and", "or", "xor", "matmul"})
+"""Operators for which Python's True and False are integers."""
+_NUMBERS: Final = frozenset({bool, int, float, complex})
 _UNARY: Final = ("neg", "pos", "abs", "invert")
 
 _OPERANDS: Final = frozenset({int, float, bool, complex, list, tuple, range, Size, Value})
@@ -59,6 +64,20 @@ def is_left_to(x: Any, scalar: bool, name: str) -> bool:
         return False
     reflected = f"__{_ORDER.get(name, f'r{name}')}__"
     return name in ("eq", "ne") or getattr(kind, reflected, None) is not getattr(object, reflected, None)
+
+
+def as_integers(bools: Collection[int], operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Operands of arithmetic with integers for Python's True and False, where nothing of NumPy's is among them.
+
+    ``bools`` are the nodes that Python's comparisons made: NumPy's own are added as ``or``.
+    """
+    traced = [x for x in operands if isinstance(x, TracedBase)]
+    own = {id(x) for x in traced if x.scalar and x.dtype == bool and x.current().id in bools}  # type: ignore[attr-defined]
+    if not own or any(type(x) not in _NUMBERS for x in operands if not isinstance(x, TracedBase)):
+        return operands
+    if not all(id(x) in own or x.aval.weak for x in traced):  # type: ignore[attr-defined]
+        return operands
+    return tuple([x.python_number(promote.python_integer) if id(x) in own else x for x in operands])
 
 
 def with_operators(traced: Class) -> Class:

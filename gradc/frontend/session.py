@@ -42,7 +42,6 @@ _COUNTING: Final = threading.Lock()
 
 _SEQUENCES: Final = frozenset((range, deque))
 """Sequences, besides list and tuple, of which NumPy makes arrays."""
-
 _BUFFERS: Final = frozenset((array.array, memoryview))
 
 _NUMBERS: Final = frozenset((float, int, bool, complex))
@@ -119,7 +118,7 @@ class Session:
 
     ``known`` holds the Python numbers behind inputs, ``guards`` those that became static because Python needed them,
     ``sources`` the values of outer traces behind inputs, the last of them (``captured``) met while tracing. ``kept``
-    are results of functions that keep them, for this trace alone.
+    are results of functions that keep them, for this trace alone; ``bools`` nodes that are Python's True and False.
     """
 
     parent: Session | None
@@ -141,6 +140,7 @@ class Session:
     items: dict[tuple[Kind, Any], Kind] = field(default_factory=dict)
     words: dict[Any, int] = field(default_factory=dict)
     kept: dict[Any, Any] = field(default_factory=dict)
+    bools: set[int] = field(default_factory=set)
     _kinds: dict[int, Kind] = field(default_factory=dict)
     _numbers: dict[tuple[type, Any], Value] = field(default_factory=dict)
     _evaluated: dict[int, np.ndarray] = field(default_factory=dict)

@@ -19,7 +19,7 @@ from gradc.frontend.lines import refuse
 from gradc.frontend.methods import ArrayMethods, with_all_attributes
 from gradc.frontend.numpy_api import indexing, promote
 from gradc.frontend.numpy_api.operators import OPERATORS
-from gradc.frontend.operators import is_left_to, with_operators
+from gradc.frontend.operators import COMPARISONS, OF_INTEGERS, as_integers, is_left_to, with_operators
 from gradc.frontend.selected import Selected, chosen_by
 from gradc.frontend.session import CURRENT, ESCAPED, Session, require_session
 from gradc.frontend.sizes import Size, sized
@@ -259,6 +259,8 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
         operands = (left,) if right is ALONE else (left, right)
         session = CURRENT.get()
         if session is self.session:
+            if session.bools and name in OF_INTEGERS:
+                operands = as_integers(session.bools, operands)
             made = again.operation(session, Tracer, name, operands, frame)
             if made is not None:
                 return made
@@ -272,9 +274,12 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
         session = require_session()
         site = session.follower.enter(frame)
         try:
-            value = OPERATORS[name](*[session.lift(x) for x in operands])
+            lifted = [session.lift(x) for x in operands]
+            value = OPERATORS[name](*lifted)
         except GradcError as error:
             raise session.located(error) from None
+        if name in COMPARISONS and all(x.aval.weak for x in lifted):
+            session.bools.add(value.id)
         made = Tracer(session, Storage(value), scalar=not value.aval.shape)
         made.named(site)
         return made
@@ -318,9 +323,9 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
             return self
         return perform(lambda session: promote.astype(session.lift(self), wanted), array=not self.scalar)
 
-    def python_number(self) -> Any:
-        """A NumPy number as the Python number that its ``item()`` is."""
-        return perform(lambda session: promote.python_number(session.lift(self)))
+    def python_number(self, made: Callable[[Value], Value] = promote.python_number) -> Any:
+        """A NumPy number as the Python number that its ``item()`` is, or that ``made`` gives."""
+        return perform(lambda session: made(session.lift(self)))
 
 
 def perform(

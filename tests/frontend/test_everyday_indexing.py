@@ -358,6 +358,23 @@ def elements_are_numbers(v):
 
 
 @PROGRAMS.enter(V)
+def comparisons_of_numbers_are_counted(v, c=2.54, n=3):
+    above = (c > 1) + (c > 2) + (c > 3)
+    flags = (v > 0) + (v > 1), (v[0] > 0) + (v[1] > 0), (c > 1) + (v > 0)  # of NumPy's booleans + is or
+    numbers = (n == 3) + (n == 3), -(c > 1), ~(c > 1), (c > 1) / 2, (c > 1) - (c > 9), True + (c > 1), abs(c > 1)
+    return (
+        above,
+        flags,
+        numbers,
+        SINGLE * above,
+        (c > 1) * v,
+        sum([c > 1, n == 3]),
+        (c > 1) & (n == 4),
+        (c > 1) == (c > 2),
+    )
+
+
+@PROGRAMS.enter(V)
 def rounded_numbers(v, c=2.54):
     x = v[:4] * 0.0 + 1.26
     return SINGLE * round(c, 1), SINGLE * round(c), SINGLE * round(x[1]), round(x[0], 1) * SINGLE, round(c) / 2, x

@@ -105,6 +105,11 @@ def python_number(x: Value) -> Value:
     return convert(x, dtype=np.dtype({"f": np.float64, "c": np.complex128}.get(x.aval.dtype.kind, np.int64)), weak=True)
 
 
+def python_integer(x: Value) -> Value:
+    """Python's True and False as the integers that they are in arithmetic."""
+    return convert(x, dtype=np.dtype(np.int64), weak=True)
+
+
 def converted(x: Value, dtype: np.dtype) -> Value:
     """``x`` as an operand of a loop of ``dtype``, or to be written into it. A Python number becomes a constant at once.
 
