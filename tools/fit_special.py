@@ -130,7 +130,44 @@ INTEGRALS = {
     "EI": Fit("(Ei(x) - gamma - log(x)) / x from 0 to 10", rest_of_ei(1, MIDDLE_OF_EI), 28),
     "EI_FAR": Fit("x exp(-x) Ei(x) in 10 / x", growth_of_ei, 37),
 }
-FILES = {"bessel_tables": ("Bessel functions", BESSEL), "integral_tables": ("exponential integrals", INTEGRALS)}
+INCOMPLETE = {
+    "LGAMMA1P": Fit(
+        "(log(gamma(1 + a)) / a + gamma) / a, a from 0 to 1",
+        lambda a: (mp.loggamma(1 + a) / a + mp.euler) / a if a else mp.zeta(2) / 2,
+        21,
+    )
+}
+FILES = {
+    "bessel_tables": ("Bessel functions", BESSEL),
+    "integral_tables": ("exponential integrals", INTEGRALS),
+    "incomplete_tables": ("the incomplete gamma functions", INCOMPLETE),
+}
+
+
+ORDERS, LOWEST_A, WIDEST = 9, 30, mpf("0.65")
+"""Of Temme's expansion: how many powers of 1 / a, from which a on, and up to which eta."""
+
+
+def temme() -> list[list[Any]]:
+    """The powers of eta in the coefficients of ``a**-k`` (DLMF 8.12.9 to 8.12.13), as far as they count."""
+    size = 4 * ORDERS + 20
+    alpha = [mpf(0), mpf(1)]
+    for n in range(2, size):
+        rest = sum(j * alpha[j] * alpha[n - j + 1] for j in range(2, n))
+        alpha.append((alpha[n - 1] - rest) / (n + 1))
+    stirling = [mp.sqrt(mpf(1) / 2)]
+    for k in range(1, 2 * ORDERS):
+        rest = sum(stirling[j] * stirling[k - j] / (j + 1) for j in range(1, k))
+        stirling.append((stirling[k - 1] / k - rest) / (stirling[0] * (1 + mpf(1) / (k + 1))))
+    rows = [[mpf(-1) / 3, *((n + 2) * alpha[n + 2] for n in range(1, size - 2))]]
+    for k in range(1, ORDERS):
+        weight = (-1) ** k * mp.sqrt(2) * mp.rf(mpf(1) / 2, k) * stirling[2 * k]
+        before = rows[-1]
+        rows.append([weight * rows[0][n] + (n + 2) * before[n + 2] for n in range(len(before) - 2)])
+    return [
+        row[: max(n for n, c in enumerate(row) if abs(c) * WIDEST**n > mpf(10) ** -18 * LOWEST_A**k) + 1]
+        for k, row in enumerate(rows)
+    ]
 
 
 def coefficients(fit: Fit) -> list[Any]:
@@ -172,14 +209,25 @@ def text(of: str, fits: dict[str, Fit]) -> str:
     parts = [head]
     for name, fit in fits.items():
         found = coefficients(fit)
-        numbers = [repr(float(c)) for c in reversed(found)]
-        rows = ["    " + ", ".join(numbers[k : k + 4]) + "," for k in range(0, len(numbers), 4)]
+        listed = _listed([float(c) for c in reversed(found)], 4)
         parts.append(
             f"\n{name}: Final = (\n"
-            + "\n".join(rows)
-            + f'\n)\n"""{fit.meaning}; the error is {mp.nstr(error(fit, found), 2)}."""\n'
+            + listed
+            + f')\n"""{fit.meaning}; the error is {mp.nstr(error(fit, found), 2)}."""\n'
+        )
+    if fits is INCOMPLETE:
+        rows = ["    (\n" + _listed([float(c) for c in reversed(row)], 8) + "    ),\n" for row in temme()]
+        parts.append(
+            "\nTEMME: Final = (\n"
+            + "".join(rows)
+            + f')\n"""The powers of eta for each power of 1 / a, from a = {LOWEST_A} on."""\n'
         )
     return "".join(parts)
+
+
+def _listed(numbers: list[float], indent: int) -> str:
+    words = [repr(x) for x in numbers]
+    return "".join(f"{' ' * indent}{', '.join(words[k : k + 4])},\n" for k in range(0, len(words), 4))
 
 
 if __name__ == "__main__":

@@ -152,6 +152,9 @@ def operation(
         return None
     outcome, numbers = found
     word = _word(session, outcome, site, len(numbers))
+    if len(operands) > 2:  # a place tells of two
+        session.record((word, *numbers))
+        return fresh(session, traced, outcome.kind)
     left, right = operands if len(operands) == 2 else (*operands, ALONE)
     one, two = [x.kind if type(x) is traced else x for x in (left, right)]
     other = type(right if type(left) is traced else left)

@@ -21,7 +21,7 @@ from gradc.ir.op import RealLinear, Taken, VjpContext
 from gradc.ops.contraction import contract, doubly_masked_vjp, masked_contract, masked_contract_vjp
 from gradc.ops.elementwise import convert, logical_and, logical_or, select
 from gradc.ops.index import gather, scatter
-from gradc.ops.regions import call, recompute
+from gradc.ops.regions import call, recompute, stop_gradient
 from gradc.ops.shape import slice_, update_slice
 from gradc.transforms.cover import cover, is_full
 from gradc.transforms.steep import may_be_infinite, may_lose_zeros
@@ -95,10 +95,10 @@ def _together(pulled: list[tuple[int, Cotangent]]) -> list[tuple[int, Cotangent]
 
 
 def _active(builder: Builder, wrt: set[int], count: int) -> bytearray:
-    """Which of the first nodes are differentiable and depend on ``wrt``."""
+    """Which of the first nodes are differentiable and depend on ``wrt``, not through a gradient that is stopped."""
     active = bytearray(count)
     for node in builder.nodes[:count]:
-        if node.id in wrt or any(active[i] for i in node.operands):
+        if node.id in wrt or (any(active[i] for i in node.operands) and node.op is not stop_gradient):
             active[node.id] = node.aval.dtype.kind in "fc"
     return active
 

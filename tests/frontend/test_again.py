@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 import gradc
 from gradc.frontend import again, tracer
@@ -255,3 +256,9 @@ def test_a_digest_asks_for_no_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not made
     assert len(traced.graph.nodes) > 80
     assert len(made) > 80
+
+
+def test_a_ufunc_of_three_operands_is_known_the_second_time() -> None:
+    of = scipy.special.radian
+    found = gradc.jit(lambda d, m, s: of(d, m, s) + of(d, m, s) * of(m, d, s))(30.0, 20.0, 10.0)
+    assert found == pytest.approx(of(30.0, 20.0, 10.0) * (1 + of(20.0, 30.0, 10.0)), rel=1e-15)

@@ -100,3 +100,15 @@ def test_a_divergence_of_near_numbers_keeps_its_digits() -> None:
     assert exact is not None
     assert gradc.jit(lambda x, y: scipy.special.kl_div(x, y))(x, y) == pytest.approx(exact, rel=1e-6)
     assert abs(scipy.special.kl_div(x, y) / exact - 1) > 1e-2
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_one_operand_may_be_a_number(backend: str) -> None:
+    for name in NAMES:
+        of = getattr(scipy.special, name)
+        for dtype in (np.float64, np.float32):
+            x = np.array([0.5, 2.0, 0.0], dtype)
+            for function in (lambda x, of=of: of(0.25, x), lambda x, of=of: of(x, 0.25)):
+                found, expected = gradc.jit(function, backend=backend)(x), function(x)
+                assert found.dtype == expected.dtype
+                np.testing.assert_allclose(found, expected, rtol=1e-6 if dtype is np.float32 else 1e-14)

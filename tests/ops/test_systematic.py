@@ -41,7 +41,7 @@ F64 = np.dtype(np.float64)
 @dataclass(frozen=True)
 class Row:
     """``exact`` is the op on object arrays of mpf (booleans and integers stay NumPy's). The derivative is its own, or
-    0 where it is ``stopped``."""
+    0 where it is ``stopped``; by the inputs ``wrt``, by default all floats."""
 
     op: str
     inputs: tuple[Any, ...]
@@ -53,6 +53,7 @@ class Row:
     special: Callable[..., Any] | None = None
     note: str = ""
     stopped: bool = False
+    wrt: tuple[int, ...] | None = None
 
     def __str__(self) -> str:
         return f"{self.op}{'-' + self.note if self.note else ''}"
@@ -95,6 +96,14 @@ def softmax(x: Any) -> Any:
 
 def masked_contract(a: Any, mask: Any, b: Any) -> Any:
     return np.einsum("ij,jk->ik", np.where(mask, a, 0 * a), b, optimize=False)
+
+
+def lower_gamma(a: Any, x: Any) -> Any:
+    return mp.gammainc(a, 0, x, regularized=True)
+
+
+def upper_gamma(a: Any, x: Any) -> Any:
+    return mp.gammainc(a, x, mp.inf, regularized=True)
 
 
 def recurring(x: Any, factor: Any) -> Any:
@@ -330,6 +339,16 @@ ROWS = [
     Row("y1", (POSITIVE,), elementwise(lambda x: mp.bessely(1, x))),
     Row("y0", (POSITIVE * 9,), elementwise(lambda x: mp.bessely(0, x)), note="far"),
     Row("y1", (POSITIVE * 9,), elementwise(lambda x: mp.bessely(1, x)), note="far"),
+    Row("gammainc", (POSITIVE, POSITIVE[::-1]), elementwise(lower_gamma), wrt=(1,)),
+    Row("gammaincc", (POSITIVE, POSITIVE[::-1]), elementwise(upper_gamma), wrt=(1,)),
+    Row("gammainc", (POSITIVE * 20 + 9, POSITIVE * 21 + 8), elementwise(lower_gamma), wrt=(1,), note="large"),
+    Row("gammaincc", (POSITIVE * 20 + 9, POSITIVE * 21 + 8), elementwise(upper_gamma), wrt=(1,), note="large"),
+    Row(
+        "gamma_density",
+        (POSITIVE * 8, POSITIVE[::-1] * 4),
+        elementwise(lambda a, x: x ** (a - 1) * mp.exp(-x) / mp.gamma(a)),
+        wrt=(1,),
+    ),
     Row("spence", (POSITIVE,), elementwise(lambda x: mp.polylog(2, 1 - x))),
     Row("exp1", (POSITIVE,), elementwise(lambda x: mp.e1(x))),
     Row("expi", (X * 9,), elementwise(lambda x: mp.ei(x))),
@@ -598,7 +617,8 @@ def signed(x: Value, vectors: Value) -> Value:
 
 def floats(row: Row) -> list[int]:
     """The inputs by which the op is differentiated."""
-    return [k for k, x in enumerate(row.inputs) if row.differentiable and np.asarray(x).dtype == F64]
+    given = range(len(row.inputs)) if row.wrt is None else row.wrt
+    return [k for k in given if row.differentiable and np.asarray(row.inputs[k]).dtype == F64]
 
 
 def vjp_graph(row: Row) -> Graph:

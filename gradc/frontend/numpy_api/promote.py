@@ -7,6 +7,7 @@ What dtypes meet in what is asked of NumPy itself: ``ufunc.resolve_dtypes`` and 
 from __future__ import annotations
 
 import math
+import sys
 from functools import cache
 from typing import Any
 
@@ -47,6 +48,13 @@ def operand_dtype(ufunc: np.ufunc, *markers: Marker) -> np.dtype:
     if len(set(dtypes)) > 1:
         raise DtypeError(f"np.{ufunc.__name__}: {listed} meet in no common dtype; convert one of them first")
     return dtypes[0]
+
+
+def ufunc_of_scipy(name: str) -> np.ufunc | None:
+    """The ufunc ``scipy.special.name`` of the SciPy in use; during a trace a stand-in is in its place."""
+    held = getattr(sys.modules.get("scipy.special"), name, None)
+    held = getattr(held, "__wrapped__", held)
+    return held if isinstance(held, np.ufunc) else None
 
 
 def _text(marker: Marker) -> str:

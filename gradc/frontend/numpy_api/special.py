@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
 from typing import Any
 
 import numpy as np
 
 from gradc.errors import DtypeError, TraceError
 from gradc.frontend.numpy_api.axes import all_axes
-from gradc.frontend.numpy_api.promote import broadcasted, common_dtype, converted, marker, operand_dtype
+from gradc.frontend.numpy_api.promote import broadcasted, common_dtype, converted, marker, operand_dtype, ufunc_of_scipy
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
@@ -28,8 +27,8 @@ TERMS = 12
 
 def as_special(name: str, x: Value) -> Value:
     """The operand of a ufunc of SciPy, in the dtype that the SciPy in use takes for it."""
-    ufunc = getattr(sys.modules.get("scipy.special"), name, None)
-    dtype = operand_dtype(ufunc, marker(x)) if isinstance(ufunc, np.ufunc) else x.aval.dtype
+    ufunc = ufunc_of_scipy(name)
+    dtype = x.aval.dtype if ufunc is None else operand_dtype(ufunc, marker(x))
     if dtype.kind != "f":
         raise DtypeError(f"scipy.special.{name}: {x.aval} is not of a floating-point dtype")
     return converted(x, dtype)

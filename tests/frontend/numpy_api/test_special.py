@@ -10,6 +10,7 @@ import pytest
 import scipy.linalg
 import scipy.special
 
+import gradc
 from gradc.errors import DtypeError, TraceError
 from gradc.frontend.numpy_api import lookup, places
 from gradc.ops import elementwise, reduce
@@ -21,6 +22,17 @@ def test_elementwise(name, agrees, sample):
     for dtype in "f", "d", "e", "i", "b", "?":
         agrees(function, sample(7, dtype=np.dtype(dtype)), ulp=4)
     agrees(function, np.array([np.inf, -np.inf, np.nan, 0.0]), ulp=1)
+
+
+def test_dtypes_are_those_of_the_ufunc_where_the_name_is_intercepted():
+    numbers, single = np.arange(3), np.array([0.5, 2.0], np.float32)
+    np.testing.assert_allclose(
+        gradc.jit(lambda x: scipy.special.erf(x))(numbers), scipy.special.erf(numbers), rtol=1e-15
+    )
+    for name in ("huber", "xlogy", "rel_entr", "boxcox"):
+        of = getattr(scipy.special, name)
+        for function in (lambda x, of=of: of(0.25, x), lambda x, of=of: of(x, 0.25)):
+            assert gradc.jit(function)(single).dtype == function(single).dtype
 
 
 def test_logit(agrees):

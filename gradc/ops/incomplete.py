@@ -1,0 +1,198 @@
+"""The incomplete gamma functions, regularized, in float64 of whatever dtype the numbers are; the derivative by x alone.
+
+Up to ``x = a + 1`` the series of powers, beyond it Legendre's continued fraction (DLMF 8.7.1 and 8.9.2), and for large
+a, where both are long, Temme's expansion in error functions (DLMF 8.12.3). For a below 1 the complement near x = 0 is
+taken from the other series of powers (DLMF 8.7.1 after 8.5.1), without cancelling for small a.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from gradc.errors import DerivativeError
+from gradc.ir.op import Context, Op
+from gradc.ops import incomplete_tables as tables
+from gradc.ops.bessel import horner
+from gradc.ops.elementwise import elementwise
+from gradc.ops.helpers import evaluated
+
+_EULER: Final = 0.5772156649015329
+_LARGE: Final = 30.0
+"""From this a on, Temme's expansion is right to the last bit."""
+_WINDOW: Final = (0.5, 1.3)
+"""Where x over a is, it is used."""
+_ENDED: Final = 1e4
+"""Beyond it the wave of an a up to 10 is 0."""
+_TERMS, _LEVELS, _SMALL_TERMS = 64, 76, 22
+_STIRLING: Final = tuple(
+    numerator / denominator
+    for numerator, denominator in ((1, 12), (-1, 360), (1, 1260), (-1, 1680), (1, 1188), (-691, 360360))
+)
+"""``log(gamma(a))`` less its asymptotic form, by ``a**-2``, over a (DLMF 5.11.1)."""
+
+
+def _excess(b: Any, mu: Any) -> tuple[Any, Any]:
+    """Where mu is near 0, and ``mu - log1p(mu)`` there, by the series of an area tangent, which does not cancel."""
+    near = b.logical_and(b.gt(mu, -0.5), b.lt(mu, 1.0))
+    close = b.select(near, mu, 0.0)
+    s = b.div(close, b.add(close, 2.0))
+    square = b.mul(s, s)
+    series = horner(b, square, [1.0 / (2 * k + 3) for k in range(17)])
+    return near, b.sub(b.mul(close, s), b.mul(b.mul(b.mul(square, s), 2.0), series))
+
+
+def _distance(b: Any, a: Any, x: Any) -> tuple[Any, Any]:
+    """``mu = (x - a) / a`` and ``a (mu - log(1 + mu))``, how far the exponent is from its largest value."""
+    mu = b.div(b.sub(x, a), a)
+    near, close = _excess(b, mu)
+    far = b.sub(mu, b.log(b.div(x, a)))
+    return mu, b.mul(a, b.select(near, close, far))
+
+
+def _wave(b: Any, a: Any, x: Any) -> Any:
+    """``x**a exp(-x) / gamma(a + 1)`` for any a: with Stirling's series where a is large."""
+    large = b.maximum(a, 10.0)
+    inverse = b.div(1.0, large)
+    rest = b.mul(inverse, horner(b, b.mul(inverse, inverse), _STIRLING))
+    _, distance = _distance(b, large, x)
+    above = b.div(b.exp(b.neg(b.add(distance, rest))), b.sqrt(b.mul(large, 2.0 * math.pi)))
+    small, place = b.minimum(a, 10.0), b.minimum(x, _ENDED)
+    root = b.exp(b.mul(place, -0.5))
+    positive = b.logical_or(b.gt(small, -1.0), b.eq(b.mod(b.floor(small), 2.0), 1.0))
+    sign = b.select(positive, b.constant(1.0, np.float64), -1.0)
+    over_gamma = b.mul(sign, b.exp(b.neg(b.gammaln(b.add(small, 1.0)))))
+    below = b.mul(b.mul(b.mul(b.pow(place, small), root), over_gamma), root)
+    below = b.select(b.eq(over_gamma, 0.0), 0.0, below)
+    return b.select(b.ge(a, 10.0), above, below)
+
+
+def _series(b: Any, a: Any, x: Any) -> Any:
+    """P over the wave: ``1 + x / (a + 1) (1 + x / (a + 2) (...))``."""
+    total = b.constant(1.0, np.float64)
+    for k in range(_TERMS, 0, -1):
+        total = b.add(1.0, b.div(b.mul(x, total), b.add(a, float(k))))
+    return total
+
+
+def _fraction(b: Any, a: Any, x: Any) -> Any:
+    """Q over the wave times a."""
+    start = b.sub(b.add(x, 1.0), a)
+    found = b.add(start, 2.0 * _LEVELS)
+    for k in range(_LEVELS, 0, -1):
+        found = b.sub(b.add(start, 2.0 * (k - 1)), b.div(b.mul(b.sub(float(k), a), float(k)), found))
+    return b.div(1.0, found)
+
+
+def _complement(b: Any, a: Any, x: Any) -> Any:
+    """Q for a below 1 and small x: ``1 - x**a / gamma(a + 1) (1 + a sum((-x)**n / (n! (a + n))))``."""
+    inner = horner(b, b.sub(b.mul(a, 2.0), 1.0), tables.LGAMMA1P[::-1])
+    exponent = b.mul(a, b.sub(b.log(x), b.sub(b.mul(a, inner), _EULER)))
+    total, term = b.constant(0.0, np.float64), b.constant(1.0, np.float64)
+    for n in range(1, _SMALL_TERMS):
+        term = b.mul(term, b.mul(x, -1.0 / n))
+        total = b.add(total, b.div(term, b.add(a, float(n))))
+    return b.neg(b.add(b.expm1(exponent), b.mul(b.mul(b.exp(exponent), a), total)))
+
+
+def _uniform(b: Any, a: Any, x: Any, *, upper: bool) -> Any:
+    """Temme's expansion of Q, or of P."""
+    mu, distance = _distance(b, a, x)
+    eta = b.copysign(b.sqrt(b.div(b.mul(distance, 2.0), a)), mu)
+    total = b.constant(0.0, np.float64)
+    for row in reversed(tables.TEMME):
+        total = b.add(b.div(total, a), horner(b, eta, row[::-1]))
+    scale = b.div(b.exp(b.neg(distance)), b.sqrt(b.mul(a, 2.0 * math.pi)))
+    rest = b.mul(scale, total)
+    place = b.copysign(b.sqrt(distance), mu)
+    half = b.mul(b.erfc(place if upper else b.neg(place)), 0.5)
+    return b.add(half, rest) if upper else b.sub(half, rest)
+
+
+def _loops(*, upper: bool) -> Callable[..., Any]:
+    def loops(b: Any, first: Any, second: Any) -> Any:
+        a, x = b.convert(first, np.float64), b.convert(second, np.float64)
+        border = b.maximum(b.add(a, 1.0), 1.5)
+        low = b.lt(x, border)
+        wave = _wave(b, a, x)
+        large = b.maximum(a, _LARGE)
+        inside = b.minimum(b.maximum(x, b.mul(large, _WINDOW[0])), b.mul(large, _WINDOW[1]))
+        is_uniform = b.logical_and(b.ge(a, _LARGE), b.eq(inside, x))
+        p, q = (
+            b.mul(wave, _series(b, a, b.minimum(x, border))),
+            b.mul(b.mul(wave, a), _fraction(b, a, b.maximum(x, border))),
+        )
+        if upper:
+            small = b.minimum(a, 1.0)
+            near = b.select(b.lt(a, 1.0), _complement(b, small, b.minimum(x, 2.0)), b.sub(1.0, p))
+            found = b.select(low, near, q)
+        else:
+            found = b.select(low, p, b.sub(1.0, q))
+        found = b.select(is_uniform, _uniform(b, large, inside, upper=upper), found)
+        nothing, all_of_it = (1.0, 0.0) if upper else (0.0, 1.0)
+        at_end = b.logical_or(b.eq(x, math.inf), b.eq(a, 0.0))
+        at_start = b.logical_or(b.eq(x, 0.0), b.eq(a, math.inf))
+        undefined = b.logical_or(b.logical_or(b.lt(a, 0.0), b.lt(x, 0.0)), b.logical_or(b.isnan(a), b.isnan(x)))
+        undefined = b.logical_or(undefined, b.logical_and(at_end, at_start))
+        found = b.select(at_end, all_of_it, b.select(at_start, nothing, found))
+        return b.convert(b.select(undefined, math.nan, found), first.dtype)
+
+    return loops
+
+
+def _loops_density(b: Any, first: Any, second: Any) -> Any:
+    a, x = b.convert(first, np.float64), b.convert(second, np.float64)
+    less = b.logical_and(b.lt(b.abs(a), 0.5), b.gt(x, 0.0))
+    wave = _wave(b, b.select(less, a, b.sub(a, 1.0)), x)
+    found = b.select(less, b.div(b.mul(wave, a), x), wave)
+    found = b.select(b.eq(x, math.inf), 0.0, found)
+    return b.convert(b.select(b.logical_or(b.lt(x, 0.0), b.isnan(x)), math.nan, found), first.dtype)
+
+
+def _by_x(name: str, slope: Callable[[Any, Any], Any]) -> Callable[[Context], Sequence[Any]]:
+    def partials(c: Context) -> Sequence[Any]:
+        if c.active[0]:
+            raise DerivativeError(
+                f"scipy.special.{name}: the derivative by a is not known, and the result depends on it; "
+                "hold a fixed with gradc.stop_gradient"
+            )
+        return [None, slope(*c.operands)]
+
+    return partials
+
+
+def _incomplete(
+    name: str, loops: Callable[..., Any], slope: Callable[[Any, Any], Any], latex: str, **fields: Any
+) -> Op:
+    return elementwise(
+        name,
+        evaluated(f"_{name}"),
+        f"_{name}({{0}}, {{1}})",
+        _by_x("gammainc" if name == "gamma_density" else name, slope),
+        kinds="f",
+        loops=loops,
+        flops=lambda result, *avals: result.size * 900,
+        latex=latex,
+        text=f"{name}({{0}}, {{1}})",
+        **fields,
+    )
+
+
+gamma_density: Op = _incomplete(
+    "gamma_density",
+    _loops_density,
+    lambda a, x: gamma_density(a - 1.0, x) - gamma_density(a, x),
+    r"\frac{{{1}^{{{0} - 1}} e^{{-{1}}}}}{{\Gamma\left({0}\right)}}",
+)
+"""``x**(a - 1) exp(-x) / gamma(a)`` for any a."""
+gammainc = _incomplete(
+    "gammainc", _loops(upper=False), lambda a, x: gamma_density(a, x), r"P\left({0}, {1}\right)",
+    captures=("scipy.special:gammainc",),
+)  # fmt: skip
+gammaincc = _incomplete(
+    "gammaincc", _loops(upper=True), lambda a, x: -gamma_density(a, x), r"Q\left({0}, {1}\right)",
+    captures=("scipy.special:gammaincc",),
+)  # fmt: skip
