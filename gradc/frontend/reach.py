@@ -194,6 +194,8 @@ def entries(container: Container) -> list[tuple[Any, Any]]:
 
 def read(container: Container, key: Any) -> Any:
     """What stands in a container at a key; None where nothing does."""
+    if type(container) is dict:  # asked for each function of NumPy's that is replaced
+        return container.get(key)
     if isinstance(container, types.CellType):
         return container.cell_contents
     if isinstance(container, type):
@@ -207,7 +209,9 @@ def read(container: Container, key: Any) -> Any:
 
 def store(container: Container, key: Any, content: Any) -> None:
     """Put something in a container at a key."""
-    if isinstance(container, types.CellType):
+    if type(container) is dict:
+        container[key] = content
+    elif isinstance(container, types.CellType):
         container.cell_contents = content
     elif isinstance(container, type):
         setattr(container, key, content)
