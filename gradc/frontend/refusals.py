@@ -84,7 +84,7 @@ def _shown(frame: FrameType) -> Called | None:
     module, name = str(frame.f_globals.get("__name__", "")), frame.f_code.co_name
     if name == "__init__":
         name = type(frame.f_locals.get("self")).__name__
-    called = _public(module, name) or _distribution(module, name, frame.f_locals.get("self"))
+    called = _distribution(module, name, frame.f_locals.get("self")) or _public(module, name)
     if called is not None or module.partition(".")[0] not in _LIBRARIES:
         return called
     decorated = [frame.f_locals[name] for name in frame.f_code.co_freevars if name in frame.f_locals]
