@@ -53,7 +53,7 @@ def _distance(b: Any, a: Any, x: Any) -> tuple[Any, Any]:
     return mu, b.mul(a, b.select(near, close, far))
 
 
-def _wave(b: Any, a: Any, x: Any) -> Any:
+def wave(b: Any, a: Any, x: Any) -> Any:
     """``x**a exp(-x) / gamma(a + 1)`` for any a: with Stirling's series where a is large."""
     large = b.maximum(a, 10.0)
     inverse = b.div(1.0, large)
@@ -117,13 +117,13 @@ def _loops(*, upper: bool) -> Callable[..., Any]:
         a, x = b.convert(first, np.float64), b.convert(second, np.float64)
         border = b.maximum(b.add(a, 1.0), 1.5)
         low = b.lt(x, border)
-        wave = _wave(b, a, x)
+        peak = wave(b, a, x)
         large = b.maximum(a, _LARGE)
         inside = b.minimum(b.maximum(x, b.mul(large, _WINDOW[0])), b.mul(large, _WINDOW[1]))
         is_uniform = b.logical_and(b.ge(a, _LARGE), b.eq(inside, x))
         p, q = (
-            b.mul(wave, _series(b, a, b.minimum(x, border))),
-            b.mul(b.mul(wave, a), _fraction(b, a, b.maximum(x, border))),
+            b.mul(peak, _series(b, a, b.minimum(x, border))),
+            b.mul(b.mul(peak, a), _fraction(b, a, b.maximum(x, border))),
         )
         if upper:
             small = b.minimum(a, 1.0)
@@ -146,8 +146,8 @@ def _loops(*, upper: bool) -> Callable[..., Any]:
 def _loops_density(b: Any, first: Any, second: Any) -> Any:
     a, x = b.convert(first, np.float64), b.convert(second, np.float64)
     less = b.logical_and(b.lt(b.abs(a), 0.5), b.gt(x, 0.0))
-    wave = _wave(b, b.select(less, a, b.sub(a, 1.0)), x)
-    found = b.select(less, b.div(b.mul(wave, a), x), wave)
+    peak = wave(b, b.select(less, a, b.sub(a, 1.0)), x)
+    found = b.select(less, b.div(b.mul(peak, a), x), peak)
     found = b.select(b.eq(x, math.inf), 0.0, found)
     return b.convert(b.select(b.logical_or(b.lt(x, 0.0), b.isnan(x)), math.nan, found), first.dtype)
 

@@ -73,6 +73,7 @@ def masks(*shape: int, seed: int = 0) -> np.ndarray:
 
 X, Y = numbers(2, 3), numbers(2, 3, seed=1)
 POSITIVE = numbers(2, 3, seed=2, low=0.1, high=3.0)
+UNIT = numbers(2, 3, seed=5, low=0.05, high=0.95)
 M, N = masks(2, 3), masks(2, 3, seed=4)
 mp = mpmath.mp
 
@@ -104,6 +105,10 @@ def lower_gamma(a: Any, x: Any) -> Any:
 
 def upper_gamma(a: Any, x: Any) -> Any:
     return mp.gammainc(a, x, mp.inf, regularized=True)
+
+
+def incomplete_beta(a: Any, b: Any, x: Any) -> Any:
+    return mp.betainc(a, b, 0, x, regularized=True)
 
 
 def recurring(x: Any, factor: Any) -> Any:
@@ -348,6 +353,20 @@ ROWS = [
         (POSITIVE * 8, POSITIVE[::-1] * 4),
         elementwise(lambda a, x: x ** (a - 1) * mp.exp(-x) / mp.gamma(a)),
         wrt=(1,),
+    ),
+    Row("betainc", (POSITIVE, POSITIVE[::-1], UNIT), elementwise(incomplete_beta), wrt=(2,)),
+    Row(
+        "betaincc",
+        (POSITIVE, POSITIVE[::-1], UNIT),
+        elementwise(lambda a, b, x: 1 - incomplete_beta(a, b, x)),
+        wrt=(2,),
+    ),
+    Row("betainc", (POSITIVE * 20, POSITIVE[::-1] * 9, UNIT), elementwise(incomplete_beta), wrt=(2,), note="large"),
+    Row(
+        "beta_density",
+        (POSITIVE * 3, POSITIVE[::-1] * 5, UNIT),
+        elementwise(lambda a, b, x: x ** (a - 1) * (1 - x) ** (b - 1) / mp.beta(a, b)),
+        wrt=(2,),
     ),
     Row("spence", (POSITIVE,), elementwise(lambda x: mp.polylog(2, 1 - x))),
     Row("exp1", (POSITIVE,), elementwise(lambda x: mp.e1(x))),

@@ -1,4 +1,4 @@
-"""Incomplete gamma functions of ``scipy.special``, and the distribution functions that they are."""
+"""Incomplete gamma and beta functions of ``scipy.special``, and the distribution functions that they are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradc.frontend.numpy_api.special_notation import applied, of_scipy, operands_of
-from gradc.ops import incomplete
+from gradc.ops import incomplete, incomplete_beta
 
 
 @of_scipy("gammainc", "a", "x")
@@ -62,3 +62,15 @@ def pdtrc(k: Any, m: Any) -> Any:
     """``1 - pdtr(k, m)``."""
     k, m = operands_of("pdtrc", k, m)
     return gammainc(np.floor(k) + 1.0, m)
+
+
+@of_scipy("betainc", "a", "b", "x")
+def betainc(a: Any, b: Any, x: Any) -> Any:
+    """The incomplete beta function, regularized. Raises DerivativeError where it is differentiated by a or b."""
+    return applied(incomplete_beta.betainc, a, b, x)
+
+
+@of_scipy("betaincc", "a", "b", "x")
+def betaincc(a: Any, b: Any, x: Any) -> Any:
+    """``1 - betainc(a, b, x)``. Raises DerivativeError where it is differentiated by a or b."""
+    return applied(incomplete_beta.betaincc, a, b, x)
