@@ -73,11 +73,15 @@ def line(record: Implementation) -> str:
 
 def peer(name: str, label: str) -> str:
     """What another library does with the plain calls of a function."""
-    counts: dict[str, int] = PEERS["functions"].get(name, {}).get(label, {})
+    counts: dict[str, int] = {}
+    for called, outcomes in PEERS["functions"].items():
+        if called == name or called.startswith(f"{name}."):  # a distribution is called by its methods
+            for kind, number in outcomes[label].items():
+                counts[kind] = counts.get(kind, 0) + number
     words = {"taken": "yes", "refused": "refused", "wrong": "wrong"}
     if len(counts) == 1:
         return words[next(iter(counts))]
-    return ", ".join(f"{number} {words[kind]}" for kind, number in counts.items())
+    return ", ".join(f"{number} {words[kind]}" for kind, number in sorted(counts.items()))
 
 
 def _told_totals() -> str:
