@@ -14,6 +14,7 @@ import random
 import secrets
 import sys
 import threading
+import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,7 +113,8 @@ class _Known:
 
     def concerns(self, x: Any) -> bool:
         """Whether ``x`` is replaced, or is a stand-in already."""
-        known = id(x) in self._by_id or id(x) in self._stand_ins or is_cached(x)
+        function = x.__func__ if type(x) is types.MethodType else x
+        known = id(function) in self._by_id or id(function) in self._stand_ins or is_cached(x)
         return known or isinstance(x, (*GENERATORS, RefusedGenerator))
 
     def stand_in(self, original: Any) -> Any:
@@ -123,7 +125,14 @@ class _Known:
             return STAND_INS[id(original)]
         if is_cached(original):
             return keeping(original)
-        known = self._by_id.get(id(original))
+        return self.told(original)
+
+    def told(self, function: Any) -> Any:
+        """The stand-in of a function, bound as the method was that it is of; None where it has none."""
+        if type(function) is types.MethodType:
+            known = self._by_id.get(id(function.__func__))
+            return types.MethodType(known[1], function.__self__) if known is not None else None
+        known = self._by_id.get(id(function))
         return known[1] if known is not None else None
 
     def _enter(self, home: Container, name: str, stand_in: Any) -> None:
@@ -218,8 +227,11 @@ def _restore(entry: _Standing, key: Any) -> None:
 
 
 @contextmanager
-def intercepted(function: Callable[..., Any], arguments: Any) -> Iterator[None]:
-    """Replace, for the time of a trace, what ``function`` and its arguments can reach."""
+def intercepted(function: Callable[..., Any], arguments: Any) -> Iterator[Callable[..., Any]]:
+    """Replace, for the time of a trace, what ``function`` and its arguments can reach; gives what to call in its place.
+
+    That is the function itself, unless it is one of those that are replaced.
+    """
     known = _known()
     known.refresh()
     walk = Walk(known.concerns, frozenset(BUILTINS))
@@ -230,7 +242,7 @@ def intercepted(function: Callable[..., Any], arguments: Any) -> Iterator[None]:
     try:
         INSTALLED.put(walk.found, known.stand_in, taken)
         with unchanged([x for x in walk.fixed if isinstance(x, GENERATORS)]):
-            yield
+            yield known.told(function) or function
     finally:
         INSTALLED.release(reversed(taken))
         INSTALLED.end()

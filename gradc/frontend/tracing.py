@@ -244,8 +244,8 @@ def _run(session: Session, function: Callable[..., Any], args: Any, kwargs: Any)
     outer, refusals = NOTED.get(), Refusals(follower.root)
     token, noted = enter(session), NOTED.set(refusals)
     try:
-        with intercepted(function, (args, kwargs)):
-            returned = function(*args, **kwargs)
+        with intercepted(function, (args, kwargs)) as called:
+            returned = called(*args, **kwargs)
         _check_caught(session, refusals, None)
         follower.finish()
         return returned

@@ -19,6 +19,7 @@ from gradc.errors import TraceError
 from gradc.frontend.numpy_api import special
 from gradc.frontend.numpy_api.notation import Array, composed
 from gradc.frontend.numpy_api.registry import Implementation, of_object
+from gradc.frontend.numpy_api.special_incomplete import gammainc, gammaincc
 from gradc.frontend.numpy_api.special_more import betaln, xlog1py, xlogy
 from gradc.ops import gamma as gammas
 
@@ -206,15 +207,18 @@ _family(
 )  # fmt: skip
 _family(
     "gamma", ("a",), lambda y, a: xlogy(a - 1.0, y) - y - gammaln(a), support=(0.0, math.inf), valid=_positive,
+    cdf=lambda y, a: gammainc(a, y), sf=lambda y, a: gammaincc(a, y),
 )  # fmt: skip
 _family(
     "invgamma", ("a",), lambda y, a: -(a + 1.0) * np.log(y) - gammaln(a) - 1.0 / y,
     support=(0.0, math.inf), valid=_positive,
+    cdf=lambda y, a: gammaincc(a, 1.0 / y), sf=lambda y, a: gammainc(a, 1.0 / y),
 )  # fmt: skip
 _family(
     "chi2", ("df",),
     lambda y, df: xlogy(0.5 * df - 1.0, y) - 0.5 * y - gammaln(0.5 * df) - 0.5 * math.log(2) * df,
     support=(0.0, math.inf), valid=_positive,
+    cdf=lambda y, df: gammainc(0.5 * df, 0.5 * y), sf=lambda y, df: gammaincc(0.5 * df, 0.5 * y),
 )  # fmt: skip
 _family(
     "weibull_min", ("c",), lambda y, c: np.log(c) + xlogy(c - 1.0, y) - y**c, support=(0.0, math.inf), valid=_positive,
@@ -255,6 +259,7 @@ _family(
 _family(
     "poisson", ("mu",), lambda k, mu: xlogy(k, mu) - gammaln(k + 1.0) - mu, support=(0.0, math.inf),
     valid=lambda mu: mu >= 0, is_discrete=True,
+    cdf=lambda k, mu: gammaincc(k + 1.0, mu), sf=lambda k, mu: gammainc(k + 1.0, mu),
 )  # fmt: skip
 
 

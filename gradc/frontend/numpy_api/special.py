@@ -158,16 +158,23 @@ def _floating(name: str, x: Value) -> Value:
 
 
 @implements("scipy.special:logsumexp", arrays=("a", "b"))
-def logsumexp(a: Value, axis: Any = None, b: Value | None = None, keepdims: Any = False) -> Value:
-    """``log(sum(b * exp(a)))`` along axes, without overflow; of a negative sum it is NaN."""
+def logsumexp(
+    a: Value, axis: Any = None, b: Value | None = None, keepdims: Any = False, return_sign: Any = False
+) -> Value | tuple[Value, Value]:
+    """``log(sum(b * exp(a)))`` along axes, without overflow; of a negative sum NaN, or its size's and its sign."""
+    if return_sign:
+        return _weighed(a, axis, a.builder.full(1.0, a.aval) if b is None else b, keepdims, signed=True)
     if b is not None:
-        return _weighed(a, axis, b, keepdims)
+        return _weighed(a, axis, b, keepdims)[0]
     x, axes = _floating("logsumexp", a), all_axes("scipy.special.logsumexp", axis, a)
     return reductions.logsumexp(x, axes=axes, keepdims=bool(keepdims)) if axes else x
 
 
-def _weighed(a: Value, axis: Any, b: Value, keepdims: Any) -> Value:
-    """The largest exponent with a weight is taken out first."""
+def _weighed(a: Value, axis: Any, b: Value, keepdims: Any, signed: bool = False) -> tuple[Value, Value]:
+    """The logarithm of the sum, or of its size where it is ``signed``, and the sum's sign.
+
+    The largest exponent with a weight is taken out first.
+    """
     dtype = common_dtype(_floating("logsumexp", a), b)
     x, weights = broadcasted("scipy.special.logsumexp", converted(a, dtype), converted(b, dtype))
     axes = all_axes("scipy.special.logsumexp", axis, x)
@@ -177,8 +184,12 @@ def _weighed(a: Value, axis: Any, b: Value, keepdims: Any) -> Value:
     usable = ops.isfinite(largest)
     shift = ops.select(usable, largest, largest.builder.full(0.0, largest.aval))
     terms = weights * ops.exp(given - spread(shift, x.aval.shape, axes))
-    total = ops.log(reductions.reduce_sum(terms, axes=axes, keepdims=True)) + shift
-    return total if keepdims else reshaped(total, reduced_shape(x.aval.shape, axes, False))
+    total = reductions.reduce_sum(terms, axes=axes, keepdims=True)
+    found = ops.log(ops.absolute(total) if signed else total) + shift, ops.sign(total)
+    if keepdims:
+        return found
+    shape = reduced_shape(x.aval.shape, axes, False)
+    return reshaped(found[0], shape), reshaped(found[1], shape)
 
 
 @implements("scipy.special:softmax", arrays=("x",))
@@ -191,5 +202,5 @@ def softmax(x: Value, axis: Any = None) -> Value:
 def log_softmax(x: Value, axis: Any = None) -> Value:
     """``x - logsumexp(x)`` along axes."""
     operand, axes = _floating("log_softmax", x), all_axes("scipy.special.log_softmax", axis, x)
-    total = logsumexp(operand, axes, keepdims=True)
+    total = reductions.logsumexp(operand, axes=axes, keepdims=True) if axes else operand
     return operand - spread(total, operand.aval.shape, axes)
