@@ -241,7 +241,7 @@ def _run(session: Session, function: Callable[..., Any], args: Any, kwargs: Any)
     """The function's result. Whatever happens, the thread is as before."""
     follower = session.follower
     follower.root = sys._getframe()
-    outer, refusals = NOTED.get(), Refusals(follower.root)
+    outer, refusals, refusal = NOTED.get(), Refusals(follower.root), None
     token, noted = enter(session), NOTED.set(refusals)
     try:
         with intercepted(function, (args, kwargs)) as called:
@@ -261,9 +261,10 @@ def _run(session: Session, function: Callable[..., Any], args: Any, kwargs: Any)
         raise refusal from (None if refusal is error.__cause__ else error)
     finally:
         follower.abandon()
-        refusals.noted.clear()
         NOTED.reset(noted)
         leave(token)
+        refusals.noted.clear()
+        del refusals, refusal  # they hold this frame, which would hold the arguments until the collector comes
 
 
 def _check_caught(session: Session, refusals: Refusals, error: Exception | None) -> None:
