@@ -32,3 +32,11 @@ def example() -> Iterator[Callable[[str], ModuleType]]:
     yield load
     for name in loaded:
         del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def page(example: Callable[[str], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page on which the 2-2-1 network learns."""
+    found = example("embedding/live_network").main(tmp_path_factory.mktemp("page"))
+    assert isinstance(found, Path)
+    return found

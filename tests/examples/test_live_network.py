@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 
-import gradc
+from tests.examples.browser import FIRST, POINTS, descent, mean_loss, needs_browser, needs_linker, shown
 
 Example = Callable[[str], ModuleType]
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-OPTIONS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--virtual-time-budget=3000",
-]  # fmt: skip
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("wasm-ld") is None and importlib.util.find_spec("ziglang") is None,
-    reason="there is no wasm-ld, nor ziglang, which has one",
-)
-needs_browser = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
-
-POINTS = ((1.0, 2.0, 1.0), (2.0, 1.0, 0.0), (-1.0, 1.0, 1.0), (1.0, -1.0, 0.0))
-FIRST = {"w11": 0.1, "w12": 0.2, "w21": 0.3, "w22": 0.4, "v1": 0.5, "v2": -0.6}
-
-
-@pytest.fixture(scope="module")
-def page(example: Example, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = example("embedding/live_network").main(tmp_path_factory.mktemp("page"))
-    assert isinstance(found, Path)
-    return found
-
-
-def shown(page: Path, profile: Path, place: str = "") -> str:
-    """The document after its scripts have run."""
-    command = [str(BROWSER), *OPTIONS, f"--user-data-dir={profile}", "--dump-dom", f"{page.as_uri()}{place}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+pytestmark = needs_linker
 
 
 def text_of(document: str, identity: str) -> str:
@@ -53,24 +22,16 @@ def text_of(document: str, identity: str) -> str:
     return found[1]
 
 
-def trained(kernel: gradc.Kernel, steps: int) -> float:
-    """The mean loss over the points after steps of gradient descent, at the rate that the page begins with."""
-    weights = dict(FIRST)
-    for step in range(steps):
-        found = kernel(*weights.values(), *POINTS[step % 4])
-        weights = {name: value - 0.2 * float(found[f"d_{name}"]) for name, value in weights.items()}
-    return float(np.mean([kernel(*weights.values(), *point)["L"] for point in POINTS]))
-
-
 @needs_browser
 def test_it_learns_in_the_browser(example: Example, page: Path, tmp_path: Path) -> None:
     kernel = example("embedding/live_network").kernel()
     document = shown(page, tmp_path, "#steps=200")
     assert 'data-selftest="true"' in document
     assert text_of(document, "steps") == "200"
-    assert float(text_of(document, "loss")) == pytest.approx(trained(kernel, 200), abs=1e-6)
+    first, *_, last = (mean_loss(kernel, weights) for weights in descent(kernel, 200))
+    assert float(text_of(document, "loss")) == pytest.approx(last, abs=1e-6)
     assert text_of(document, "right") == "4 of 4"
-    assert trained(kernel, 200) < 0.05 < trained(kernel, 0)
+    assert last < 0.05 < first
 
 
 @needs_browser
