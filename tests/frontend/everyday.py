@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 
 import gradc
 
@@ -40,6 +41,21 @@ class Programs(list[Program]):
             return function
 
         return add
+
+    def tests(self) -> tuple[Callable[..., None], Callable[..., None]]:
+        """The tests of all functions, by their names: of values on all backends, and of gradients."""
+        each = pytest.mark.parametrize("program", self, ids=[program.function.__name__ for program in self])
+
+        @pytest.mark.parametrize("backend", BACKENDS)
+        @each
+        def test_value(program: Program, backend: str) -> None:
+            check_value(program, backend)
+
+        @each
+        def test_gradient(program: Program) -> None:
+            check_gradient(program)
+
+        return test_value, test_gradient
 
 
 def check_value(program: Program, backend: str) -> None:

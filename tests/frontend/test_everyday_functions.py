@@ -9,9 +9,8 @@ import math
 import operator
 
 import numpy as np
-import pytest
 
-from tests.frontend.everyday import BACKENDS, Program, Programs, check_gradient, check_value
+from tests.frontend.everyday import Programs
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(4, 5))
@@ -387,12 +386,4 @@ def frozen_lambda_defaults(v, scale=2.0, *, fns=(np.sin, np.cos)):
     return sum(f(v) * scale for f in fns), (lambda z, k=2.5: z * k)(v)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.function.__name__)
-def test_value(program: Program, backend: str) -> None:
-    check_value(program, backend)
-
-
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.function.__name__)
-def test_gradient(program: Program) -> None:
-    check_gradient(program)
+test_value, test_gradient = PROGRAMS.tests()

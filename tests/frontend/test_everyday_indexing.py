@@ -11,9 +11,8 @@ import math
 import operator
 
 import numpy as np
-import pytest
 
-from tests.frontend.everyday import BACKENDS, Program, Programs, check_gradient, check_value
+from tests.frontend.everyday import Programs
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(4, 5))
@@ -380,12 +379,4 @@ def rounded_numbers(v, c=2.54):
     return SINGLE * round(c, 1), SINGLE * round(c), SINGLE * round(x[1]), round(x[0], 1) * SINGLE, round(c) / 2, x
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.function.__name__)
-def test_value(program: Program, backend: str) -> None:
-    check_value(program, backend)
-
-
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.function.__name__)
-def test_gradient(program: Program) -> None:
-    check_gradient(program)
+test_value, test_gradient = PROGRAMS.tests()

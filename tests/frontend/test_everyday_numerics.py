@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-import pytest
 import scipy.linalg
 import scipy.signal
 import scipy.special
 from scipy.special import expit
 
-from tests.frontend.everyday import BACKENDS, Program, Programs, check_gradient, check_value
+from tests.frontend.everyday import Programs
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(4, 5))
@@ -338,12 +337,4 @@ def gram_schmidt(v, w):
     return np.array(basis)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.function.__name__)
-def test_value(program: Program, backend: str) -> None:
-    check_value(program, backend)
-
-
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.function.__name__)
-def test_gradient(program: Program) -> None:
-    check_gradient(program)
+test_value, test_gradient = PROGRAMS.tests()

@@ -11,12 +11,11 @@ from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import pytest
 from numpy import linalg as la
 from numpy import pi
 from numpy import sin as sine
 
-from tests.frontend.everyday import BACKENDS, Program, Programs, check_gradient, check_value
+from tests.frontend.everyday import Programs
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(4, 5))
@@ -371,12 +370,4 @@ def module_alias(v):
     return b, numpy.cos(v), linalg.norm(v), la.norm(v, 1), sine(v) * pi, xp.where(v > 0, xp.inf, v).min(), np.e * v
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.function.__name__)
-def test_value(program: Program, backend: str) -> None:
-    check_value(program, backend)
-
-
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.function.__name__)
-def test_gradient(program: Program) -> None:
-    check_gradient(program)
+test_value, test_gradient = PROGRAMS.tests()

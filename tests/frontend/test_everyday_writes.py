@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from tests.frontend.everyday import BACKENDS, Program, Programs, check_gradient, check_value
+from tests.frontend.everyday import Programs
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(4, 5))
@@ -322,12 +321,4 @@ def writes_into_nothing(x, v):
     return y, none, y[3:1:-1][::-1]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.function.__name__)
-def test_value(program: Program, backend: str) -> None:
-    check_value(program, backend)
-
-
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.function.__name__)
-def test_gradient(program: Program) -> None:
-    check_gradient(program)
+test_value, test_gradient = PROGRAMS.tests()
