@@ -73,6 +73,11 @@ real: Op = _part("real", np.real, "Re", RealLinear(lambda t: real(t), lambda ct:
 imag: Op = _part("imag", np.imag, "Im", RealLinear(lambda t: imag(t), lambda ct: make_complex(_zero(ct), -ct)))
 
 
+def real_part(x: Value) -> Value:
+    """The real part; a real array itself."""
+    return real(x) if is_complex(x) else x
+
+
 def _infer_conj(z: Aval) -> Aval:
     if z.dtype not in _REAL:
         raise DtypeError(f"conj: {z} is not complex")
@@ -90,6 +95,11 @@ conj: Op = register(
         latex=r"\overline{{{0}}}",
     )
 )
+
+
+def conjugated(x: Value) -> Value:
+    """The conjugate; a real array itself."""
+    return conj(x) if is_complex(x) else x
 
 
 def _infer_complex(re: Aval, im: Aval) -> Aval:

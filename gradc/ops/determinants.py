@@ -3,7 +3,8 @@
 The derivative of a determinant by the matrix is the matrix of cofactors, ``det(a) * inverse(a).T`` where there is an
 inverse; it is finite for every matrix, and so computed. Up to three rows cofactors are polynomials that are written
 out, right at every order; beyond, their own derivative goes through the inverse, and is NaN where there is none.
-(Magnus and Neudecker, Matrix Differential Calculus, chapter 8.)
+(Magnus and Neudecker, Matrix Differential Calculus, chapter 8.) Cofactors of more than three rows of complex numbers
+go through the inverse too. The determinant of a complex matrix has a phase in the place of the sign.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import ShapeError
+from gradc.errors import DtypeError, ShapeError
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.ir.op import Context, JvpContext, Op, VjpContext, register
-from gradc.ops.linalg import cubed, live_everywhere, product, reach_everywhere, require_square, swapped
+from gradc.ops.complex import imag, is_complex, make_complex, real_dtype, real_part
+from gradc.ops.linalg import cubed, like, live_everywhere, product, reach_everywhere, require_square, swapped
 from gradc.ops.reduce import spread, total
 from gradc.ops.shape import broadcast, concatenate, reshaped, slice_
 from gradc.ops.systems import inverse
@@ -26,12 +28,12 @@ LARGEST_POLYNOMIAL = 3
 """Up to this size the derivative of the cofactors is a polynomial that is written out."""
 
 
-def _infer_number(name: str) -> Any:
+def _infer_number(name: str, *, real: bool = False) -> Any:
     def infer(a: Aval) -> Aval:
         require_square(name, a)
         if a.shape[-1] == 0:
             raise ShapeError(f"{name}: {a} has no elements")
-        return Aval(a.shape[:-2], a.dtype)
+        return Aval(a.shape[:-2], real_dtype(a.dtype) if real else a.dtype)
 
     return infer
 
@@ -60,20 +62,69 @@ def _evaluate_part_of_slogdet(part: int) -> Any:
 
 def _det_vjp(context: VjpContext) -> Sequence[Any]:
     (a,) = context.operands
-    return [_over_matrices(context.ct, a) * cofactors(a)]
+    return [_over_matrices(context.ct, a) * _slope_of_det(context)]
 
 
 def _log_abs_det_vjp(context: VjpContext) -> Sequence[Any]:
     (a,) = context.operands
-    return [_over_matrices(context.ct, a) * swapped(inverse(a, strict=False))]
+    return [_over_matrices(like(context.ct, a), a) * _turned_inverse(a)]
 
 
 def _det_jvp(context: JvpContext) -> Value | None:
-    return _sum_of_products(context, cofactors(context.operands[0]))
+    return _sum_of_products(context, _slope_of_det(context))
 
 
 def _log_abs_det_jvp(context: JvpContext) -> Value | None:
-    return _sum_of_products(context, swapped(inverse(context.operands[0], strict=False)))
+    (a,) = context.operands
+    found = _sum_of_products(context, _turned_inverse(a))
+    assert found is not None
+    return real_part(found)
+
+
+def _turned_inverse(a: Value) -> Value:
+    return swapped(inverse(a, strict=False))
+
+
+def _slope_of_det(context: Context) -> Value:
+    """The cofactors: of complex numbers written out up to three rows, and by the inverse beyond."""
+    (a,) = context.operands
+    if not is_complex(a):
+        return cofactors(a)
+    size = int(a.aval.shape[-1])
+    if size > LARGEST_POLYNOMIAL:
+        return _over_matrices(context.result, a) * _turned_inverse(a)
+    return _written_cofactors(a, size)
+
+
+def _written_cofactors(a: Value, size: int) -> Value:
+    """The cofactors of a matrix with up to three rows, as polynomials."""
+    if size == 1:
+        return a.builder.full(1.0, a.aval)
+    if size == 2:
+        signs = a.builder.constant(np.array([[1, -1], [-1, 1]], a.aval.dtype))
+        return broadcast(signs, a.aval.shape) * _shifted(a, 1, 1)
+    a11, a22, a12, a21 = (_shifted(a, *place) for place, _ in _MINORS)
+    return a11 * a22 - a12 * a21
+
+
+def _sign_vjp(context: VjpContext) -> Sequence[Any]:
+    """Of a phase; a sign does not change. ``d phase = i phase Im(trace(inverse(a) @ da))``."""
+    (a,) = context.operands
+    if not is_complex(a):
+        return [None]
+    along = imag(context.ct * context.result)
+    turning = make_complex(along.builder.full(0.0, along.aval), along)
+    return [_over_matrices(turning, a) * _turned_inverse(a)]
+
+
+def _sign_jvp(context: JvpContext) -> Value | None:
+    (a,) = context.operands
+    if not is_complex(a):
+        return None
+    found = _sum_of_products(context, _turned_inverse(a))
+    assert found is not None
+    along = imag(found)
+    return make_complex(along.builder.full(0.0, along.aval), along) * context.result
 
 
 def _sum_of_products(context: JvpContext, slope: Value) -> Value | None:
@@ -103,7 +154,7 @@ det: Op = register(
 log_abs_det: Op = register(
     Op(
         "log_abs_det",
-        _infer_number("log_abs_det"),
+        _infer_number("log_abs_det", real=True),
         _evaluate_part_of_slogdet(1),
         "np.linalg.slogdet({0})[1]",
         vjp=_log_abs_det_vjp,
@@ -124,8 +175,8 @@ det_sign: Op = register(
         _infer_number("det_sign"),
         _evaluate_part_of_slogdet(0),
         "np.linalg.slogdet({0})[0]",
-        vjp=lambda context: [None],
-        jvp=lambda context: None,
+        vjp=_sign_vjp,
+        jvp=_sign_jvp,
         batch=lambda c: det_sign(c.operands[0]),
         live=_live_number,
         flops=lambda result, a: cubed(a, 3) * 2,
@@ -133,7 +184,7 @@ det_sign: Op = register(
         text="sign(det({0}))",
     )
 )
-"""The sign of the determinant: 1, -1, or 0 of a singular matrix."""
+"""The sign of the determinant: 1, -1, or 0 of a singular matrix; a complex number of size 1 where the matrix is."""
 
 
 # Cofactors.
@@ -141,6 +192,8 @@ det_sign: Op = register(
 
 def _infer_cofactors(a: Aval) -> Aval:
     require_square("cofactors", a)
+    if a.dtype.kind == "c":
+        raise DtypeError(f"cofactors: {a} is not of f32 or f64")
     return Aval(a.shape, a.dtype)
 
 

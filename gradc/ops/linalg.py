@@ -12,8 +12,9 @@ from gradc.errors import DtypeError, MatrixError, ShapeError
 from gradc.ir.aval import Aval, Dim, SymbolicDim, size_of
 from gradc.ir.graph import Value
 from gradc.ir.op import BatchContext, JvpContext, Op, VjpContext, register
+from gradc.ops.complex import conj, conjugated, is_complex, make_complex, real
 from gradc.ops.contraction import contract
-from gradc.ops.elementwise import select
+from gradc.ops.elementwise import convert, select
 from gradc.ops.reduce import reduce_any
 from gradc.ops.shape import broadcast, reshaped, spread_over_batch, transpose
 
@@ -21,13 +22,18 @@ from gradc.ops.shape import broadcast, reshaped, spread_over_batch, transpose
 
 
 def require_square(name: str, a: Aval) -> None:
-    """Raises ShapeError, DtypeError for what is no stack of square matrices of f32 or f64 with a fixed size."""
+    """Raises ShapeError, DtypeError for what is no stack of square matrices of floats with a fixed size."""
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise ShapeError(f"{name}: {a} is not a square matrix")
     if isinstance(a.shape[-1], SymbolicDim):
         raise ShapeError(f"{name}: {a} has a symbolic size; compile with a fixed one")
-    if a.dtype.kind != "f" or a.dtype.itemsize < 4:
-        raise DtypeError(f"{name}: {a} is not of f32 or f64")
+    require_floating(name, a)
+
+
+def require_floating(name: str, a: Aval) -> None:
+    """Raises DtypeError for what is neither of f32 or f64 nor of complex numbers."""
+    if a.dtype.kind not in "fc" or a.dtype.itemsize < 4:
+        raise DtypeError(f"{name}: {a} is not of f32, f64, c64 or c128")
 
 
 def require_sides(name: str, a: Aval, b: Aval) -> None:
@@ -66,6 +72,35 @@ def lower_part(x: Value, diagonal: int = 0) -> Value:
     rows, columns = (int(d) for d in x.aval.shape[-2:])
     mask = x.builder.constant(np.tri(rows, columns, diagonal, dtype=bool))
     return select(broadcast(mask, x.aval.shape), x, x.builder.full(0.0, x.aval))
+
+
+def like(x: Value, other: Value) -> Value:
+    """``x`` in the dtype of ``other``: a real array as a complex one where that is."""
+    return x if x.aval.dtype == other.aval.dtype else convert(x, dtype=other.aval.dtype)
+
+
+def of_real_diagonal(x: Value) -> Value:
+    """The diagonal of matrices, without imaginary parts, and 0 elsewhere."""
+    diagonal = lower_part(x) - lower_part(x, -1)
+    if not is_complex(x):
+        return diagonal
+    kept = real(diagonal)
+    return make_complex(kept, x.builder.full(0.0, kept.aval))
+
+
+def hermitian(x: Value) -> Value:
+    """The matrix with this lower triangle that is its own conjugate transpose; symmetric where it is real."""
+    below = lower_part(x, -1)
+    if not is_complex(x):
+        return lower_part(x) + swapped(below)
+    return of_real_diagonal(x) + below + swapped(conj(below))
+
+
+def in_lower(slope: Value) -> Value:
+    """A slope by the whole of a hermitian matrix as one by its lower triangle: an element stands for its mirror too."""
+    if not is_complex(slope):
+        return lower_part(slope) + lower_part(swapped(slope), -1)
+    return of_real_diagonal(slope) + lower_part(slope, -1) + lower_part(swapped(conj(slope)), -1)
 
 
 def live_everywhere(mask: Value, context: VjpContext) -> Sequence[Value | None]:
@@ -143,8 +178,8 @@ def _cholesky_vjp(context: VjpContext) -> Sequence[Any]:
     factor = context.result
     halved = _lower_with_half_diagonal(product(factor, lower_part(context.ct), "ki,kj->ij"))
     left = triangular_solve(factor, halved, transposed=True)
-    both = triangular_solve(factor, swapped(left), transposed=True)
-    return [lower_part(both) + lower_part(swapped(both), -1)]
+    both = triangular_solve(conjugated(factor), swapped(left), transposed=True)
+    return [conjugated(in_lower(both))]  # which is the slope by the whole matrix, transposed
 
 
 def _lower_with_half_diagonal(x: Value) -> Value:
@@ -153,15 +188,14 @@ def _lower_with_half_diagonal(x: Value) -> Value:
 
 
 def _cholesky_jvp(context: JvpContext) -> Value | None:
-    """``L * Phi(inverse(L) * da * inverse(L).T)``, where Phi takes the lower triangle and half of the diagonal.
+    """``L * Phi(inverse(L) * da * inverse(L).H)``, where Phi takes the lower triangle and half of the diagonal.
 
     (Murray, Differentiation of the Cholesky decomposition, 2016, equation 8.)
     """
     factor, (tangent,) = context.result, context.tangents
     assert tangent is not None
-    symmetric = lower_part(tangent) + swapped(lower_part(tangent, -1))
-    left = triangular_solve(factor, symmetric, transposed=False)
-    both = triangular_solve(factor, swapped(left), transposed=False)
+    left = triangular_solve(factor, hermitian(tangent), transposed=False)
+    both = triangular_solve(factor, swapped(conjugated(left)), transposed=False)
     return product(factor, _lower_with_half_diagonal(both), "ik,kj->ij")
 
 
@@ -181,7 +215,10 @@ cholesky: Op = register(
         text="cholesky({0})",
     )
 )
-"""The lower triangular factor of a positive definite matrix, of which only the lower triangle is read."""
+"""The lower triangular factor of a positive definite matrix, of which only the lower triangle is read.
+
+Of complex numbers the matrix is hermitian, and the imaginary parts of its diagonal are not read.
+"""
 
 
 # Triangular systems.

@@ -2,8 +2,9 @@
 
 The factors are those of Householder's reflections as LAPACK has them, so that the diagonal of R may be negative; what
 is below it is 0. Derivatives: Walter and Lehmann, Algorithmic differentiation of linear algebra functions, 2018; with
-``C = da @ inverse(R)`` and ``W = Q.T @ C``, and skew the skew-symmetric matrix that has W's elements below the
-diagonal, ``dR = (W - skew) @ R`` and ``dQ = C - Q @ (W - skew)``. They exist where the columns are independent.
+``C = da @ inverse(R)`` and ``W = Q.H @ C``, and skew the skew-hermitian matrix that has W's elements below the
+diagonal and the imaginary parts of those on it, ``dR = (W - skew) @ R`` and ``dQ = C - Q @ (W - skew)``. They exist
+where the columns are independent. The diagonal of R is real.
 """
 
 from __future__ import annotations
@@ -13,23 +14,33 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import DerivativeError, DtypeError, ShapeError
+from gradc.errors import DerivativeError, ShapeError
 from gradc.ir.aval import Aval, Dim, SymbolicDim
 from gradc.ir.graph import Value
 from gradc.ir.op import JvpContext, Op, VjpContext, register
-from gradc.ops.linalg import live_everywhere, lower_part, product, reach_everywhere, swapped, triangular_solve
+from gradc.ops.complex import conj, conjugated, is_complex
+from gradc.ops.linalg import (
+    hermitian,
+    live_everywhere,
+    lower_part,
+    of_real_diagonal,
+    product,
+    reach_everywhere,
+    require_floating,
+    swapped,
+    triangular_solve,
+)
 
 
 def require_tall(name: str, a: Aval) -> None:
-    """Raises ShapeError, DtypeError for what is no stack of f32 or f64 matrices with no more columns than rows."""
+    """Raises ShapeError, DtypeError for what is no stack of matrices of floats with no more columns than rows."""
     if a.ndim < 2:
         raise ShapeError(f"{name}: {a} is not a matrix")
     if any(isinstance(d, SymbolicDim) for d in a.shape[-2:]):
         raise ShapeError(f"{name}: {a} has a symbolic size; compile with a fixed one")
     if int(a.shape[-1]) > int(a.shape[-2]):
         raise ShapeError(f"{name}: {a} has more columns than rows")
-    if a.dtype.kind != "f" or a.dtype.itemsize < 4:
-        raise DtypeError(f"{name}: {a} is not of f32 or f64")
+    require_floating(name, a)
 
 
 def squared(a: Aval, share: int) -> Dim:
@@ -51,15 +62,16 @@ def over_r(x: Value, r: Value, *, transposed: bool) -> Value:
 def _change(tangent: Value, q: Value, r: Value) -> tuple[Value, Value]:
     """``da @ inverse(R)``, and ``dR @ inverse(R)``."""
     moved = over_r(tangent, r, transposed=False)
-    inside = product(q, moved, "ki,kj->ij")
+    inside = product(conjugated(q), moved, "ki,kj->ij")
     below = lower_part(inside, -1)
+    if is_complex(inside):
+        return moved, of_real_diagonal(inside) + (inside - lower_part(inside)) + swapped(conj(below))
     return moved, inside - below + swapped(below)
 
 
 def _back(ct: Value | None, inside: Value, q: Value, r: Value) -> Value:
-    """``(ct + Q @ both) @ inverse(R).T``; both is symmetric and has the lower triangle of ``inside``."""
-    both = lower_part(inside) + swapped(lower_part(inside, -1))
-    turned = product(q, both, "ik,kj->ij")
+    """``(ct + conj(Q) @ both) @ inverse(R).T``; both is hermitian with the lower triangle of ``conj(inside)``."""
+    turned = product(conjugated(q), hermitian(conjugated(inside)), "ik,kj->ij")
     return over_r(turned if ct is None else ct + turned, r, transposed=True)
 
 

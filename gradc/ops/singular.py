@@ -1,9 +1,11 @@
 """Singular values and vectors, of matrices with no more columns than rows, and pseudo-inverses.
 
 Axes before the last two are a batch. Derivatives: J. Townsend, Differentiating the singular value decomposition, 2016.
-With ``P = U.T @ da @ V`` and ``F[i, j] = 1 / (s[j]**2 - s[i]**2)``, 0 on the diagonal: ``ds = diag(P)``,
-``dU = U @ (F * (P @ S + S @ P.T)) + (I - U @ U.T) @ da @ V @ inverse(S)``, ``dV = V @ (F * (S @ P + P.T @ S))``.
-Values alone need no F. The pseudo-inverse has a derivative of its own, in which no difference of values is divided by.
+With ``P = U.H @ da @ V`` and ``F[i, j] = 1 / (s[j]**2 - s[i]**2)``, 0 on the diagonal: ``ds = Re diag(P)``,
+``dU = U @ (F * (P @ S + S @ P.H)) + (I - U @ U.H) @ da @ V @ inverse(S)``, ``dV = V @ (F * (S @ P + P.H @ S))``.
+Values alone need no F. Pairs of complex vectors have an arbitrary phase; that of the right ones stays as it is, so
+that dU has ``U @ (i Im diag(P) / S)`` besides (Wan and Zhang, Automatic differentiation for complex valued SVD, 2019).
+The pseudo-inverse has a derivative of its own, in which no difference of values is divided by.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import DtypeError, MatrixError, ShapeError
+from gradc.errors import MatrixError, ShapeError
 from gradc.ir.aval import Aval, SymbolicDim
 from gradc.ir.graph import Value
 from gradc.ir.op import Context, JvpContext, Op, VjpContext, register
-from gradc.ops.linalg import live_everywhere, product, reach_everywhere, swapped
+from gradc.ops.complex import conjugated, imag, is_complex, make_complex, real_dtype, real_part
+from gradc.ops.linalg import like, live_everywhere, product, reach_everywhere, require_floating, swapped
 from gradc.ops.orthogonal import require_tall, squared
 from gradc.ops.reduce import total
 from gradc.ops.shape import broadcast
@@ -49,20 +52,20 @@ def _evaluate(a: np.ndarray, part: int) -> Any:
 
 def _infer_values(a: Aval) -> Aval:
     require_tall("singular_values", a)
-    return Aval((*a.shape[:-2], a.shape[-1]), a.dtype)
+    return Aval((*a.shape[:-2], a.shape[-1]), real_dtype(a.dtype))
 
 
 def _values_vjp(context: VjpContext) -> Sequence[Any]:
     (a,) = context.operands
-    left = left_vectors(a)
-    return [product(left * as_columns(context.ct, left.aval.shape), right_vectors(a), "ik,jk->ij")]
+    left = conjugated(left_vectors(a))
+    return [product(left * _columns(context.ct, left), right_vectors(a), "ik,jk->ij")]
 
 
 def _values_jvp(context: JvpContext) -> Value | None:
     (a,), (tangent,) = context.operands, context.tangents
     assert tangent is not None
     moved = product(tangent, right_vectors(a), "ik,kj->ij")
-    return total(left_vectors(a) * moved, axes=(a.aval.ndim - 2,), keepdims=False)
+    return real_part(total(conjugated(left_vectors(a)) * moved, axes=(a.aval.ndim - 2,), keepdims=False))
 
 
 singular_values: Op = register(
@@ -97,16 +100,34 @@ def _infer_right(a: Aval) -> Aval:
     return Aval((*a.shape[:-2], a.shape[-1], a.shape[-1]), a.dtype)
 
 
+def _columns(s: Value, x: Value) -> Value:
+    """A number for each column of ``x``, in its dtype."""
+    return like(as_columns(s, x.aval.shape), x)
+
+
 def _over_gaps(s: Value, x: Value) -> Value:
     """``F * x``; the difference of squares is a product, which loses no digits."""
     shape = x.aval.shape
     columns, rows = as_columns(s, shape), as_rows(s, shape)
-    return off_diagonal(x / off_diagonal((columns - rows) * (columns + rows), 1.0), 0.0)
+    return off_diagonal(x / like(off_diagonal((columns - rows) * (columns + rows), 1.0), x), 0.0)
 
 
 def _outside(x: Value, left: Value) -> Value:
     """The part of columns that is orthogonal to those of ``left``."""
-    return x - product(left, product(left, x, "ki,kj->ij"), "ik,kj->ij")
+    return x - product(left, product(conjugated(left), x, "ki,kj->ij"), "ik,kj->ij")
+
+
+def _turning(s: Value, x: Value) -> Value:
+    """``i Im diag(x) / S``: by what the left vectors turn, those on the right staying as they are."""
+    part = imag(x)
+    zero = part.builder.full(0.0, part.aval)
+    turned = part / as_columns(s, part.aval.shape)
+    return make_complex(zero, turned - off_diagonal(turned, 0.0))
+
+
+def _rows(s: Value, x: Value) -> Value:
+    """A number for each row of ``x``, in its dtype."""
+    return like(as_rows(s, x.aval.shape), x)
 
 
 def _is_tall(a: Value) -> bool:
@@ -117,11 +138,14 @@ def _is_tall(a: Value) -> bool:
 def _left_vjp(context: VjpContext) -> Sequence[Any]:
     (a,), left = context.operands, context.result
     s, right = singular_values(a), right_vectors(a)
-    inside = _over_gaps(s, product(left, context.ct, "ki,kj->ij"))
-    both = inside + swapped(inside)
-    slope = around(left, both * as_columns(s, both.aval.shape), right)
+    across = product(left, context.ct, "ki,kj->ij")
+    inside = _over_gaps(s, across)
+    both = inside + swapped(conjugated(inside))
+    both = both * _columns(s, both)
+    left = conjugated(left)
+    slope = around(left, both + _turning(s, across) if is_complex(a) else both, right)
     if _is_tall(a):
-        rest = _outside(context.ct, left) / as_columns(s, left.aval.shape)
+        rest = _outside(context.ct, left) / _columns(s, left)
         slope = slope + product(rest, right, "ik,jk->ij")
     return [slope]
 
@@ -131,27 +155,28 @@ def _left_jvp(context: JvpContext) -> Value | None:
     assert tangent is not None
     s, right = singular_values(a), right_vectors(a)
     moved = product(tangent, right, "ik,kj->ij")
-    inside = product(left, moved, "ki,kj->ij")
-    inside = inside * as_columns(s, inside.aval.shape)
-    change = product(left, _over_gaps(s, inside + swapped(inside)), "ik,kj->ij")
-    return change + _outside(moved, left) / as_columns(s, left.aval.shape) if _is_tall(a) else change
+    across = product(conjugated(left), moved, "ki,kj->ij")
+    inside = across * _columns(s, across)
+    turned = _over_gaps(s, inside + swapped(conjugated(inside)))
+    change = product(left, turned + _turning(s, across) if is_complex(a) else turned, "ik,kj->ij")
+    return change + _outside(moved, left) / _columns(s, left) if _is_tall(a) else change
 
 
 def _right_vjp(context: VjpContext) -> Sequence[Any]:
     (a,), right = context.operands, context.result
     s = singular_values(a)
     inside = _over_gaps(s, product(right, context.ct, "ki,kj->ij"))
-    both = inside + swapped(inside)
-    return [around(left_vectors(a), both * as_rows(s, both.aval.shape), right)]
+    both = inside + swapped(conjugated(inside))
+    return [around(conjugated(left_vectors(a)), both * _rows(s, both), right)]
 
 
 def _right_jvp(context: JvpContext) -> Value | None:
     (a,), (tangent,), right = context.operands, context.tangents, context.result
     assert tangent is not None
     s = singular_values(a)
-    inside = between(left_vectors(a), tangent, right)
-    inside = inside * as_rows(s, inside.aval.shape)
-    return product(right, _over_gaps(s, inside + swapped(inside)), "ik,kj->ij")
+    inside = between(conjugated(left_vectors(a)), tangent, right)
+    inside = inside * _rows(s, inside)
+    return product(right, _over_gaps(s, inside + swapped(conjugated(inside))), "ik,kj->ij")
 
 
 left_vectors: Op = register(
@@ -172,12 +197,18 @@ left_vectors: Op = register(
 )
 """The left singular vectors, in columns; with those on the right they have one sign, which is arbitrary."""
 
+
+def right_text(a: Aval) -> str:
+    """NumPy's text for the right vectors of a matrix, of what ``np.linalg.svd`` gives as the last."""
+    return "np.conj(np.swapaxes({0}, -1, -2))" if a.dtype.kind == "c" else "np.swapaxes({0}, -1, -2)"
+
+
 right_vectors: Op = register(
     Op(
         "right_vectors",
         _infer_right,
-        lambda a: np.swapaxes(_evaluate(a, 2), -1, -2),
-        lambda params, result, a: "np.swapaxes(np.linalg.svd({0}, full_matrices=False)[2], -1, -2)",
+        lambda a: np.swapaxes(_evaluate(a, 2).conj(), -1, -2),
+        lambda params, result, a: right_text(a).format("np.linalg.svd({0}, full_matrices=False)[2]"),
         vjp=_right_vjp,
         jvp=_right_jvp,
         live=live_everywhere,
@@ -197,8 +228,7 @@ right_vectors: Op = register(
 def _infer_pseudo_inverse(a: Aval, *, rtol: float) -> Aval:
     if a.ndim < 2 or any(isinstance(d, SymbolicDim) for d in a.shape[-2:]):
         raise ShapeError(f"pseudo_inverse: {a} is not a matrix of a fixed size")
-    if a.dtype.kind != "f" or a.dtype.itemsize < 4:
-        raise DtypeError(f"pseudo_inverse: {a} is not of f32 or f64")
+    require_floating("pseudo_inverse", a)
     return Aval((*a.shape[:-2], a.shape[-1], a.shape[-2]), a.dtype)
 
 
@@ -221,11 +251,12 @@ def _complements(context: Context) -> tuple[Value, Value]:
 
 
 def _pseudo_inverse_vjp(context: VjpContext) -> Sequence[Any]:
-    p, turned = context.result, swapped(context.ct)
-    outside, inside = _complements(context)
+    p, turned = context.result, swapped(conjugated(context.ct))
+    outside, inside = (conjugated(x) for x in _complements(context))
     direct = product(product(p, context.ct, "ki,kj->ij"), p, "ik,jk->ij")
-    above = product(product(product(outside, turned, "ik,kj->ij"), p, "ik,kj->ij"), p, "ik,jk->ij")
-    beside = product(p, product(p, product(turned, inside, "ik,kj->ij"), "ik,kj->ij"), "ki,kj->ij")
+    other = conjugated(p)
+    above = product(product(product(outside, turned, "ik,kj->ij"), other, "ik,kj->ij"), p, "ik,jk->ij")
+    beside = product(p, product(other, product(turned, inside, "ik,kj->ij"), "ik,kj->ij"), "ki,kj->ij")
     return [above + beside - direct]
 
 
@@ -234,10 +265,10 @@ def _pseudo_inverse_jvp(context: JvpContext) -> Value | None:
     p, (tangent,) = context.result, context.tangents
     assert tangent is not None
     outside, inside = _complements(context)
-    turned = swapped(tangent)
+    turned, other = swapped(conjugated(tangent)), conjugated(p)
     direct = product(product(p, tangent, "ik,kj->ij"), p, "ik,kj->ij")
-    above = product(p, product(product(p, turned, "ki,kj->ij"), outside, "ik,kj->ij"), "ik,kj->ij")
-    beside = product(product(product(inside, turned, "ik,kj->ij"), p, "ik,jk->ij"), p, "ik,kj->ij")
+    above = product(p, product(product(other, turned, "ki,kj->ij"), outside, "ik,kj->ij"), "ik,kj->ij")
+    beside = product(product(product(inside, turned, "ik,kj->ij"), other, "ik,jk->ij"), p, "ik,kj->ij")
     return above + beside - direct
 
 

@@ -1,9 +1,10 @@
-"""Eigenvalues and eigenvectors of symmetric matrices, of which only the lower triangle is read.
+"""Eigenvalues and eigenvectors of hermitian matrices, of which only the lower triangle is read.
 
 Axes before the last two are a batch. Derivatives: M. Giles, An extended collection of matrix derivative results, 2008,
-section 3.1. With ``T = V.T @ da @ V``: ``dw = diag(T)`` and ``dV = V @ (F * T)``, where ``F[i, j]`` is
+section 3.1. With ``T = V.H @ da @ V``: ``dw = diag(T)`` and ``dV = V @ (F * T)``, where ``F[i, j]`` is
 ``1 / (w[j] - w[i])`` and 0 on the diagonal. Values alone need no F; vectors of an eigenvalue that is repeated have no
-derivative, and F is infinite there.
+derivative, and F is infinite there. Complex vectors have an arbitrary phase, which stays as it is: ``V.H @ dV`` has
+the diagonal 0.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ from gradc.errors import MatrixError
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.ir.op import Context, JvpContext, Op, VjpContext, register
+from gradc.ops.complex import conjugated, real_dtype, real_part
 from gradc.ops.elementwise import select
 from gradc.ops.linalg import (
     cubed,
+    hermitian,
+    in_lower,
+    like,
     live_everywhere,
-    lower_part,
     product,
     reach_everywhere,
     require_square,
-    swapped,
 )
 from gradc.ops.reduce import reduce_any, total
 from gradc.ops.shape import broadcast, reshaped
@@ -39,16 +42,6 @@ def _evaluate(a: np.ndarray, part: int) -> Any:
             return np.linalg.eigh(a)[part] if part else np.linalg.eigvalsh(a)
     except np.linalg.LinAlgError:
         raise MatrixError(NOT_CONVERGED) from None
-
-
-def _symmetric(tangent: Value) -> Value:
-    """A change of the lower triangle as one of the matrix."""
-    return lower_part(tangent) + swapped(lower_part(tangent, -1))
-
-
-def _in_lower(slope: Value) -> Value:
-    """A slope by the whole matrix as one by its lower triangle: an element stands for its mirror too."""
-    return lower_part(slope) + lower_part(swapped(slope), -1)
 
 
 # What numbers of a matrix share: those of eigenvalues, and of singular values.
@@ -107,21 +100,21 @@ def around(left: Value, x: Value, right: Value) -> Value:
 
 def _infer_values(a: Aval) -> Aval:
     require_square("eigenvalues", a)
-    return Aval(a.shape[:-1], a.dtype)
+    return Aval(a.shape[:-1], real_dtype(a.dtype))
 
 
 def _values_vjp(context: VjpContext) -> Sequence[Any]:
     vectors = eigenvectors(context.operands[0])
-    scaled = vectors * as_columns(context.ct, vectors.aval.shape)
-    return [_in_lower(product(scaled, vectors, "ik,jk->ij"))]
+    scaled = conjugated(vectors) * like(as_columns(context.ct, vectors.aval.shape), vectors)
+    return [in_lower(product(scaled, vectors, "ik,jk->ij"))]
 
 
 def _values_jvp(context: JvpContext) -> Value | None:
     (a,), (tangent,) = context.operands, context.tangents
     assert tangent is not None
     vectors = eigenvectors(a)
-    moved = product(_symmetric(tangent), vectors, "ik,kj->ij")
-    return total(moved * vectors, axes=(a.aval.ndim - 2,), keepdims=False)
+    moved = product(hermitian(tangent), vectors, "ik,kj->ij")
+    return real_part(total(moved * conjugated(vectors), axes=(a.aval.ndim - 2,), keepdims=False))
 
 
 eigenvalues: Op = register(
@@ -140,7 +133,7 @@ eigenvalues: Op = register(
         text="eigenvalues({0})",
     )
 )
-"""The eigenvalues of a symmetric matrix, ascending. An error where the iteration does not converge."""
+"""The eigenvalues of a hermitian matrix, ascending and real. An error where the iteration does not converge."""
 
 
 # Vectors.
@@ -153,19 +146,19 @@ def _infer_vectors(a: Aval) -> Aval:
 
 def _over_gaps(context: Context, x: Value) -> Value:
     """``F * x``."""
-    return off_diagonal(x / differences(eigenvalues(context.operands[0])), 0.0)
+    return off_diagonal(x / like(differences(eigenvalues(context.operands[0])), x), 0.0)
 
 
 def _vectors_vjp(context: VjpContext) -> Sequence[Any]:
     vectors = context.result
     inside = _over_gaps(context, product(vectors, context.ct, "ki,kj->ij"))
-    return [_in_lower(around(vectors, inside, vectors))]
+    return [in_lower(around(conjugated(vectors), inside, vectors))]
 
 
 def _vectors_jvp(context: JvpContext) -> Value | None:
     vectors, (tangent,) = context.result, context.tangents
     assert tangent is not None
-    inside = between(vectors, _symmetric(tangent), vectors)
+    inside = between(conjugated(vectors), hermitian(tangent), vectors)
     return product(vectors, _over_gaps(context, inside), "ik,kj->ij")
 
 
@@ -185,4 +178,4 @@ eigenvectors: Op = register(
         text="eigenvectors({0})",
     )
 )
-"""The eigenvectors, in columns of length 1 whose signs are arbitrary."""
+"""The eigenvectors, in columns of length 1 whose signs, or phases, are arbitrary."""

@@ -17,6 +17,7 @@ from gradc.ops import elementwise as ops
 from gradc.ops.complex import real_dtype
 from gradc.ops.contraction import contract, masked_contract
 from gradc.ops.shape import concatenate, reshape, slice_
+from gradc.passes import complex_factors, complex_matrices
 from gradc.passes import complex_functions as functions
 from gradc.passes import complex_inverses as inverses
 from gradc.passes.complex_fourier import transform
@@ -219,4 +220,10 @@ _RULES: Final[dict[str, Rule]] = {
     "contract": _contract(contract),
     "masked_contract": _contract(masked_contract),
     "reduce_prod": _reduce_prod,
+    "solve": complex_matrices.solve,
+    "triangular_solve": complex_matrices.triangular_solve,
+    "inverse": complex_matrices.inverse,
+    "pseudo_inverse": complex_matrices.inverse,
+    "cholesky": complex_matrices.cholesky,
+    **complex_factors.RULES,
 }

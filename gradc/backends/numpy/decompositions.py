@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from gradc.ir.graph import Graph
 from gradc.ir.node import Node
+from gradc.ops.singular import right_text
 
 
 class Part(NamedTuple):
@@ -30,17 +31,23 @@ _PARTS: Final = {
     "eigenvectors": Part("eigen", _EIGH, "{0}.eigenvectors"),
     "left_vectors": Part("svd", _SVD, "{0}.U"),
     "singular_values": Part("svd", _SVD, "{0}.S"),
-    "right_vectors": Part("svd", _SVD, "np.swapaxes({0}.Vh, -1, -2)"),
     "det_sign": Part("slogdet", _SLOGDET, "{0}.sign"),
     "log_abs_det": Part("slogdet", _SLOGDET, "{0}.logabsdet"),
 }
+
+
+def _part_of(node: Node) -> Part | None:
+    if node.op.name == "right_vectors":
+        return Part("svd", _SVD, right_text(node.aval).format("{0}.Vh"))
+    return _PARTS.get(node.op.name)
 
 
 def shared_parts(graph: Graph) -> dict[int, Part]:
     """The nodes that are parts of a call of which another node is a part too."""
     together: dict[tuple[str, int], list[Node]] = {}
     for node in graph.nodes:
-        part = _PARTS.get(node.op.name)
+        part = _part_of(node)
         if part is not None:
             together.setdefault((part.call, node.operands[0]), []).append(node)
-    return {node.id: _PARTS[node.op.name] for nodes in together.values() if len(nodes) > 1 for node in nodes}
+    shared = [node for nodes in together.values() if len(nodes) > 1 for node in nodes]
+    return {node.id: part for node in shared if (part := _part_of(node)) is not None}

@@ -20,11 +20,16 @@ _EIGH: Any = type(np.linalg.eigh(np.eye(1)))
 
 
 def matrix(name: str, a: Any) -> tuple[Any, int, int]:
-    """A stack of matrices of f32 or f64, integers as f64, and their rows and columns. Raises ShapeError, DtypeError."""
+    """A stack of matrices of floats, integers as f64, and their rows and columns. Raises ShapeError, DtypeError."""
     if a.ndim < 2:
         raise ShapeError(f"{name}: {a.value.aval} is no matrix; it needs at least two axes")
     rows, columns = (require_size(name, d, "a decomposition runs through it") for d in a.shape[-2:])
     return Array(floating(name, a.value)), rows, columns
+
+
+def adjoint(a: Any) -> Any:
+    """The conjugate transpose of matrices."""
+    return np.conj(np.matrix_transpose(a))
 
 
 # QR.
@@ -84,7 +89,7 @@ def _triangular(a: Any, rows: int, columns: int, q: Any = None) -> Any:
         return Array(orthogonal.qr_r(a.value))
     square, rest = a[..., :rows], a[..., rows:]
     q = Array(orthogonal.qr_q(square.value)) if q is None else q
-    return np.concatenate([Array(orthogonal.qr_r(square.value)), np.matrix_transpose(q) @ rest], axis=-1)
+    return np.concatenate([Array(orthogonal.qr_r(square.value)), adjoint(q) @ rest], axis=-1)
 
 
 def _full_triangular(a: Any, rows: int, columns: int) -> Any:
@@ -95,7 +100,7 @@ def _full_triangular(a: Any, rows: int, columns: int) -> Any:
     return np.pad(found, [(0, 0)] * (a.ndim - 2) + [(0, rows - columns), (0, 0)])
 
 
-# Eigenvalues of symmetric matrices.
+# Eigenvalues of symmetric and hermitian matrices.
 
 
 def _lower_of(name: str, a: Any, triangle: Any) -> Any:
@@ -105,12 +110,12 @@ def _lower_of(name: str, a: Any, triangle: Any) -> Any:
         raise ShapeError(f"{name}: {a.value.aval} is not square; the last two axes must be equal")
     if triangle not in ("L", "U", "l", "u"):
         raise ShapeError(f"{name}: UPLO={triangle!r} is neither 'L' nor 'U'")
-    return a if triangle in ("L", "l") else np.matrix_transpose(a)
+    return a if triangle in ("L", "l") else adjoint(a)
 
 
 @composed(np.linalg.eigh, arrays=("a",))
 def eigh(a: Any, UPLO: Any = "L") -> Any:
-    """The eigenvalues of symmetric matrices, ascending, and the vectors in columns, whose signs are arbitrary.
+    """The eigenvalues of hermitian matrices, ascending, and the vectors in columns, whose signs are arbitrary.
 
     One triangle is read. Raises MatrixError when it runs for a matrix that is not finite.
     """
@@ -120,7 +125,7 @@ def eigh(a: Any, UPLO: Any = "L") -> Any:
 
 @composed(np.linalg.eigvalsh, arrays=("a",))
 def eigvalsh(a: Any, UPLO: Any = "L") -> Any:
-    """The eigenvalues of symmetric matrices, ascending; their first derivative is right for repeated ones too."""
+    """The eigenvalues of hermitian matrices, ascending; their first derivative is right for repeated ones too."""
     return Array(spectra.eigenvalues(_lower_of("np.linalg.eigvalsh", a, UPLO).value))
 
 

@@ -13,6 +13,7 @@ from gradc.ir.aval import broadcast_shapes
 from gradc.ir.graph import Value
 from gradc.ops import determinants, systems
 from gradc.ops import linalg as factors
+from gradc.ops.complex import real_part
 from gradc.ops.linalg import swapped
 from gradc.ops.shape import broadcast, reshaped, transpose
 
@@ -54,7 +55,7 @@ def slogdet(a: Value) -> Any:
     """The sign and the logarithm of the size of each matrix's determinant, as NumPy's named pair."""
     a = matrices("np.linalg.slogdet", a)
     if not a.aval.shape[-1]:
-        return _SLOGDET(_of_nothing(a, 1.0), _of_nothing(a, 0.0))
+        return _SLOGDET(_of_nothing(a, 1.0), real_part(_of_nothing(a, 0.0)))
     return _SLOGDET(determinants.det_sign(a), determinants.log_abs_det(a))
 
 
@@ -63,7 +64,7 @@ def _of_nothing(a: Value, number: float) -> Value:
 
 
 def matrices(name: str, a: Value) -> Value:
-    """A stack of square matrices of f32 or f64; integers become f64. Raises ShapeError, DtypeError."""
+    """A stack of square matrices of floats; integers become f64. Raises ShapeError, DtypeError."""
     if a.aval.ndim < 2:
         raise ShapeError(f"{name}: {a.aval} is no matrix; it needs at least two axes")
     if a.aval.shape[-1] != a.aval.shape[-2]:
@@ -72,11 +73,11 @@ def matrices(name: str, a: Value) -> Value:
 
 
 def floating(name: str, x: Value) -> Value:
-    """``x`` in f32 or f64; integers become f64. Raises DtypeError."""
+    """``x`` in f32, f64 or complex numbers; integers become f64. Raises DtypeError."""
     if x.aval.dtype.kind in "iub":
         return astype(x, np.float64)
-    if x.aval.dtype.kind != "f" or x.aval.dtype.itemsize not in (4, 8):
-        raise DtypeError(f"{name}: {x.aval} is not of f32 or f64; convert it first")
+    if x.aval.dtype.kind not in "fc" or x.aval.dtype.itemsize < 4:
+        raise DtypeError(f"{name}: {x.aval} is not of f32, f64, c64 or c128; convert it first")
     return x
 
 

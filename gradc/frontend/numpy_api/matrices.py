@@ -223,10 +223,10 @@ def expm(A: Any) -> Any:
     chosen; a matrix with a 1-norm above 1300 gives NaN. (Higham, The scaling and squaring method, 2005.)
     """
     size = _square("scipy.linalg.expm", A)
-    a = A if A.is_float else A.astype(np.float64)
+    a = A if A.dtype.kind in "fc" else A.astype(np.float64)
     norm = np.max(np.sum(np.abs(a), axis=-2), axis=-1)
-    limit = 5.371920351148152 if a.dtype == np.float64 else 3.925724783138660
-    halvings = np.ceil(np.log2(np.maximum(norm / limit, a.dtype.type(1.0))))
+    limit = 5.371920351148152 if norm.dtype == np.float64 else 3.925724783138660
+    halvings = np.ceil(np.log2(np.maximum(norm / limit, norm.dtype.type(1.0))))
     scaled = a * np.exp2(-np.minimum(halvings, float(_SQUARINGS)))[..., None, None]
     identity = np.eye(size, dtype=a.dtype)
     b = [a.dtype.type(c) for c in _PADE]
@@ -252,7 +252,7 @@ def _vector(name: str, x: Any) -> Any:
 def toeplitz(c: Any, r: Any = None) -> Any:
     """The matrix that is constant along diagonals, from its first column and first row."""
     column = _vector("toeplitz", c)
-    row = column if r is None else _vector("toeplitz", r)
+    row = np.conj(column) if r is None else _vector("toeplitz", r)
     n, m = int(column.shape[0]), int(row.shape[0])
     values = np.concatenate([column[::-1], row[1:]])
     return values[np.arange(n - 1, -1, -1)[:, None] + np.arange(m)]
@@ -279,6 +279,6 @@ def hankel(c: Any, r: Any = None) -> Any:
 @composed("scipy.linalg:norm", arrays=("a",))
 def norm(a: Any, ord: Any = None, axis: Any = None, keepdims: Any = False, check_finite: Any = True) -> Any:
     """As ``np.linalg.norm``."""
-    if a.dtype.kind not in "f":
+    if a.dtype.kind not in "fc":
         raise DtypeError(f"scipy.linalg.norm: {a.value.aval} is not of a floating-point dtype; convert it first")
     return np.linalg.norm(a, ord, axis=axis, keepdims=keepdims)

@@ -17,6 +17,7 @@ from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
 from gradc.ops import determinants, systems
 from gradc.ops import linalg as factors
+from gradc.ops.complex import conjugated, is_complex
 from gradc.ops.elementwise import select
 from gradc.ops.linalg import swapped
 from gradc.ops.shape import broadcast
@@ -43,9 +44,7 @@ def cho_solve(c_and_lower: Any, b: Value, overwrite_b: Any = False, check_finite
     if lower is None:
         raise TraceError("scipy.linalg.cho_solve: whether the factor is the lower one has to be known while tracing")
     factor = matrices("scipy.linalg.cho_solve", c)
-    factor = factor if lower else swapped(factor)
-    forward = _single("scipy.linalg.cho_solve", factor, b, _triangular(factor, False))
-    return _single("scipy.linalg.cho_solve", factor, forward, _triangular(factor, True))
+    return _with_factor("scipy.linalg.cho_solve", factor if lower else swapped(conjugated(factor)), b)
 
 
 @implements("scipy.linalg:solve_triangular", arrays=("a", "b"))
@@ -67,6 +66,8 @@ def solve_triangular(
         diagonal = a.builder.constant(np.eye(int(a.aval.shape[-1]), dtype=bool))
         a = select(broadcast(diagonal, a.aval.shape), a.builder.full(1.0, a.aval), a)
     transposed = trans not in (0, "N")
+    if trans in (2, "C"):
+        a = conjugated(a)
     triangle = a if lower else swapped(a)
     return _single(name, a, b, _triangular(triangle, transposed == bool(lower)))
 
@@ -90,10 +91,12 @@ def solve(
     name = "scipy.linalg.solve"
     if assume_a in (None, "gen", "general"):
         matrix = matrices(name, a)
+        if transposed and is_complex(matrix):
+            raise TraceError(f"{name}: transposed=True is not supported for complex numbers, {a.aval}; give a.T")
         return _single(name, a, b, systems_of(swapped(matrix) if transposed else matrix))
     if assume_a in ("pos", "positive definite"):
-        factor = swapped(cholesky(a)) if not lower else cholesky(a, lower=True)
-        return _single(name, a, _single(name, a, b, _triangular(factor, False)), _triangular(factor, True))
+        factor = swapped(conjugated(cholesky(a))) if not lower else cholesky(a, lower=True)
+        return _with_factor(name, factor, b)
     raise TraceError(f"{name}: assume_a={assume_a!r} is not supported on traced arrays; use 'gen' or 'pos'")
 
 
@@ -105,9 +108,17 @@ def inv(a: Value, overwrite_a: Any = False, check_finite: Any = True) -> Value:
 
 @implements("scipy.linalg:det", arrays=("a",))
 def det(a: Value, overwrite_a: Any = False, check_finite: Any = True) -> Value:
-    """The determinant of each matrix, in f64 whatever the matrix has."""
-    a = astype(matrices("scipy.linalg.det", a), np.float64)
+    """The determinant of each matrix, in f64 or c128 whatever the matrix has."""
+    a = matrices("scipy.linalg.det", a)
+    a = astype(a, np.complex128 if is_complex(a) else np.float64)
     return determinants.det(a) if a.aval.shape[-1] else a.builder.full(1.0, a.aval.with_shape(a.aval.shape[:-2]))
+
+
+def _with_factor(name: str, factor: Value, b: Value) -> Value:
+    """The solution with ``L @ L.H``, of which ``factor`` is L."""
+    forward = _single(name, factor, b, _triangular(factor, False))
+    other = conjugated(factor)
+    return _single(name, other, forward, _triangular(other, True))
 
 
 def _triangular(lower: Value, transposed: bool) -> System:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import ShapeError, TraceError
-from gradc.frontend.numpy_api.decompositions import matrix
+from gradc.frontend.numpy_api.decompositions import adjoint, matrix
 from gradc.frontend.numpy_api.norms import singular_values_of
 from gradc.frontend.numpy_api.notation import Array, composed, filled
 from gradc.ops import orthogonal, singular
+from gradc.ops.linalg import hermitian
 
 _SVD: Any = type(np.linalg.svd(np.eye(1)))
 """NumPy's named triple of vectors, values, and transposed vectors."""
@@ -66,6 +67,8 @@ def _mirrored(name: str, a: Any) -> Any:
     a, rows, columns = matrix(name, a)
     if rows != columns:
         raise ShapeError(f"{name}: {a.value.aval} is not square; the last two axes must be equal")
+    if a.dtype.kind == "c":
+        return Array(hermitian(a.value))
     return np.tril(a) + np.matrix_transpose(np.tril(a, -1))
 
 
@@ -78,7 +81,7 @@ def _decomposed(name: str, a: Any, full: bool) -> tuple[Any, Any, Any]:
     if full and rows > columns:
         left = np.concatenate([left, Array(orthogonal.qr_complement(left.value))], axis=-1)
     right: Any = Array(singular.right_vectors(a.value))
-    return left, Array(singular.singular_values(a.value)), np.matrix_transpose(right)
+    return left, Array(singular.singular_values(a.value)), adjoint(right)
 
 
 # What they give.
@@ -126,7 +129,7 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: Any = False, *, rtol: Any = 
     s: Any = Array(singular_values_of(name, A.value))
     if not min(rows, columns):
         return filled(np.sum(s, axis=-1), 0, np.int64)
-    limit = s[..., :1] * A.dtype.type(_relative(name, rtol, rows, columns, A.dtype)) if tol is None else tol
+    limit = s[..., :1] * s.dtype.type(_relative(name, rtol, rows, columns, A.dtype)) if tol is None else tol
     return np.sum(s > limit, axis=-1)
 
 
@@ -140,7 +143,7 @@ def cond(x: Any, p: Any = None) -> Any:
     if p in (None, 2, -2):
         s = Array(singular_values_of(name, a.value))
         found = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-        return np.where(np.isnan(found), a.dtype.type(np.inf), found)
+        return np.where(np.isnan(found), s.dtype.type(np.inf), found)
     if rows != columns:
         raise ShapeError(f"{name}: {a.value.aval} is not square; the last two axes must be equal")
     return np.linalg.norm(a, p, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(a), p, axis=(-2, -1))
@@ -162,8 +165,10 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     rtol = _relative(name, rcond, rows, columns, dtype) if rcond != -1 else float(np.finfo(dtype).eps)
     x = Array(singular.pseudo_inverse(a.value, rtol=rtol)) @ b
     s = Array(singular_values_of(name, a.value))
-    rank = np.sum(s > s[:1] * dtype.type(rtol), dtype=np.int32)
+    rank = np.sum(s > s[:1] * s.dtype.type(rtol), dtype=np.int32)
     if rows <= columns:
         return x, filled(s[:0], 0.0), rank, s
-    squares = np.atleast_1d(np.sum((b - a @ x) ** 2, axis=0))
-    return x, np.where(rank == columns, squares, dtype.type(np.nan)), rank, s
+    rest = b - a @ x
+    squares = rest**2 if dtype.kind == "f" else np.real(rest) ** 2 + np.imag(rest) ** 2
+    sums = np.atleast_1d(np.sum(squares, axis=0))
+    return x, np.where(rank == columns, sums, s.dtype.type(np.nan)), rank, s

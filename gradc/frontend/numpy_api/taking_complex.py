@@ -15,9 +15,13 @@ _NAMES: Final = frozenset(
         "column_stack", "concatenate", "convolve", "copy", "count_nonzero", "cross", "cumsum", "delete", "diag",
         "diagflat", "diagonal", "diff", "dot", "dsplit", "dstack", "einsum", "expand_dims", "flip", "fliplr",
         "flipud", "hsplit", "hstack", "imag", "inner", "insert", "isclose", "iscomplex", "iscomplexobj",
-        "isreal", "isrealobj", "kron", "lib.stride_tricks.sliding_window_view", "linalg.cross",
-        "linalg.diagonal", "linalg.matmul", "linalg.matrix_transpose", "linalg.matrix_power",
-        "linalg.multi_dot", "linalg.norm", "linalg.outer", "linalg.tensordot", "linalg.trace", "linalg.vecdot",
+        "isreal", "isrealobj", "kron", "lib.stride_tricks.sliding_window_view", "linalg.cholesky",
+        "linalg.cond", "linalg.cross", "linalg.det", "linalg.diagonal", "linalg.eigh", "linalg.eigvalsh",
+        "linalg.inv", "linalg.lstsq", "linalg.matmul", "linalg.matrix_norm", "linalg.matrix_power",
+        "linalg.matrix_rank", "linalg.matrix_transpose", "linalg.multi_dot", "linalg.norm", "linalg.outer",
+        "linalg.pinv", "linalg.qr", "linalg.slogdet", "linalg.solve", "linalg.svd", "linalg.svdvals",
+        "linalg.tensordot", "linalg.tensorinv", "linalg.tensorsolve", "linalg.trace", "linalg.vecdot",
+        "linalg.vector_norm",
         "matrix_transpose", "mean", "meshgrid", "moveaxis", "ndim", "outer", "pad", "polyadd", "polymul",
         "polysub", "polyval", "prod", "ravel", "real", "repeat", "reshape", "roll", "rollaxis", "rot90",
         "select", "shape", "size", "split", "squeeze", "stack", "std", "sum", "swapaxes", "take",
@@ -29,7 +33,7 @@ _NAMES: Final = frozenset(
 
 def check_complex(name: str, operands: Iterable[object]) -> None:
     """Raise DtypeError for a complex operand of a function that is told for real numbers alone."""
-    if name.removeprefix("np.") in _NAMES or name.startswith("np.fft."):
+    if name.removeprefix("np.") in _NAMES or name.startswith(("np.fft.", "scipy.linalg.")):
         return
     for x in operands:
         if isinstance(x, (list, tuple)):
