@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -100,6 +102,51 @@ def test_a_row_of_scratch_becomes_the_chunks_own() -> None:
     assert "row" not in program.buffer
 
 
+def test_strips_of_rows_are_cut_between_strips_and_add_up_products_in_each_chunk() -> None:
+    program = divided(
+        "input x: f64[50,3]\ninput w: f64[3]\noutput y: f64[3]\narena z: f64[48] at 0\narena 384 bytes",
+        "for j in 0 to 3 vector:\n  y[j] = 0.0\nfor strip in 0 to 48 step 8:\n"
+        "  z{strip; 1} = contract ij,j->i [i=8, j=3] f64 (x{strip * 3; 3, 1}, w{0; 1})\n"
+        "  y{0; 1} += contract i,ij->j [i=8, j=3] f64 (z{strip; 1}, x{strip * 3; 3, 1})",
+        Cut(grain=20, row=1, share=1),
+    )
+    assert body_of(program).split("y[j] = 0.0\n")[1] == (
+        "for chunk in 0 to 3 parallel:\n"
+        "  for element in 0 to 3 vector:\n"
+        "    y_parts[chunk, element] = 0.0\n"
+        "  for strip in chunk * 16 to chunk * 16 + 16 step 8:\n"
+        "    z{strip; 1} = contract ij,j->i [i=8, j=3] f64 (x{strip * 3; 3, 1}, w{0; 1})\n"
+        "    y_parts{chunk * 3; 1} += contract i,ij->j [i=8, j=3] f64 (z{strip; 1}, x{strip * 3; 3, 1})\n"
+        "for chunk in 0 to 3:\n"
+        "  for element in 0 to 3 vector:\n"
+        "    y[element] += y_parts[chunk, element] in sequence"
+    )
+
+
+@pytest.mark.parametrize("shape", ["[1]", "[3]", "[2,3]"])
+def test_products_are_added_up_in_chunks_whatever_their_shape(shape: str) -> None:
+    result = {"[1]": "j", "[3]": "j", "[2,3]": "kj"}[shape]
+    columns = 1 if shape == "[1]" else 3
+    left, right = ("ki", "d{first * 2; 1, 2}") if "k" in result else ("i", "d{first; 1}")
+    out, sizes = ("y{0; 3, 1}", f"k=2, i=2, j={columns}") if "k" in result else ("y{0; 1}", f"i=2, j={columns}")
+    head = f"input d: f64[19,2]\ninput x: f64[19,{columns}]\noutput y: f64{shape}"
+    body = (
+        f"for first in 1 to 18 step 2:\n"
+        f"  {out} += contract {left},ij->{result} [{sizes}] f64 ({right}, x{{first * {columns}; {columns}, 1}})"
+    )
+    set_first = f"for j in 0 to {2 * 3 if 'k' in result else columns} vector:\n  y[j] = 0.5\n"
+    program = parse_program(f"program p\n{head}\n\nbegin\n" + textwrap.indent(set_first + body, "  ") + "\n")
+    chunked = divided(head, set_first + body)
+    assert any(isinstance(s, For) and s.mode == "parallel" for s in chunked.body)
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=tuple(map(int, buffer.shape))) for buffer in program.inputs]
+    (whole,) = load(emit(program, host()), program)(arrays)
+    (in_order,) = load(emit(chunked, host()), chunked)(arrays)
+    (on_threads,) = load(emit(chunked, host(), threads=3), chunked)(arrays)
+    np.testing.assert_allclose(in_order, whole, rtol=1e-14)
+    np.testing.assert_array_equal(on_threads, in_order)
+
+
 STAYS = {
     "what an iteration reads of the one before": "for i in 1 to 64:\n  y[i] = y[i - 1] * 2.0",
     "scratch that is not set first": (
@@ -119,6 +166,13 @@ STAYS = {
         "t[0] = 0.0\nfor i in 0 to 64:\n  t[0] += x[i] in sequence\n  t[0] max= x[i] in sequence"
     ),
     "elements written by data": ("for i in 0 to 64:\n  y[minimum(maximum(convert(x[i], i64), 0), 63)] = x[i]"),
+    "products that are written over each other": (
+        "for i in 0 to 8:\n  y{0; 1} = contract ij,j->i [i=8, j=8] f64 (x{0; 8, 1}, x{i; 1})"
+    ),
+    "products that another is made of": (
+        "for i in 0 to 8:\n  t{0; 1} += contract ij,j->i [i=8, j=8] f64 (x{0; 8, 1}, x{i; 1})\n"
+        "  y{i; 1} = contract ij,j->i [i=1, j=8] f64 (x{0; 8, 1}, t{0; 1})"
+    ),
     "state that is carried": (
         "for i in 0 to 64 carry now, following = t, u:\n  for j in 0 to 64:\n    following[j] = now[j]"
     ),

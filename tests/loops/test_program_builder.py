@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gradc.errors import DtypeError
 from gradc.loops.language.expressions import apply, rewrite
 from gradc.loops.language.program import I64, Buffer, Expression, b, constant, variable, walk
-from gradc.loops.language.ranges import Ranges, loop_interval
+from gradc.loops.language.ranges import Ranges
 
 P, Q = variable("i"), variable("j")
 X = Buffer("x", np.dtype("f8"), (3, 4), "input")
@@ -166,9 +166,19 @@ def test_conditions_narrow_what_they_compare() -> None:
 
 @pytest.mark.parametrize(("lo", "hi", "step"), [(0, 10, 1), (0, 10, 4), (3, 11, 4), (5, 5, 2), (-3, 4, 3)])
 def test_the_interval_of_a_loop_is_what_range_gives(lo: int, hi: int, step: int) -> None:
-    found = loop_interval((lo, lo), (hi, hi), step)
+    found = Ranges().of_loop(constant(lo, I64), constant(hi, I64), step)
     numbers = range(lo, hi, step)
     if numbers:
         assert found == (numbers[0], numbers[-1])
     else:
         assert found[0] > found[1]
+
+
+@pytest.mark.parametrize(("factor", "last"), [(16, 45), (8, 45), (4, 36), (12, 48)])
+def test_loops_that_begin_at_multiples_of_their_step_end_at_such(factor: int, last: int) -> None:
+    """From ``factor * i + 5`` to ``minimum(factor * i + 21, 49)`` in steps of 8."""
+    at = Ranges().inside("i", (0, 4))
+    start = b.add(b.mul(P, factor), 5)
+    found = at.of_loop(start, b.minimum(b.add(start, 16), 49), 8)
+    numbers = [n for p in range(5) for n in range(factor * p + 5, min(factor * p + 21, 49), 8)]
+    assert max(numbers) <= found[1] == last

@@ -41,7 +41,7 @@ from gradc.loops.language.program import (
     variable,
     walk,
 )
-from gradc.loops.language.ranges import Ranges, loop_interval
+from gradc.loops.language.ranges import Ranges
 from gradc.loops.language.traversal import expressions_of
 
 Form = dict[Expression | None, int]
@@ -83,7 +83,7 @@ def may_run_as_one(first: For, second: For, buffers: Mapping[str, Buffer], range
     No iteration of the second may touch what a later one of the first does, one of them writing; where iterations are
     independent, nor what an earlier one does. Symbolic shapes are not judged.
     """
-    interval = loop_interval(ranges.of(first.lo), ranges.of(first.hi), first.step)
+    interval = ranges.of_loop(first.lo, first.hi, first.step)
     inside, span = ranges.inside(first.var, interval), interval[1] - interval[0]
     if span < first.step:
         return True
@@ -105,7 +105,7 @@ def _met(
 ) -> Iterator[tuple[Access, Access]]:
     """The pairs of accesses that may meet; not those of sums in lanes of the loop ``reduced``."""
     walker = _Accesses(dict(buffers), dict(lets), reduced)
-    interval = loop_interval(ranges.of(loop.lo), ranges.of(loop.hi), loop.step)
+    interval = ranges.of_loop(loop.lo, loop.hi, loop.step)
     if interval[1] - interval[0] < loop.step:
         return
     accesses = list(walker.block(loop.body, ranges.inside(loop.var, interval), frozenset()))
@@ -242,7 +242,7 @@ class _Accesses:
                     yield from self.block(then, ranges.where(condition), inner)
                     yield from self.block(otherwise, ranges.where(condition, False), inner)
                 case For(var=var, body=body, carry=carry):
-                    interval = loop_interval(ranges.of(statement.lo), ranges.of(statement.hi), statement.step)
+                    interval = ranges.of_loop(statement.lo, statement.hi, statement.step)
                     self._carry(carry)
                     self._lets.pop(var, None)
                     if interval[0] <= interval[1]:
@@ -270,7 +270,7 @@ class _Accesses:
             self._add(form, end, 1)
             self._add(form, loop.lo, -1)
             if not any(form[term] for term in form if term is not None):
-                return form.get(None, 0) - 1
+                return (form.get(None, 0) - 1) // loop.step * loop.step
         return None
 
     def _carry(self, carry: tuple[Carry, ...]) -> None:

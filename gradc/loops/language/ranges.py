@@ -60,6 +60,14 @@ class Ranges:
             self._known[expression] = found
         return self._known[expression]
 
+    def of_loop(self, lo: Expression, hi: Expression, step: int) -> Interval:
+        """The interval of a loop's variable."""
+        first, last = self.of(lo), self.of(hi)[1] - 1
+        start = first[0] if first[0] == first[1] else _remainder(lo, step)
+        if start is not None and first != limits(lo.dtype):
+            last -= (last - start) % step
+        return first[0], last
+
     def _structural(self, expression: Expression) -> Interval:
         widest = limits(expression.dtype)
         match expression:
@@ -88,12 +96,18 @@ def limits(dtype: np.dtype) -> Interval:
     return int(information.min), int(information.max)
 
 
-def loop_interval(lo: Interval, hi: Interval, step: int) -> Interval:
-    """The interval of a loop's variable."""
-    last = hi[1] - 1
-    if lo[0] == lo[1]:
-        last = lo[0] + (last - lo[0]) // step * step
-    return lo[0], last
+def _remainder(expression: Expression, modulus: int) -> int | None:
+    """What is left of an integer expression after whole multiples of ``modulus``; None where that is not known."""
+    match expression:
+        case Constant(value=value):
+            return int(value) % modulus
+        case Apply(primitive=("add" | "mul") as word, arguments=(left, right)):
+            one, other = _remainder(left, modulus), _remainder(right, modulus)
+            if word == "mul" and 0 in (one, other):
+                return 0
+            if one is not None and other is not None:
+                return (one + other if word == "add" else one * other) % modulus
+    return None
 
 
 def _comparisons(condition: Expression, holds: bool) -> list[tuple[Expression, str, Expression]]:

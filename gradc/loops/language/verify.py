@@ -58,7 +58,7 @@ from gradc.loops.language.program import (
     Variable,
     walk,
 )
-from gradc.loops.language.ranges import Ranges, loop_interval
+from gradc.loops.language.ranges import Ranges
 from gradc.loops.language.reach import (
     Scope,
     broken,
@@ -189,7 +189,7 @@ def _for(loop: For, scope: Scope) -> None:
     scope.declare(loop.var)
     inner.scalars[loop.var] = I64
     inner.depends[loop.var] = frozenset((loop.var,)) | scope.loops_behind(loop.lo, loop.hi)
-    interval = loop_interval(scope.ranges.of(loop.lo), scope.ranges.of(loop.hi), loop.step)
+    interval = scope.ranges.of_loop(loop.lo, loop.hi, loop.step)
     inner.ranges = scope.ranges.inside(loop.var, interval)
     inner.loops = (*scope.loops, loop)
     inner.own = (*scope.own, frozenset())

@@ -14,6 +14,7 @@ from gradc.loops.language.program import (
     Buffer,
     Call,
     Constant,
+    Contraction,
     Expression,
     For,
     If,
@@ -53,8 +54,15 @@ class ChunkSum:
         place = self._part(variable(chunk), variable(element))
         return [self._over(element, Store(self.parts.name, place, start))]
 
-    def accumulate(self, statement: Accumulate, chunk: Expression) -> Accumulate:
+    def accumulate(self, statement: Accumulate | Call, chunk: Expression) -> Accumulate | Call:
         """A statement that accumulates in the target, in the chunk's own."""
+        if isinstance(statement, Call):
+            lhs, rhs, out, *scratch = statement.views
+            if self.own is not None:
+                out = replace(out, buffer=self.own.name)
+            else:
+                out = replace(out, buffer=self.parts.name, offset=self._place(chunk, out.offset))
+            return replace(statement, views=(lhs, rhs, out, *scratch))
         if self.own is not None:
             return replace(statement, buffer=self.own.name, index=())
         if len(statement.index) == len(self.target.shape):
@@ -79,9 +87,11 @@ class ChunkSum:
 
     def _part(self, chunk: Expression, element: Expression) -> tuple[Expression, ...]:
         """The place of an element of the target, counted row by row, in a chunk's part."""
-        if len(self.target.shape) == 1:
-            return (chunk, element)
-        return (b.add(b.mul(chunk, count_of(self.target)), element),)
+        return (chunk, element) if len(self.target.shape) == 1 else (self._place(chunk, element),)
+
+    def _place(self, chunk: Expression, element: Expression) -> Expression:
+        """The same, counted from the first chunk's."""
+        return b.add(b.mul(chunk, count_of(self.target)), element)
 
     def _over(self, element: str, body: Statement) -> Statement:
         return For(element, ZERO, constant(count_of(self.target), I64), (body,), mode="vector")
@@ -93,13 +103,13 @@ def count_of(buffer: Buffer) -> int:
 
 
 def with_accumulations(
-    block: tuple[Statement, ...], change: Callable[[Accumulate], Accumulate]
+    block: tuple[Statement, ...], change: Callable[[Accumulate | Call], Accumulate | Call]
 ) -> tuple[Statement, ...]:
-    """The block with other accumulations in place of its own."""
+    """The block with other accumulations and calls in place of its own."""
 
     def changed(statement: Statement) -> Statement:
         match statement:
-            case Accumulate():
+            case Accumulate() | Call():
                 return change(statement)
             case For(body=body):
                 return replace(statement, body=with_accumulations(body, change))
@@ -109,6 +119,16 @@ def with_accumulations(
         return statement
 
     return tuple(changed(s) for s in block)
+
+
+def accumulates_in(statement: Statement) -> str | None:
+    """The buffer in which a statement accumulates; None for one that does not, or does more with what it has."""
+    match statement:
+        case Accumulate(buffer=buffer):
+            return buffer
+        case Call(callee=Contraction(accumulate=True), views=(_, _, out, *_), epilogue=None):
+            return out.buffer
+    return None
 
 
 def accumulated(name: str, loop: For) -> Reduction | None:
@@ -125,7 +145,9 @@ def accumulated(name: str, loop: For) -> Reduction | None:
             case Local(buffer=local) if local.name == name:
                 return None
             case Call(views=views) if any(view.buffer == name for view in views):
-                return None
+                if accumulates_in(statement) != name:
+                    return None
+                found.add("add")
     return found.pop() if len(found) == 1 else None
 
 

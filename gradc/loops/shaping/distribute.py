@@ -38,7 +38,7 @@ from gradc.loops.language.program import (
     variable,
     walk,
 )
-from gradc.loops.language.ranges import Ranges, loop_interval
+from gradc.loops.language.ranges import Ranges
 from gradc.loops.language.traversal import buffers_named, expressions_of, statements_of, with_expressions
 
 FEWEST: Final = 2
@@ -76,7 +76,7 @@ def distribute(
                 known[buffer.name] = buffer
                 result.append(statement)
             case For(body=body):
-                interval = loop_interval(inside.of(statement.lo), inside.of(statement.hi), statement.step)
+                interval = inside.of_loop(statement.lo, statement.hi, statement.step)
                 new = distribute(body, names, known, inside.inside(statement.var, interval))
                 result += _distributed(replace(statement, body=new), names, known, inside)
             case If(then=then, otherwise=otherwise):

@@ -22,6 +22,7 @@ from gradc.loops.language.program import (
     ZERO,
     Accumulate,
     Buffer,
+    Call,
     Constant,
     Expression,
     For,
@@ -37,7 +38,7 @@ from gradc.loops.language.program import (
 )
 from gradc.loops.language.ranges import Ranges
 from gradc.loops.language.traversal import buffers_named, declared_names, statements_of
-from gradc.loops.shaping.chunks import ChunkSum, accumulated, count_of, is_set_first, with_accumulations
+from gradc.loops.shaping.chunks import ChunkSum, accumulated, accumulates_in, count_of, is_set_first, with_accumulations
 from gradc.loops.shaping.expand import unused_name
 from gradc.loops.shaping.work import work_of
 
@@ -113,11 +114,11 @@ class _Divider:
     def _divided(self, loop: For, position: int) -> list[Statement] | None:
         """The statements in place of a nest; None where it stays as it is."""
         lo, hi = loop.lo, loop.hi
-        if loop.mode == "parallel" or loop.step != 1 or loop.carry:
+        if loop.mode == "parallel" or loop.carry:
             return None
         if not isinstance(lo, Constant) or not isinstance(hi, Constant):
             return None
-        extent = int(hi.value) - int(lo.value)
+        extent = -(-(int(hi.value) - int(lo.value)) // loop.step)
         work = work_of((loop,), self.ranges) if extent > 1 else 0
         if work < 2 * self.cut.grain or not self._is_fixed(position):
             return None
@@ -129,9 +130,9 @@ class _Divider:
         if length >= extent:
             return None
         self._keep(scratch)
-        count = -(-extent // length)
-        start = b.add(b.mul(variable(self.chunk), length), lo)
-        end = b.add(start, length) if length * count == extent else b.minimum(b.add(start, length), hi)
+        count, each = -(-extent // length), length * loop.step
+        start = b.add(b.mul(variable(self.chunk), each), lo)
+        end = b.add(start, each) if length * count == extent else b.minimum(b.add(start, each), hi)
         return self._written(replace(loop, lo=start, hi=end), self._sums(sums, count), scratch, count)
 
     def _is_fixed(self, position: int) -> bool:
@@ -216,8 +217,8 @@ class _Divider:
         chunk = variable(self.chunk)
         by_name = {part.target.name: part for part in sums}
 
-        def redirected(statement: Accumulate) -> Accumulate:
-            part = by_name.get(statement.buffer)
+        def redirected(statement: Accumulate | Call) -> Accumulate | Call:
+            part = by_name.get(accumulates_in(statement) or "")
             return part.accumulate(statement, chunk) if part is not None else statement
 
         own: list[Statement] = [Local(replace(buffer, kind="local", offset=0)) for buffer in scratch]

@@ -13,7 +13,7 @@ from typing import Final
 
 from gradc.loops.language.independence import may_run_as_one
 from gradc.loops.language.program import Accumulate, Buffer, Comment, For, Let, Local, Sequential, Statement, Store
-from gradc.loops.language.ranges import Ranges, loop_interval
+from gradc.loops.language.ranges import Ranges
 from gradc.loops.language.traversal import buffers_named, declared_names
 
 MOST: Final = 16
@@ -53,7 +53,7 @@ def _merged(first: For, second: For, buffers: Mapping[str, Buffer]) -> For | Non
     for left, right in zip(one, other, strict=True):
         if replace(left, body=()) != replace(right, body=()) or not may_run_as_one(left, right, buffers, ranges):
             return None
-        ranges = ranges.inside(left.var, loop_interval(ranges.of(left.lo), ranges.of(left.hi), left.step))
+        ranges = ranges.inside(left.var, ranges.of_loop(left.lo, left.hi, left.step))
     statements: tuple[Statement, ...] = (*body, *more)
     for loop in reversed(one):
         statements = (replace(loop, body=statements),)

@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from gradc.loops.language.program import Apply, Call, Constant, Contraction, Expression, For, Statement, walk
-from gradc.loops.language.ranges import Ranges, loop_interval
+from gradc.loops.language.ranges import Ranges
 from gradc.loops.language.traversal import expressions_of, nested
 
 NANOSECONDS: Final = 0.15
@@ -28,7 +28,7 @@ def work_of(block: tuple[Statement, ...], ranges: Ranges) -> int:
         total += sum(map(_weight, walk(*expressions_of(statement)))) + 1
         match statement:
             case For(var=var, lo=lo, hi=hi, step=step, body=body):
-                first, last = loop_interval(ranges.of(lo), ranges.of(hi), step)
+                first, last = ranges.of_loop(lo, hi, step)
                 if first <= last:
                     total += ((last - first) // step + 1) * work_of(body, ranges.inside(var, (first, last)))
             case Call(callee=Contraction() as contraction):

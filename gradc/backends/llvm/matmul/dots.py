@@ -13,17 +13,20 @@ from gradc.backends.llvm.matmul.tile import Matrices
 
 
 def emit_dots(code: Code, product: Product, plan: DotPlan, matrices: Matrices, lengths: Lengths) -> None:
-    """The whole product: both operands are dense along k, the right one perhaps once it is gathered."""
+    """The whole product: both operands are dense along k, one of them perhaps once it is gathered."""
     m, n, k = product.m, product.n, product.k
-    gathers = k.right != 1
-    panel = code.local(plan.depth * int(n.length), "columns") if gathers else ""
+    gathers_left, gathers_right = k.left != 1, k.right != 1
+    count = int((m if gathers_left else n).length) if gathers_left or gathers_right else 0
+    panel = code.local(plan.depth * count, "gathered") if count else ""
+    m = replace(m, left=plan.depth) if gathers_left else m
+    n = replace(n, right=plan.depth) if gathers_right else n
     for block in parts(int(k.length), plan.depth):
         with code.loop("k", block.start, block.stop, block.step) as along:
-            left = code.pointer(matrices.left, along.index)
+            left = code.pointer(matrices.left, code.scale(along.index, k.left))
             right = code.pointer(matrices.right, code.scale(along.index, k.right))
-            if gathers:
-                gather_columns(code, right, int(n.length), panel, plan.depth, block.step)
-                right, n = panel, replace(n, right=plan.depth)
+            if count:
+                gather_columns(code, left if gathers_left else right, count, panel, plan.depth, block.step)
+            left, right = panel if gathers_left else left, panel if gathers_right else right
             for rows in code.parts(lengths.m, plan.rows):
                 with code.loop("row", rows.start, rows.stop, rows.step) as down:
                     row = code.pointer(left, code.scale(down.index, m.left), "left")
@@ -36,7 +39,7 @@ def emit_dots(code: Code, product: Product, plan: DotPlan, matrices: Matrices, l
                                 code.pointer(out, code.scale(across.index, n.out), "out"),
                             )
                             shape = rows.step, columns.step, block.step
-                            _Dots(code, replace(product, n=n), plan, shape).emit(place, along.index)
+                            _Dots(code, replace(product, m=m, n=n), plan, shape).emit(place, along.index)
 
 
 class _Dots:

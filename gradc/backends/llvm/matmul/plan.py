@@ -57,8 +57,10 @@ are registers for four rows by four columns, and so many vectors along k, which 
 
 GATHERED_ROWS: Final = 8
 GATHERED_VECTORS: Final = 2
+GATHERED_LEFT_VECTORS: Final = 4
 """A right operand of at most half a vector of columns, one row of it right after the other, is gathered into columns
-for dots from so many rows for each column on, and so many vectors along k, and half as many vectors as columns."""
+for dots from so many rows for each column on, and so many vectors along k, and half as many vectors as columns. A
+transposed left operand of few rows is gathered from as many columns for each row on, and so many vectors."""
 
 DOT_BURST: Final = 8 * 1024 * 1024
 """A vector meets a matrix of at most this size two rows of it at a time, in long bursts: caches give those faster than
@@ -154,7 +156,8 @@ class TilePlan:
 class DotPlan:
     """Sums along k in lanes: ``rows`` by ``columns`` elements at a time, ``unroll`` vectors of k each.
 
-    A right operand that is dense along n is gathered into columns of ``depth`` elements first.
+    A right operand that is dense along n, or a left one that is dense along m, is gathered first, ``depth`` elements of
+    k at a time.
     ``ahead`` as in TilePlan: this one fetches the other half.
     """
 
@@ -334,10 +337,13 @@ def _count(part: Part) -> int:
 
 
 def _gathers(product: Product, target: Target) -> bool:
-    """Whether dots with columns that are gathered first take less time than vectors along few columns."""
-    n, k, lanes = product.n, product.k, target.lanes(product.dtype.itemsize)
+    """Whether dots with few columns, or few rows, that are gathered first take less time than tiles."""
+    m, n, k, lanes = product.m, product.n, product.k, target.lanes(product.dtype.itemsize)
     if not (isinstance(n.length, int) and isinstance(k.length, int)):
         return False
+    if isinstance(m.length, int) and m.left == k.right == 1 and k.left == m.length > 1:
+        deep = k.length >= GATHERED_LEFT_VECTORS * lanes
+        return deep and n.length >= GATHERED_ROWS * m.length and _few_rows(product, target)
     narrow = 2 <= n.length <= lanes // 2 and n.right == n.out == k.left == 1 and k.right == n.length
     rows, vectors = int(product.typical.m.length), max(GATHERED_VECTORS, -(-n.length // 2))
     return narrow and rows >= GATHERED_ROWS * n.length and k.length >= vectors * lanes
@@ -358,7 +364,8 @@ def _dots(product: Product, target: Target) -> DotPlan:
     columns = min(n, 2 if bursts else 4 if rows > 2 else 8 // rows)
     unroll = max(1, min(target.registers // 2 // (rows * columns), k // lanes))
     step = lanes * unroll
-    limit = DOT_DEPTH if product.k.right == 1 else PANEL_BYTES // (n * product.dtype.itemsize) // step * step
+    gathered = n if product.k.right != 1 else m if product.k.left != 1 else 0
+    limit = PANEL_BYTES // (gathered * product.dtype.itemsize) // step * step if gathered else DOT_DEPTH
     return DotPlan(rows, columns, lanes, unroll, min(k, _even(k, limit, step)))
 
 
