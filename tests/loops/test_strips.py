@@ -14,6 +14,7 @@ from gradc.backends.llvm.machine import host
 from gradc.ir.target import Target
 from gradc.loops.language.parse import parse_program
 from gradc.loops.language.program import Call, For, LoopProgram
+from gradc.loops.language.traversal import statements_of
 from gradc.loops.language.verify import verify
 from gradc.loops.shaping.strips import in_strips
 
@@ -49,7 +50,8 @@ def model(n: int = 2003, *, in_place: bool = False) -> LoopProgram:
 
 def strips_of(program: LoopProgram) -> list[For]:
     """The loops around contractions."""
-    return [s for s in program.body if isinstance(s, For) and any(isinstance(inner, Call) for inner in s.body)]
+    loops = [s for s in statements_of(program.body) if isinstance(s, For)]
+    return [loop for loop in loops if any(isinstance(inner, Call) for inner in loop.body)]
 
 
 @pytest.mark.parametrize("n", [2000, 2003])
