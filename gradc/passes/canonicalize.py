@@ -110,6 +110,22 @@ def _power_of_two(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[s
     return builder.full(joined, node.aval) * Value(builder, inner[1])
 
 
+@procedure(
+    "common-power-of-two", "c*a + c*b -> c * (a + b), c*a - c*b -> c * (a - b) for a power of two c above 1",
+    "add sub", "mul", "mul",
+)  # fmt: skip
+def _common_power(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
+    """Halves are not taken out: the sum may overflow where that of halves does not."""
+    left, right = (_factor(builder, "mul", builder.nodes[k].operands) for k in ids)
+    if left is None or right is None or left[0] != right[0] or not _is_power_of_two(left[0]) or abs(left[0]) <= 1:
+        return None
+    terms = left[1], right[1]
+    avals = [builder.nodes[k].aval for k in (*ids, *terms)]
+    if any(aval != avals[0] for aval in avals):
+        return None
+    return builder.full(left[0], avals[0]) * builder.apply_ids(op, terms, params)
+
+
 DOUBLES: Final = (
     *only_for("fiu", equality("double", x + x, 2 * x)),
     *equality("square", power(x, 2), x * x),
@@ -117,6 +133,7 @@ DOUBLES: Final = (
     *equality("reciprocal-power", power(x, -1), 1 / x, when=lambda builder, found: _is_float(builder, found["x"])),
     *_negative_constant,
     *_power_of_two,
+    *_common_power,
 )
 
 

@@ -77,6 +77,8 @@ CASES = (
     Case("power-of-two", X, lambda x: 0.5 * (2.0 * x), "x"),
     Case("power-of-two", X, lambda x: 2.0 * (x / 2.0), "x"),
     Case("power-of-two", X, lambda x: (3.0 * x) / 4.0, "0.75 * x"),
+    Case("common-power-of-two", XY, lambda x, y: 2.0 * x + 2.0 * y, "2.0 * (x + y)"),
+    Case("common-power-of-two", XY, lambda x, y: -4.0 * x - -4.0 * y, "-4.0 * (x - y)"),
     Case("double", X, lambda x: x + x, "2.0 * x"),
     Case("square", X, lambda x: power(x, x.builder.full(2.0, x.aval)), "x * x"),
     Case("first-power", X, lambda x: power(x, x.builder.full(1.0, x.aval)), "x"),
