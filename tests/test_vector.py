@@ -56,6 +56,30 @@ def test_nothing_is_an_empty_vector():
     assert unflatten(vector) == {"a": None, "b": []}
 
 
+@pytest.mark.parametrize("backend", ["llvm", "numpy", "reference"])
+def test_complex_numbers_are_two_numbers_each(backend):
+    w = {"a": np.array([1 + 2j, complex(np.inf, -1)]), "b": np.ones(2, np.float32), "c": np.complex64(1 - 3j)}
+    vector, unflatten = gradc.flatten(w)
+    np.testing.assert_array_equal(vector, [1, np.inf, 2, -1, 1, 1, 1, -3])
+    back = unflatten(vector)
+    for name, x in w.items():
+        np.testing.assert_array_equal(back[name], x)
+        assert back[name].dtype == x.dtype
+    slope = gradc.grad(lambda v: abs(unflatten(v)["a"][0]) ** 2 + unflatten(v)["c"].imag ** 2, backend=backend)(vector)
+    np.testing.assert_allclose(slope, [2, 0, 4, 0, 0, 0, 0, -6])
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numpy", "reference"])
+def test_traced_parameters_are_a_traced_vector(backend):
+    def loss(w):
+        vector, unflatten = gradc.flatten(w)
+        return np.sum(vector**2) + np.sum(unflatten(3 * vector)["a"])
+
+    slope = gradc.grad(loss, backend=backend)({"a": np.array([1.0, 2.0]), "c": 5.0})
+    np.testing.assert_allclose(slope["a"], [5.0, 7.0])
+    assert slope["c"] == 10.0
+
+
 def test_what_is_no_float_is_refused():
     with pytest.raises(ArgumentError, match=r"tree\['n'\] is i64\[\] and a vector of parameters has floats"):
         gradc.flatten({"a": 1.0, "n": 3})

@@ -21,7 +21,7 @@ _PROBABILITIES: Final = ("cdf", "sf", "logcdf", "logsf")
 METHODS: Final = (
     (_UNIVARIATE, "rv_continuous", ("pdf", "logpdf", *_PROBABILITIES)),
     (_UNIVARIATE, "rv_discrete", ("pmf", "logpmf", *_PROBABILITIES)),
-    (_MULTIVARIATE, "multivariate_normal_gen", ("pdf", "logpdf")),
+    (_MULTIVARIATE, "multivariate_normal_gen", ("pdf", "logpdf", "entropy")),
     (_MULTIVARIATE, "dirichlet_gen", ("pdf", "logpdf")),
 )
 """Where distributions have them: module, class, and the names."""
@@ -34,7 +34,7 @@ FREEZING: Final = (
 """How they are given parameters."""
 
 FROZEN: Final = (
-    (_MULTIVARIATE, "multivariate_normal_frozen", ("mean", "cov")),
+    (_MULTIVARIATE, "multivariate_normal_frozen", ("mean", "cov", "allow_singular")),
     (_MULTIVARIATE, "dirichlet_frozen", ("alpha",)),
 )
 """Those with parameters that compute by themselves, and where they have them."""

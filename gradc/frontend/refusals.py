@@ -33,8 +33,6 @@ _REFUSALS: Final = {
     "lstsq": "use np.linalg.lstsq",
     "eig_banded eigh_tridiagonal": "use np.linalg.eigh of the whole matrix",
     "eigvals_banded eigvalsh_tridiagonal": "use np.linalg.eigvalsh of the whole matrix",
-    "solve_banded solveh_banded solve_circulant solve_toeplitz": "use np.linalg.solve with the whole matrix",
-    "matmul_toeplitz": "multiply with scipy.linalg.toeplitz(c, r)",
     "ldl": "use np.linalg.cholesky for positive definite matrices",
     "rq qr_multiply": "use np.linalg.qr",
     "poly1d Polynomial Chebyshev Hermite HermiteE Laguerre Legendre": "polynomials are arrays of coefficients here; "

@@ -273,6 +273,7 @@ def told_for(distribution: Any, method: str) -> Implementation:
             f"scipy.stats: the distribution {name} is not supported on traced arrays; supported are "
             f"{', '.join(sorted(FAMILIES))}: write its density in functions of NumPy"
         )
+    record = of_object("scipy.stats", f"{name}.{method}") or record
     if method not in record.methods:
         raise TraceError(
             f"{record.name}.{method} is not supported on traced arrays; supported are {', '.join(record.methods)}"

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from gradc.errors import ShapeError, TraceError
+from gradc.errors import ShapeError
 from gradc.frontend.numpy_api import scipy_linalg
 from gradc.frontend.numpy_api.distributions import LOG_2PI, gammaln
 from gradc.frontend.numpy_api.notation import Array, composed
 from gradc.frontend.numpy_api.special_more import xlogy
 
+_NEGLIGIBLE: Final = 1e6 * float(np.finfo(np.float64).eps)
+"""Eigenvalues up to this part of the largest are 0 to SciPy, and a point a thousand times as far away is outside."""
+
 
 @composed("scipy.stats:multivariate_normal", arrays=("x", "mean", "cov"), methods=("pdf", "logpdf"))
 def multivariate_normal(method: Any, x: Any, mean: Any = None, cov: Any = None, allow_singular: Any = False) -> Any:
-    """``pdf``, ``logpdf``. Raises MatrixError where the covariance is not positive definite."""
-    if allow_singular:
-        raise TraceError("scipy.stats.multivariate_normal: allow_singular=True is not supported; leave it out")
+    """``pdf``, ``logpdf``. Raises MatrixError where the covariance is not positive definite, unless it may be singular.
+
+    With ``allow_singular=True`` a negative eigenvalue, which SciPy refuses, is one of 0. The derivatives by a
+    covariance are those of its eigenvectors, and so are infinite where eigenvalues are equal.
+    """
     size = _dimension(mean, cov)
     x = x.astype(np.float64)
     if x.ndim == 0:
@@ -27,13 +32,39 @@ def multivariate_normal(method: Any, x: Any, mean: Any = None, cov: Any = None, 
     if x.shape[-1] != size:
         raise ShapeError(f"scipy.stats.multivariate_normal: points of shape {x.shape} for {size} dimensions")
     deviations = x if mean is None else x - mean.reshape(size)
-    lower = None if cov is None else np.linalg.cholesky(_matrix(cov, size))
-    whitened = deviations if lower is None else _solved(lower, deviations, size)
-    found = -0.5 * (size * LOG_2PI + np.sum(whitened * whitened, axis=-1))
-    if lower is not None:
-        found = found - np.sum(np.log(np.diagonal(lower)))
+    if cov is None:
+        found = -0.5 * (size * LOG_2PI + np.sum(deviations * deviations, axis=-1))
+    elif allow_singular:
+        found = _singular(_matrix(cov, size), deviations)
+    else:
+        lower = np.linalg.cholesky(_matrix(cov, size))
+        whitened = _solved(lower, deviations, size)
+        found = -0.5 * (size * LOG_2PI + np.sum(whitened * whitened, axis=-1)) - np.sum(np.log(np.diagonal(lower)))
     found = np.squeeze(found)
     return np.exp(found) if method == "pdf" else found
+
+
+@composed("scipy.stats:multivariate_normal.entropy", arrays=("mean", "cov"), methods=("entropy",))
+def entropy(method: Any, mean: Any = None, cov: Any = None) -> Any:
+    """``entropy``. Raises MatrixError where the covariance is not positive definite."""
+    size = _dimension(mean, cov)
+    found = 0.5 * size * (LOG_2PI + 1.0)
+    return found if cov is None else found + np.sum(np.log(np.diagonal(np.linalg.cholesky(_matrix(cov, size)))))
+
+
+def _singular(cov: Any, deviations: Any) -> Any:
+    """The logarithm of the density in the space that a covariance spans, by eigenvectors; minus infinity outside."""
+    values, vectors = np.linalg.eigh(cov)
+    bound = _NEGLIGIBLE * np.max(np.abs(values))
+    kept = values > bound
+    spread = np.where(kept, values, 1.0)
+    along = deviations @ vectors
+    inside = np.where(kept, along / np.sqrt(spread), 0.0)
+    apart = np.where(kept, 0.0, along)
+    constant = np.sum(kept) * LOG_2PI + np.sum(np.log(spread))
+    found = -0.5 * (constant + np.sum(inside * inside, axis=-1))
+    is_there = np.all(kept) | (np.sum(apart * apart, axis=-1) < (1e3 * bound) ** 2)
+    return np.where(is_there, found, -np.inf)
 
 
 def _dimension(mean: Any, cov: Any) -> Any:

@@ -127,19 +127,20 @@ def told(x: Any) -> Any:
     """Values, in tuples and lists too, as Arrays."""
     if isinstance(x, Value):
         return Array(x)
-    if type(x) in (list, tuple):
-        return type(x)([told(item) for item in x])
-    return x
+    return _rebuilt(x, told) if isinstance(x, (list, tuple)) else x
 
 
 def untold(x: Any) -> Any:
     """Arrays, in tuples and lists too, as Values."""
     if isinstance(x, Array):
         return x.value
-    if isinstance(x, (list, tuple)):
-        items = [untold(item) for item in x]
-        return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
-    return x
+    return _rebuilt(x, untold) if isinstance(x, (list, tuple)) else x
+
+
+def _rebuilt(x: Any, item: Callable[[Any], Any]) -> Any:
+    """A list or tuple, which may have names, of what ``item`` makes of each of its members."""
+    items = [item(member) for member in x]
+    return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
 
 
 def _plain(index: Any) -> Any:

@@ -1,16 +1,19 @@
-"""Bessel functions of a known order, by those of the orders 0 and 1."""
+"""Bessel functions of a known order, by those of the orders 0 and 1 or by ``bessel_orders``."""
 
 from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
 from gradc.errors import TraceError
+from gradc.frontend.numpy_api import bessel_orders
 from gradc.frontend.numpy_api.notation import Array, composed, told
 from gradc.frontend.numpy_api.special import as_special
+from gradc.ir.graph import Value
 from gradc.ir.op import Op
 from gradc.ops import bessel, bessel_waves
 
@@ -18,7 +21,7 @@ HIGHEST: Final = 100
 """The highest order, each of which takes a step."""
 
 
-def _known(name: str, order: Any, highest: int) -> int:
+def _known(name: str, order: Any) -> int:
     """An order as an int; one that is traced becomes fixed. Raises TraceError for one that is data, or is not taken."""
     if issubclass(type(order), (float, np.floating)) and order == int(order):
         order = int(order)
@@ -26,30 +29,47 @@ def _known(name: str, order: Any, highest: int) -> int:
         found = operator.index(order)
     except (TypeError, TraceError):
         found = -1
-    if not 0 <= found <= highest:
-        orders = "0 or 1" if highest == 1 else f"an int from 0 to {highest}"
-        raise TraceError(f"scipy.special.{name}: the order is {orders} that is known, got {order!r}")
+    if not 0 <= found <= HIGHEST:
+        raise TraceError(f"scipy.special.{name}: the order is an int from 0 to {HIGHEST} that is known, got {order!r}")
     return found
 
 
-def _first_kind(name: str, parameter: str, *ops: Op) -> None:
-    """A function whose recurrence loses its digits, so that there are two orders."""
+@composed("scipy.special:jv", arrays=("z",), keeps_weak=True)  # jn is the same object
+def jv(v: Any, z: Any) -> Any:
+    """The Bessel function of an order that is an int up to 100. Raises TraceError for other orders."""
+    order = _known("jv", v)
+    ops = (bessel_waves.j0, bessel_waves.j1)
+    x = as_special("j1", z.value)
+    return Array(ops[order](x)) if order < 2 else _in_double(lambda y: bessel_orders.first_kind(order, y), x)
+
+
+def _modified(name: str, ops: tuple[Op, Op], *, scaled: bool) -> None:
+    """The modified function of the first kind."""
 
     @composed(f"scipy.special:{name}", arrays=("z",), keeps_weak=True)
     def function(v: Any, z: Any) -> Any:
-        """The Bessel function of order ``v``, 0 or 1. Raises TraceError for other orders."""
-        op = ops[_known(name, v, 1)]
-        return Array(op(as_special(op.name, z.value)))
+        """The Bessel function of an order that is a number from 0 to 100. Raises TraceError for other orders."""
+        x = as_special(ops[1].name, z.value)
+        if isinstance(v, (float, np.floating)) and 0 < v < HIGHEST and not float(v).is_integer():
+            order = float(v)
+        else:
+            order = float(_known(name, v))
+        if order in (0.0, 1.0):
+            return Array(ops[int(order)](x))
+        return _in_double(lambda y: bessel_orders.modified_first_kind(order, y, scaled=scaled), x)
 
 
-_first_kind("jv", "v", bessel_waves.j0, bessel_waves.j1)  # jn is the same object
-_first_kind("iv", "v", bessel.i0, bessel.i1)
-_first_kind("ive", "v", bessel.i0e, bessel.i1e)
+def _in_double(function: Callable[[Any], Any], x: Value) -> Any:
+    return function(Array(x).astype(np.float64)).astype(x.aval.dtype)
+
+
+_modified("iv", (bessel.i0, bessel.i1), scaled=False)
+_modified("ive", (bessel.i0e, bessel.i1e), scaled=True)
 
 
 def _recurring(name: str, order: Any, x: Any, ops: tuple[Op, Op], sign: int) -> Any:
     """``f(n + 1) = 2 n / x f(n) + sign f(n - 1)``: digits are kept where f grows with n (DLMF 10.6.1, 10.29.1)."""
-    count = _known(name, order, HIGHEST)
+    count = _known(name, order)
     at: Any = Array(as_special(ops[0].name, x.value))
     before, found = [told(op(at.value)) for op in ops]
     if count < 2:
