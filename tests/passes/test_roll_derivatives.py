@@ -80,7 +80,9 @@ def test_it_is_what_the_steps_written_out_give(make, loss):
     w, x = numbers(WIDTH, WIDTH), numbers(130, WIDTH, seed=1)
     kernel = compiled(make, loss, 130)
     verify(kernel._compiled.program)
-    got, expected = (flatten(k(w, x))[0] for k in (kernel, compiled(make, loss, 130, rolls=False)))
+    with config.backend("reference"):  # which runs the graph as it is written
+        expected = flatten(make(loss)(w, x))[0]
+    got = flatten(kernel(w, x))[0]
     for mine, other in zip(got, expected, strict=True):
         assert np.max(np.abs(mine - other)) <= 1e-13 * np.max(np.abs(other))
 
@@ -115,7 +117,7 @@ def test_a_branch_not_taken_stays_out_of_second_derivatives_too():
     def product(backend: Any) -> Any:
         return gradc.jit(lambda w, x: gradc.hvp(loss, (w, x), (np.ones(3), None))[0], backend=backend)
 
-    got, expected = product("llvm")(w, x), product("numpy")(w, x)
+    got, expected = product("llvm")(w, x), product("reference")(w, x)
     assert np.isfinite(expected).all()
     assert got == pytest.approx(expected, rel=1e-12)
 
