@@ -156,9 +156,9 @@ class Differentiation:
             return [_wins(u, v) if name == "maximum" else _wins(v, u) for u, v in (args, args[::-1])]
         if name == "convert":
             return [ONE]
-        return self._by_record(expression)
+        return self._by_record(expression, wrt)
 
-    def _by_record(self, expression: Apply) -> Sequence[Expr]:
+    def _by_record(self, expression: Apply, wrt: Symbol) -> Sequence[Expr]:
         """The partial derivatives as the op's record gives them."""
         op = REGISTRY[expression.function]
         self.note(Reason(f"partials-of-{op.name}", f"the partial derivatives of {op.name}"))
@@ -166,7 +166,7 @@ class Differentiation:
         number_type = np.dtype(np.float64)
         operands = tuple(builder.input(f"u{k}", Aval((), number_type)) for k in range(len(expression.args)))
         result = builder.apply(op, *operands, **dict(expression.params))
-        wanted = (True,) * len(operands)
+        wanted = tuple(contains(arg, wrt) for arg in expression.args)
         ct = builder.input("ct", Aval((), number_type))
         context = VjpContext(operands, result, dict(expression.params), wanted, (False,) * len(operands), ct)
         if op.partials is None:

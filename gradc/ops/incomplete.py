@@ -27,7 +27,7 @@ _WINDOW: Final = (0.5, 1.3)
 """Where x over a is, it is used."""
 _ENDED: Final = 1e4
 """Beyond it the wave of an a up to 10 is 0."""
-_TERMS, _LEVELS, _SMALL_TERMS = 64, 76, 22
+_SMALL_TERMS: Final = 22
 _STIRLING: Final = tuple(
     numerator / denominator
     for numerator, denominator in ((1, 12), (-1, 360), (1, 1260), (-1, 1680), (1, 1188), (-691, 360360))
@@ -70,23 +70,6 @@ def wave(b: Any, a: Any, x: Any) -> Any:
     return b.select(b.ge(a, 10.0), above, below)
 
 
-def _series(b: Any, a: Any, x: Any) -> Any:
-    """P over the wave: ``1 + x / (a + 1) (1 + x / (a + 2) (...))``."""
-    total = b.constant(1.0, np.float64)
-    for k in range(_TERMS, 0, -1):
-        total = b.add(1.0, b.div(b.mul(x, total), b.add(a, float(k))))
-    return total
-
-
-def _fraction(b: Any, a: Any, x: Any) -> Any:
-    """Q over the wave times a."""
-    start = b.sub(b.add(x, 1.0), a)
-    found = b.add(start, 2.0 * _LEVELS)
-    for k in range(_LEVELS, 0, -1):
-        found = b.sub(b.add(start, 2.0 * (k - 1)), b.div(b.mul(b.sub(float(k), a), float(k)), found))
-    return b.div(1.0, found)
-
-
 def _complement(b: Any, a: Any, x: Any) -> Any:
     """Q for a below 1 and small x: ``1 - x**a / gamma(a + 1) (1 + a sum((-x)**n / (n! (a + n))))``."""
     inner = horner(b, b.sub(b.mul(a, 2.0), 1.0), tables.LGAMMA1P[::-1])
@@ -122,8 +105,8 @@ def _loops(*, upper: bool) -> Callable[..., Any]:
         inside = b.minimum(b.maximum(x, b.mul(large, _WINDOW[0])), b.mul(large, _WINDOW[1]))
         is_uniform = b.logical_and(b.ge(a, _LARGE), b.eq(inside, x))
         p, q = (
-            b.mul(peak, _series(b, a, b.minimum(x, border))),
-            b.mul(b.mul(peak, a), _fraction(b, a, b.maximum(x, border))),
+            b.mul(peak, b.gamma_series(a, b.minimum(x, border))),
+            b.mul(b.mul(peak, a), b.gamma_fraction(a, b.maximum(x, border))),
         )
         if upper:
             small = b.minimum(a, 1.0)
@@ -152,47 +135,59 @@ def _loops_density(b: Any, first: Any, second: Any) -> Any:
     return b.convert(b.select(b.logical_or(b.lt(x, 0.0), b.isnan(x)), math.nan, found), first.dtype)
 
 
-def _by_x(name: str, slope: Callable[[Any, Any], Any]) -> Callable[[Context], Sequence[Any]]:
+def _by_x(name: str, orders: str, slope: Callable[..., Any]) -> Callable[[Context], Sequence[Any]]:
     def partials(c: Context) -> Sequence[Any]:
-        if c.active[0]:
+        *by_orders, _ = c.active
+        if any(by_orders):
+            known, it = ("derivative by {} is", "it") if len(orders) == 1 else ("derivatives by {} are", "them")
+            listed = " and ".join(orders)
             raise DerivativeError(
-                f"scipy.special.{name}: the derivative by a is not known, and the result depends on it; "
-                "hold a fixed with gradc.stop_gradient"
+                f"scipy.special.{name}: the {known.format(listed)} not known, and the result depends on {it}; "
+                f"hold {listed} fixed with gradc.stop_gradient"
             )
-        return [None, slope(*c.operands)]
+        return [*([None] * len(orders)), slope(*c.operands)]
 
     return partials
 
 
-def _incomplete(
-    name: str, loops: Callable[..., Any], slope: Callable[[Any, Any], Any], latex: str, **fields: Any
-) -> Op:
+def incomplete(
+    name: str, of: str, orders: str, loops: Callable[..., Any], slope: Callable[..., Any], latex: str, flops: int,
+    **fields: Any,
+) -> Op:  # fmt: skip
+    """A function of the ``orders``, a letter each, and of x, by which it has a derivative: ``of`` is SciPy's function
+    that it is, or the derivative of."""
+    operands = ", ".join(f"{{{k}}}" for k in range(len(orders) + 1))
     return elementwise(
         name,
         evaluated(f"_{name}"),
-        f"_{name}({{0}}, {{1}})",
-        _by_x("gammainc" if name == "gamma_density" else name, slope),
+        f"_{name}({operands})",
+        _by_x(of, orders, slope),
         kinds="f",
         loops=loops,
-        flops=lambda result, *avals: result.size * 900,
+        flops=lambda result, *avals: result.size * flops,
         latex=latex,
-        text=f"{name}({{0}}, {{1}})",
+        text=f"{name}({operands})",
         **fields,
     )
 
 
-gamma_density: Op = _incomplete(
+def _of_gamma(name: str, loops: Callable[..., Any], slope: Callable[..., Any], latex: str, **fields: Any) -> Op:
+    of = "gammainc" if name == "gamma_density" else name
+    return incomplete(name, of, "a", loops, slope, latex, 900, **fields)
+
+
+gamma_density: Op = _of_gamma(
     "gamma_density",
     _loops_density,
     lambda a, x: gamma_density(a - 1.0, x) - gamma_density(a, x),
     r"\frac{{{1}^{{{0} - 1}} e^{{-{1}}}}}{{\Gamma\left({0}\right)}}",
 )
 """``x**(a - 1) exp(-x) / gamma(a)`` for any a."""
-gammainc = _incomplete(
+gammainc = _of_gamma(
     "gammainc", _loops(upper=False), lambda a, x: gamma_density(a, x), r"P\left({0}, {1}\right)",
     captures=("scipy.special:gammainc",),
 )  # fmt: skip
-gammaincc = _incomplete(
+gammaincc = _of_gamma(
     "gammaincc", _loops(upper=True), lambda a, x: -gamma_density(a, x), r"Q\left({0}, {1}\right)",
     captures=("scipy.special:gammaincc",),
 )  # fmt: skip

@@ -8,19 +8,13 @@ where it has not settled, which happens from about 700 for both on, the result i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from gradc.errors import DerivativeError
-from gradc.ir.op import Context, Op
-from gradc.ops.elementwise import elementwise
-from gradc.ops.helpers import evaluated
-from gradc.ops.incomplete import wave
-
-_LEVELS: Final = 48
-_SETTLED: Final = 1e-13
+from gradc.ir.op import Op
+from gradc.ops.incomplete import incomplete, wave
 
 
 def _peak(b: Any, first: Any, second: Any, x: Any, y: Any) -> Any:
@@ -28,28 +22,6 @@ def _peak(b: Any, first: Any, second: Any, x: Any, y: Any) -> Any:
     size = b.add(first, second)
     both = b.mul(wave(b, first, b.mul(size, x)), wave(b, second, b.mul(size, y)))
     return b.div(both, wave(b, size, size))
-
-
-def _fraction(b: Any, first: Any, second: Any, x: Any, y: Any) -> tuple[Any, Any]:
-    """The continued fraction whose terms are positive below the mean, and whether it is the same from 4 levels less on.
-
-    In the notation of Didonato and Morris: ``beta(n) + alpha(n + 1) / (beta(n + 1) + ...)``, over 1.
-    """
-    size, above = b.add(first, second), b.add(1.0, y)
-    distance = b.add(b.sub(b.mul(first, y), b.mul(second, x)), 1.0)
-    totals: list[Any] = []
-    for n in range(_LEVELS, -1, -1):
-        step, odd = float(n), b.add(first, 2.0 * n + 1.0)
-        level = b.mul(b.div(b.add(first, step), odd), b.add(distance, b.mul(above, step)))
-        if n:
-            level = b.add(level, b.add(b.mul(b.mul(b.sub(second, step), x), b.div(step, b.sub(odd, 2.0))), step))
-        below = b.mul(b.div(b.add(first, step), odd), b.div(x, odd))
-        factor = b.mul(b.mul(b.mul(b.add(size, step), b.sub(second, step + 1.0)), b.mul(below, x)), step + 1.0)
-        totals = [b.add(level, b.div(factor, total)) for total in totals]
-        if n in (_LEVELS, _LEVELS - 4):
-            totals.append(level)
-    most, fewer = totals
-    return b.div(1.0, most), b.le(b.abs(b.sub(most, fewer)), b.mul(b.abs(most), _SETTLED))
 
 
 def _loops(*, upper: bool) -> Callable[..., Any]:
@@ -60,11 +32,11 @@ def _loops(*, upper: bool) -> Callable[..., Any]:
         turned = b.gt(b.mul(x, b.add(b.add(first, second), 2.0)), border)
         near, far = b.select(turned, second, first), b.select(turned, first, second)
         at, beside = b.select(turned, y, x), b.select(turned, x, y)
-        fraction, settled = _fraction(b, near, far, at, beside)
+        fraction = b.beta_fraction(near, far, at, beside)
         share = b.mul(b.div(far, b.add(near, far)), near)
         part = b.mul(b.mul(_peak(b, near, far, at, beside), share), fraction)
         whole = b.logical_not(turned) if upper else turned
-        found = b.select(settled, b.select(whole, b.sub(1.0, part), part), math.nan)
+        found = b.select(whole, b.sub(1.0, part), part)
         nothing, all_of_it = (1.0, 0.0) if upper else (0.0, 1.0)
         no_first = b.logical_or(b.eq(first, 0.0), b.eq(second, math.inf))
         no_second = b.logical_or(b.eq(second, 0.0), b.eq(first, math.inf))
@@ -96,45 +68,23 @@ def _loops_density(b: Any, of_a: Any, of_b: Any, of_x: Any) -> Any:
     return b.convert(b.select(outside, math.nan, found), of_a.dtype)
 
 
-def _by_x(name: str, slope: Callable[..., Any]) -> Callable[[Context], Sequence[Any]]:
-    def partials(c: Context) -> Sequence[Any]:
-        if c.active[0] or c.active[1]:
-            raise DerivativeError(
-                f"scipy.special.{name}: the derivatives by a and b are not known, and the result depends on them; "
-                "hold both fixed with gradc.stop_gradient"
-            )
-        return [None, None, slope(*c.operands)]
-
-    return partials
+def _of_beta(name: str, loops: Callable[..., Any], slope: Callable[..., Any], latex: str, **fields: Any) -> Op:
+    of = "betainc" if name == "beta_density" else name
+    return incomplete(name, of, "ab", loops, slope, latex, 1500, **fields)
 
 
-def _incomplete(name: str, loops: Callable[..., Any], slope: Callable[..., Any], latex: str, **fields: Any) -> Op:
-    return elementwise(
-        name,
-        evaluated(f"_{name}"),
-        f"_{name}({{0}}, {{1}}, {{2}})",
-        _by_x("betainc" if name == "beta_density" else name, slope),
-        kinds="f",
-        loops=loops,
-        flops=lambda result, *avals: result.size * 1500,
-        latex=latex,
-        text=f"{name}({{0}}, {{1}}, {{2}})",
-        **fields,
-    )
-
-
-beta_density: Op = _incomplete(
+beta_density: Op = _of_beta(
     "beta_density",
     _loops_density,
     lambda a, b, x: (a + b - 1.0) * (beta_density(a - 1.0, b, x) - beta_density(a, b - 1.0, x)),
     r"\frac{{{2}^{{{0} - 1}} (1 - {2})^{{{1} - 1}}}}{{\mathrm{{B}}\left({0}, {1}\right)}}",
 )
 """``x**(a - 1) (1 - x)**(b - 1) / beta(a, b)`` for any a and b."""
-betainc = _incomplete(
+betainc = _of_beta(
     "betainc", _loops(upper=False), lambda a, b, x: beta_density(a, b, x), r"I_{{{2}}}\left({0}, {1}\right)",
     captures=("scipy.special:betainc",),
 )  # fmt: skip
-betaincc = _incomplete(
+betaincc = _of_beta(
     "betaincc", _loops(upper=True), lambda a, b, x: -beta_density(a, b, x), r"1 - I_{{{2}}}\left({0}, {1}\right)",
     captures=("scipy.special:betaincc",),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import scipy.special
 import sympy
 
 import gradc
@@ -183,3 +184,10 @@ def test_names_from_outside_cannot_break_the_lines(tell: Tell) -> None:
     assert all(line.isprintable() for line in derivation.latex().splitlines())
     assert r"\$50\%\_\{" in derivation.latex()
     json.dumps(derivation.json())
+
+
+def test_an_op_with_a_derivative_by_one_of_its_operands_alone() -> None:
+    a, x = np.array([2.0, 3.5]), np.array([0.5, 4.0])
+    kernel = gradc.grad(lambda x, a: np.sum(scipy.special.gammainc(a, x))).compile(x, a)
+    told = str(kernel.explain())
+    assert "gamma_density" in told

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,6 +60,22 @@ class _Value:
     name: str = ""
 
 
+@dataclass(slots=True)
+class _Loop:
+    """Steps that are written once: the names of what they change, with its first values, and the next ones."""
+
+    count: int
+    left: str
+    names: list[str]
+    first: list[str]
+    next: list[str]
+    steps: list[_Step]
+
+
+_Step = tuple[str, "str | _Loop"]
+"""What is to be written next: a comment, a value, a loop, or the end of the function where a condition holds."""
+
+
 class CFormula(Formula):
     """A formula that is written in C."""
 
@@ -71,7 +87,8 @@ class CFormula(Formula):
         self._used = dict.fromkeys(parameters, 1)
         self._given = dict.fromkeys(parameters, form.type)
         self._values: dict[str, _Value] = {}
-        self._steps: list[tuple[str, str]] = []
+        self._steps: list[_Step] = []
+        self._loops: list[_Loop] = []
         self._results: dict[str, str] = {}
         self.looked_up: dict[str, Sequence[float]] = {}
         """The tables that the function looks numbers up in, by the names that they have in C."""
@@ -118,10 +135,24 @@ class CFormula(Formula):
     def rename(self, term: Term, name: str) -> Term:
         value = self._values.get(term.operand)
         if value is not None and not value.name:
-            count = self._used.get(name, 0)
-            self._used[name] = count + 1
-            value.name = f"{name}_{count + 1}" if count else name
+            value.name = self._unique(name)
         return term
+
+    def _unique(self, name: str) -> str:
+        count = self._used.get(name, 0)
+        self._used[name] = count + 1
+        return f"{name}_{count + 1}" if count else name
+
+    def repeat(self, count: int, first: Sequence[Term], step: Callable[..., Sequence[Term]]) -> list[Term]:
+        """What ``count`` steps make of some numbers: a loop that counts down."""
+        left, names = self._unique("left"), [self._unique("found") for _ in first]
+        state = [Term(self, name, x.kind) for name, x in zip(names, first, strict=True)]
+        outer, self._steps = self._steps, []
+        found = step(Term(self, left, self.form.type), *state)
+        loop = _Loop(count, left, names, [x.operand for x in first], [x.operand for x in found], self._steps)
+        self._loops.append(loop)
+        self._steps = [*outer, ("loop", loop)]
+        return state
 
     def done_if(self, holds: Term, result: Term) -> None:
         self._results[holds.operand] = result.operand
@@ -151,26 +182,48 @@ class CFormula(Formula):
 
     def _body(self, result: str) -> list[str]:
         roots = [result, *self._results, *self._results.values()]
+        roots += [key for loop in self._loops for key in (*loop.first, *loop.next)]
         needed = self._needed(roots)
         uses = Counter(operand for key in needed for operand in self._values[key].operands)
         uses.update(roots)
         shown: dict[str, Shown] = {name: (name, ATOM) for name in self._given}
-        lines: list[str] = []
         numbers = itertools.count(1)
-        for what, key in self._steps:
-            if what == "comment":
-                lines.append(comment(key))
-            elif what == "done":
-                early = shown[self._results[key]][0]
-                lines += [f"if ({shown[key][0]}) {{", *indented([f"return {early};"]), "}"]
-            elif key in needed:
-                value = self._values[key]
-                shown[key] = self._shown(value, shown)
-                if key != result and (value.name or uses[key] > 1 or len(shown[key][0]) > _LONGEST):
-                    name = value.name or f"t{next(numbers)}"
-                    lines.append(f"const {_TYPES[value.kind]} {name} = {shown[key][0]};")
-                    shown[key] = name, ATOM
-        return [*lines, f"return {shown.get(result, (result, ATOM))[0]};"]
+
+        def lines_of(steps: Sequence[_Step]) -> list[str]:
+            lines: list[str] = []
+            for what, key in steps:
+                if isinstance(key, _Loop):
+                    lines += loop_of(key)
+                elif what == "comment":
+                    lines.append(comment(key))
+                elif what == "done":
+                    early = shown[self._results[key]][0]
+                    lines += [f"if ({shown[key][0]}) {{", *indented([f"return {early};"]), "}"]
+                elif key in needed:
+                    value = self._values[key]
+                    shown[key] = self._shown(value, shown)
+                    if key != result and (value.name or uses[key] > 1 or len(shown[key][0]) > _LONGEST):
+                        name = value.name or f"t{next(numbers)}"
+                        lines.append(f"const {_TYPES[value.kind]} {name} = {shown[key][0]};")
+                        shown[key] = name, ATOM
+            return lines
+
+        def loop_of(loop: _Loop) -> list[str]:
+            def text(key: str) -> str:
+                return shown.get(key, (key, ATOM))[0]
+
+            kind = _TYPES[self.form.type]
+            lines = [f"{kind} {name} = {text(first)};" for name, first in zip(loop.names, loop.first, strict=True)]
+            body = lines_of(loop.steps)
+            *others, last = zip(loop.names, loop.next, strict=True)
+            body += [f"const {kind} next_{name} = {text(key)};" for name, key in others]
+            body.append(f"{last[0]} = {text(last[1])};")
+            body += [f"{name} = next_{name};" for name, _ in others]
+            count, one = (self.operand(number, self.form.type) for number in (loop.count, 1.0))
+            head = f"for ({kind} {loop.left} = {count}; {loop.left} >= {one}; {loop.left} -= {one}) {{"
+            return [*lines, head, *indented(body), "}"]
+
+        return [*lines_of(self._steps), f"return {shown.get(result, (result, ATOM))[0]};"]
 
     def _needed(self, roots: Sequence[str]) -> set[str]:
         """The values that some are made of."""

@@ -13,11 +13,11 @@ from gradc.backends.c.layout import wrapped
 from gradc.backends.c.types import c_type, comment, literal
 from gradc.backends.math import trigonometric
 from gradc.backends.math.formats import F32, F64, Format
-from gradc.backends.math.functions import LONG, SHORT
+from gradc.backends.math.functions import EXPANSIONS, LONG, PARAMETERS, SHORT
 from gradc.backends.math.term import Term
 from gradc.loops.language.expressions import PRIMITIVES
 
-_FUNCTIONS: Final[dict[str, Callable[..., Term]]] = {**SHORT, **LONG}
+_FUNCTIONS: Final[dict[str, Callable[..., Term]]] = {**SHORT, **LONG, **EXPANSIONS}
 _ANGLES: Final = ("sin", "cos", "tan")
 _FAR: Final = "_far"
 _FORMATS: Final = {"f32": F32, "f64": F64}
@@ -42,7 +42,7 @@ def function_text(helper: str, suffix: str, fused: bool, doubles: bool) -> Text 
     function = _FUNCTIONS.get(helper)
     if function is None:
         return None
-    formula = CFormula(name, form, fused, ("x", "y")[: PRIMITIVES[helper].arity], doubles)
+    formula = CFormula(name, form, fused, PARAMETERS[: PRIMITIVES[helper].arity], doubles)
     told = (function.__doc__ or "").strip().splitlines()[0].replace("``", "")
     return _text(formula, told, function(formula, *formula.arguments))
 

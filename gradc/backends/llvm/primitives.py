@@ -16,7 +16,7 @@ import numpy as np
 from gradc.backends.llvm import helpers
 from gradc.backends.llvm.types import number, scalar_type, suffix, vector_type
 from gradc.backends.llvm.writer import Writer
-from gradc.loops.language.expressions import FUNCTIONS, FUNCTIONS_OF_TWO
+from gradc.loops.language.expressions import MATHEMATICS
 from gradc.loops.language.program import Constant, Expression
 
 Emitter = Callable[[Writer, np.dtype, tuple[str, ...]], str]
@@ -293,7 +293,7 @@ _TABLE: Final[dict[tuple[str, str], str | Emitter]] = {
     ("sqrt", "f"): _intrinsic("sqrt"),
     ("copysign", "f"): _intrinsic("copysign", 2),
     ("pow", "f"): _float_power,
-    **{(name, "f"): _math(name) for name in (*FUNCTIONS, *FUNCTIONS_OF_TWO)},
+    **{(name, "f"): _math(name) for name in sorted(MATHEMATICS - {"pow"})},
     ("isnan", "f"): "fcmp uno {t} {0}, {0}",
     ("isfinite", "f"): _isfinite,
     ("eq", "f"): "fcmp oeq {t} {0}, {1}",

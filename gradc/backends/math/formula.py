@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from gradc.backends.math.formats import Format
@@ -77,6 +77,13 @@ class Formula(ABC):
         """``result`` is that of the function if ``holds`` for all elements; what follows is for other cases.
 
         Where it holds for some elements, they must get the same from what follows.
+        """
+
+    @abstractmethod
+    def repeat(self, count: int, first: Sequence[Term], step: Callable[..., Sequence[Term]]) -> list[Term]:
+        """What ``count`` steps, written once, make of some numbers.
+
+        ``step`` gets the number of steps that are left, this one among them, and the numbers; it gives the next ones.
         """
 
     @abstractmethod

@@ -11,6 +11,7 @@ from gradc.errors import DtypeError
 from gradc.ir.aval import short_dtype
 from gradc.loops.language.expressions import (
     BOOL,
+    EXPANSIONS,
     FUNCTIONS,
     FUNCTIONS_OF_TWO,
     I64,
@@ -42,11 +43,13 @@ class ExpressionBuilder:
     """
 
     def __getattr__(self, name: str) -> Callable[..., Expression]:
-        """The functions of numbers, ``FUNCTIONS`` and ``FUNCTIONS_OF_TWO``, by their names."""
+        """The functions of numbers, ``FUNCTIONS``, ``FUNCTIONS_OF_TWO`` and ``EXPANSIONS``, by their names."""
         if name in FUNCTIONS:
             return lambda x: self._unary(name, x)
         if name in FUNCTIONS_OF_TWO:
             return lambda x, y: self._binary(name, x, y)
+        if name in EXPANSIONS:
+            return lambda *operands: self._expansion(name, *operands)
         raise AttributeError(f"there is no scalar primitive called {name}")
 
     def constant(self, value: Number | np.generic, dtype: np.dtype | type | str = I64) -> Expression:
@@ -216,6 +219,13 @@ class ExpressionBuilder:
         if x.dtype.kind not in primitive.kinds:
             raise DtypeError(f"{name} does not take {short_dtype(x.dtype)}")
         return apply(name, (x,), BOOL if primitive.to_bool else x.dtype)
+
+    def _expansion(self, name: str, *operands: Expression) -> Expression:
+        dtype = operands[0].dtype
+        if len(operands) != EXPANSIONS[name] or dtype.kind != "f" or any(x.dtype != dtype for x in operands):
+            listed = ", ".join(short_dtype(x.dtype) for x in operands)
+            raise DtypeError(f"{name} takes {EXPANSIONS[name]} floats of one dtype, got {listed}")
+        return apply(name, operands, dtype)
 
     def _binary(self, name: str, x: Scalar, y: Scalar) -> Expression:
         x, y = self._pair(x, y)

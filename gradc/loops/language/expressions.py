@@ -144,6 +144,12 @@ FUNCTIONS: Final = (
 FUNCTIONS_OF_TWO: Final = ("arctan2", "fmod", "hypot")
 """The same of two numbers; the power, which integers have too, apart."""
 
+EXPANSIONS: Final = {"gamma_series": 2, "gamma_fraction": 2, "beta_fraction": 4}
+"""Series and continued fractions of so many numbers, parts of functions, that take hundreds of operations."""
+
+MATHEMATICS: Final = frozenset((*FUNCTIONS, *FUNCTIONS_OF_TWO, *EXPANSIONS, "pow"))
+"""All of them."""
+
 PRIMITIVES: Final[dict[str, Primitive]] = {
     **dict.fromkeys(("add", "mul", "minimum", "maximum"), Primitive(2, "fiub")),
     **dict.fromkeys(("sub", "floor_div", "mod", "pow"), Primitive(2, "fiu")),
@@ -152,6 +158,7 @@ PRIMITIVES: Final[dict[str, Primitive]] = {
     **dict.fromkeys(("neg", "abs", "sign"), Primitive(1, "fiu")),
     **dict.fromkeys((*FUNCTIONS, "sqrt", "floor"), Primitive(1, "f")),
     **dict.fromkeys(FUNCTIONS_OF_TWO, Primitive(2, "f")),
+    **{name: Primitive(arity, "f") for name, arity in EXPANSIONS.items()},
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), Primitive(2, "fiub", True)),
     **dict.fromkeys(("logical_and", "logical_or", "logical_xor"), Primitive(2, "b", True)),
     "logical_not": Primitive(1, "b", True),

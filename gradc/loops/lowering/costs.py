@@ -8,18 +8,18 @@ from typing import Final
 
 from gradc.ir.aval import Dim, size_of
 from gradc.ir.graph import CONSTANT, Graph, Node
-from gradc.loops.language.expressions import FUNCTIONS, FUNCTIONS_OF_TWO, Expression
+from gradc.loops.language.expressions import MATHEMATICS, Expression
 from gradc.loops.lowering.indexing import Indices, axes_of, strides_of
 from gradc.loops.lowering.plan import Stage, is_move
 
-DEAR: Final = frozenset((*FUNCTIONS, *FUNCTIONS_OF_TWO, "pow", "sqrt"))
+DEAR: Final = MATHEMATICS | {"sqrt"}
 """Primitives that are worth a name where they are part of a larger rule."""
 
 _LONG: Final = 400
 """The most parts that the text of a rule may have with all that it uses again written out."""
 
 _WEIGHTS: Final = {
-    **dict.fromkeys((*FUNCTIONS, *FUNCTIONS_OF_TWO, "pow"), 20),
+    **dict.fromkeys(MATHEMATICS, 20),
     **dict.fromkeys(("logistic", "softplus", "logistic_bce"), 40),
     **dict.fromkeys(("decay", "softplus_by"), 22),
     "logistic_by": 8,

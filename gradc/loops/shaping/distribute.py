@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from gradc.loops.language.expressions import FUNCTIONS, FUNCTIONS_OF_TWO
+from gradc.loops.language.expressions import MATHEMATICS
 from gradc.loops.language.independence import conflict, may_run_as_one
 from gradc.loops.language.program import (
     SEQUENTIAL,
@@ -50,7 +50,7 @@ MOST_BYTES: Final = 4096
 MOST_READ_AGAIN: Final = 2**15
 """The most bytes of all arrays that several parts touch: they stay in the cache from one loop to the next."""
 
-DEAR: Final = frozenset((*FUNCTIONS, *FUNCTIONS_OF_TWO, "pow"))
+DEAR: Final = MATHEMATICS
 """The functions that are worth a loop of their own."""
 
 Block = tuple[Statement, ...]

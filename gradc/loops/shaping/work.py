@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from gradc.loops.language.expressions import EXPANSIONS
 from gradc.loops.language.program import Apply, Call, Constant, Contraction, Expression, For, Statement, walk
 from gradc.loops.language.ranges import Ranges
 from gradc.loops.language.traversal import expressions_of, nested
@@ -18,6 +19,7 @@ PRODUCT_BYTES: Final = 32
 _DEAR: Final = {
     **dict.fromkeys(("exp", "log", "log1p", "log1p_unit", "expm1", "tanh", "sin", "cos", "erf", "pow"), 16),
     **dict.fromkeys(("div", "floor_div", "mod", "sqrt"), 4),
+    **dict.fromkeys(EXPANSIONS, 500),
 }  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def test_primitives(dtype: str, check: Check) -> None:
     for name, primitive in PRIMITIVES.items():
         if kind in primitive.kinds and name not in ("convert", "select", "fma", *math_samples.NUMPY):
             count = primitive.arity
-            formulas[name] = lambda *x, name=name, count=count: getattr(b, name)(*x[:count])
+            formulas[name] = lambda x, y, name=name, count=count: getattr(b, name)(*(x, y, y, x)[:count])
     for other in (d for group in DTYPES.values() for d in group):
         if other != dtype:
             formulas[f"to_{other.replace('?', 'bool')}"] = lambda x, _, other=other: b.convert(x, other)

@@ -37,6 +37,40 @@ def reference_pow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(y < 0, unit, positive)
 
 
+def gamma_series(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+    total = np.ones_like(x)
+    for k in range(64, 0, -1):
+        total = 1.0 + x * total / (a + k)
+    return total
+
+
+def gamma_fraction(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+    start = x + 1.0 - a
+    found = start + 152.0
+    for k in range(76, 0, -1):
+        found = (start + 2.0 * (k - 1)) - (k - a) * k / found
+    return np.asarray(1.0 / found)
+
+
+def beta_fraction(a: np.ndarray, b: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    totals: list[np.ndarray] = []
+    distance = (a * y - b * x) + 1.0
+    for n in range(48, -1, -1):
+        odd = a + (2.0 * n + 1.0)
+        if n:
+            first, size = a + n, a + b + n
+            level = first / odd * (distance + (y + 1.0) * n) + ((b - n) * x * (n / (odd - 2.0)) + n)
+        else:
+            first, size = a, a + b
+            level = first / odd * distance
+        factor = size * (b - (n + 1.0)) * (first / odd * (x / odd) * x) * (n + 1.0)
+        totals = [level + factor / total for total in totals]
+        if n in (48, 44):
+            totals.append(level)
+    settled = np.abs(totals[0] - totals[1]) <= np.abs(totals[0]) * a.dtype.type(1e-13)
+    return np.where(settled, 1.0 / totals[0], np.nan).astype(a.dtype)
+
+
 SAME_NAME = [
     "minimum", "maximum", "sqrt", "floor", "copysign", "abs", "sign", "isnan", "isfinite", "logical_and", "logical_or",
     "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor",
@@ -58,6 +92,9 @@ REFERENCE: dict[str, Callable[..., np.ndarray]] = {
     "le": np.less_equal,
     "gt": np.greater,
     "ge": np.greater_equal,
+    "gamma_series": gamma_series,
+    "gamma_fraction": gamma_fraction,
+    "beta_fraction": beta_fraction,
 }
 INEXACT = set(math_samples.NUMPY)
 NEAR_ZEROS = set(math_samples.TERMS)
@@ -97,8 +134,7 @@ def test_primitive_means_what_numpy_means(name: str, dtype: str, apply: Apply) -
     values = samples(np.dtype(dtype))
     if name == "log1p_unit":
         values = values[~(values < 0) & ~(values > 1)]
-    arity = PRIMITIVES[name].arity
-    arrays = [values] if arity == 1 else [a.ravel() for a in np.meshgrid(values, values)]
+    arrays = [a.ravel() for a in np.meshgrid(*[values] * PRIMITIVES[name].arity)]
     arrays = [np.ascontiguousarray(a) for a in arrays]
     result = apply(getattr(b, name), *arrays)
     with np.errstate(all="ignore"):

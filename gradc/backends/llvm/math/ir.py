@@ -7,7 +7,7 @@ on any target, and every element gets the same result.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gradc.backends.llvm.types import number
@@ -45,6 +45,7 @@ class IrFormula(Formula):
         self._used: dict[str, int] = dict.fromkeys(parameters, 1)
         self._numbers = itertools.count(1)
         self._tables: dict[str, None] = {}
+        self._block = ".entry"
 
     @property
     def arguments(self) -> list[Term]:
@@ -77,6 +78,29 @@ class IrFormula(Formula):
             f"  ret {self.vector(result.kind)} {result.operand}",
             f"{label}:",
         ]
+        self._block = label
+
+    def repeat(self, count: int, first: Sequence[Term], step: Callable[..., Sequence[Term]]) -> list[Term]:
+        """What ``count`` steps make of some numbers: a loop that counts down."""
+        label, before, kind = f"loop.{next(self._numbers)}", self._block, self.form.type
+        left = Term(self, f"%{label}.left", kind)
+        state = [Term(self, f"%{label}.x{k}", x.kind) for k, x in enumerate(first)]
+        self._lines += [f"  br label %{label}", f"{label}:"]
+        self._block, head = label, len(self._lines)
+        found = step(left, *state)
+        pairs = [(left, self.operand(float(count), kind), (left - 1.0).operand)]
+        pairs += [(x, one.operand, other.operand) for x, one, other in zip(state, first, found, strict=True)]
+        steps = self._result(f"add i64 %{label}.steps, -1")
+        again = self._result(f"icmp ne i64 {steps}, 0")
+        phis = [f"%{label}.steps = phi i64 [ {count}, %{before} ], [ {steps}, %{self._block} ]"]
+        for term, one, other in pairs:
+            phis.append(
+                f"{term.operand} = phi {self.vector(term.kind)} [ {one}, %{before} ], [ {other}, %{self._block} ]"
+            )
+        self._lines[head:head] = [f"  {phi}" for phi in phis]
+        self._block = f"{label}.done"
+        self._lines += [f"  br i1 {again}, label %{label}, label %{self._block}", f"{self._block}:"]
+        return list(found)
 
     def _all(self, holds: Term) -> str:
         """Whether a condition holds for all elements."""

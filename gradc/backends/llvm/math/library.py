@@ -16,7 +16,7 @@ from gradc.backends.llvm.math import remainder
 from gradc.backends.llvm.math.ir import IrFormula
 from gradc.backends.llvm.types import vector_type
 from gradc.backends.math.formats import Format, format_of
-from gradc.backends.math.functions import LONG, SHORT
+from gradc.backends.math.functions import EXPANSIONS, LONG, PARAMETERS, SHORT
 from gradc.ir.target import Target
 from gradc.loops.language.expressions import PRIMITIVES
 
@@ -52,7 +52,7 @@ class Library:
         for name, form, lanes in self._called:
             parted = PARTED.get(name)
             if parted is None:
-                apart = name in LONG or self._is_wide(form, lanes)
+                apart = name not in SHORT or self._is_wide(form, lanes)
                 text = _definition(name, form, fused, lanes, apart, exponents, self._target.doubles)
                 found.update(dict.fromkeys(text))
                 continue
@@ -86,7 +86,7 @@ def symbol(name: str, form: Format, lanes: int = 1) -> str:
 def _definition(
     name: str, form: Format, fused: bool, lanes: int, apart: bool, exponents: bool, doubles: bool
 ) -> list[str]:
-    parameters = ("x", "y")[: PRIMITIVES[name].arity]
+    parameters = PARAMETERS[: PRIMITIVES[name].arity]
     formula = IrFormula(symbol(name, form, lanes), form, fused, parameters, lanes, exponents, doubles)
-    result = (SHORT | LONG)[name](formula, *formula.arguments)
+    result = (SHORT | LONG | EXPANSIONS)[name](formula, *formula.arguments)
     return [*formula.tables, formula.text_apart(result) if apart else formula.text(result)]
