@@ -76,6 +76,10 @@ TRANSPOSING_REGISTERS: Final = 32
 SPARE_REGISTERS: Final = 4
 """With so many registers the right operand is transposed beside a tile, which leaves some of them free."""
 
+CODE_SHARE: Final = 0.00125
+"""What the code of a tile costs for each of its sums, as a share of the time of the product: compiling takes as long as
+code is, and short code runs no slower than what fills the registers better by a few per cent."""
+
 MAX_VECTORS: Final = 8
 MAX_ROWS: Final = 24
 
@@ -259,7 +263,7 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
     registers = target.registers - (
         SPARE_REGISTERS if packing == "transpose" and target.registers >= TRANSPOSING_REGISTERS else 0
     )
-    rows, vectors = _tile_shape(m, -(-n // lanes), k, registers, most)
+    rows, vectors = _tile_shape(m, -(-n // lanes), k, registers, most, lanes if is_turned(product) else 1)
     columns = vectors * lanes
     if blocks:
         bounds = limits(target)
@@ -302,9 +306,13 @@ def _panel_depth(packing: Packing, row: int) -> int:
     return DEPTH if packing == "none" else min(DEPTH, PANEL_BYTES // row)
 
 
-def _tile_shape(m: int, vectors_in_all: int, depth: int, registers: int, most: tuple[int, int]) -> tuple[int, int]:
-    """The tile that takes the fewest cycles, of at most so many rows and vectors; of equals, the one with the fewest
-    distinct bodies."""
+def _tile_shape(
+    m: int, vectors_in_all: int, depth: int, registers: int, most: tuple[int, int], square: int
+) -> tuple[int, int]:
+    """The tile that takes the fewest cycles, of at most so many rows and vectors; code counts as time.
+
+    Sums are stored in squares of so many rows and lanes, or one by one.
+    """
     best: tuple[float, int, int] | None = None
     for vectors in range(1, min(vectors_in_all, most[1]) + 1):
         for rows in range(1, min(m, most[0]) + 1):
@@ -312,24 +320,24 @@ def _tile_shape(m: int, vectors_in_all: int, depth: int, registers: int, most: t
                 break
             row_parts, column_parts = list(parts(m, rows)), list(parts(vectors_in_all, vectors))
             cycles = sum(
-                _count(across) * _count(down) * _cycles(down.step, across.step, depth)
+                _count(across) * _count(down) * _cycles(down.step, across.step, depth, square)
                 for across in column_parts
                 for down in row_parts
             )
-            bodies = len(row_parts) * len(column_parts)
-            candidate = (cycles * (1 + 0.01 * bodies), -rows, vectors)
+            code = sum(down.step for down in row_parts) * sum(across.step for across in column_parts)
+            candidate = (cycles * (1 + CODE_SHARE * code), -rows, vectors)
             best = min(best, candidate) if best else candidate
     assert best is not None, "a tile of one row and one vector fits everywhere"
     return -best[1], best[2]
 
 
-def _cycles(rows: int, vectors: int, depth: int) -> float:
+def _cycles(rows: int, vectors: int, depth: int, square: int) -> float:
     """Cycles of a tile for a sum of ``depth``: two multiply-adds and two loads a cycle, and what a tile takes besides.
 
     A vector counts as two loads, since most lie across two cache lines.
     """
-    sums = rows * vectors
-    return depth * (max(sums / 2, rows / 2 + vectors, LATENCY) + 0.25) + sums + TILE_CYCLES
+    stored = _up(rows, square) * vectors
+    return depth * (max(rows * vectors / 2, rows / 2 + vectors, LATENCY) + 0.25) + stored + TILE_CYCLES
 
 
 def _count(part: Part) -> int:
