@@ -17,10 +17,11 @@ StandIn = Callable[..., Any]
 _UNIVARIATE: Final = "scipy.stats._distn_infrastructure"
 _MULTIVARIATE: Final = "scipy.stats._multivariate"
 _PROBABILITIES: Final = ("cdf", "sf", "logcdf", "logsf")
+_QUANTILES: Final = ("ppf", "isf")
 
 METHODS: Final = (
-    (_UNIVARIATE, "rv_continuous", ("pdf", "logpdf", *_PROBABILITIES)),
-    (_UNIVARIATE, "rv_discrete", ("pmf", "logpmf", *_PROBABILITIES)),
+    (_UNIVARIATE, "rv_continuous", ("pdf", "logpdf", *_PROBABILITIES, *_QUANTILES)),
+    (_UNIVARIATE, "rv_discrete", ("pmf", "logpmf", *_PROBABILITIES, *_QUANTILES)),
     (_MULTIVARIATE, "multivariate_normal_gen", ("pdf", "logpdf", "entropy")),
     (_MULTIVARIATE, "dirichlet_gen", ("pdf", "logpdf")),
 )
@@ -64,6 +65,8 @@ def _telling(original: StandIn, name: str) -> StandIn:
     def stand_in(self: Any, *args: Any, **kwargs: Any) -> Any:
         if current_session() is None or not holds_traced([*args, *kwargs.values()]):
             return original(self, *args, **kwargs)
+        if name in _QUANTILES and "q" in kwargs:
+            args = (kwargs.pop("q"), *args)
         return perform(lambda session: told_for(self, name).call(session.lift, (name, *args), kwargs))
 
     return stand_in

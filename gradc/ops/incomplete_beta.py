@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from gradc.ir.graph import Value
 from gradc.ir.op import Op
+from gradc.ops.elementwise import equal, select
 from gradc.ops.incomplete import incomplete, wave
 
 
@@ -73,10 +75,17 @@ def _of_beta(name: str, loops: Callable[..., Any], slope: Callable[..., Any], la
     return incomplete(name, of, "ab", loops, slope, latex, 1500, **fields)
 
 
+def _slope_of_density(a: Value, b: Value, x: Value) -> Value:
+    """The difference of two densities, finite at the ends where it is; where a + b is 1, these have poles."""
+    difference = (a + b - 1.0) * (beta_density(a - 1.0, b, x) - beta_density(a, b - 1.0, x))
+    at_poles = beta_density(a, b, x) * ((a - 1.0) / x - (b - 1.0) / (1.0 - x))
+    return select(equal(a + b, a.builder.full(1.0, a.aval)), at_poles, difference)
+
+
 beta_density: Op = _of_beta(
     "beta_density",
     _loops_density,
-    lambda a, b, x: (a + b - 1.0) * (beta_density(a - 1.0, b, x) - beta_density(a, b - 1.0, x)),
+    lambda a, b, x: _slope_of_density(a, b, x),
     r"\frac{{{2}^{{{0} - 1}} (1 - {2})^{{{1} - 1}}}}{{\mathrm{{B}}\left({0}, {1}\right)}}",
 )
 """``x**(a - 1) (1 - x)**(b - 1) / beta(a, b)`` for any a and b."""

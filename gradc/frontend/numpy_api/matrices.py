@@ -276,6 +276,16 @@ def hankel(c: Any, r: Any = None) -> Any:
     return values[np.arange(n)[:, None] + np.arange(int(row.shape[0]))]
 
 
+@composed("scipy.linalg:companion", arrays=("a",))
+def companion(a: Any) -> Any:
+    """The matrix whose characteristic polynomial has these coefficients, over the first of them."""
+    if a.ndim != 1 or a.shape[0] < 2:
+        raise ShapeError(f"scipy.linalg.companion: {a.value.aval} is not one vector of at least two elements")
+    size = int(a.shape[0]) - 1
+    first = -a[1:] / a[0]
+    return np.concatenate([first[None, :], np.eye(size - 1, size, dtype=first.dtype)])
+
+
 @composed("scipy.linalg:norm", arrays=("a",))
 def norm(a: Any, ord: Any = None, axis: Any = None, keepdims: Any = False, check_finite: Any = True) -> Any:
     """As ``np.linalg.norm``."""

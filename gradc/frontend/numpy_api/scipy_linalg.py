@@ -44,7 +44,7 @@ def cho_solve(c_and_lower: Any, b: Value, overwrite_b: Any = False, check_finite
     if lower is None:
         raise TraceError("scipy.linalg.cho_solve: whether the factor is the lower one has to be known while tracing")
     factor = matrices("scipy.linalg.cho_solve", c)
-    return _with_factor("scipy.linalg.cho_solve", factor if lower else swapped(conjugated(factor)), b)
+    return with_factor("scipy.linalg.cho_solve", factor if lower else swapped(conjugated(factor)), b)
 
 
 @implements("scipy.linalg:solve_triangular", arrays=("a", "b"))
@@ -96,7 +96,7 @@ def solve(
         return _single(name, a, b, systems_of(swapped(matrix) if transposed else matrix))
     if assume_a in ("pos", "positive definite"):
         factor = swapped(conjugated(cholesky(a))) if not lower else cholesky(a, lower=True)
-        return _with_factor(name, factor, b)
+        return with_factor(name, factor, b)
     raise TraceError(f"{name}: assume_a={assume_a!r} is not supported on traced arrays; use 'gen' or 'pos'")
 
 
@@ -114,7 +114,7 @@ def det(a: Value, overwrite_a: Any = False, check_finite: Any = True) -> Value:
     return determinants.det(a) if a.aval.shape[-1] else a.builder.full(1.0, a.aval.with_shape(a.aval.shape[:-2]))
 
 
-def _with_factor(name: str, factor: Value, b: Value) -> Value:
+def with_factor(name: str, factor: Value, b: Value) -> Value:
     """The solution with ``L @ L.H``, of which ``factor`` is L."""
     forward = _single(name, factor, b, _triangular(factor, False))
     other = conjugated(factor)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradc.errors import ShapeError, TraceError
+from gradc.frontend.numpy_api.decompositions import adjoint
 from gradc.frontend.numpy_api.matrices import circulant, toeplitz
 from gradc.frontend.numpy_api.notation import composed
 
@@ -24,7 +25,7 @@ def _matrix(name: str, x: Any, shape: tuple[int, int] | None = None) -> Any:
     if x.ndim != 2 or (shape or (x.shape[0],) * 2) != x.shape:
         wanted = f"of shape {shape}" if shape else "square"
         raise ShapeError(f"scipy.linalg.{name}: {x.value.aval} is not one matrix, {wanted}")
-    return x if x.is_float else x.astype(np.float64)
+    return x if x.dtype.kind in "fc" else x.astype(np.float64)
 
 
 @composed("scipy.linalg:solve_sylvester", arrays=("a", "b", "q"))
@@ -39,13 +40,13 @@ def solve_sylvester(a: Any, b: Any, q: Any) -> Any:
 
 @composed("scipy.linalg:solve_continuous_lyapunov", arrays=("a", "q"))
 def solve_continuous_lyapunov(a: Any, q: Any) -> Any:
-    """``x`` of ``a @ x + x @ a.T = q``, as ``solve_sylvester``."""
-    return solve_sylvester(a, a.T, q)
+    """``x`` of ``a @ x + x @ a.H = q``, as ``solve_sylvester``."""
+    return solve_sylvester(a, adjoint(a), q)
 
 
 @composed("scipy.linalg:solve_discrete_lyapunov", arrays=("a", "q"))
 def solve_discrete_lyapunov(a: Any, q: Any, method: Any = None) -> Any:
-    """``x`` of ``a @ x @ a.T - x + q = 0``, by one system of as many equations as x has elements, whatever the method.
+    """``x`` of ``a @ x @ a.H - x + q = 0``, by one system of as many equations as x has elements, whatever the method.
 
     Raises TraceError for other methods than SciPy's "direct" and "bilinear".
     """
@@ -54,7 +55,7 @@ def solve_discrete_lyapunov(a: Any, q: Any, method: Any = None) -> Any:
     a = _matrix("solve_discrete_lyapunov", a)
     size = int(a.shape[0])
     q = _matrix("solve_discrete_lyapunov", q, (size, size))
-    whole = np.eye(size * size, dtype=a.dtype) - np.kron(a, a)
+    whole = np.eye(size * size, dtype=a.dtype) - np.kron(a, np.conj(a))
     return np.linalg.solve(whole, q.reshape(-1)).reshape(size, size)
 
 
@@ -83,9 +84,9 @@ def solveh_banded(
     if ab.ndim != 2:
         raise ShapeError(f"scipy.linalg.solveh_banded: {ab.value.aval} is not one matrix of diagonals")
     count = int(ab.shape[0]) - 1
-    triangle = _dense(ab, count, 0) if lower else _dense(ab, 0, count).T
+    triangle = _dense(ab, count, 0) if lower else adjoint(_dense(ab, 0, count))
     factor = np.linalg.cholesky(triangle)
-    return np.linalg.solve(factor.T, np.linalg.solve(factor, b))
+    return np.linalg.solve(adjoint(factor), np.linalg.solve(factor, b))
 
 
 def _dense(ab: Any, lower: int, upper: int) -> Any:

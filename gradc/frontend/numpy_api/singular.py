@@ -172,3 +172,20 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     squares = rest**2 if dtype.kind == "f" else np.real(rest) ** 2 + np.imag(rest) ** 2
     sums = np.atleast_1d(np.sum(squares, axis=0))
     return x, np.where(rank == columns, sums, s.dtype.type(np.nan)), rank, s
+
+
+@composed("scipy.linalg:lstsq", arrays=("a", "b"))
+def scipy_lstsq(
+    a: Any,
+    b: Any,
+    cond: Any = None,
+    overwrite_a: Any = False,
+    overwrite_b: Any = False,
+    check_finite: Any = True,
+    lapack_driver: Any = None,
+) -> Any:
+    """As ``np.linalg.lstsq``, with one driver; singular values up to ``cond`` of the largest count as 0."""
+    dtype = np.result_type(a.dtype, b.dtype, np.float32)
+    x, residuals, rank, s = lstsq(a, b, float(np.finfo(dtype).eps) if cond is None else cond)
+    is_vector = b.ndim == 1 and residuals.shape[0] != 0
+    return x, residuals[0] if is_vector else residuals, rank.astype(np.int64), s

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from gradc.frontend.numpy_api.special_notation import applied, of_scipy, operands_of
+from gradc.frontend.numpy_api.notation import Array
+from gradc.frontend.numpy_api.special import ndtr
+from gradc.frontend.numpy_api.special_notation import applied, number_of, of_scipy, operands_of
 from gradc.ops import incomplete, incomplete_beta
 
 
@@ -74,3 +76,96 @@ def betainc(a: Any, b: Any, x: Any) -> Any:
 def betaincc(a: Any, b: Any, x: Any) -> Any:
     """``1 - betainc(a, b, x)``. Raises DerivativeError where it is differentiated by a or b."""
     return applied(incomplete_beta.betaincc, a, b, x)
+
+
+# Distributions by the incomplete beta function.
+
+
+@of_scipy("stdtr", "df", "t")
+def stdtr(df: Any, t: Any) -> Any:
+    """Student's distribution function. As ``betainc`` by ``df``; NaN near 0 for more than some 1400 degrees of freedom.
+
+    By two equal orders, ``I(df / 2, df / 2; x)`` with ``x = (1 + t / sqrt(t**2 + df)) / 2`` in a form that loses no
+    digits: its slope is finite at 0, unlike that of DLMF's 8.17.23 in ``df / (t**2 + df)``.
+    """
+    df, t = operands_of("stdtr", df, t)
+    half, zero = df * 0.5, number_of(df, 0.0)
+    is_negative = t < zero
+    size = np.where(is_negative, -t, t)
+    length = np.hypot(t, np.sqrt(df))
+    x = np.where(size == np.inf, zero, (df / length) / (length + size) * 0.5)
+    found = np.where(is_negative, betainc(half, half, x), betaincc(half, half, x))
+    normal: Any = Array(ndtr(t.value))
+    found = np.where(df == np.inf, normal, found)
+    return np.where((df > zero) & ~np.isnan(t), found, number_of(df, np.nan))
+
+
+def _ratio(dfn: Any, dfd: Any, x: Any) -> tuple[Any, Any, Any, Any]:
+    """Whether the ratio of two variances is large, then the orders and the argument, at most 1/2, of what is beyond."""
+    first, second = dfn * 0.5, dfd * 0.5
+    is_large = dfn * x > dfd
+    at = np.where(is_large, 1.0 / (1.0 + (dfn / dfd) * x), 1.0 / (1.0 + (dfd / dfn) / x))
+    return is_large, np.where(is_large, second, first), np.where(is_large, first, second), at
+
+
+def _of_ratio(name: str, dfn: Any, dfd: Any, x: Any, near: Any, far: Any) -> Any:
+    dfn, dfd, x = operands_of(name, dfn, dfd, x)
+    is_large, first, second, at = _ratio(dfn, dfd, x)
+    found = np.where(is_large, far(first, second, at), near(first, second, at))
+    usable = (dfn > number_of(dfn, 0.0)) & (dfd > number_of(dfn, 0.0)) & (x >= number_of(dfn, 0.0))
+    return np.where(usable, found, number_of(dfn, np.nan))
+
+
+@of_scipy("fdtr", "dfn", "dfd", "x")
+def fdtr(dfn: Any, dfd: Any, x: Any) -> Any:
+    """The distribution function of the ratio of two variances. As ``betainc`` by ``dfn`` and ``dfd``."""
+    return _of_ratio("fdtr", dfn, dfd, x, betainc, betaincc)
+
+
+@of_scipy("fdtrc", "dfn", "dfd", "x")
+def fdtrc(dfn: Any, dfd: Any, x: Any) -> Any:
+    """``1 - fdtr(dfn, dfd, x)``."""
+    return _of_ratio("fdtrc", dfn, dfd, x, betaincc, betainc)
+
+
+def _counted(name: str, k: Any, n: Any, p: Any, function: Any, below: float, all_of_them: float) -> Any:
+    """What a count up to ``k`` of ``n`` gives: an incomplete beta function, and numbers where there is none."""
+    k, n, p = operands_of(name, k, n, p, as_in="fdtr")
+    k = np.floor(k)
+    zero, one = number_of(k, 0.0), number_of(k, 1.0)
+    found = function(k + one, n - k, p)
+    found = np.where(k == n, number_of(k, all_of_them), np.where(k < zero, number_of(k, below), found))
+    return np.where((p >= zero) & (p <= one) & (k <= n), found, number_of(k, np.nan))
+
+
+@of_scipy("bdtr", "k", "n", "p")
+def bdtr(k: Any, n: Any, p: Any) -> Any:
+    """The binomial distribution function: up to ``k`` of ``n`` events of probability ``p``."""
+    return _counted("bdtr", k, n, p, betaincc, np.nan, 1.0)
+
+
+@of_scipy("bdtrc", "k", "n", "p")
+def bdtrc(k: Any, n: Any, p: Any) -> Any:
+    """``1 - bdtr(k, n, p)``."""
+    return _counted("bdtrc", k, n, p, betainc, 1.0, 0.0)
+
+
+def _waited(name: str, k: Any, n: Any, p: Any, function: Any) -> Any:
+    k, n, p = operands_of(name, k, n, p, as_in="fdtr")
+    k = np.floor(k)
+    n = np.floor(n)
+    zero, one = number_of(k, 0.0), number_of(k, 1.0)
+    usable = (k >= zero) & (n > zero) & (p >= zero) & (p <= one)
+    return np.where(usable, function(n, k + one, p), number_of(k, np.nan))
+
+
+@of_scipy("nbdtr", "k", "n", "p")
+def nbdtr(k: Any, n: Any, p: Any) -> Any:
+    """The negative binomial distribution function: up to ``k`` failures before ``n`` successes, both whole."""
+    return _waited("nbdtr", k, n, p, betainc)
+
+
+@of_scipy("nbdtrc", "k", "n", "p")
+def nbdtrc(k: Any, n: Any, p: Any) -> Any:
+    """``1 - nbdtr(k, n, p)``."""
+    return _waited("nbdtrc", k, n, p, betaincc)

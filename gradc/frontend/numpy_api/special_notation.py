@@ -11,9 +11,12 @@ from gradc.frontend.numpy_api.promote import broadcasted, converted, marker, ope
 from gradc.ir.op import Op
 
 
-def operands_of(name: str, *values: Any) -> list[Any]:
-    """Arrays in the dtype that the SciPy in use takes for them, broadcast together."""
-    ufunc = ufunc_of_scipy(name)
+def operands_of(name: str, *values: Any, as_in: str = "") -> list[Any]:
+    """Arrays in the dtype that the SciPy in use takes for them, broadcast together.
+
+    ``as_in`` is another function by which that is decided: one whose operands have one dtype.
+    """
+    ufunc = ufunc_of_scipy(as_in or name)
     given = [x.value for x in values]
     dtype = given[0].aval.dtype if ufunc is None else operand_dtype(ufunc, *map(marker, given))
     if dtype.kind != "f":

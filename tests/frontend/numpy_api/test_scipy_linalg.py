@@ -93,12 +93,44 @@ def test_a_singular_matrix() -> None:
             gradc.jit(function)(np.zeros((4, 4)))
 
 
+def test_equations_without_one_solution() -> None:
+    for function in (
+        lambda a: linalg.solve_sylvester(a, -a, VECTOR[:, None] * VECTOR),
+        lambda a: linalg.solve_discrete_lyapunov(a, a),
+        lambda a: linalg.solve_banded((1, 0), 0 * a[:2], VECTOR),
+    ):
+        with pytest.raises(np.linalg.LinAlgError, match="singular"):
+            gradc.jit(function)(np.eye(4))
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+        gradc.jit(lambda a: linalg.solveh_banded(-a[:1], VECTOR))(np.ones((4, 4)))
+
+
+def test_diagonals_outside_of_the_matrix_are_not_read() -> None:
+    bands = np.array([[np.nan, 1.0, 2.0], [4.0, 5.0, 6.0], [1.0, 1.0, np.inf]])
+    b = np.array([1.0, 2.0, 3.0])
+    value, gradient = gradc.value_and_grad(lambda x: np.sum(linalg.solve_banded((1, 1), x, b, check_finite=False)))(
+        bands
+    )
+    np.testing.assert_allclose(
+        value, linalg.solve_banded((1, 1), np.nan_to_num(bands, posinf=0.0), b).sum(), rtol=1e-14
+    )
+    assert (gradient[0, 0], gradient[2, 2]) == (0, 0)
+    assert np.isfinite(gradient).all()
+
+
 def test_what_is_refused() -> None:
     cases = (
         (lambda a: linalg.solve(a, VECTOR, assume_a="sym"), "assume_a='sym' is not supported"),
         (lambda a: linalg.solve_triangular(a, VECTOR, trans=3), "trans=3 is none of"),
         (lambda a: linalg.solve_triangular(np.stack([a, a]), VECTOR), "are not one matrix and a vector or columns"),
         (lambda a: linalg.cho_solve((a, a[0, 0] > 0), VECTOR), "has to be known while tracing"),
+        (lambda a: linalg.solve_sylvester(a, a[:3], a), r"solve_sylvester: f64\[3,4\] is not one matrix, square"),
+        (lambda a: linalg.solve_sylvester(a, a, a[:3]), r"f64\[3,4\] is not one matrix, of shape \(4, 4\)"),
+        (lambda a: linalg.solve_banded((1, 1), a, VECTOR), r"f64\[4,4\] has not the 3 rows"),
+        (lambda a: linalg.solve_discrete_lyapunov(a, a, method="no"), "method='no' is none of"),
+        (lambda a: linalg.companion(a), r"companion: f64\[4,4\] is not one vector"),
+        (lambda a: linalg.expm_frechet(a, a[:3]), r"f64\[4,4\] and f64\[3,4\] differ in shape"),
+        (lambda a: linalg.cosm(np.stack([a, a])), r"cosm: f64\[2,4,4\] is not one square matrix"),
     )
     for function, message in cases:
         with pytest.raises(gradc.errors.GradcError, match=message):
