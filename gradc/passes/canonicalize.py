@@ -46,6 +46,9 @@ IDENTITIES: Final = (
     *equality("extreme-of-one", minimum(x, x), x),
 )
 
+UNSIGNED: Final = ("add-zero", "subtract-zero", "zero-minus", "negated-difference", "negative-minus")
+"""The laws that do not keep the sign of a result that is zero."""
+
 SIGNS: Final = (
     *equality("double-negation", -Apply("neg", (x,)), x),
     *equality("negated-difference", -(a - b), b - a),

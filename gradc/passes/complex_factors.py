@@ -28,7 +28,7 @@ from gradc.ops.rounding import copysign
 from gradc.ops.shape import broadcast, reshaped
 from gradc.passes.complex_functions import Pair, number, product, quotient
 from gradc.passes.complex_matrices import conjugate, part
-from gradc.passes.pipeline import builder_rewrite
+from gradc.passes.pipeline import rewrite_of_parts
 
 # Recurrences over the columns of stacks of matrices.
 
@@ -50,7 +50,7 @@ def _repeated(step: Callable[[list[Value], Value], list[Value]], states: Sequenc
     builder, dtype = states[0].builder, states[0].aval.dtype
     if count < 2:
         return step(list(states), builder.constant(np.zeros((), dtype))) if count else list(states)
-    inner = Builder(builder_rewrite("off"))
+    inner = Builder(rewrite_of_parts())
     given = [inner.input(f"s{k}", x.aval) for k, x in enumerate(states)]
     now = inner.input("k", Aval((), dtype))
     body = inner.freeze(step(given, now))

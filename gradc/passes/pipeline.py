@@ -10,7 +10,7 @@ from typing import Final, Literal, Protocol
 from gradc.errors import ArgumentError
 from gradc.ir.graph import Graph, rebuild
 from gradc.ir.verify import verify
-from gradc.passes.canonicalize import ARITHMETIC
+from gradc.passes.canonicalize import ARITHMETIC, UNSIGNED
 from gradc.passes.fold import FOLD
 from gradc.passes.movement import MOVEMENTS
 from gradc.passes.rewrite import Rules
@@ -70,6 +70,16 @@ def builder_rewrite(stabilize: str) -> Rules:
         raise ArgumentError(f"stabilize={stabilize!r} is not a level; it is one of {', '.join(map(repr, LEVELS))}")
     stable = {"off": (), "safe": (SAFE,), "aggressive": (SAFE, AGGRESSIVE)}[stabilize]
     return Rules(*CANONICAL, *stable)
+
+
+@cache
+def rewrite_of_parts() -> Rules:
+    """The canonical laws that keep the sign of zeros, for a graph of the parts of complex numbers.
+
+    The part that a real number lacks is a zero there, of which the graph of complex numbers knows nothing: the others
+    would give parts other signs than the operation on complex numbers does.
+    """
+    return Rules(*[[law for law in table if law.name not in UNSIGNED] for table in CANONICAL])
 
 
 def simplify(

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gradc.errors import CompileError
-from gradc.ir.aval import Aval
+from gradc.ir.aval import Aval, SymbolicDim
 from gradc.ir.graph import CONSTANT, INPUT, Builder, Graph, Node, Value
 from gradc.ir.op import Op
 from gradc.ops import elementwise as ops
-from gradc.ops.complex import real_dtype
+from gradc.ops.complex import complex_dtype, real_dtype
 from gradc.ops.contraction import contract, masked_contract
 from gradc.ops.shape import concatenate, reshape, slice_
 from gradc.passes import complex_factors, complex_matrices
@@ -22,7 +22,7 @@ from gradc.passes import complex_functions as functions
 from gradc.passes import complex_inverses as inverses
 from gradc.passes.complex_fourier import transform
 from gradc.passes.complex_functions import Pair, number, product
-from gradc.passes.pipeline import builder_rewrite
+from gradc.passes.pipeline import rewrite_of_parts
 
 
 def has_complex(graph: Graph) -> bool:
@@ -40,7 +40,7 @@ def split_complex(graph: Graph) -> Graph:
     """
     if not has_complex(graph):
         return graph
-    builder = Builder(builder_rewrite("off"))
+    builder = Builder(rewrite_of_parts())
     inputs = [builder.input(graph.nodes[i].params["name"], _stored(graph.nodes[i].aval)) for i in graph.inputs]
     image: list[Value | Pair] = []
     given = iter(inputs)
@@ -93,14 +93,20 @@ def _split(builder: Builder, graph: Graph, node: Node, operands: list[Value | Pa
         return Pair(builder.constant(value.real), builder.constant(value.imag))
     if not is_complex and all(isinstance(x, Value) for x in operands):
         return builder.apply(node.op, *[x for x in operands if isinstance(x, Value)], **node.params)
-    rule = _RULES.get(node.op.name)
-    if rule is None:
+    rule = _RULES.get(node.op.name, _refused)
+    try:
+        return rule(node, *operands)
+    except CompileError as error:
         origins = graph.origins.get(node.id, ())
-        raise CompileError(
-            f"{node.op.name}: complex numbers are not compiled to loops ({node.aval}); choose backend='numpy'",
-            line=f"{origins[0]}: {origins[0].text}" if origins else "",
-        )
-    return rule(node, *operands)
+        if not origins:
+            raise
+        raise CompileError(str(error), line=f"{origins[0]}: {origins[0].text}") from None
+
+
+def _refused(node: Node, *operands: Value | Pair) -> Pair:
+    raise CompileError(
+        f"{node.op.name}: complex numbers are not compiled to loops ({node.aval}); choose backend='numpy'"
+    )
 
 
 Rule = Callable[..., "Value | Pair"]
@@ -148,8 +154,13 @@ def _contract(op: Op) -> Rule:
 def _reduce_prod(node: Node, x: Pair) -> Pair:
     """A tree of products: the first half of the elements times the second, and again."""
     axes, shape = node.params["axes"], x.re.aval.shape
-    if not all(isinstance(shape[a], int) for a in axes):
-        raise CompileError(f"reduce_prod: a complex product over a symbolic axis of {shape} is not compiled to loops")
+    for axis in axes:
+        if isinstance(shape[axis], SymbolicDim):
+            complete = x.re.aval.with_dtype(complex_dtype(x.re.aval.dtype))
+            raise CompileError(
+                f"reduce_prod: the length {shape[axis]} of a product of {complete} is symbolic; "
+                "compile with a fixed one, or choose backend='numpy'"
+            )
     for axis in axes:
         while (length := int(x.re.aval.shape[axis])) > 1:
             half = length // 2
