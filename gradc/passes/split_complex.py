@@ -93,7 +93,7 @@ def _split(builder: Builder, graph: Graph, node: Node, operands: list[Value | Pa
         return Pair(builder.constant(value.real), builder.constant(value.imag))
     if not is_complex and all(isinstance(x, Value) for x in operands):
         return builder.apply(node.op, *[x for x in operands if isinstance(x, Value)], **node.params)
-    rule = _RULES.get(node.op.name, _refused)
+    rule: Rule = _RULES.get(node.op.name, _refused)
     try:
         return rule(node, *operands)
     except CompileError as error:

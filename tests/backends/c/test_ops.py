@@ -11,7 +11,7 @@ import pytest
 
 import gradc
 from gradc.compiler import compiled_of
-from gradc.ir.graph import Graph
+from gradc.ir.graph import Builder, Graph
 from gradc.ir.signature import flat_signature
 from gradc.request import Request
 from tests.artifacts import networks
@@ -20,27 +20,46 @@ from tests.inspect import networks as explained
 from tests.ops.test_systematic import F64, ROWS, Row, floats, numbers, value_graph, vjp_graph
 
 Check = Callable[..., str]
+Given = tuple[Graph, Sequence[Any]]
+"""A graph and its inputs."""
+
+TOGETHER = 8
+GROUPS = [ROWS[k : k + TOGETHER] for k in range(0, len(ROWS), TOGETHER)]
+"""Rows that are compiled together: a compiler takes most of its time to start."""
 
 
-def check_graph(graph: Graph, inputs: Sequence[Any], folder: Path, compiler: str) -> None:
-    """A graph as the C source of its loop program."""
-    if not COMPILERS:
-        pytest.skip("there is no C compiler")
-    compiled = compiled_of(graph, graph, flat_signature(graph), Request())
-    check_program(compiled.program, [np.asarray(x) for x in inputs], folder, [c for c in COMPILERS if c == compiler])
+def check_graphs(given: Sequence[Given], folder: Path, compiler: str) -> None:
+    """Graphs side by side, as the C source of one loop program."""
+    if compiler not in COMPILERS:
+        pytest.skip(f"there is no {compiler}")
+    builder = Builder()
+    outputs = []
+    for k, (graph, _) in enumerate(given):
+        operands = [builder.input(f"x{k}_{i}", aval) for i, aval in enumerate(graph.input_avals)]
+        outputs += graph.replay(builder, operands)
+    together = builder.freeze(outputs)
+    compiled = compiled_of(together, together, flat_signature(together), Request())
+    check_program(compiled.program, [np.asarray(x) for _, inputs in given for x in inputs], folder, [compiler])
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
-def test_value(row: Row, tmp_path: Path) -> None:
-    check_graph(value_graph(row), row.inputs, tmp_path, "gcc")
+def named(rows: Sequence[Row]) -> str:
+    return f"{rows[0]} to {rows[-1]}"
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if floats(row)], ids=str)
-def test_vjp(row: Row, tmp_path: Path) -> None:
-    result = value_graph(row).output_avals[0]
-    if result.dtype == F64:
-        ct = numbers(*map(int, result.shape), seed=9)
-        check_graph(vjp_graph(row), [*row.inputs, ct], tmp_path, "clang")
+@pytest.mark.parametrize("rows", GROUPS, ids=named)
+def test_values(rows: Sequence[Row], tmp_path: Path) -> None:
+    check_graphs([(value_graph(row), row.inputs) for row in rows], tmp_path, "gcc")
+
+
+@pytest.mark.parametrize("rows", GROUPS, ids=named)
+def test_vjps(rows: Sequence[Row], tmp_path: Path) -> None:
+    given: list[Given] = []
+    for row in rows:
+        result = value_graph(row).output_avals[0]
+        if floats(row) and result.dtype == F64:
+            given.append((vjp_graph(row), [*row.inputs, numbers(*map(int, result.shape), seed=9)]))
+    if given:
+        check_graphs(given, tmp_path, "clang")
 
 
 def leaves(tree: Any) -> list[np.ndarray]:

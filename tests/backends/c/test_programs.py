@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from gradc.ir.aval import dim_value
 from gradc.loops.language.parse import parse_program
 from gradc.loops.language.program import PRIMITIVES, Buffer, Expression, For, LoopProgram, Store, b, size, variable
 from tests.backends.llvm import math_samples
-from tests.backends.llvm.test_order import FORMS, SIZES, product
+from tests.backends.llvm.test_order import FORMS, SIZES, products
 
 Check = Callable[..., str]
 
@@ -110,10 +111,8 @@ def test_functions(dtype: str, check: Check) -> None:
     check(elementwise(formulas, arrays), arrays)
 
 
-@pytest.mark.parametrize("dtype", ["f8", "f4"])
-@pytest.mark.parametrize("sizes", SIZES, ids=lambda s: "x".join(map(str, s.values())))
 @pytest.mark.parametrize("form", FORMS)
-def test_contractions(form: str, sizes: dict[str, int], dtype: str, check: Check) -> None:
-    program = product(form, dict(sizes), dtype)
+def test_contractions(form: str, check: Check) -> None:
+    program = products(form, list(itertools.product(SIZES, ("f8", "f4"))))
     arrays = [values(tuple(map(int, x.shape)), x.dtype, k) for k, x in enumerate(program.inputs)]
     check(program, arrays)

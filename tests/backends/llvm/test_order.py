@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -31,14 +34,25 @@ SIZES = [
 BATCH = symbol("batch")
 
 
-def product(form: str, sizes: dict[str, object], dtype: str, accumulate: bool = False) -> LoopProgram:
+def product(form: str, sizes: dict[str, Any], dtype: str) -> LoopProgram:
+    return products(form, [(sizes, dtype)])
+
+
+def products(form: str, cases: Sequence[tuple[dict[str, Any], str]]) -> LoopProgram:
+    """Products of one form, of several sizes and dtypes, one after the other."""
     lhs, rhs, out = form.replace("->", ",").split(",")
-    shape = {word: tuple(sizes[letter] for letter in word) for word in (lhs, rhs, out)}
-    a, c = Buffer("a", np.dtype(dtype), shape[lhs], "input"), Buffer("c", np.dtype(dtype), shape[rhs], "input")  # type: ignore[arg-type]
-    y = Buffer("y", np.dtype(dtype), shape[out], "output")  # type: ignore[arg-type]
-    letters = tuple((letter, sizes[letter]) for letter in dict.fromkeys(lhs + rhs))
-    call = Call(Contraction(lhs, rhs, out, letters, np.dtype(dtype), accumulate), (whole(a), whole(c), whole(y)))  # type: ignore[arg-type]
-    program = LoopProgram("product", (a, c, y), (call,))
+    buffers: list[Buffer] = []
+    calls: list[Call] = []
+    for k, (sizes, name) in enumerate(cases):
+        dtype = np.dtype(name)
+        a, c, y = (
+            Buffer(f"{letter}{k}", dtype, tuple(sizes[letter] for letter in word), kind)
+            for letter, word, kind in (("a", lhs, "input"), ("c", rhs, "input"), ("y", out, "output"))
+        )
+        letters = tuple((letter, sizes[letter]) for letter in dict.fromkeys(lhs + rhs))
+        calls.append(Call(Contraction(lhs, rhs, out, letters, dtype), (whole(a), whole(c), whole(y))))
+        buffers += (a, c, y)
+    program = LoopProgram("product", tuple(sorted(buffers, key=lambda buffer: buffer.kind)), tuple(calls))
     return reserve(program, lambda call: scratch_elements(call, program.buffer, host(), 1))
 
 
