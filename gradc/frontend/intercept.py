@@ -26,6 +26,7 @@ import numpy as np
 from gradc.frontend.cached import is_cached, keeping
 from gradc.frontend.callables import located, vectorized
 from gradc.frontend.callee import calls_itself
+from gradc.frontend.casts import CASTS
 from gradc.frontend.concatenators import Concatenator
 from gradc.frontend.creation import CREATION, Handler
 from gradc.frontend.draws import GENERATORS, RefusedGenerator, refused, refused_always, refused_class, unchanged
@@ -123,6 +124,8 @@ class _Known:
             return RefusedGenerator(original)
         if id(original) in STAND_INS:
             return STAND_INS[id(original)]
+        if id(original) in CASTS:
+            return CASTS[id(original)]
         if is_cached(original):
             return keeping(original)
         return self.told(original)
@@ -240,7 +243,7 @@ def intercepted(function: Callable[..., Any], arguments: Any) -> Iterator[Callab
     taken: list[Place] = []
     INSTALLED.begin(known.homes)
     try:
-        INSTALLED.put(walk.found, known.stand_in, taken)
+        INSTALLED.put(walk.replaceable(), known.stand_in, taken)
         with unchanged([x for x in walk.fixed if isinstance(x, GENERATORS)]):
             yield known.told(function) or function
     finally:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from gradc.frontend.cached import is_cached
+from gradc.frontend.casts import CASTS, NAMES, called, compares
 from gradc.frontend.frames import is_internal
 
 Container = Any
@@ -48,14 +49,21 @@ class Walk:
     """Finds the places, among everything reachable, that hold an object for which ``wanted`` is true.
 
     ``fixed`` are such objects in places that cannot be changed: tuples, defaults of parameters. ``builtins`` are names
-    that are found where code mentions them and its globals do not have them.
+    that are found where code mentions them and its globals do not have them. ``compared`` are scalar types of NumPy
+    that are mentioned by code that compares identities.
     """
 
     wanted: Callable[[Any], bool]
     builtins: frozenset[str] = frozenset()
     found: list[tuple[Container, Any]] = field(default_factory=list)
     fixed: list[Any] = field(default_factory=list)
+    compared: set[str] = field(default_factory=set)
     seen: set[int] = field(default_factory=set)
+
+    def replaceable(self) -> list[tuple[Container, Any]]:
+        """What was found, without types of NumPy that a stand-in would not be identical with."""
+        numpy = vars(np)
+        return [(home, key) for home, key in self.found if not (home is numpy and key in self.compared)]
 
     def visit(self, x: Any) -> None:
         """Walk through what ``x`` leads to."""
@@ -127,24 +135,33 @@ class Walk:
             names.update(_texts(code))
         for name in sorted(names):
             if name in scope:
-                content = scope[name]
-                if isinstance(content, types.ModuleType):
-                    self._module(content, names)
-                else:
-                    self._place(scope, name, content)
+                self._variable(scope, name, name, scope[name], names, code)
             elif name in self.builtins:
                 self.found.append((scope, name))
-        for cell in function.__closure__ or ():
+        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             try:
                 content = cell.cell_contents
             except ValueError:
                 continue
-            if isinstance(content, types.ModuleType):
-                self._module(content, names)
-            else:
-                self._place(cell, None, content)
+            self._variable(cell, None, name, content, names, code)
         self._fixed((*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()))
         self._each(vars(function))
+
+    def _variable(
+        self, container: Container, key: Any, name: str, content: Any, names: set[str], code: types.CodeType
+    ) -> None:
+        """What a name of some code stands for. A scalar type is replaced where the code calls it."""
+        if content is np:
+            mentioned = NAMES & names
+            if mentioned:
+                self.found += [(vars(np), part) for part in sorted(mentioned & called(code))]
+                self.compared |= mentioned if compares(code) else set()
+        elif isinstance(content, types.ModuleType):
+            self._module(content, names)
+        elif id(content) not in CASTS:
+            self._place(container, key, content)
+        elif name in called(code):
+            self.found.append((container, key))
 
     def _module(self, module: types.ModuleType, names: set[str]) -> None:
         scope = vars(module)

@@ -126,6 +126,6 @@ _METHODS: Final = {
 def chosen_by(index: Any) -> Any:
     """The traced mask of booleans that an index is; None where it is something else, or is known."""
     item: Any = index[0] if type(index) is tuple and len(index) == 1 else index
-    if not is_traced(item) or item.aval.dtype != np.dtype(bool) or not item.aval.shape:
+    if not is_traced(item) or item.aval.dtype != np.dtype(bool):
         return None
     return item if item.session.concrete(item.current()) is None else None

@@ -33,7 +33,7 @@ class ArrayWriting:
     def __setitem__(self: Any, index: Any, value: Any) -> None:
         if isinstance(value, Selected):
             mask = chosen_by(index)
-            if mask is None:
+            if mask is None or mask.aval.shape != self.aval.shape:
                 raise value.refusal()
             self.assign(np.where(mask, Selected(self, mask).beside(value), self))
             return

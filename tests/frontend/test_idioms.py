@@ -106,6 +106,14 @@ def traced_masks(x):
     return y, positive.sum(), np.log(positive).mean(), positive.max(), np.sum(x[x < 0] ** 2), positive.std(ddof=1)
 
 
+@program(np.array(0.5), np.array(2.0))
+def masks_of_one_number(a, b):
+    y, z = np.array(a), np.zeros(3)
+    y[a < 1] = np.log(a[a < 1]) * 2
+    z[b > 1] = 1.5
+    return y, z * b, b[b > 1].sum()
+
+
 @program(V, W)
 def writers(v, w):
     a = np.zeros((3, 3))
@@ -340,3 +348,13 @@ def leaves(result: Any) -> Any:
             yield from leaves(item)
     else:
         yield result
+
+
+def test_elements_chosen_by_a_mask_of_rows_are_not_written_as_if_they_were_whole() -> None:
+    def function(x, y):
+        x = x.copy()
+        x[y > 0] = y[y > 0]
+        return x
+
+    with pytest.raises(gradc.errors.TraceError, match=r"the traced mask bool\[3\] depends on data"):
+        gradc.jit(function)(np.ones((3, 3)), np.array([1.0, -1.0, 2.0]))

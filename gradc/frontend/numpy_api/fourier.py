@@ -14,17 +14,17 @@ from gradc.frontend.numpy_api.notation import Array, composed
 from gradc.ops import fourier
 from gradc.ops.complex import complex_dtype, is_complex
 
-_SWAPPED: Final = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
+SWAPPED: Final = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
-def _norm(name: str, norm: Any) -> str:
+def norm_of(name: str, norm: Any) -> str:
     chosen = "backward" if norm is None else norm
     if chosen not in fourier.NORMS:
         raise TraceError(f"{name}: norm={norm!r} is none of {', '.join(map(repr, fourier.NORMS))}")
     return str(chosen)
 
 
-def _length(name: str, a: Any, n: Any, axis: int, default: Any = None) -> int:
+def length_of(name: str, a: Any, n: Any, axis: int, default: Any = None) -> int:
     """How many elements are transformed. Raises ShapeError for none."""
     if n is None:
         size = require_size(name, a.shape[axis], "its transform has as many terms")
@@ -35,7 +35,7 @@ def _length(name: str, a: Any, n: Any, axis: int, default: Any = None) -> int:
     return length
 
 
-def _fitted(name: str, a: Any, length: int, axis: int) -> Any:
+def fitted(name: str, a: Any, length: int, axis: int) -> Any:
     """The first elements along an axis, with zeros behind them where there are fewer."""
     size = require_size(name, a.shape[axis], "it is cut or padded to the length of the transform")
     if size > length:
@@ -52,73 +52,73 @@ def _as_complex(name: str, a: Any) -> Any:
     return a.astype(complex_dtype(kind))
 
 
-def _transformed(name: str, a: Any, n: Any, axis: Any, norm: Any, inverse: bool) -> Any:
+def transformed(name: str, a: Any, n: Any, axis: Any, norm: Any, inverse: bool) -> Any:
     k = one_axis(name, axis, a.ndim, str(a.value.aval))
-    x = _as_complex(name, _fitted(name, a, _length(name, a, n, k), k))
-    return Array(fourier.fft(x.value, axis=k, inverse=inverse, norm=_norm(name, norm)))
+    x = _as_complex(name, fitted(name, a, length_of(name, a, n, k), k))
+    return Array(fourier.fft(x.value, axis=k, inverse=inverse, norm=norm_of(name, norm)))
 
 
-def _of_real(name: str, a: Any, n: Any, axis: Any, norm: Any) -> Any:
+def of_real(name: str, a: Any, n: Any, axis: Any, norm: Any) -> Any:
     """The first half of the terms; the others are their conjugates."""
     if is_complex(a.value):
         raise DtypeError(f"{name}: of complex numbers ({a.value.aval}) is not supported; take .real, or use np.fft.fft")
     k = one_axis(name, axis, a.ndim, str(a.value.aval))
-    whole = _transformed(name, a, n, axis, norm, False)
+    whole = transformed(name, a, n, axis, norm, False)
     return whole[(slice(None),) * k + (slice(0, int(whole.shape[k]) // 2 + 1),)]
 
 
-def _to_real(name: str, a: Any, n: Any, axis: Any, norm: Any) -> Any:
+def to_real(name: str, a: Any, n: Any, axis: Any, norm: Any) -> Any:
     """The real numbers whose first terms these are. The imaginary parts of the first, and of the middle one, count for
     nothing."""
     k = one_axis(name, axis, a.ndim, str(a.value.aval))
-    length = _length(name, a, n, k, lambda size: 2 * (size - 1))
+    length = length_of(name, a, n, k, lambda size: 2 * (size - 1))
     lead = (slice(None),) * k
-    half = _as_complex(name, _fitted(name, a, length // 2 + 1, k))
+    half = _as_complex(name, fitted(name, a, length // 2 + 1, k))
     mirrored = np.conj(half[(*lead, slice(1, (length + 1) // 2))])[(*lead, slice(None, None, -1))]
     whole = np.concatenate([half, mirrored], axis=k)
-    return np.real(_transformed(name, whole, length, k, norm, True))
+    return np.real(transformed(name, whole, length, k, norm, True))
 
 
 @composed(np.fft.fft, arrays=("a",))
 def fft(a: Any, n: Any = None, axis: Any = -1, norm: Any = None) -> Any:
     """The discrete Fourier transform along an axis, of the first ``n`` elements."""
-    return _transformed("np.fft.fft", a, n, axis, norm, False)
+    return transformed("np.fft.fft", a, n, axis, norm, False)
 
 
 @composed(np.fft.ifft, arrays=("a",))
 def ifft(a: Any, n: Any = None, axis: Any = -1, norm: Any = None) -> Any:
     """The inverse of ``fft``."""
-    return _transformed("np.fft.ifft", a, n, axis, norm, True)
+    return transformed("np.fft.ifft", a, n, axis, norm, True)
 
 
 @composed(np.fft.rfft, arrays=("a",))
 def rfft(a: Any, n: Any = None, axis: Any = -1, norm: Any = None) -> Any:
     """The transform of real numbers: its terms of non-negative frequency."""
-    return _of_real("np.fft.rfft", a, n, axis, norm)
+    return of_real("np.fft.rfft", a, n, axis, norm)
 
 
 @composed(np.fft.irfft, arrays=("a",))
 def irfft(a: Any, n: Any = None, axis: Any = -1, norm: Any = None) -> Any:
     """The inverse of ``rfft``; ``n`` results, by default an even number."""
-    return _to_real("np.fft.irfft", a, n, axis, norm)
+    return to_real("np.fft.irfft", a, n, axis, norm)
 
 
 @composed(np.fft.hfft, arrays=("a",))
 def hfft(a: Any, n: Any = None, axis: Any = -1, norm: Any = None) -> Any:
     """The transform of numbers that are conjugate to themselves in reverse, given by their first half: real."""
-    return _to_real("np.fft.hfft", np.conj(a), n, axis, _SWAPPED[_norm("np.fft.hfft", norm)])
+    return to_real("np.fft.hfft", np.conj(a), n, axis, SWAPPED[norm_of("np.fft.hfft", norm)])
 
 
 @composed(np.fft.ihfft, arrays=("a",))
 def ihfft(a: Any, n: Any = None, axis: Any = -1, norm: Any = None) -> Any:
     """The inverse of ``hfft``."""
-    return np.conj(_of_real("np.fft.ihfft", a, n, axis, _SWAPPED[_norm("np.fft.ihfft", norm)]))
+    return np.conj(of_real("np.fft.ihfft", a, n, axis, SWAPPED[norm_of("np.fft.ihfft", norm)]))
 
 
 # Along several axes.
 
 
-def _axes(name: str, a: Any, s: Any, axes: Any) -> list[tuple[int, Any]]:
+def axes_of(name: str, a: Any, s: Any, axes: Any) -> list[tuple[int, Any]]:
     """Each axis with its length, None for the array's own (-1 says the same)."""
     if axes is None:
         axes = range(a.ndim) if s is None else range(-len(s), 0)
@@ -133,26 +133,26 @@ def _axes(name: str, a: Any, s: Any, axes: Any) -> list[tuple[int, Any]]:
 
 def _along(name: str, a: Any, axes: Sequence[tuple[int, Any]], norm: Any, inverse: bool) -> Any:
     for axis, size in axes:
-        a = _transformed(name, a, size, axis, norm, inverse)
+        a = transformed(name, a, size, axis, norm, inverse)
     return a
 
 
-def _fftn(name: str, a: Any, s: Any, axes: Any, norm: Any) -> Any:
-    return _along(name, a, _axes(name, a, s, axes)[::-1], norm, False)
+def fftn(name: str, a: Any, s: Any, axes: Any, norm: Any) -> Any:
+    return _along(name, a, axes_of(name, a, s, axes)[::-1], norm, False)
 
 
-def _ifftn(name: str, a: Any, s: Any, axes: Any, norm: Any) -> Any:
-    return _along(name, a, _axes(name, a, s, axes)[::-1], norm, True)
+def ifftn(name: str, a: Any, s: Any, axes: Any, norm: Any) -> Any:
+    return _along(name, a, axes_of(name, a, s, axes)[::-1], norm, True)
 
 
-def _rfftn(name: str, a: Any, s: Any, axes: Any, norm: Any) -> Any:
-    *others, (last, size) = _axes(name, a, s, axes)
-    return _along(name, _of_real(name, a, size, last, norm), others[::-1], norm, False)
+def rfftn(name: str, a: Any, s: Any, axes: Any, norm: Any) -> Any:
+    *others, (last, size) = axes_of(name, a, s, axes)
+    return _along(name, of_real(name, a, size, last, norm), others[::-1], norm, False)
 
 
-def _irfftn(name: str, a: Any, s: Any, axes: Any, norm: Any) -> Any:
-    *others, (last, size) = _axes(name, a, s, axes)
-    return _to_real(name, _along(name, a, others, norm, True), size, last, norm)
+def irfftn(name: str, a: Any, s: Any, axes: Any, norm: Any) -> Any:
+    *others, (last, size) = axes_of(name, a, s, axes)
+    return to_real(name, _along(name, a, others, norm, True), size, last, norm)
 
 
 def _several(transform: Any, stem: str, says: str) -> None:
@@ -171,10 +171,10 @@ def _named(transform: Any, name: str, default: Any) -> Any:
     return function
 
 
-_several(_fftn, "fft", "``fft`` along several axes, each of the first elements that ``s`` says.")
-_several(_ifftn, "ifft", "``ifft`` along several axes.")
-_several(_rfftn, "rfft", "``rfft`` along the last of several axes, ``fft`` along the others.")
-_several(_irfftn, "irfft", "``ifft`` along several axes but the last, then ``irfft``.")
+_several(fftn, "fft", "``fft`` along several axes, each of the first elements that ``s`` says.")
+_several(ifftn, "ifft", "``ifft`` along several axes.")
+_several(rfftn, "rfft", "``rfft`` along the last of several axes, ``fft`` along the others.")
+_several(irfftn, "irfft", "``ifft`` along several axes but the last, then ``irfft``.")
 
 
 # Orders of the terms.

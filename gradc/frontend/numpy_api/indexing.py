@@ -140,7 +140,7 @@ def _mask_of(index: Any, lift: Lift) -> Value | None:
     if isinstance(item, (int, np.integer, slice, tuple)) or item is None or item is Ellipsis:
         return None
     value = lift(item, "index")
-    return value if value.aval.dtype == _BOOL and value.aval.shape else None
+    return value if value.aval.dtype == _BOOL else None
 
 
 def _masked(x: Value, mask: Value, value: Value, mode: str) -> Value:

@@ -33,7 +33,7 @@ _NAMES: Final = frozenset(
 
 def check_complex(name: str, operands: Iterable[object]) -> None:
     """Raise DtypeError for a complex operand of a function that is told for real numbers alone."""
-    if name.removeprefix("np.") in _NAMES or name.startswith(("np.fft.", "scipy.linalg.")):
+    if name.removeprefix("np.") in _NAMES or name.startswith(("np.fft.", "scipy.fft.", "scipy.linalg.")):
         return
     for x in operands:
         if isinstance(x, (list, tuple)):

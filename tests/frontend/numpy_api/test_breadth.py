@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
+import scipy.fft
 import scipy.linalg
 import scipy.signal
 import scipy.special

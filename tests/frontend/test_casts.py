@@ -1,0 +1,85 @@
+"""NumPy's scalar types called on traced values: what they give, and that they are themselves to everyone else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy import float32 as single
+
+import gradc
+from gradc.errors import TraceError
+from gradc.frontend.intercept import INSTALLED
+
+X = np.array([1.5, -2.7, 300.0])
+
+
+def captured(kind: Any) -> Callable[[Any], Any]:
+    return lambda x: kind(x)
+
+
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "array": lambda x: np.float32(x),
+    "number": lambda x: np.float32(x[0]) * np.float32(3),
+    "truncated": lambda x: np.int64(x) + np.int16(x[1]),
+    "by another name": lambda x: single(x),
+    "captured": captured(np.bool),
+    "list": lambda x: np.float64([x[0], 2.0, x[1]]),
+    "sum": lambda x: np.float64(x.sum()) / np.float64(len(x)),
+    "complex": lambda x: np.complex128(x).imag,
+    "as a dtype too": lambda x: np.float32(x) + np.zeros(3, dtype=np.float32).astype(np.float32),
+    "asked for": lambda x: np.float64(x) if x.dtype == np.float64 and isinstance(x[0], np.float64) else -x,
+    "as a key": lambda x: np.float64(x) * {np.float64: 2.0, np.float32: 3.0}[np.float64],
+    "of a size": lambda x: x / np.float64(x.shape[0]),
+}
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numpy", "reference"])
+@pytest.mark.parametrize("name", CALLS)
+def test_it_converts_as_numpy_does(name: str, backend: str) -> None:
+    function = CALLS[name]
+    expected, found = function(X), gradc.jit(function, backend=backend)(X)
+    np.testing.assert_array_equal(found, expected)
+    assert (found.dtype, type(found)) == (expected.dtype, type(expected))
+
+
+def test_numbers_of_python_and_slopes() -> None:
+    assert gradc.jit(lambda c: np.float32(c))(2.5).dtype == np.float32
+    assert gradc.grad(lambda x: np.float64(np.sum(np.float32(x) ** 2)))(X) == pytest.approx(2 * X, rel=1e-6)
+    assert gradc.grad(lambda x: np.sum(x * np.int64(x)))(X) == pytest.approx(np.trunc(X))
+
+
+def test_rows_are_taken_by_indices_that_were_converted() -> None:
+    table = np.arange(12.0).reshape(4, 3)
+    of = lambda t, k: t[np.int64(k)].sum()  # noqa: E731
+    assert gradc.grad(of)(table, np.array([0.0, 2.0, 2.0])).sum(1).tolist() == [3.0, 0.0, 6.0, 0.0]
+
+
+def test_the_types_are_themselves_again() -> None:
+    before = np.float64, single
+    seen = []
+
+    def function(x: Any) -> Any:
+        seen.append((np.float64, np.dtype(np.float64), repr(np.float64), np.issubdtype(np.float64, np.floating)))
+        if x.shape[0] > 3:
+            raise KeyError("halfway")
+        return np.float64(x)
+
+    gradc.jit(function)(X)
+    with pytest.raises(KeyError):
+        gradc.jit(function)(np.ones(4))
+    assert (np.float64, single) == before
+    assert type(np.float64) is type
+    assert len(INSTALLED) == 0
+    assert seen[0] == (before[0], np.dtype("f8"), "<class 'numpy.float64'>", True)
+
+
+def test_nothing_stands_in_for_a_type_whose_identity_is_asked_for() -> None:
+    def helper(x: Any) -> Any:
+        return x.dtype.type is np.float64
+
+    assert gradc.jit(lambda x: x if helper(x) else -x)(X).tolist() == X.tolist()
+    with pytest.raises(TraceError, match=r"x\.astype\(np\.float32\) in place of np\.float32\(x\)"):
+        gradc.jit(lambda x: np.float64(x) if helper(x) else -x)(X)
