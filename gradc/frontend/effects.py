@@ -7,9 +7,12 @@ everything is put back as the first trace has left it.
 
 from __future__ import annotations
 
+import array
 import contextlib
+import contextvars
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 _SMALL: Final = 4096
 """Elements of an array up to which a write into it is noticed."""
 
+_BUFFERS: Final = (bytearray, array.array)
+"""What Python has of arrays."""
+
 _NUMBERS: Final = (bool, int, float, complex, str, type(None))
 _STOOD_IN_FOR: Final = (*GENERATORS, RefusedGenerator)
 _NOTHING: Final = object()
@@ -40,7 +46,9 @@ class Surroundings(Walk):
 
     places: list[tuple[Container, Any, Any, str]] = field(default_factory=list)
     contents: list[tuple[Any, Any, int, str]] = field(default_factory=list)
-    arrays: list[tuple[np.ndarray, bytes, str]] = field(default_factory=list)
+    sets: list[tuple[set[Any], set[Any]]] = field(default_factory=list)
+    arrays: list[tuple[Any, bytes, str]] = field(default_factory=list)
+    variables: list[tuple[contextvars.ContextVar[Any], Any]] = field(default_factory=list)
     iterators: list[str] = field(default_factory=list)
     owners: dict[int, str] = field(default_factory=dict)
 
@@ -53,16 +61,32 @@ class Surroundings(Walk):
             return
         name = _name(container, key, owner)
         self.places.append((container, key, content, name))
-        if (
-            type(content) is np.ndarray
-            and content.size <= _SMALL
-            and content.flags.writeable
-            and not content.dtype.hasobject
-        ):
-            self.arrays.append((content, content.tobytes(), name))
+        self._inside(content, name)
+
+    def _inside(self, content: Any, name: str) -> None:
+        """Note what can change in what stands at a place."""
+        if _is_memory(content):
+            self.arrays.append((content, _bytes(content), name))
         elif isinstance(content, Iterator):
             self.iterators.append(name)
         self.visit(content)
+
+    def _fixed(self, items: Iterable[Any]) -> None:
+        for item in itertools.islice(items, ITEMS):
+            if callable(item) or isinstance(item, _STOOD_IN_FOR):
+                self.visit(item)
+            else:
+                self._inside(item, f"an object of type {type(item).__name__}")
+
+    def _set(self, items: set[Any]) -> None:
+        if len(items) <= ITEMS:
+            self.sets.append((items, items.copy()))
+        self._fixed(items)
+
+    def _variable(self, variable: contextvars.ContextVar[Any]) -> None:
+        content = _value(variable)
+        self.variables.append((variable, content))
+        self._inside(content, f"the context variable {variable.name}")
 
     def _member(self, kind: type, name: str, content: Any) -> None:
         if not name.startswith("__") and not callable(content):
@@ -86,22 +110,26 @@ class Surroundings(Walk):
         for container, key, content, name in self.places:
             if not _same(_read(container, key), content):
                 return name
-        for array, before, name in self.arrays:
-            if array.tobytes() != before:
+        for memory, before, name in self.arrays:
+            if _bytes(memory) != before:
                 return name
-        for container, _, length, owner in self.contents:
-            if len(container) != length:
-                return f"what is kept in {f'attributes of {owner}' if owner else f'a {type(container).__name__}'}"
+        for container, kept, length, owner in self.contents:
+            if not _holds(container, kept, length):
+                return f"what is kept in {_kept_in(container, owner)}"
+        if any(items != before for items, before in self.sets):
+            return "what is kept in a set"
+        for variable, content in self.variables:
+            if not _same(_value(variable), content):
+                return f"the context variable {variable.name}"
         return self.iterators[0] if self.iterators else ""
 
     def put_back(self) -> None:
         """Make everything what it was."""
         for container, before, length, _ in self.contents:
-            if len(container) == length or before is None:
+            if before is None or _holds(container, before, length):
                 continue
             if isinstance(container, dict):
-                for key in [key for key in container if key not in before]:
-                    del container[key]
+                _put_back_keys(container, before)
             else:
                 container.clear()
                 container.extend(before)
@@ -109,9 +137,60 @@ class Surroundings(Walk):
             if not _same(_read(container, key), content):
                 with contextlib.suppress(AttributeError):  # a slot that cannot be set
                     store(container, key, content)
-        for array, before, _ in self.arrays:
-            if array.tobytes() != before:
-                array[...] = np.frombuffer(before, array.dtype).reshape(array.shape)
+        for items, kept in self.sets:
+            items.intersection_update(kept)
+            items.update(kept)
+        for variable, content in self.variables:
+            if content is not _NOTHING and not _same(_value(variable), content):
+                variable.set(content)
+        for memory, held, _ in self.arrays:
+            if _bytes(memory) == held:
+                continue
+            if type(memory) is np.ndarray:
+                memory[...] = np.frombuffer(held, memory.dtype).reshape(memory.shape)
+            else:
+                memory[:] = held if type(memory) is bytearray else array.array(memory.typecode, held)
+
+
+def _kept_in(container: Container, owner: str) -> str:
+    name = type(container).__name__
+    return f"attributes of {owner}" if owner else f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
+
+
+def _value(variable: contextvars.ContextVar[Any]) -> Any:
+    try:
+        return variable.get()
+    except LookupError:  # it has none yet, and no default
+        return _NOTHING
+
+
+def _is_memory(x: Any) -> bool:
+    """Whether numbers can be written into it, and they are few."""
+    if type(x) is np.ndarray:
+        return x.size <= _SMALL and x.flags.writeable and not x.dtype.hasobject
+    return type(x) in _BUFFERS and len(x) <= _SMALL
+
+
+def _bytes(memory: Any) -> bytes:
+    found: bytes = bytes(memory) if type(memory) is bytearray else memory.tobytes()
+    return found
+
+
+def _holds(container: Any, before: Any, length: int) -> bool:
+    """Whether a container has as many items as before, a dict the same keys in the same order."""
+    if len(container) != length or not isinstance(container, dict) or before is None:
+        return len(container) == length
+    return all(a is b for a, b in zip(container, before, strict=True))
+
+
+def _put_back_keys(container: dict[Any, Any], before: dict[Any, Any]) -> None:
+    for key in [key for key in container if key not in before]:
+        del container[key]
+    for key, content in before.items():
+        container.setdefault(key, content)
+    if not _holds(container, before, len(before)):
+        for key in before:
+            container[key] = container.pop(key)
 
 
 def _name(container: Container, key: Any, owner: str) -> str:

@@ -92,13 +92,14 @@ class Walk:
             self._each(x)
         elif isinstance(x, _HOLDERS):
             self._each(vars(x))
-        elif isinstance(x, (tuple, set, frozenset)):
+        elif isinstance(x, (tuple, frozenset)):
             self._fixed(x)
+        elif isinstance(x, set):
+            self._set(x)
         elif isinstance(x, types.MappingProxyType):
             self._fixed(x.values())
         elif isinstance(x, contextvars.ContextVar):
-            with contextlib.suppress(LookupError):
-                self._fixed([x.get()])
+            self._variable(x)
         elif isinstance(x, type):
             self._type(x)
         elif not isinstance(x, types.ModuleType):
@@ -117,6 +118,13 @@ class Walk:
                 self.fixed.append(item)
             else:
                 self.visit(item)
+
+    def _set(self, items: set[Any]) -> None:
+        self._fixed(items)
+
+    def _variable(self, variable: contextvars.ContextVar[Any]) -> None:
+        with contextlib.suppress(LookupError):
+            self._fixed([variable.get()])
 
     def _each(self, container: Container) -> None:
         for key, content in entries(container):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import collections
+import contextvars
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -185,6 +187,46 @@ def table_written(x: Any) -> Any:
     return x * TABLE
 
 
+SEEN: set[str] = set()
+TICKS = bytearray(1)
+CELLS = array.array("d", [0.0])
+RECENT = collections.OrderedDict(a=1.0, b=2.0)
+ROWS = (np.zeros(3), "rows")
+DEPTH: contextvars.ContextVar[int] = contextvars.ContextVar("depth", default=0)
+
+
+def remembered(x: Any) -> Any:
+    if "called" in SEEN:
+        return x * 3
+    SEEN.add("called")
+    return x
+
+
+def ticked(x: Any) -> Any:
+    TICKS[0] += 1
+    return x * TICKS[0]
+
+
+def celled(x: Any) -> Any:
+    CELLS[0] += 1
+    return x * CELLS[0]
+
+
+def reordered(x: Any) -> Any:
+    RECENT.move_to_end(next(iter(RECENT)))
+    return x * next(iter(RECENT.values()))
+
+
+def row_written(x: Any) -> Any:
+    ROWS[0][0] += 1
+    return x * ROWS[0]
+
+
+def deeper(x: Any) -> Any:
+    DEPTH.set(DEPTH.get() + 1)
+    return x * DEPTH.get()
+
+
 def in_closure() -> Callable[[Any], Any]:
     total, queue, source = 0, collections.deque([1.0, 2.0]), iter([1.0, 2.0, 3.0])
 
@@ -215,6 +257,12 @@ STATEFUL: dict[str, tuple[Callable[[Any], Any], str]] = {
     "nonlocal": (lambda x: CLOSURE(x, "add"), "a variable of the function around it"),
     "deque": (lambda x: CLOSURE(x, "rotated"), "the item 0 of a deque"),
     "iterator": (lambda x: CLOSURE(x, "drawn"), "a variable of the function around it"),
+    "set": (remembered, "what is kept in a set"),
+    "bytearray": (ticked, "the global TICKS"),
+    "array of Python's": (celled, "the global CELLS"),
+    "order of a dict": (reordered, "what is kept in an OrderedDict"),
+    "array in a tuple": (row_written, "an object of type ndarray"),
+    "context variable": (deeper, "the context variable depth"),
 }
 
 
@@ -226,6 +274,28 @@ def test_a_result_that_depends_on_what_the_function_changes_is_refused(name: str
     ) as e:
         gradc.jit(function)(X)
     assert place in str(e.value)
+
+
+def test_a_refusal_leaves_what_is_no_dict_or_list_as_it_was() -> None:
+    for function in (remembered, ticked, celled, reordered, row_written, deeper):
+        with pytest.raises(TraceError, match="pass it as an argument"):
+            gradc.jit(function)(X)
+    assert (SEEN, TICKS, CELLS.tolist(), list(RECENT)) == (set(), bytearray(1), [0.0], ["a", "b"])
+    assert (ROWS[0].tolist(), DEPTH.get()) == ([0.0, 0.0, 0.0], 0)
+
+
+def test_keys_and_elements_are_put_back_as_the_first_trace_left_them() -> None:
+    newest, groups = {0: "first"}, {1}
+
+    def step(x: Any) -> Any:
+        (key,) = newest
+        del newest[key]
+        newest[key + 1] = "next"
+        groups.symmetric_difference_update({1, len(groups) + 1})
+        return x * 2
+
+    np.testing.assert_array_equal(gradc.jit(step)(X), X * 2)
+    assert (newest, groups) == ({1: "next"}, {2})
 
 
 def test_a_refusal_leaves_everything_as_it_was() -> None:
