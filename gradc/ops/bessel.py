@@ -17,7 +17,7 @@ import numpy as np
 from gradc.ir.graph import Value
 from gradc.ir.op import Context, Op
 from gradc.ops import bessel_tables as tables
-from gradc.ops.elementwise import absolute, elementwise, exp, less, select, sign
+from gradc.ops.elementwise import absolute, elementwise, equal, exp, isfinite, less, select, sign
 from gradc.ops.helpers import evaluated
 
 _MIDDLE: Final = 19.0
@@ -93,10 +93,19 @@ def of_order_one(sign: int, *, slope: bool) -> list[float]:
 
 
 def _slope_of_i1(c: Context) -> Value:
-    """``I0 - I1 / x``."""
+    """``I0 - I1 / x``; infinite where both overflow."""
     (x,) = c.operands
     near, series, quotient = over_x(x, c.result, of_order_one(1, slope=True))
-    return select(near, series, i0(x) - quotient)
+    zero = x.builder.full(0.0, x.aval)
+    return select(near, series, i0(x) - select(isfinite(c.result), quotient, zero))
+
+
+def at_pole(c: Context, slope: Value, factor: float, power: int) -> Value:
+    """The slope of a function with a pole at 0, near which it is ``factor / x**power``; where the function is infinite,
+    terms of its slope cancel as infinities."""
+    size = absolute(c.operands[0])
+    infinite = equal(absolute(c.result), size.builder.full(math.inf, size.aval))
+    return select(infinite, factor / (size * size if power == 2 else size), slope)
 
 
 def _slope_of_i1e(c: Context) -> Value:
@@ -145,7 +154,7 @@ def _loops_of_k(order: int, *, scaled: bool) -> Callable[..., Any]:
         square = b.mul(half, half)
         first_kind = horner(b, square, _near(order)[:_TERMS])
         near = horner(b, b.sub(b.mul(8.0, square), 1.0), near_table[::-1])
-        logarithm = b.log(half)
+        logarithm = b.sub(b.log(low), math.log(2.0))  # half of the smallest number is 0
         if order:
             near = b.add(b.div(1.0, low), b.mul(low, b.add(b.mul(b.mul(logarithm, 0.5), first_kind), near)))
         else:
@@ -159,15 +168,26 @@ def _loops_of_k(order: int, *, scaled: bool) -> Callable[..., Any]:
     return loops
 
 
+def _slope_of_k1(c: Context) -> Value:
+    (x,) = c.operands
+    return -k0(x) - c.result / x
+
+
+def _slope_of_k1e(c: Context) -> Value:
+    (x,) = c.operands
+    return c.result - k0e(x) - c.result / x
+
+
 k0: Op = bessel("k0", _loops_of_k(0, scaled=False), lambda c: -k1(c.operands[0]), r"K_0\left({0}\right)")
 k1: Op = bessel(
-    "k1", _loops_of_k(1, scaled=False), lambda c: -k0(c.operands[0]) - c.result / c.operands[0],
+    "k1", _loops_of_k(1, scaled=False), lambda c: at_pole(c, _slope_of_k1(c), -1.0, 2),
     r"K_1\left({0}\right)",
 )  # fmt: skip
 k0e: Op = bessel(
-    "k0e", _loops_of_k(0, scaled=True), lambda c: c.result - k1e(c.operands[0]), r"e^{{{0}}} K_0\left({0}\right)"
-)
+    "k0e", _loops_of_k(0, scaled=True), lambda c: at_pole(c, c.result - k1e(c.operands[0]), -1.0, 1),
+    r"e^{{{0}}} K_0\left({0}\right)",
+)  # fmt: skip
 k1e: Op = bessel(
-    "k1e", _loops_of_k(1, scaled=True), lambda c: c.result - k0e(c.operands[0]) - c.result / c.operands[0],
+    "k1e", _loops_of_k(1, scaled=True), lambda c: at_pole(c, _slope_of_k1e(c), -1.0, 2),
     r"e^{{{0}}} K_1\left({0}\right)",
 )  # fmt: skip

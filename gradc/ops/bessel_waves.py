@@ -17,7 +17,7 @@ import numpy as np
 from gradc.ir.graph import Value
 from gradc.ir.op import Context, Op
 from gradc.ops import bessel_tables as tables
-from gradc.ops.bessel import bessel, horner, of_order_one, over_x
+from gradc.ops.bessel import at_pole, bessel, horner, of_order_one, over_x
 from gradc.ops.elementwise import select
 
 _MIDDLE: Final = 4.0
@@ -85,5 +85,7 @@ j0: Op = bessel("j0", _loops(0, second=False), lambda c: -j1(c.operands[0]), r"J
 j1: Op = bessel("j1", _loops(1, second=False), _slope_of_j1, r"J_1\left({0}\right)")
 y0: Op = bessel("y0", _loops(0, second=True), lambda c: -y1(c.operands[0]), r"Y_0\left({0}\right)")
 y1: Op = bessel(
-    "y1", _loops(1, second=True), lambda c: y0(c.operands[0]) - c.result / c.operands[0], r"Y_1\left({0}\right)"
-)
+    "y1", _loops(1, second=True),
+    lambda c: at_pole(c, y0(c.operands[0]) - c.result / c.operands[0], _SLOPE, 2),
+    r"Y_1\left({0}\right)",
+)  # fmt: skip

@@ -106,6 +106,38 @@ def test_edges_and_single_precision(name: str, backend: str) -> None:
         assert np.array_equal(np.signbit(found[:2]), np.signbit(expected[:2]))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_smallest_numbers(backend: str) -> None:
+    x = np.array([5e-324, 1e-323, 1e-310, 2.3e-308])
+    for name in ("k0", "k0e", "y0"):
+        of = function(name)
+        np.testing.assert_allclose(
+            gradc.jit(lambda x, of=of: of(x), backend=backend)(x),
+            [float(exact(name, mp.mpf(float(t)))) for t in x],
+            rtol=1e-15,
+        )
+    for name, limit in (("k1", np.inf), ("k1e", np.inf), ("y1", -np.inf)):
+        of = function(name)
+        np.testing.assert_array_equal(gradc.jit(lambda x, of=of: of(x), backend=backend)(x[:2]), limit)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_slopes_where_terms_of_them_are_infinite(backend: str) -> None:
+    """At poles, and where I overflows."""
+    poles = {"k0": -np.inf, "k1": -np.inf, "k0e": -np.inf, "k1e": -np.inf, "y0": np.inf, "y1": np.inf}
+    for name, limit in poles.items():
+        slope = gradc.grad(function(name), backend=backend)
+        assert slope(0.0) == limit, name
+        if name[1] == "1":
+            assert slope(1e-320) == limit, name
+        assert np.isnan(slope(-1.0))
+        assert np.isnan(slope(np.nan))
+    slope = gradc.grad(function("i1"), backend=backend)
+    assert [slope(800.0), slope(-800.0), slope(np.inf), slope(-np.inf)] == [np.inf] * 4
+    assert np.isnan(slope(np.nan))
+    assert gradc.grad(gradc.grad(function("i1")), backend=backend)(800.0) == np.inf
+
+
 def derivative(name: str, order: int) -> Any:
     of = function(name)
     found: Any = lambda x: of(x)  # noqa: E731
