@@ -15,7 +15,7 @@ from gradc.ir.graph import Builder, Value
 from gradc.ir.op import REGISTRY, Op
 from gradc.ops.elementwise import convert
 from gradc.ops.reduce import reduced_shape
-from gradc.ops.shape import broadcast_to, reshaped, slice_, transpose
+from gradc.ops.shape import broadcast_to, reshaped, slice_, transpose, update_slice
 from gradc.passes.pattern import ANY
 from gradc.passes.rewrite import Law, procedure
 
@@ -147,9 +147,44 @@ def _gather_all(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | N
     return x if np.array_equal(index, np.arange(index.size)) else None
 
 
+@procedure(
+    "added-to-slice", "x with x[s] + v, or x[s] - v, written at s -> x with v, or -v, added at s",
+    "update_slice", ANY, "add sub",
+)  # fmt: skip
+def _added_to_slice(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    written = builder.nodes[ids[1]]
+    if params["mode"] != "set" or written.aval.dtype.kind == "b":
+        return None
+    for k in (0, 1) if written.op.name == "add" else (0,):
+        part, value = builder.nodes[written.operands[k]], Value(builder, written.operands[1 - k])
+        if part.op is not slice_ or part.operands[0] != ids[0] or written.aval != value.aval:
+            continue
+        if part.params["starts"] == params["starts"] and part.params["steps"] == params["steps"]:
+            added = value if written.op.name == "add" else -value
+            return builder.apply_ids(op, (ids[0], added.id), {**params, "mode": "add"})
+    return None
+
+
+@procedure(
+    "added-to-zeros", "(zeros with a at s) + (zeros with b at t) -> (zeros with a at s) with b added at t",
+    "add sub", "update_slice", "update_slice",
+)  # fmt: skip
+def _added_to_zeros(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    left, right = (builder.nodes[k] for k in ids)
+    base = left
+    while base.op is update_slice:
+        base = builder.nodes[base.operands[0]]
+    zeros = builder.value(right.operands[0])
+    if left.aval.dtype.kind == "b" or any(builder.scalar(x) != 0 for x in (builder.value(base.id), zeros)):
+        return None
+    value = builder.value(right.operands[1])
+    added = value if op.name == "add" else -value
+    return builder.apply_ids(update_slice, (left.id, added.id), {**right.params, "mode": "add"})
+
+
 MOVEMENT: Final = (
     *_same_shape, *_broadcast_twice, *_reshape_twice, *_leading_ones, *_moved_scalar, *_transpose_identity,
-    *_transpose_twice, *_whole_slice, *_slice_twice, *_gather_all, *_convert_identity, *_convert_twice,
+    *_transpose_twice, *_whole_slice, *_slice_twice, *_added_to_slice, *_added_to_zeros, *_gather_all, *_convert_identity, *_convert_twice,
     *_negative_converted,
 )  # fmt: skip
 

@@ -25,8 +25,8 @@ def ops(names: str) -> list[Any]:
 
 absolute, maximum, minimum, power, select, exp, neg = ops("abs maximum minimum pow select exp neg")
 both, either, differ, negated, greater = ops("logical_and logical_or logical_xor logical_not gt")
-broadcast_to, reshape, transpose, slice_, convert, concatenate = ops(
-    "broadcast_to reshape transpose slice convert concatenate"
+broadcast_to, reshape, transpose, slice_, update_slice, convert, concatenate = ops(
+    "broadcast_to reshape transpose slice update_slice convert concatenate"
 )
 gather, total, largest, anywhere = ops("gather reduce_sum reduce_max reduce_any")
 
@@ -43,6 +43,25 @@ class Case(NamedTuple):
 X, XY, XM, MN = "x:f64[7]", "x:f64[7] y:f64[7]", "x:f64[7] y:f64[7] m:bool[7]", "m:bool[7] n:bool[7]"
 M = "m:bool[7]"
 A = "a:f64[2,3]"
+
+
+XV = "x:f64[7] v:f64[3]"
+
+
+def x_at(x: Value) -> Value:
+    """Every other element of x from the third on."""
+    return slice_(x, starts=(2,), sizes=(3,), steps=(2,))
+
+
+def written(x: Value, v: Value) -> Value:
+    """x with v there."""
+    return update_slice(x, v, starts=(2,), steps=(2,), mode="set")
+
+
+def padded(v: Value, start: int) -> Value:
+    """Seven zeros with v from ``start`` on."""
+    zeros = v.builder.full(0.0, v.aval.with_shape((7,)))
+    return update_slice(zeros, v, starts=(start,), steps=(1,), mode="set")
 
 
 def truth(m: Value, value: bool) -> Value:
@@ -115,6 +134,11 @@ CASES = (
     Case("transpose-identity", A, lambda a: transpose(a, axes=(0, 1)), "a"),
     Case("transpose-twice", A, lambda a: transpose(transpose(a, axes=(1, 0)), axes=(1, 0)), "a"),
     Case("whole-slice", A, lambda a: slice_(a, starts=(0, 0), sizes=(2, 3), steps=(1, 1)), "a"),
+    Case("added-to-slice", XV, lambda x, v: written(x, x_at(x) + v), "update_slice(x, v)"),
+    Case("added-to-slice", XV, lambda x, v: written(x, v + x_at(x)), "update_slice(x, v)"),
+    Case("added-to-slice", XV, lambda x, v: written(x, x_at(x) - v), "update_slice(x, -v)"),
+    Case("added-to-zeros", XV, lambda x, v: padded(v, 0) + padded(v, 2), "update_slice(update_slice(0.0, v), v)"),
+    Case("added-to-zeros", XV, lambda x, v: padded(v, 1) - padded(v, 3), "update_slice(update_slice(0.0, v), -v)"),
     Case(
         "slice-twice",
         X,
