@@ -184,8 +184,8 @@ def _added_to_zeros(builder: Builder, op: Op, ids: Ids, params: Params) -> Value
 
 MOVEMENT: Final = (
     *_same_shape, *_broadcast_twice, *_reshape_twice, *_leading_ones, *_moved_scalar, *_transpose_identity,
-    *_transpose_twice, *_whole_slice, *_slice_twice, *_added_to_slice, *_added_to_zeros, *_gather_all, *_convert_identity, *_convert_twice,
-    *_negative_converted,
+    *_transpose_twice, *_whole_slice, *_slice_twice, *_added_to_slice, *_added_to_zeros, *_gather_all,
+    *_convert_identity, *_convert_twice, *_negative_converted,
 )  # fmt: skip
 
 # Arithmetic before broadcasts.
