@@ -83,7 +83,7 @@ class Surroundings(Walk):
             self.sets.append((items, items.copy()))
         self._fixed(items)
 
-    def _variable(self, variable: contextvars.ContextVar[Any]) -> None:
+    def _context_variable(self, variable: contextvars.ContextVar[Any]) -> None:
         content = _value(variable)
         self.variables.append((variable, content))
         self._inside(content, f"the context variable {variable.name}")

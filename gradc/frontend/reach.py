@@ -99,7 +99,7 @@ class Walk:
         elif isinstance(x, types.MappingProxyType):
             self._fixed(x.values())
         elif isinstance(x, contextvars.ContextVar):
-            self._variable(x)
+            self._context_variable(x)
         elif isinstance(x, type):
             self._type(x)
         elif not isinstance(x, types.ModuleType):
@@ -122,7 +122,7 @@ class Walk:
     def _set(self, items: set[Any]) -> None:
         self._fixed(items)
 
-    def _variable(self, variable: contextvars.ContextVar[Any]) -> None:
+    def _context_variable(self, variable: contextvars.ContextVar[Any]) -> None:
         with contextlib.suppress(LookupError):
             self._fixed([variable.get()])
 
