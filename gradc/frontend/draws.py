@@ -1,8 +1,12 @@
-"""Random numbers drawn while tracing are refused: each call of the compiled function would get the same ones."""
+"""Random numbers drawn while tracing are refused: each call of the compiled function would get the same ones.
+
+But for generators that the function makes of a known seed, whose numbers are the same in every call in NumPy too.
+"""
 
 from __future__ import annotations
 
 import functools
+import operator
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +23,8 @@ from gradc.frontend.session import current_session
 StandIn = Callable[..., Any]
 
 GENERATORS: Final = (np.random.Generator, np.random.RandomState, random.Random)
+_DEFAULT: Final = np.random.default_rng
+"""Kept from import on: during a trace there is a stand-in in its place."""
 _RANDOM: Final = (
     "a random draw while tracing would be the same number in every call of the compiled function; "
     "draw outside and pass the numbers as an argument"
@@ -33,10 +39,20 @@ def refused(original: StandIn) -> StandIn:
     @functools.wraps(original)
     def stand_in(*args: Any, **kwargs: Any) -> Any:
         if _is_draw():
+            if original is _DEFAULT:
+                return original(_seed(args, kwargs))
             raise refuse(_RANDOM)
         return original(*args, **kwargs)
 
     return stand_in
+
+
+def _seed(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    """The integer of which a generator is made; one that is traced becomes fixed. Raises TraceError for another."""
+    given = (*args, *kwargs.values())
+    if len(given) != 1 or not isinstance(given[0], (int, np.integer)):
+        raise refuse(_RANDOM)
+    return operator.index(given[0])
 
 
 def refused_always(original: StandIn) -> StandIn:
@@ -52,12 +68,14 @@ def refused_always(original: StandIn) -> StandIn:
 
 
 def refused_class(original: type) -> type:
-    """A class that makes no generator while tracing, and is otherwise the original to everyone."""
+    """A class that makes generators of known seeds alone while tracing, and is otherwise the original to everyone."""
 
     class _Refusing(type):
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
             if _is_draw():
-                raise refuse(_RANDOM)
+                if original is GENERATORS[0]:
+                    raise refuse(_RANDOM)
+                return original(_seed(args, kwargs))
             return original(*args, **kwargs)
 
         def __instancecheck__(cls, instance: Any) -> bool:

@@ -42,7 +42,7 @@ def everything(x: Any) -> Any:
 
 def converted_by_numpy(x: Any) -> Any:
     try:
-        return np.float32(x[0]) * x
+        return X.dot(x) * x
     except TypeError:
         return x * 2
 
@@ -99,7 +99,7 @@ def written(x: Any) -> Any:
 
 def drawn(x: Any) -> Any:
     try:
-        return x + np.random.default_rng(0).normal()
+        return x + np.random.default_rng().normal()
     except TypeError:
         return x
 

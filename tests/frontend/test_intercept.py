@@ -19,6 +19,7 @@ import scipy.stats
 from numpy import array, full, zeros
 from scipy.special import expit, logsumexp, softmax
 
+import gradc
 from gradc.errors import TraceError
 from gradc.frontend import intercept
 from gradc.frontend.intercept import INSTALLED
@@ -173,8 +174,10 @@ DRAWS: dict[str, Callable[[Any], Any]] = {
     "seed": lambda x: np.random.seed(0) or x,
     "global": lambda x: x + GENERATOR.normal(size=3),
     "container": lambda x: x + GENERATORS["here"][0].normal(size=3),
-    "made": lambda x: x + np.random.default_rng(0).normal(size=3),
-    "class": lambda x: x + np.random.RandomState(0).normal(size=3),
+    "made": lambda x: x + np.random.default_rng().normal(size=3),
+    "class": lambda x: x + np.random.RandomState().normal(size=3),
+    "made of a generator": lambda x: x + np.random.Generator(np.random.PCG64(0)).normal(size=3),
+    "seeded by nothing": lambda x: x + np.random.default_rng(seed=None).normal(size=3),
     "python": lambda x: x + random.random(),
 }
 
@@ -192,6 +195,30 @@ def test_random_draws_are_refused(name: str) -> None:
     assert isinstance(GENERATOR, np.random.Generator)
     assert isinstance(GENERATORS["here"][0], np.random.Generator)
     GENERATOR.normal()
+
+
+SEEDED: list[Callable[[Any], Any]] = [
+    lambda x: x + np.random.default_rng(7).normal(size=3),
+    lambda x: x * np.random.default_rng(seed=np.int64(7)).permutation(3),
+    lambda x: x + np.random.RandomState(7).randn(3),
+    lambda x: x * random.Random(7).random(),
+]
+
+
+@pytest.mark.parametrize("function", SEEDED)
+def test_generators_made_of_a_seed_draw_what_they_draw_in_every_call(function: Callable[[Any], Any]) -> None:
+    np.testing.assert_allclose(gradc.jit(function)(X), function(X), rtol=1e-15)
+
+
+def test_a_seed_may_be_an_argument() -> None:
+    def function(x: Any, seed: int) -> Any:
+        return x + np.random.default_rng(seed).normal(size=3)
+
+    compiled = gradc.jit(function)
+    for seed in (1, 2):
+        np.testing.assert_allclose(compiled(X, seed), function(X, seed), rtol=1e-15)
+    with pytest.raises(TraceError, match="a random draw"):
+        compiled(X, X)
 
 
 def test_generators_of_objects_and_closures_are_refused() -> None:

@@ -21,6 +21,8 @@ from gradc.ops import bessel_waves
 _NEAR: Final = 4.0
 """Up to here I is its series of powers, of which ``_POWERS`` terms are enough."""
 _POWERS: Final = 24
+_ALTERNATING: Final = 10
+"""How many terms of the series of spherical functions are enough below 1."""
 _UNIFORM: Final = 20.0
 """From this order on ``_DEBYE`` terms of the uniform expansion are enough."""
 _DEBYE: Final = 12
@@ -72,6 +74,68 @@ def _downwards(order: int, x: Any) -> Any:
         if k % 2:
             total = total + (2.0 * powers[k - 1] if k > 1 else 1.0) * found
     return powers[order] / total
+
+
+def spherical_first_kind(order: int, x: Any) -> Any:
+    """``j_n(x)``, the spherical function of a whole order: within 4 + n units of 2**-52 as ``first_kind``.
+
+    Up to n the recurrence downwards (10.51.1) with ``e(k) = j(k) (2k + 1)!! / x**k``, beyond it upwards, from the
+    orders 0 and 1, which have no zero in common.
+    """
+    if order < 2:
+        return _spherical_one(x) if order else _spherical_zero(x)
+    is_near = np.abs(x) <= order
+    low = np.where(is_near, x, 1.0)
+    square = low * low
+    highest = order + 14 + int(11 * (order / 2) ** (1 / 3))
+    factors = {highest + 1: 0.0 * low, highest: 1.0 + 0.0 * low}
+    for k in range(highest, 0, -1):
+        factors[k - 1] = factors[k] - square * (1.0 / ((2 * k + 1) * (2 * k + 3))) * factors[k + 1]
+    first, second = _spherical_zero(low), _spherical_one(low)
+    by_first = np.abs(first) >= np.abs(second)
+    one = 1.0 + 0.0 * low
+    scale = np.where(
+        by_first,
+        first / np.where(by_first, factors[0], one),
+        3.0 * second / np.where(by_first, one, low * factors[1]),
+    )
+    near = factors[order] * scale
+    for k in range(1, order + 1):
+        near = near * low * (1.0 / (2 * k + 1))
+    size = np.where(is_near, float(order), np.abs(x))
+    before, far = _spherical_zero(size), _spherical_one(size)
+    for k in range(1, order):
+        before, far = far, (2.0 * k + 1.0) / size * far - before
+    far = np.where(size == math.inf, 0.0, far)
+    return np.where(is_near, near, np.where(x < 0, -far, far) if order % 2 else far)
+
+
+def _spherical_zero(x: Any) -> Any:
+    """``sin(x) / x``."""
+    is_near, square, far = _around_zero(x)
+    return np.where(is_near, _alternating(square, 1), np.where(np.abs(x) == math.inf, 0.0, np.sin(far) / far))
+
+
+def _spherical_one(x: Any) -> Any:
+    """``(sin(x) / x - cos(x)) / x``."""
+    is_near, square, far = _around_zero(x)
+    found = (np.sin(far) / far - np.cos(far)) / far
+    return np.where(is_near, x / 3.0 * _alternating(square, 3), np.where(np.abs(x) == math.inf, 0.0, found))
+
+
+def _around_zero(x: Any) -> tuple[Any, Any, Any]:
+    """Whether x is below 1, its square there, and x elsewhere, where that is finite."""
+    is_near = np.abs(x) < 1.0
+    low = np.where(is_near, x, 0.0)
+    return is_near, low * low, np.where(is_near | (np.abs(x) == math.inf), 1.0, x)
+
+
+def _alternating(square: Any, odd: int) -> Any:
+    """``j_n(x) (2n + 1)!! / x**n`` of the order ``(odd - 1) / 2``, by its series (10.53.1)."""
+    total: Any = 0.0
+    for k in range(_ALTERNATING, 0, -1):
+        total = square * (-0.5 / (k * (odd + 2 * k))) * (1.0 + total)
+    return 1.0 + total
 
 
 def modified_first_kind(order: float, x: Any, *, scaled: bool) -> Any:

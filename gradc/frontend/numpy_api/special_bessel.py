@@ -43,6 +43,27 @@ def jv(v: Any, z: Any) -> Any:
     return Array(ops[order](x)) if order < 2 else _in_double(lambda y: bessel_orders.first_kind(order, y), x)
 
 
+@composed("scipy.special:spherical_jn", arrays=("z",))
+def spherical_jn(n: Any, z: Any, derivative: Any = False) -> Any:
+    """The spherical function of an order that is an int up to 100, or its derivative. Raises TraceError for others."""
+    order = _known("spherical_jn", n)
+    x = as_special("j1", z.value)
+    if not derivative:
+        return _in_double(lambda y: bessel_orders.spherical_first_kind(order, y), x)
+    if not order:
+        return _in_double(lambda y: -bessel_orders.spherical_first_kind(1, y), x)
+    return _in_double(
+        lambda y: (
+            (
+                order * bessel_orders.spherical_first_kind(order - 1, y)
+                - (order + 1) * bessel_orders.spherical_first_kind(order + 1, y)
+            )
+            / (2 * order + 1)
+        ),
+        x,
+    )
+
+
 def _modified(name: str, ops: tuple[Op, Op], *, scaled: bool) -> None:
     """The modified function of the first kind."""
 
