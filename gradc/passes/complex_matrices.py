@@ -106,7 +106,7 @@ def cholesky(node: Node, a: Pair) -> Pair:
 def triangular_solve(node: Node, factor: Pair, b: Pair) -> Pair:
     """The op ``triangular_solve``, by rows divided by the diagonal, which then is 1; 0 where the matrix is singular."""
     transposed = node.params["transposed"]
-    diagonal = Pair(*[_diagonal(x) for x in factor])
+    diagonal = Pair(*[diagonal_of(x) for x in factor])
     unit = Pair(*[lower_part(x, -1) for x in quotient(factor, Pair(*[_along_rows(x, factor.re) for x in diagonal]))])
     zero = number(diagonal.re, 0.0)
     singular = ops.logical_and(ops.equal(diagonal.re, zero), ops.equal(diagonal.im, zero))
@@ -125,7 +125,8 @@ def _eye(like: Value) -> Value:
     return broadcast(mask, like.aval.shape)
 
 
-def _diagonal(x: Value) -> Value:
+def diagonal_of(x: Value) -> Value:
+    """The diagonals of matrices."""
     kept = ops.select(_eye(x), x, number(x, 0.0))
     return reduce_sum(kept, axes=(x.aval.ndim - 1,), keepdims=False)
 

@@ -17,7 +17,7 @@ from gradc.ops import elementwise as ops
 from gradc.ops.complex import complex_dtype, real_dtype
 from gradc.ops.contraction import contract, masked_contract
 from gradc.ops.shape import concatenate, reshape, slice_
-from gradc.passes import complex_factors, complex_matrices
+from gradc.passes import complex_elimination, complex_factors, complex_matrices
 from gradc.passes import complex_functions as functions
 from gradc.passes import complex_inverses as inverses
 from gradc.passes.complex_fourier import transform
@@ -237,4 +237,5 @@ _RULES: Final[dict[str, Rule]] = {
     "pseudo_inverse": complex_matrices.inverse,
     "cholesky": complex_matrices.cholesky,
     **complex_factors.RULES,
+    **complex_elimination.RULES,
 }

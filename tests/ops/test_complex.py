@@ -90,6 +90,8 @@ ROWS = [
     Row("pseudo_inverse", (TALL,), {"rtol": 1e-15}),
     Row("pseudo_inverse", (np.swapaxes(TALL, 1, 2).copy(),), {"rtol": 1e-15}, note="wide"),
     Row("cholesky", (POSITIVE,)),
+    Row("lu_factors", (SQUARE,)),
+    *[Row(name, (numbers(2, 5, 5, seed=5),)) for name in ("lu_order", "lu_pivots")],
     *[Row(name, (SQUARE,)) for name in ("det", "det_sign", "log_abs_det")],
     *[Row("det", (SQUARE[:, :n, :n].copy(),), note=f"{n}") for n in (1, 2)],
     Row("det", (numbers(4, 4, seed=8),), note="4"),
@@ -99,7 +101,9 @@ ROWS = [
     Row("eigenvectors", (SQUARE,), has_phases=True),
     *[Row(name, (TALL,), has_phases=True) for name in ("left_vectors", "right_vectors")],
 ]
-IN_NUMBERS = [r for r in ROWS if r.op not in ("isfinite", "isnan", "eq", "ne") and not r.has_phases]
+IN_NUMBERS = [
+    r for r in ROWS if r.op not in ("isfinite", "isnan", "eq", "ne", "lu_order", "lu_pivots") and not r.has_phases
+]
 
 
 def run(graph: Graph, backend: str, inputs: list[Any]) -> list[np.ndarray]:

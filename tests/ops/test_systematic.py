@@ -127,6 +127,20 @@ def written(base: Any, value: Any, region: Any, add: bool) -> Any:
     return result
 
 
+def exact_lu(a: Any) -> tuple[Any, Any, Any]:
+    """The factors, the order of rows, and the exchanges, by LAPACK's rule."""
+    found, size = np.array(a), len(a)
+    order, pivots = np.arange(size), np.zeros(size, np.int32)
+    for k in range(size):
+        chosen = k + max(range(size - k), key=lambda i: abs(found[k + i, k]))
+        pivots[k] = chosen
+        for rows in (found, order):
+            rows[[k, chosen]] = rows[[chosen, k]]
+        found[k + 1 :, k] = found[k + 1 :, k] / found[k, k]
+        found[k + 1 :, k + 1 :] = found[k + 1 :, k + 1 :] - np.outer(found[k + 1 :, k], found[k, k + 1 :])
+    return found, order, pivots
+
+
 def exact_cholesky(a: Any) -> Any:
     """The factor by its defining equations, from the lower triangle."""
     n = len(a)
@@ -501,6 +515,10 @@ ROWS = [
     Row("concatenate", (X, Y, X[:, :1]), lambda *xs: np.concatenate(xs, 1), {"axis": 1}),
     Row("cholesky", (numbers(4, 4) @ numbers(4, 4).T + 4 * np.eye(4),), exact_cholesky),
     Row("cholesky", (np.array([[2.0]]),), exact_cholesky, note="one"),
+    *[Row("lu_factors", (numbers(n, n, seed=8),), lambda a: exact_lu(a)[0], note=f"{n}") for n in (1, 2, 4, 6)],
+    Row("lu_factors", (numbers(2, 3, 3, seed=9),), each(lambda a: exact_lu(a)[0]), note="stack"),
+    *[Row("lu_order", (numbers(n, n, seed=8),), lambda a: exact_lu(a)[1], smooth=False, note=f"{n}") for n in (1, 6)],
+    *[Row("lu_pivots", (numbers(n, n, seed=8),), lambda a: exact_lu(a)[2], smooth=False, note=f"{n}") for n in (1, 6)],
     Row(
         "triangular_solve",
         (numbers(4, 4) + 4 * np.eye(4), numbers(4, 3)),

@@ -24,6 +24,8 @@ _QR, _EIGH, _SVD, _SLOGDET = (
     "np.linalg.slogdet({0})",
 )
 
+_LU: Final = "_eliminated({0})"
+
 _PARTS: Final = {
     "qr_q": Part("qr", _QR, "{0}.Q"),
     "qr_r": Part("qr", _QR, "{0}.R"),
@@ -33,6 +35,9 @@ _PARTS: Final = {
     "singular_values": Part("svd", _SVD, "{0}.S"),
     "det_sign": Part("slogdet", _SLOGDET, "{0}.sign"),
     "log_abs_det": Part("slogdet", _SLOGDET, "{0}.logabsdet"),
+    "lu_factors": Part("lu", _LU, "{0}[0]"),
+    "lu_order": Part("lu", _LU, "{0}[1]"),
+    "lu_pivots": Part("lu", _LU, "{0}[2]"),
 }
 
 

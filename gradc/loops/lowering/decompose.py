@@ -28,7 +28,15 @@ from gradc.loops.algebra.spectra import eigenvalues_rule, eigenvectors_rule
 from gradc.loops.lowering.determinants import cofactors_rule, det_rule, det_sign_rule, log_abs_det_rule
 from gradc.loops.lowering.ordered import argsort_rule, recurrence_rule, running_rule
 from gradc.loops.lowering.slices import Slices, aligned, part_of
-from gradc.loops.lowering.systems import cholesky_rule, inverse_rule, solve_rule, triangular_rule
+from gradc.loops.lowering.systems import (
+    cholesky_rule,
+    inverse_rule,
+    lu_factors_rule,
+    lu_order_rule,
+    lu_pivots_rule,
+    solve_rule,
+    triangular_rule,
+)
 from gradc.ops.contraction import masked_contract
 from gradc.ops.elementwise import convert, exp, isfinite, log, select
 from gradc.ops.reduce import reduce_max, reduce_sum
@@ -243,6 +251,9 @@ _RULES: Final[dict[str, _Rule]] = {
     "triangular_solve": triangular_rule,
     "solve": solve_rule,
     "inverse": inverse_rule,
+    "lu_factors": lu_factors_rule,
+    "lu_order": lu_order_rule,
+    "lu_pivots": lu_pivots_rule,
     "det": det_rule,
     "log_abs_det": log_abs_det_rule,
     "det_sign": det_sign_rule,

@@ -14,6 +14,7 @@ import numpy as np
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.loops.algebra.panels import (
+    ORDER,
     PIVOTS,
     Panels,
     cholesky_panels,
@@ -39,7 +40,8 @@ from gradc.loops.algebra.small import (
     transposed_rows,
 )
 from gradc.loops.lowering.calls import NOT_POSITIVE_DEFINITE
-from gradc.ops.elementwise import equal, logical_not, select
+from gradc.ops.elementwise import convert, equal, logical_not, select
+from gradc.ops.elimination import exchanges
 from gradc.ops.linalg import stacked, swapped
 from gradc.ops.reduce import reduce_any
 from gradc.ops.shape import broadcast, reshape, reshaped, slice_, transpose
@@ -174,6 +176,29 @@ def _inverted(a: Value, *, strict: bool) -> Value:
         singular = vanishes(row_of(panels, layout, PIVOTS))
     mask = broadcast(reshaped(singular, (*singular.aval.shape, 1, 1)), found.aval.shape)
     return select(mask, found.builder.full(math.nan, found.aval), found)
+
+
+def lu_factors_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
+    """The factors of any matrix, out of their panels."""
+    return operands[0] if 0 in result.shape else _factor_of(lu_panels(stacked(operands[0])), result)
+
+
+def _order(a: Value) -> Value:
+    """The rows in the order of the factors, of stacked matrices."""
+    return row_of(lu_panels(stacked(a)), Panels.of(int(a.aval.shape[-1])), ORDER)
+
+
+def lu_order_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
+    """The row of the panels that holds it."""
+    found = operands[0].builder.full(0, result) if 0 in result.shape else _order(operands[0])
+    return reshaped(convert(found, dtype=result.dtype), result.shape)
+
+
+def lu_pivots_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
+    """Where each row of the factors stands when it is its turn, the rows before having been exchanged."""
+    if 0 in result.shape:
+        return operands[0].builder.full(0, result)
+    return reshaped(convert(exchanges(_order(operands[0])), dtype=result.dtype), result.shape)
 
 
 def vanishes(pivots: Value) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,40 @@ def test_a_singular_matrix() -> None:
             gradc.jit(function)(np.zeros((4, 4)))
 
 
+@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+@pytest.mark.parametrize("size", [3, 5, 40, 100])
+def test_lu_exchanges_rows_as_lapack_does(size: int, backend: Any) -> None:
+    real = RNG.normal(size=(size, size))
+    for a in (real, real + 1j * real[::-1].T, np.zeros((3, 3)), np.ones((4, 4)), np.eye(5)[::-1].copy()):
+        p, lower, upper = gradc.jit(lambda a: linalg.lu(a), backend=backend)(a)
+        packed, pivots = gradc.jit(lambda a: linalg.lu_factor(a), backend=backend)(a)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", linalg.LinAlgWarning)
+            expected = linalg.lu_factor(a)
+        np.testing.assert_array_equal(pivots, expected[1])
+        np.testing.assert_allclose(packed, expected[0], atol=1e-12)
+        np.testing.assert_allclose(p @ lower @ upper, a, atol=1e-12)
+        assert (pivots.dtype, p.dtype) == (np.int32, np.float64)
+
+
+def test_factors_that_are_known() -> None:
+    factors = linalg.lu_factor(A)
+    for trans in (0, 1, 2):
+        check(lambda b, trans=trans: linalg.lu_solve(factors, b, trans), COLUMNS)
+
+
+def test_the_gradient_through_both_factors_is_that_of_the_solution() -> None:
+    def by_factors(a: Any, b: Any) -> Any:
+        p, lower, upper = linalg.lu(a)
+        y = linalg.solve_triangular(lower, p.T @ b, lower=True, unit_diagonal=True)
+        return np.sum(linalg.solve_triangular(upper, y) ** 2)
+
+    found = gradc.grad(by_factors, wrt=(0, 1))(A, VECTOR)
+    expected = gradc.grad(lambda a, b: np.sum(np.linalg.solve(a, b) ** 2), wrt=(0, 1))(A, VECTOR)
+    for got, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-13)
+
+
 def test_equations_without_one_solution() -> None:
     for function in (
         lambda a: linalg.solve_sylvester(a, -a, VECTOR[:, None] * VECTOR),
@@ -128,6 +163,13 @@ def test_what_is_refused() -> None:
         (lambda a: linalg.solve_sylvester(a, a, a[:3]), r"f64\[3,4\] is not one matrix, of shape \(4, 4\)"),
         (lambda a: linalg.solve_banded((1, 1), a, VECTOR), r"f64\[4,4\] has not the 3 rows"),
         (lambda a: linalg.solve_discrete_lyapunov(a, a, method="no"), "method='no' is none of"),
+        (lambda a: linalg.lu(a[:, :2]), r"lu: f64\[4,2\] has not as many columns as rows"),
+        (lambda a: linalg.lu_factor(a[:0, :0]), r"lu_factor: f64\[0,0\] has no elements"),
+        (
+            lambda a: linalg.lu_solve((a, np.arange(4)), VECTOR),
+            r"the factors f64\[4,4\] are neither those that scipy\.linalg\.lu_factor gave",
+        ),
+        (lambda a: linalg.lu_solve(linalg.lu_factor(a), VECTOR, trans=3), "trans=3 is none of 0, 1, 2"),
         (lambda a: linalg.companion(a), r"companion: f64\[4,4\] is not one vector"),
         (lambda a: linalg.expm_frechet(a, a[:3]), r"f64\[4,4\] and f64\[3,4\] differ in shape"),
         (lambda a: linalg.cosm(np.stack([a, a])), r"cosm: f64\[2,4,4\] is not one square matrix"),
