@@ -17,8 +17,8 @@ import numpy as np
 from gradc.ir.graph import Value
 from gradc.ir.op import Context, Op
 from gradc.ops import bessel_tables as tables
-from gradc.ops.elementwise import absolute, elementwise, equal, exp, isfinite, less, select, sign
-from gradc.ops.helpers import evaluated
+from gradc.ops.elementwise import absolute, equal, exp, isfinite, less, select, sign
+from gradc.ops.special import special
 
 _MIDDLE: Final = 19.0
 _NEAR, _FAR = 36, 26
@@ -121,18 +121,7 @@ def _shrunk(x: Value) -> Value:
 
 def bessel(name: str, loops: Callable[..., Any], partial: Callable[[Context], Value], latex: str) -> Op:
     """A Bessel function of SciPy's of this name."""
-    return elementwise(
-        name,
-        evaluated(f"_{name}"),
-        f"_{name}({{0}})",
-        lambda c: [partial(c)],
-        kinds="f",
-        loops=loops,
-        flops=lambda result, *avals: result.size * 150,
-        captures=(f"scipy.special:{name}",),
-        latex=latex,
-        text=f"{name}({{0}})",
-    )
+    return special(name, lambda c: [partial(c)], loops, latex, flops=150)
 
 
 i0: Op = bessel("i0", _loops(0, scaled=False), lambda c: i1(c.operands[0]), r"I_0\left({0}\right)")

@@ -14,8 +14,8 @@ import numpy as np
 
 from gradc.ir.graph import Value
 from gradc.ir.op import Context, Op
-from gradc.ops.elementwise import elementwise, equal, less, log, log1p, logical_and, logical_or, select
-from gradc.ops.helpers import evaluated
+from gradc.ops.elementwise import equal, less, log, log1p, logical_and, logical_or, select
+from gradc.ops.special import special
 
 
 def _zero_where_both_are(x: Value, y: Value, slope: Value, value: float = 0.0) -> Value:
@@ -35,19 +35,8 @@ def _of_probabilities(x: Value, y: Value, slope: Value, value: float = 0.0) -> V
 def _entropy(
     name: str, loops: Callable[..., Any], partials: Callable[[Context], Sequence[Any]], latex: str, *, captured: bool
 ) -> Op:
-    operands = "{0}" if name == "entr" else "{0}, {1}"
-    return elementwise(
-        name,
-        evaluated(f"_{name}"),
-        f"_{name}({operands})",
-        partials,
-        kinds="f",
-        loops=loops,
-        flops=lambda result, *avals: result.size * 30,
-        captures=(f"scipy.special:{name}",) if captured else (),
-        latex=latex,
-        text=f"{name}({operands})",
-    )
+    arity = 1 if name == "entr" else 2
+    return special(name, partials, loops, latex, flops=30, arity=arity, captured=captured)
 
 
 # x log(y).

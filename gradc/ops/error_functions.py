@@ -13,8 +13,8 @@ import numpy as np
 
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
-from gradc.ops.elementwise import elementwise, exp
-from gradc.ops.helpers import evaluated
+from gradc.ops.elementwise import exp
+from gradc.ops.special import special
 
 _STEPS: Final = 3
 _SLOPE: Final = 2.0 / math.sqrt(math.pi)
@@ -57,17 +57,12 @@ def _slope_of_erfcx(x: Value, result: Value) -> Value:
     return x * result * 2.0 - _SLOPE
 
 
-erfcx = elementwise(
+erfcx = special(
     "erfcx",
-    evaluated("_erfcx"),
-    "_erfcx({0})",
     lambda c: [_slope_of_erfcx(c.operands[0], c.result)],
-    kinds="f",
-    loops=_loops_erfcx,
-    flops=lambda result, *avals: result.size * 70,
-    captures=("scipy.special:erfcx",),
-    latex=r"\operatorname{{erfcx}} {0}",
-    text="erfcx({0})",
+    _loops_erfcx,
+    r"\operatorname{{erfcx}} {0}",
+    flops=70,
 )
 
 
@@ -120,18 +115,8 @@ def _loops_erfcinv(b: Any, x: Any) -> Any:
 
 def _inverse(name: str, loops: Any, sign: float) -> Op:
     """The slope of an inverse is 1 over that of the function."""
-    return elementwise(
-        name,
-        evaluated(f"_{name}"),
-        f"_{name}({{0}})",
-        lambda c: [exp(c.result * c.result) * (sign / _SLOPE)],
-        kinds="f",
-        loops=loops,
-        flops=lambda result, *avals: result.size * 400,
-        captures=(f"scipy.special:{name}",),
-        latex=rf"\operatorname{{{{{name.removesuffix('inv')}}}}}^{{{{-1}}}} {{0}}",
-        text=f"{name}({{0}})",
-    )
+    latex = rf"\operatorname{{{{{name.removesuffix('inv')}}}}}^{{{{-1}}}} {{0}}"
+    return special(name, lambda c: [exp(c.result * c.result) * (sign / _SLOPE)], loops, latex, flops=400)
 
 
 erfinv = _inverse("erfinv", _loops_erfinv, 1.0)

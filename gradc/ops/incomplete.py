@@ -17,8 +17,7 @@ from gradc.errors import DerivativeError
 from gradc.ir.op import Context, Op
 from gradc.ops import incomplete_tables as tables
 from gradc.ops.bessel import horner
-from gradc.ops.elementwise import elementwise
-from gradc.ops.helpers import evaluated
+from gradc.ops.special import special
 
 _EULER: Final = 0.5772156649015329
 _LARGE: Final = 30.0
@@ -152,28 +151,16 @@ def _by_x(name: str, orders: str, slope: Callable[..., Any]) -> Callable[[Contex
 
 def incomplete(
     name: str, of: str, orders: str, loops: Callable[..., Any], slope: Callable[..., Any], latex: str, flops: int,
-    **fields: Any,
 ) -> Op:  # fmt: skip
     """A function of the ``orders``, a letter each, and of x, by which it has a derivative: ``of`` is SciPy's function
     that it is, or the derivative of."""
-    operands = ", ".join(f"{{{k}}}" for k in range(len(orders) + 1))
-    return elementwise(
-        name,
-        evaluated(f"_{name}"),
-        f"_{name}({operands})",
-        _by_x(of, orders, slope),
-        kinds="f",
-        loops=loops,
-        flops=lambda result, *avals: result.size * flops,
-        latex=latex,
-        text=f"{name}({operands})",
-        **fields,
-    )
+    arity = len(orders) + 1
+    return special(name, _by_x(of, orders, slope), loops, latex, flops=flops, arity=arity, captured=name == of)
 
 
-def _of_gamma(name: str, loops: Callable[..., Any], slope: Callable[..., Any], latex: str, **fields: Any) -> Op:
+def _of_gamma(name: str, loops: Callable[..., Any], slope: Callable[..., Any], latex: str) -> Op:
     of = "gammainc" if name == "gamma_density" else name
-    return incomplete(name, of, "a", loops, slope, latex, 900, **fields)
+    return incomplete(name, of, "a", loops, slope, latex, 900)
 
 
 gamma_density: Op = _of_gamma(
@@ -184,10 +171,14 @@ gamma_density: Op = _of_gamma(
 )
 """``x**(a - 1) exp(-x) / gamma(a)`` for any a."""
 gammainc = _of_gamma(
-    "gammainc", _loops(upper=False), lambda a, x: gamma_density(a, x), r"P\left({0}, {1}\right)",
-    captures=("scipy.special:gammainc",),
-)  # fmt: skip
+    "gammainc",
+    _loops(upper=False),
+    lambda a, x: gamma_density(a, x),
+    r"P\left({0}, {1}\right)",
+)
 gammaincc = _of_gamma(
-    "gammaincc", _loops(upper=True), lambda a, x: -gamma_density(a, x), r"Q\left({0}, {1}\right)",
-    captures=("scipy.special:gammaincc",),
-)  # fmt: skip
+    "gammaincc",
+    _loops(upper=True),
+    lambda a, x: -gamma_density(a, x),
+    r"Q\left({0}, {1}\right)",
+)

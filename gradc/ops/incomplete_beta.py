@@ -20,10 +20,14 @@ from gradc.ops.incomplete import incomplete, wave
 
 
 def _peak(b: Any, first: Any, second: Any, x: Any, y: Any) -> Any:
-    """``x**a y**b gamma(a + b + 1) / (gamma(a + 1) gamma(b + 1))``, whose exponents add up and do not cancel."""
-    size = b.add(first, second)
+    """``x**a y**b gamma(a + b + 1) / (gamma(a + 1) gamma(b + 1))``, whose exponents add up and do not cancel.
+
+    The place of each wave may be any multiple of its part; of at least 1, so that it is 0 for no small x.
+    """
+    total = b.add(first, second)
+    size = b.maximum(total, 1.0)
     both = b.mul(wave(b, first, b.mul(size, x)), wave(b, second, b.mul(size, y)))
-    return b.div(both, wave(b, size, size))
+    return b.div(both, wave(b, total, size))
 
 
 def _loops(*, upper: bool) -> Callable[..., Any]:
@@ -36,7 +40,7 @@ def _loops(*, upper: bool) -> Callable[..., Any]:
         at, beside = b.select(turned, y, x), b.select(turned, x, y)
         fraction = b.beta_fraction(near, far, at, beside)
         share = b.mul(b.div(far, b.add(near, far)), near)
-        part = b.mul(b.mul(_peak(b, near, far, at, beside), share), fraction)
+        part = b.minimum(b.mul(b.mul(_peak(b, near, far, at, beside), share), fraction), 1.0)
         whole = b.logical_not(turned) if upper else turned
         found = b.select(whole, b.sub(1.0, part), part)
         nothing, all_of_it = (1.0, 0.0) if upper else (0.0, 1.0)
@@ -52,10 +56,9 @@ def _loops(*, upper: bool) -> Callable[..., Any]:
     return loops
 
 
-def _one_less(b: Any, order: Any, size: Any, x: Any) -> Any:
-    """The wave of ``order - 1``, of small orders by their own."""
-    less = b.logical_and(b.lt(b.abs(order), 0.5), b.gt(x, 0.0))
-    place = b.mul(size, x)
+def _one_less(b: Any, order: Any, place: Any) -> Any:
+    """The wave of ``order - 1``, of small orders, which that would round, by their own."""
+    less = b.logical_and(b.lt(b.abs(order), 0.5), b.gt(place, 0.0))
     found = wave(b, b.select(less, order, b.sub(order, 1.0)), place)
     return b.select(less, b.div(b.mul(found, order), place), found)
 
@@ -64,15 +67,15 @@ def _loops_density(b: Any, of_a: Any, of_b: Any, of_x: Any) -> Any:
     first, second, x = (b.convert(v, np.float64) for v in (of_a, of_b, of_x))
     total = b.add(first, second)
     size = b.maximum(total, 1.0)
-    both = b.mul(_one_less(b, first, size, x), _one_less(b, second, size, b.sub(1.0, x)))
-    found = b.mul(b.div(both, wave(b, b.sub(total, 1.0), size)), size)
+    both = b.mul(_one_less(b, first, b.mul(size, x)), _one_less(b, second, b.mul(size, b.sub(1.0, x))))
+    found = b.mul(b.div(both, _one_less(b, total, size)), size)
     outside = b.logical_or(b.logical_or(b.lt(x, 0.0), b.gt(x, 1.0)), b.isnan(x))
     return b.convert(b.select(outside, math.nan, found), of_a.dtype)
 
 
-def _of_beta(name: str, loops: Callable[..., Any], slope: Callable[..., Any], latex: str, **fields: Any) -> Op:
+def _of_beta(name: str, loops: Callable[..., Any], slope: Callable[..., Any], latex: str) -> Op:
     of = "betainc" if name == "beta_density" else name
-    return incomplete(name, of, "ab", loops, slope, latex, 1500, **fields)
+    return incomplete(name, of, "ab", loops, slope, latex, 1500)
 
 
 def _slope_of_density(a: Value, b: Value, x: Value) -> Value:
@@ -90,10 +93,14 @@ beta_density: Op = _of_beta(
 )
 """``x**(a - 1) (1 - x)**(b - 1) / beta(a, b)`` for any a and b."""
 betainc = _of_beta(
-    "betainc", _loops(upper=False), lambda a, b, x: beta_density(a, b, x), r"I_{{{2}}}\left({0}, {1}\right)",
-    captures=("scipy.special:betainc",),
-)  # fmt: skip
+    "betainc",
+    _loops(upper=False),
+    lambda a, b, x: beta_density(a, b, x),
+    r"I_{{{2}}}\left({0}, {1}\right)",
+)
 betaincc = _of_beta(
-    "betaincc", _loops(upper=True), lambda a, b, x: -beta_density(a, b, x), r"1 - I_{{{2}}}\left({0}, {1}\right)",
-    captures=("scipy.special:betaincc",),
-)  # fmt: skip
+    "betaincc",
+    _loops(upper=True),
+    lambda a, b, x: -beta_density(a, b, x),
+    r"1 - I_{{{2}}}\left({0}, {1}\right)",
+)

@@ -18,9 +18,9 @@ from gradc.ir.graph import Value
 from gradc.ir.op import Context, Op
 from gradc.ops import integral_tables as tables
 from gradc.ops.bessel import horner
-from gradc.ops.elementwise import absolute, elementwise, exp, less, log1p, select
+from gradc.ops.elementwise import absolute, exp, less, log1p, select
 from gradc.ops.gamma import BERNOULLI
-from gradc.ops.helpers import evaluated
+from gradc.ops.special import special
 
 _EULER: Final = 0.5772156649015329
 _DEBYE: Final = tuple(float(number / Fraction(math.factorial(2 * k + 1))) for k, number in enumerate(BERNOULLI[:9], 1))
@@ -100,18 +100,7 @@ def _loops_expi(b: Any, x: Any) -> Any:
 
 
 def _integral(name: str, loops: Callable[..., Any], partial: Callable[[Context], Any], latex: str) -> Op:
-    return elementwise(
-        name,
-        evaluated(f"_{name}"),
-        f"_{name}({{0}})",
-        lambda c: [partial(c)],
-        kinds="f",
-        loops=loops,
-        flops=lambda result, *avals: result.size * 150,
-        captures=(f"scipy.special:{name}",),
-        latex=latex,
-        text=f"{name}({{0}})",
-    )
+    return special(name, lambda c: [partial(c)], loops, latex, flops=150)
 
 
 spence = _integral("spence", _loops_spence, _slope_of_spence, r"\operatorname{{Li}}_2\left(1 - {0}\right)")

@@ -109,6 +109,33 @@ def test_derivatives_by_x_at_the_ends(backend: str) -> None:
     assert math.isclose(large, float(density), rel_tol=1e-13)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_small_orders_and_the_smallest_places(backend: str) -> None:
+    """Values stay between 0 and 1, though x is subnormal; densities of other x keep their digits."""
+    of = scipy.special.betainc
+    value = gradc.jit(lambda a, b, x: (of(a, b, x), scipy.special.betaincc(a, b, x)), backend=backend)
+    slope = gradc.grad(lambda a, b, x: of(a, b, x), wrt=2, backend=backend)
+    orders = [1e-100, 1e-8, 1e-3, 0.1, 2.5]
+    for a in orders:
+        for b in orders:
+            for x in (5e-324, 1e-310, 1e-20, 1e-5, 0.3, 0.5, 0.9):
+                with mpmath.workdps(150):
+                    first, second, at = mp.mpf(a), mp.mpf(b), mp.mpf(x)
+                    size = mp.beta(first, second)
+                    wanted = (
+                        at**first * (1 - at) ** second / (first * size) * mp.hyp2f1(1, first + second, first + 1, at)
+                    )
+                    density = float(at ** (first - 1) * (1 - at) ** (second - 1) / size)
+                    rest = 1 - wanted
+                below, above = value(a, b, x)
+                assert 0.0 <= below <= 1.0
+                assert 0.0 <= above <= 1.0
+                if x > 5e-324 or a + b <= 1.0:  # the smallest number times 2.5 is twice of it
+                    np.testing.assert_allclose([below, above], [float(wanted), float(rest)], rtol=0, atol=1e-14)
+                if x > 1e-300 and density < 1e300:
+                    assert slope(a, b, x) == pytest.approx(density, rel=5e-13, abs=1e-320)
+
+
 def test_the_derivatives_by_the_orders_are_refused() -> None:
     of = scipy.special.betainc
     for wrt in (0, 1):

@@ -156,8 +156,8 @@ class Statements:
                 expressions.in_place.discard(own)
                 kind = c_type(expressions.buffers[first].dtype)
                 lines.append(f"{kind} *{self.names(own)} = {self.pointer(first)};")
-        known = isinstance(loop.lo, Constant) and isinstance(loop.hi, Constant)
-        if known and loop.lo.value >= loop.hi.value and not loop.carry:  # type: ignore[attr-defined]
+        lo, hi = loop.lo, loop.hi
+        if isinstance(lo, Constant) and isinstance(hi, Constant) and lo.value >= hi.value and not loop.carry:
             return lines
         expressions.plain.add(loop.var)
         expressions.natural.discard(loop.var)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from gradc.errors import ShapeError, TraceError
 from gradc.ir.aval import Dim, SymbolicDim, ceildiv, maximum_dim, minimum_dim
@@ -64,7 +64,7 @@ def _bound(bound: Any, length: Dim) -> Dim | None:
 def _symbolic_slice(start: Dim | None, stop: Dim | None, step: int, length: Dim) -> AxisSlice:
     """Sizes are written so that equal ones look equal: ``x[1:]`` and ``x[:-1]`` are both ``max(length - 1, 0)``."""
     if _counts_from_end(start) and stop is None:
-        return AxisSlice(maximum_dim(_position(start, length), 0), ceildiv(minimum_dim(length, -start), step), step)  # type: ignore[operator]
+        return AxisSlice(maximum_dim(_position(start, length), 0), ceildiv(minimum_dim(length, -start), step), step)
     low = _position(start, length)
     if _counts_from_end(start):
         low = maximum_dim(low, 0)
@@ -74,7 +74,7 @@ def _symbolic_slice(start: Dim | None, stop: Dim | None, step: int, length: Dim)
     return AxisSlice(low, ceildiv(size, step), step)
 
 
-def _counts_from_end(bound: Dim | None) -> bool:
+def _counts_from_end(bound: Dim | None) -> TypeGuard[int]:
     return isinstance(bound, int) and bound < 0
 
 
