@@ -18,7 +18,7 @@ from gradc.ir.op import Op
 from gradc.ops.reduce import reduce_sum
 from gradc.ops.shape import concatenate, reshaped, slice_
 
-_MOST_CUT: Final = 12
+_MOST_CUT: Final = 16
 """Pieces of values that are cut in parts: each one computes its part in a nest of its own."""
 _MOST_PIECES: Final = 64
 _BORDER: Final = 8
@@ -55,29 +55,31 @@ class Slices:
         self._chains: dict[int, tuple[int, tuple[Update, ...]]] = {}
 
     def told(self, operands: tuple[Value, ...], params: dict[str, Any]) -> Value | None:
-        """An ``update_slice`` as a concatenation; None where it is no write into zeros, or has too many pieces."""
+        """An ``update_slice`` as a concatenation; None where little of an array is written, or in too many pieces."""
         base, value = operands
         shape = base.aval.shape
-        axis, updates = self._chains.get(base.id, (-1, ()))
-        if not updates and not _is_zero(base):
-            return None
         differ = [a for a, (whole, part) in enumerate(zip(shape, value.aval.shape, strict=True)) if whole != part]
+        axis, before = self._chains.get(base.id, (-1, ()))
         differ = differ or [axis]
-        if len(differ) != 1 or axis not in (-1, differ[0]) or 0 in value.aval.shape or set(params["steps"]) != {1}:
+        if len(differ) != 1 or differ[0] < 0 or 0 in value.aval.shape or set(params["steps"]) != {1}:
             return None
-        (axis,) = differ
-        if axis < 0:
-            return None
-        start, length, whole = params["starts"][axis], value.aval.shape[axis], shape[axis]
+        start, length, whole = (x[differ[0]] for x in (params["starts"], value.aval.shape, shape))
         if not (isinstance(start, int) and isinstance(length, int) and isinstance(whole, int)):
             return None
-        updates = (*updates, Update(value, start, start + length, params["mode"] == "add"))
-        pieces = _pieces(updates, whole)
-        if not _pays(pieces):
-            return None
-        result = concatenate(*[_sum(base.builder, piece, shape, axis, base) for piece in pieces], axis=axis)
-        self._chains[result.id] = axis, updates
-        return result
+        written = Update(value, start, start + length, params["mode"] == "add")
+        chains = [(*before, written)] if axis == differ[0] else []
+        if _is_zero(base):
+            chains = [(written,)]
+        elif 2 * length >= whole:
+            chains.append((Update(base, 0, whole, False), written))
+        for updates in chains:
+            pieces = _pieces(updates, whole)
+            if _pays(pieces):
+                parts = [_sum(base.builder, piece, shape, differ[0], base) for piece in pieces]
+                result = concatenate(*parts, axis=differ[0])
+                self._chains[result.id] = differ[0], updates
+                return result
+        return None
 
 
 def part_of(joined: Value, params: dict[str, Any]) -> Value | None:
