@@ -10,7 +10,7 @@ import pytest
 import gradc
 from gradc.errors import IndexBoundsError
 from gradc.ir.aval import aval_of
-from gradc.ir.graph import Builder, Graph, Value
+from gradc.ir.graph import Builder, Graph
 from gradc.loops.language.parse import parse_program
 from gradc.loops.language.program import For, LoopProgram
 from gradc.loops.language.traversal import statements_of
@@ -28,10 +28,12 @@ def numbers(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng([seed, *shape]).normal(size=shape)
 
 
-def written(shape: tuple[int, ...], axis: int, starts: list[int], modes: list[str], *arrays: np.ndarray) -> Graph:
-    """Zeros of a shape with arrays written along an axis."""
+def written(
+    shape: tuple[int, ...], axis: int, starts: list[int], modes: list[str], *arrays: np.ndarray, dense: bool = False
+) -> Graph:
+    """Zeros of a shape, or an array that is the last input, with arrays written along an axis."""
     builder = Builder()
-    total: Value | None = None
+    total = exp(builder.input("base", aval_of(np.zeros(shape)))) if dense else None
     for k, (array, start, mode) in enumerate(zip(arrays, starts, modes, strict=True)):
         value = sin(builder.input(f"x{k}", aval_of(array)))
         base = builder.full(0.0, aval_of(np.zeros(shape))) if total is None else total
@@ -67,6 +69,46 @@ def test_writes_along_an_axis(
     assert "update_slice" not in ops(decompose(graph))
     program = check(graph, parts)
     assert not any(buffer.kind == "arena" for buffer in program.buffers)
+
+
+@pytest.mark.parametrize(("starts", "lengths", "modes", "whole"), [
+    ([1], [8], ["add"], True),
+    ([1, 0], [9, 5], ["set", "add"], True),
+    ([0, 2, 1], [8, 8, 8], ["add", "add", "add"], True),
+    ([3], [4], ["add"], False),
+    ([0, 0], [10, 10], ["add", "set"], False),
+])  # fmt: skip
+@pytest.mark.parametrize("axis", [0, 1])
+def test_writes_that_cover_most_of_an_array(
+    starts: list[int], lengths: list[int], modes: list[str], whole: bool, axis: int, check: Checker
+) -> None:
+    """An array of which little is written, or which is written over, is not put together anew."""
+    shape = (10, 3) if axis == 0 else (3, 10)
+    parts = [numbers(*((n, 3) if axis == 0 else (3, n)), seed=k) for k, n in enumerate(lengths)]
+    graph = written(shape, axis, starts, modes, *parts, dense=True)
+    assert ("update_slice" not in ops(decompose(graph))) == whole
+    check(graph, [numbers(*shape, seed=9), *parts])
+
+
+def test_a_step_of_a_stencil_and_its_gradient_take_one_pass_each() -> None:
+    def loss(u):  # type: ignore[no-untyped-def]
+        for _ in range(3):
+            new = u.copy()
+            new[1:-1] += 0.1 * (u[2:] - 2.0 * u[1:-1] + u[:-2])
+            u = new
+        return np.sum(u * u)
+
+    def gradient(u: np.ndarray) -> np.ndarray:
+        step = np.eye(u.size)
+        for k in range(1, u.size - 1):
+            step[k, k - 1 : k + 2] += 0.1 * np.array([1.0, -2.0, 1.0])
+        forward = np.linalg.matrix_power(step, 3)
+        return 2.0 * forward.T @ (forward @ u)  # type: ignore[no-any-return]
+
+    u = numbers(300)
+    kernel = gradc.grad(loss).compile(u)
+    np.testing.assert_allclose(kernel(u), gradient(u), rtol=1e-12, atol=1e-13)
+    assert loops(lower(kernel.graph)) == [298] * 3 + [296] * 3
 
 
 def test_many_sums_in_one_place_stay_writes(check: Checker) -> None:

@@ -71,7 +71,9 @@ def decompose(graph: Graph) -> Graph:
 
     def rewrite(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
         if op is update_slice:
+            slices.read.add(ids[1])
             return slices.told(tuple(builder.value(i) for i in ids), params)
+        slices.read.update(ids)
         if op is slice_:
             return part_of(builder.value(ids[0]), params)
         return _rewrite(builder, op, ids, params)

@@ -1,9 +1,10 @@
-"""Writes into slices of an array of zeros, told as concatenations of sums.
+"""Writes into slices of an array, told as concatenations of sums.
 
-The adjoint of a slice writes into zeros, and those of several slices of one array follow one another. Cut where a
-slice begins or ends, such an array is a concatenation of pieces, each the sum of the values that reach it: one pass
-in place of zeros and one pass a slice. What is read of one piece alone is read there, so that an array of which nothing
-else is read, as the cotangent of a recurrence's result is, need not be put together.
+The adjoint of a slice writes into zeros, and those of several slices of one array follow one another; a stencil adds to
+most of an array. Cut where a slice begins or ends, such an array is a concatenation of pieces, each the sum of the
+values that reach it: one pass in place of zeros, or a copy, and one pass a slice. What is read of one piece alone is
+read there, so that an array of which nothing else is read, as the cotangent of a recurrence's result is, need not be
+put together.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _BORDER: Final = 8
 _LONG: Final = 4096
 """Elements from which on it pays to go over an array once and not twice."""
 _MOST_TERMS: Final = 4
-"""Values that are summed in a piece. Where there are more, each is added as soon as it is there."""
+"""Values that are summed in a piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,15 @@ class Piece:
 
 
 class Slices:
-    """The chains of writes into zeros that a graph under construction has, by their last write."""
+    """The chains of writes along an axis that a graph under construction has, by their last write.
+
+    ``read`` are the values that other ops have as operands. A chain that is not read on the way has few terms in a
+    piece: where there are more, each is added as soon as it is there.
+    """
 
     def __init__(self) -> None:
         self._chains: dict[int, tuple[int, tuple[Update, ...]]] = {}
+        self.read: set[int] = set()
 
     def told(self, operands: tuple[Value, ...], params: dict[str, Any]) -> Value | None:
         """An ``update_slice`` as a concatenation; None where little of an array is written, or in too many pieces."""
@@ -70,7 +76,7 @@ class Slices:
         chains = [(*before, written)] if axis == differ[0] else []
         if _is_zero(base):
             chains = [(written,)]
-        elif 2 * length >= whole:
+        elif 2 * length >= whole and (axis != differ[0] or base.id in self.read):
             chains.append((Update(base, 0, whole, False), written))
         for updates in chains:
             pieces = _pieces(updates, whole)
