@@ -11,11 +11,13 @@ from gradc.errors import DtypeError, TraceError
 from gradc.frontend.numpy_api.axes import all_axes
 from gradc.frontend.numpy_api.promote import broadcasted, common_dtype, converted, marker, operand_dtype, ufunc_of_scipy
 from gradc.frontend.numpy_api.registry import implements
+from gradc.frontend.numpy_api.special_complex import of_complex
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
 from gradc.ops import bessel, bessel_waves, error_functions, functions, gamma, integrals
 from gradc.ops import elementwise as ops
 from gradc.ops import reduce as reductions
+from gradc.ops.complex import is_complex
 from gradc.ops.reduce import reduced_shape, spread
 from gradc.ops.shape import reshaped
 
@@ -75,7 +77,7 @@ def _one_op(name: str, op: Op) -> None:
     """A ufunc of SciPy that is one op."""
 
     def function(x: Value) -> Value:
-        return op(as_special(name, x))
+        return of_complex(name, x) if is_complex(x) else op(as_special(name, x))
 
     function.__name__ = name
     implements(f"scipy.special:{name}", arrays=("x",))(function)
