@@ -7,7 +7,7 @@ import itertools
 import re
 import subprocess
 import sys
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import llvmlite.binding as binding
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from gradc.backends.llvm.emit import emit
-from gradc.backends.llvm.jit import assembly, load, optimised_ir
+from gradc.backends.llvm.jit import Entry, assembly, load, optimised_ir
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.math.library import INLINED, NAMES
 from gradc.ir.target import Target
@@ -41,9 +41,14 @@ def program_of(name: str, dtype: np.dtype, length: int) -> LoopProgram:
     return verify(LoopProgram(f"{name}_of", (*inputs, Buffer("y", dtype, (length,), "output")), (body,)))
 
 
+@lru_cache(maxsize=4)
+def compiled(name: str, dtype: np.dtype, length: int, target: Target) -> Entry:
+    program = program_of(name, dtype, length)
+    return load(emit(program, target), program)
+
+
 def evaluate(name: str, arguments: tuple[np.ndarray, ...], target: Target) -> np.ndarray:
-    program = program_of(name, arguments[0].dtype, arguments[0].size)
-    return load(emit(program, target), program)(arguments)[0]
+    return compiled(name, arguments[0].dtype, arguments[0].size, target)(arguments)[0]
 
 
 def foreign_calls(text: str) -> list[str]:
