@@ -12,6 +12,7 @@ import numpy as np
 
 from gradc.loops.algebra.factors import Index, let, loop, store
 from gradc.loops.algebra.reflections import Reflector, dot_order, element
+from gradc.loops.algebra.selection import in_order
 from gradc.loops.language.program import (
     Accumulate,
     Buffer,
@@ -320,30 +321,4 @@ class _Work:
 
     def ordered(self) -> tuple[Statement, ...]:
         """Ascending values with their vectors, by selection, in the matrix's own scale."""
-        size = self.size
-        k, j = variable("k"), variable("j")
-        best = Buffer("best", np.dtype(np.int64), (), "local")
-        found, row = let("row", b.clamp(b.load(best), size))
-        kept, value = let("value", self.d(k))
-        mine, this = let("this", element(self.w, k, j))
-        swap = (mine, store(self.w, (k, j), element(self.w, row, j)), store(self.w, (row, j), this))
-        better = If(b.lt(self.d(j), self.d(b.clamp(b.load(best), size))), (store(best, (), j),))
-        exchanged = (
-            kept,
-            self.put_d(k, self.d(row)),
-            self.put_d(row, value),
-            loop("j", 0, size, *swap),
-        )
-        return (
-            Local(best),
-            loop(
-                "k",
-                0,
-                size,
-                store(best, (), k),
-                loop("j", b.add(k, 1), size, better),
-                found,
-                If(b.ne(row, k), exchanged),
-            ),
-            loop("k", 0, size, self.put_d(k, b.mul(self.d(k), b.load(self.scale)))),
-        )
+        return in_order(self.w, self.size, 2 * self.size + VALUES, self.scale, b.lt, {"this": 0})

@@ -12,6 +12,7 @@ import numpy as np
 
 from gradc.loops.algebra.factors import Index, let, loop, store
 from gradc.loops.algebra.reflections import dot_order, element
+from gradc.loops.algebra.selection import in_order
 from gradc.loops.language.program import (
     Accumulate,
     Buffer,
@@ -165,36 +166,4 @@ class _Work:
     def ordered(self) -> tuple[Statement, ...]:
         """Descending values with their vectors, by selection, in the matrix's own scale."""
         size = self.size
-        k, j = variable("k"), variable("j")
-        best = Buffer("best", np.dtype(np.int64), (), "local")
-        found, row = let("row", b.clamp(b.load(best), size))
-        kept, value = let("value", self.value(k))
-
-        def swap(start: int, name: str) -> Statement:
-            here, there = b.add(k, start), b.add(row, start)
-            mine, this = let(f"this_{name}", self.at(here, j))
-            theirs = store(self.w, (here, j), self.at(there, j))
-            return loop("j", 0, size, mine, theirs, store(self.w, (there, j), this))
-
-        values = 2 * size + VALUES
-        exchanged = (
-            kept,
-            store(self.w, (values, k), self.value(row)),
-            store(self.w, (values, row), value),
-            swap(0, "right"),
-            swap(size, "left"),
-        )
-        better = If(b.gt(self.value(j), self.value(b.clamp(b.load(best), size))), (store(best, (), j),))
-        return (
-            Local(best),
-            loop(
-                "k",
-                0,
-                size,
-                store(best, (), k),
-                loop("j", b.add(k, 1), size, better),
-                found,
-                If(b.ne(row, k), exchanged),
-            ),
-            loop("k", 0, size, store(self.w, (values, k), b.mul(self.value(k), b.load(self.span)))),
-        )
+        return in_order(self.w, size, 2 * size + VALUES, self.span, b.gt, {"this_right": 0, "this_left": size})
