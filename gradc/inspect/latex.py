@@ -105,6 +105,11 @@ class Latex(Notation):
     def _polygamma(self, expression: Apply) -> Printed:
         return rf"\psi^{{({expression.param('n')})}}\left({self(expression.args[0])}\right)", ATOM
 
+    def _log_ndtr(self, expression: Apply) -> Printed:
+        order = expression.param("n")
+        function = rf"\left(\log \Phi\right)^{{({order})}}" if order else r"\log \Phi"
+        return rf"{function}\left({self(expression.args[0])}\right)", ATOM
+
     def _exp(self, expression: Apply) -> Printed:
         return f"e^{{{self(expression.args[0])}}}", POWER
 
@@ -137,6 +142,7 @@ _SPECIAL: Final[dict[str, Callable[[Latex, Apply], Printed]]] = {
     "reduce_sum": Latex._reduce_sum,
     "exp": Latex._exp,
     "polygamma": Latex._polygamma,
+    "log_ndtr": Latex._log_ndtr,
     "item": Latex._part,
     "reshape": Latex._reshape,
     "slice": Latex._part,

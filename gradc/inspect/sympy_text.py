@@ -29,6 +29,7 @@ _CALLS: Final = {
     "softplus": "log(1 + exp({0}))",
     "logistic_bce": "(log(1 + exp({0})) - ({1})*({0}))",
     "log1p": "log(1 + {0})",
+    "log_ndtr": "log(erfc(-({0})/sqrt(2))/2)",
     "expm1": "(exp({0}) - 1)",
     "exp2": "exp(({0})*log(2))",
     "log2": "log({0}, 2)",
@@ -100,6 +101,8 @@ class Sympy(Notation):
             return sympy_name(f"{expression.args[0].name}[{index}]"), ATOM
         if name == "polygamma":
             return f"polygamma({expression.param('n')}, {self(expression.args[0])})", ATOM
+        if name == "log_ndtr" and expression.param("n"):
+            return f"log_ndtr_{expression.param('n')}({self(expression.args[0])})", ATOM
         if name == "reduce_sum":
             return f"total({self(expression.args[0])})", ATOM
         template = _CALLS.get(name)

@@ -64,6 +64,10 @@ class Text(Notation):
             return {ZERO: "0", ONE: "ones"}.get(filling) or f"{self(expression)}·ones"
         return f"{self.at(expression, ATOM)}ᵀ" if turned else self.at(expression, PREFIX)
 
+    def _log_ndtr(self, expression: Apply) -> Printed:
+        order = expression.param("n")
+        return f"{f'(log Φ)^({order})' if order else 'log Φ'}({self(expression.args[0])})", ATOM
+
     def _transpose(self, expression: Apply) -> Printed:
         return f"{self.at(expression.args[0], ATOM)}ᵀ", ATOM
 
@@ -116,6 +120,7 @@ def matrix_product(lhs: str, rhs: str, out: str) -> tuple[bool, bool, bool] | No
 
 _SPECIAL: Final[dict[str, Callable[[Text, Apply], Printed]]] = {
     "contract": Text._contract,
+    "log_ndtr": Text._log_ndtr,
     "transpose": Text._transpose,
     "reduce_sum": Text._reduce_sum,
     "reshape": Text._reshape,

@@ -14,6 +14,7 @@ class Target:
     registers               number of vector registers
     fma                     whether a fused multiply-add is an instruction
     doubles                 whether it computes in f64
+    vectors                 whether it has vector registers; else products of matrices alone are cut as if it had
     abi                     the calling convention, as in ``llc -target-abi``; empty for the triple's own
     """
 
@@ -25,6 +26,7 @@ class Target:
     fma: bool = False
     abi: str = ""
     doubles: bool = True
+    vectors: bool = True
 
     def lanes(self, itemsize: int) -> int:
         """How many elements of ``itemsize`` bytes a vector register holds."""

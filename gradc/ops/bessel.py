@@ -29,8 +29,8 @@ _MIDDLE_OF_K: Final = 1.0
 
 
 def _near(order: int) -> list[float]:
-    """Of ``(x / 2)**2``."""
-    return [float(Fraction(1, math.factorial(k) * math.factorial(k + order))) for k in range(_NEAR)]
+    """Of ``(x / 16)**2``, by which none of them leaves the range of f32."""
+    return [float(Fraction(64**k, math.factorial(k) * math.factorial(k + order))) for k in range(_NEAR)]
 
 
 def _far(order: int) -> list[float]:
@@ -56,7 +56,8 @@ def _loops(order: int, *, scaled: bool) -> Callable[..., Any]:
         size = b.abs(z)
         low, high = b.minimum(size, _MIDDLE), b.maximum(size, _MIDDLE)
         half = b.mul(low, 0.5)
-        near = horner(b, b.mul(half, half), _near(order))
+        part = b.mul(low, 0.0625)
+        near = horner(b, b.mul(part, part), _near(order))
         if order:
             near = b.mul(near, half)
         near = b.mul(near, b.exp(b.neg(low))) if scaled else near
@@ -140,8 +141,8 @@ def _loops_of_k(order: int, *, scaled: bool) -> Callable[..., Any]:
         z = b.convert(x, np.float64)
         low, high = b.minimum(z, _MIDDLE_OF_K), b.maximum(z, _MIDDLE_OF_K)
         half = b.mul(low, 0.5)
-        square = b.mul(half, half)
-        first_kind = horner(b, square, _near(order)[:_TERMS])
+        square, part = b.mul(half, half), b.mul(low, 0.0625)
+        first_kind = horner(b, b.mul(part, part), _near(order)[:_TERMS])
         near = horner(b, b.sub(b.mul(8.0, square), 1.0), near_table[::-1])
         logarithm = b.sub(b.log(low), math.log(2.0))  # half of the smallest number is 0
         if order:

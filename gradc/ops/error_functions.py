@@ -29,14 +29,22 @@ _SCALED: Final = (
 """``(1 + 2 x) erfcx(x)`` by ``(x - 3.75) / (x + 3.75)``, the highest power first (Shepherd and Laframboise, 1981)."""
 
 
+_TINY: Final = {4: 2.0**-110, 8: 2.0**-1000}
+"""By the bytes of a dtype: below, its numbers are about to lose digits."""
 _FAR: Final = 27.0
 _BEYOND: Final = tuple((-1) ** (k + 1) * math.prod(range(1, 2 * k, 2)) / 2.0**k for k in range(7, 0, -1))
 """``(2k - 1)!! / 2**k``, of signs that take turns, from k = 7 down to 1: the asymptotic series (DLMF 7.12.1)."""
 
 
-def _loops_erfcx(b: Any, x: Any) -> Any:
-    z = b.convert(x, np.float64)
-    size = b.abs(z)
+def _beyond(b: Any, square: Any) -> Any:
+    series = b.constant(_BEYOND[0], np.float64)
+    for coefficient in _BEYOND[1:]:
+        series = b.add(b.mul(series, square), coefficient)
+    return series
+
+
+def scaled_complement(b: Any, size: Any) -> Any:
+    """``exp(x**2) erfc(x)`` of numbers that are not negative."""
     near, far = b.minimum(size, _FAR), b.maximum(size, _FAR)
     place = b.div(b.sub(near, 3.75), b.add(near, 3.75))
     total = b.constant(_SCALED[0], np.float64)
@@ -44,11 +52,14 @@ def _loops_erfcx(b: Any, x: Any) -> Any:
         total = b.add(b.mul(total, place), coefficient)
     right = b.div(total, b.add(1.0, b.mul(2.0, near)))
     inverse = b.div(1.0, far)
-    square, series = b.mul(inverse, inverse), b.constant(_BEYOND[0], np.float64)
-    for coefficient in _BEYOND[1:]:
-        series = b.add(b.mul(series, square), coefficient)
-    beyond = b.mul(b.mul(b.sub(1.0, b.mul(series, square)), inverse), 1.0 / math.sqrt(math.pi))
-    right = b.select(b.lt(size, _FAR), right, beyond)
+    square = b.mul(inverse, inverse)
+    beyond = b.mul(b.mul(b.sub(1.0, b.mul(_beyond(b, square), square)), inverse), 1.0 / math.sqrt(math.pi))
+    return b.select(b.lt(size, _FAR), right, beyond)
+
+
+def _loops_erfcx(b: Any, x: Any) -> Any:
+    z = b.convert(x, np.float64)
+    right = scaled_complement(b, b.abs(z))
     left = b.sub(b.mul(2.0, b.exp(b.mul(z, z))), right)
     return b.convert(b.select(b.isnan(z), z, b.select(b.lt(z, 0.0), left, right)), x.dtype)
 
@@ -72,14 +83,27 @@ def _halley(b: Any, x: Any, error: Any, slope: Any) -> Any:
     return b.sub(x, b.div(ratio, b.add(1.0, b.mul(x, ratio))))
 
 
-def _of_tail(b: Any, z: Any) -> Any:
-    """The inverse of erfc from 0 to 1."""
-    depth = b.sqrt(b.mul(-2.0, b.log(b.mul(z, 0.5))))
+def _step_in_logarithms(b: Any, x: Any, logarithm: Any) -> Any:
+    """A step of Newton's method towards the zero of ``log(erfc(x)) - logarithm``, for large x."""
+    square = b.mul(x, x)
+    series = b.div(_beyond(b, b.div(1.0, square)), square)
+    there = b.sub(b.log1p(b.neg(series)), b.add(square, b.log(b.mul(x, math.sqrt(math.pi)))))
+    return b.add(x, b.mul(b.sub(there, logarithm), b.div(b.sub(1.0, series), b.mul(2.0, x))))
+
+
+def _of_tail(b: Any, z: Any, tiny: float | None = None) -> Any:
+    """The inverse of erfc from 0 to 1. Below ``tiny``, where numbers are about to lose their digits, by logarithms."""
+    logarithm = b.log(z)
+    depth = b.sqrt(b.mul(-2.0, b.sub(logarithm, math.log(2.0))))
     below = b.add(1.0, b.mul(depth, b.add(0.99229, b.mul(depth, 0.04481))))
-    x = b.mul(math.sqrt(0.5), b.sub(depth, b.div(b.add(2.30753, b.mul(depth, 0.27061)), below)))
+    guess = b.mul(math.sqrt(0.5), b.sub(depth, b.div(b.add(2.30753, b.mul(depth, 0.27061)), below)))
+    x = guess
     for _ in range(_STEPS):
         x = _halley(b, x, b.sub(b.erfc(x), z), b.mul(-_SLOPE, b.exp(b.neg(b.mul(x, x)))))
-    return x
+    if tiny is None:
+        return x
+    far = _step_in_logarithms(b, _step_in_logarithms(b, guess, logarithm), logarithm)
+    return b.select(b.lt(z, tiny), far, x)
 
 
 def _of_middle(b: Any, y: Any) -> Any:
@@ -106,7 +130,7 @@ def _loops_erfcinv(b: Any, x: Any) -> Any:
     z = b.convert(x, np.float64)
     middle = _of_middle(b, b.maximum(b.minimum(b.sub(1.0, z), 0.5), -0.5))
     low = b.select(b.lt(z, 1.0), z, b.sub(2.0, z))
-    tail = _of_tail(b, b.select(b.logical_and(b.gt(low, 0.0), b.lt(low, 0.5)), low, 0.5))
+    tail = _of_tail(b, b.select(b.logical_and(b.gt(low, 0.0), b.lt(low, 0.5)), low, 0.5), _TINY[x.dtype.itemsize])
     tail = b.select(b.lt(z, 1.0), tail, b.neg(tail))
     inside = b.select(b.lt(low, 0.5), tail, middle)
     ends = b.select(b.eq(z, 0.0), math.inf, b.select(b.eq(z, 2.0), -math.inf, b.constant(math.nan, np.float64)))

@@ -84,8 +84,9 @@ def _loops_polygamma(b: Any, x: Any, *, n: int) -> Any:
     value = b.mul(total, float((-1) ** (n + 1) * math.factorial(n)))
     part = b.sub(z, b.floor(b.add(z, 0.5)))
     cotangent = b.div(1.0, b.tan(b.mul(part, math.pi)))
-    slope = b.constant(0.0, np.float64)
-    for coefficient in _cotangent(n):
+    highest, *others = _cotangent(n)
+    slope = b.constant(float(highest), np.float64)
+    for coefficient in others:
         slope = b.add(b.mul(slope, cotangent), float(coefficient))
     reflected = b.sub(b.mul(value, float((-1) ** n)), b.mul(slope, math.pi ** (n + 1)))
     reflected = b.select(b.eq(part, 0.0), float((-1) ** (n + 1)) * math.inf, reflected)

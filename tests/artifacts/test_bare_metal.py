@@ -81,13 +81,25 @@ def gammas(x: Any, scale: Any) -> Any:
     return np.sum(scipy.special.gammaln(x) * scale)
 
 
+def inverses(x: Any, scale: Any) -> Any:
+    p = 1 / (1 + np.exp(-x))
+    return scale * np.sum(scipy.special.ndtri(p) + scipy.special.erfcx(x) + scipy.special.erfinv(np.tanh(x) / 2))
+
+
+def waves(x: Any, scale: Any) -> Any:
+    return np.sum(scale * scipy.special.j0(x) + scipy.special.polygamma(1, x * x))
+
+
 LARGE = [0.5, -3.0, 1e3, 2e5, -1e9, 3.3e20, 3e38]
+ORDINARY = [0.5, -1.3, 2.0, -0.01, 4.5, 3.0, -5.5]
 BELOW_AND_ABOVE_0 = [0.5, -3.3, 1e3, 1e-20, -0.75, 1.5, 3e36]
+
+CASES = [(angles, LARGE), (gammas, BELOW_AND_ABOVE_0), (inverses, ORDINARY), (waves, ORDINARY)]
 
 
 @pytest.mark.skipif(any(shutil.which(tool) is None for tool in TOOLS), reason=f"needs {' and '.join(TOOLS)}")
 @pytest.mark.parametrize("form", ["lib", "c"])
-@pytest.mark.parametrize(("function", "numbers"), [(angles, LARGE), (gammas, BELOW_AND_ABOVE_0)])
+@pytest.mark.parametrize(("function", "numbers"), CASES)
 def test_functions_without_doubles(tmp_path: Path, function: Any, numbers: list[float], form: Any) -> None:
     x = np.array(numbers, np.float32)
     kernel = gradc.value_and_grad(function).compile(gradc.aval("f32[7]"), gradc.aval("f32[]"))

@@ -80,6 +80,13 @@ EXPRESSIONS: list[tuple[Expr, str, str, str]] = [
     (apply("abs", add(x, y)), "|x + y|", r"\left|x + y\right|", "Abs(x + y)"),
     (mul(Slope("L", "x"), Slope("x", "y")), "dL/dx · dx/dy", "", "dL_dx*dx_dy"),
     (power(x, MINUS_ONE), "1/x", r"\frac{1}{x}", "1/x"),
+    (apply("log_ndtr", x, n=0), "log Φ(x)", r"\log \Phi\left(x\right)", "log(erfc(-(x)/sqrt(2))/2)"),
+    (
+        apply("log_ndtr", x, n=2),
+        "(log Φ)^(2)(x)",
+        r"\left(\log \Phi\right)^{(2)}\left(x\right)",
+        "log_ndtr_2(x)",
+    ),
 ]
 
 

@@ -27,8 +27,12 @@ def exact_erfcx(x: Any) -> Any:
 
 
 def exact_erfcinv(z: Any) -> Any:
-    start = mp.mpf(float(scipy.special.erfcinv(float(z))))
+    start = mp.mpf(min(float(scipy.special.erfcinv(float(z))), 27.2))
     return mp.findroot(lambda t: mp.log(mp.erfc(t) / z), start)
+
+
+def exact_log_ndtr(x: Any) -> Any:
+    return mp.log(mp.erfc(-x / mp.sqrt(2)) / 2)
 
 
 def exact_spence(z: Any) -> Any:
@@ -52,6 +56,7 @@ CASES: dict[str, tuple[np.ndarray, Callable[[Any], Any], float]] = {
         mp.ei,
         8,
     ),
+    "log_ndtr": (np.concatenate([_DRAW.uniform(-60, 0, 150), -(10 ** _DRAW.uniform(-8, 9, 50))]), exact_log_ndtr, 2),
     "ndtri": (
         np.concatenate([_DRAW.uniform(0, 1, 100), 10 ** _DRAW.uniform(-300, -1, 50)]),
         lambda p: -mp.sqrt(2) * exact_erfcinv(2 * p),
@@ -95,6 +100,34 @@ def test_special_values(name: str, backend: str) -> None:
         if name in ("i0", "i1"):
             expected = np.where(np.isinf(SPECIAL), SPECIAL if name == "i1" else np.inf, expected)  # SciPy: inf / inf
         np.testing.assert_allclose(found, expected, rtol=bound, atol=0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_smallest_numbers_have_quantiles(backend: str) -> None:
+    """Where numbers have few bits left; half of the smallest one is 0."""
+    for z in (5e-324, 1e-322, 1e-310, 9e-302):
+        for name, exact in (("erfcinv", exact_erfcinv), ("ndtri", lambda p: -mp.sqrt(2) * exact_erfcinv(2 * p))):
+            function = getattr(scipy.special, name)
+            found = gradc.jit(lambda x: function(x), backend=backend)(np.float64(z))  # noqa: B023 - traced at once
+            with mp.workdps(40):
+                assert float(found) == pytest.approx(float(exact(mp.mpf(z))), rel=1e-15)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_slopes_of_log_ndtr(backend: str) -> None:
+    """Those that cancel lose the square of the argument down to -12, and nothing below."""
+    x = np.concatenate([_DRAW.uniform(-12, 3, 40), _DRAW.uniform(-60, -12, 40), [-1e6]])
+    slope = gradc.grad(lambda x: scipy.special.log_ndtr(x))
+    for order, function in ((1, slope), (2, gradc.grad(slope))):
+        found = gradc.vmap(gradc.jit(function, backend=backend))(x)
+        for got, argument in zip(found, x, strict=True):
+            point = mp.mpf(float(argument))
+            first = mp.npdf(point) / mp.ncdf(point)
+            exact = first if order == 1 else -first * (point + first)
+            lost = argument**2 if order == 2 and argument > -12 else 1
+            assert abs(got - exact) <= 1e-15 * (1 + 3 * lost) * abs(exact), (order, argument)
+    assert gradc.grad(slope)(np.inf) == 0
+    assert gradc.grad(slope)(-np.inf) == -1
 
 
 def test_expi_near_its_zero() -> None:

@@ -262,7 +262,7 @@ class FunctionEmitter(VectorEmitter):
                 self._scalars[loop.var] = str(step)
                 self._scope(loop.body)
             return
-        if can_batch(loop):
+        if can_batch(loop) and self.writer.module.target.vectors:
             rest = self._batches(loop)
             if rest is None:
                 return

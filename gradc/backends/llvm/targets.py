@@ -100,9 +100,11 @@ SUFFIXES: Final = tuple(suffix for suffix, _ in _X86_PARTS if suffix)
 """What the names of versions for abler processors end in."""
 
 _ARM64: Final = Target("aarch64-unknown-linux-gnu", "generic", "", 128, 32, True)
-_ARMV7: Final = Target("armv7-unknown-linux-gnueabihf", "generic", "+vfp3d16,-neon", 128, 16, False)
+_ARMV7: Final = Target("armv7-unknown-linux-gnueabihf", "generic", "+vfp3d16,-neon", 128, 16, False, vectors=False)
 _RISCV64: Final = Target("riscv64-unknown-linux-gnu", "generic-rv64", "+m,+a,+f,+d,+c", 128, 32, True, "lp64d")
-_CORTEX_M4: Final = Target("thumbv7em-unknown-none-eabihf", "cortex-m4", "-fp64", 128, 16, True, doubles=False)
+_CORTEX_M4: Final = replace(
+    Target("thumbv7em-unknown-none-eabihf", "cortex-m4", "-fp64", 128, 16, True), doubles=False, vectors=False
+)
 _APPLE: Final = replace(_ARM64, triple="arm64-apple-macosx11.0.0", cpu="apple-m1")
 
 WASM: Final = Choice("wasm32", "", (Part("", Target("wasm32-unknown-unknown", "generic", "+simd128", 128, 16, False)),))

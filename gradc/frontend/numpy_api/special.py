@@ -14,17 +14,12 @@ from gradc.frontend.numpy_api.registry import implements
 from gradc.frontend.numpy_api.special_complex import of_complex
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
-from gradc.ops import bessel, bessel_waves, error_functions, functions, gamma, integrals
+from gradc.ops import bessel, bessel_waves, error_functions, functions, gamma, integrals, normal
 from gradc.ops import elementwise as ops
 from gradc.ops import reduce as reductions
 from gradc.ops.complex import is_complex
 from gradc.ops.reduce import reduced_shape, spread
 from gradc.ops.shape import reshaped
-
-SERIES = 12.0
-"""Beyond minus it log_ndtr is a series, of which ``TERMS`` terms are enough."""
-
-TERMS = 12
 
 
 def as_special(name: str, x: Value) -> Value:
@@ -50,20 +45,8 @@ def ndtr(x: Value) -> Value:
 
 @implements("scipy.special:log_ndtr", arrays=("x",))
 def log_ndtr(x: Value) -> Value:
-    """The logarithm of ``ndtr``, in f64; where that is small, by its asymptotic series (DLMF, 7.12.1)."""
-    operand = as_special("log_ndtr", x)
-    z = converted(operand, np.dtype(np.float64))
-    one, last, middle = (z.builder.full(bound, z.aval) for bound in (1.0, -SERIES, -1.0))
-    is_far = ops.less(z, last)
-    right = ops.log1p(functions.erfc(z * math.sqrt(0.5)) * -0.5)
-    left = ops.log(functions.erfc(ops.select(is_far, one, z) * -math.sqrt(0.5)) * 0.5)
-    far = ops.select(is_far, z, last)
-    square = far * far
-    total = z.builder.full(0.0, z.aval)
-    for k in range(TERMS, 0, -1):
-        total = (total + 1.0) * (1.0 - 2 * k) / square
-    series = square * -0.5 - (ops.log(-far) + 0.5 * math.log(2 * math.pi)) + ops.log1p(total)
-    return converted(ops.select(is_far, series, ops.select(ops.less(z, middle), left, right)), operand.aval.dtype)
+    """The logarithm of ``ndtr``."""
+    return normal.log_ndtr(as_special("log_ndtr", x), n=0)
 
 
 @implements("scipy.special:exp10", arrays=("x",))

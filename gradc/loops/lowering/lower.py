@@ -42,6 +42,7 @@ from gradc.loops.language.program import (
 from gradc.loops.lowering.costs import DEAR, used_again
 from gradc.loops.lowering.crossings import computed_again
 from gradc.loops.lowering.decompose import BLOCK, decompose, neutral
+from gradc.loops.lowering.double_words import without_doubles
 from gradc.loops.lowering.elements import Elements
 from gradc.loops.lowering.exponentials import with_shared_exponentials
 from gradc.loops.lowering.fuse import Block, Loop, Nest, fuse, stages_in
@@ -72,7 +73,8 @@ def lower(
 ) -> LoopProgram:
     """The loop program of a graph: its inputs and outputs are the first buffers, in order. No name is one of ``taken``.
 
-    Without ``doubles``, for a machine that lacks them, sums of f32 are added up in f32. ``steps`` is done to the
+    Without ``doubles``, for a machine that lacks them, sums of f32 are added up in f32, and rules that compute f32 in
+    f64 take sums of two numbers. ``steps`` is done to the
     program of each step of a recurrence before it becomes a function.
 
     Raises CompileError for dtypes that loops do not compute in (complex and half precision), IndexBoundsError for a
@@ -238,12 +240,14 @@ class _Writer:
 
     def _applied(self, node: Node, operands: list[Expression]) -> Expression:
         """The op's element rule on scalars."""
+        value: Expression
         if node.op.loops is not None:
-            return self._shared(node.op.loops(b, *operands, **node.params))
+            value = node.op.loops(b, *operands, **node.params)
+            return self._shared(value if self.plan.doubles else without_doubles(value))
         primitive = getattr(b, node.op.name, None)
         if primitive is None:
             raise CompileError(f"{node.op.name} has no element rule and is no primitive of loop programs")
-        value: Expression = primitive(*operands, **node.params)
+        value = primitive(*operands, **node.params)
         return value
 
     def _shared(self, value: Expression) -> Expression:
