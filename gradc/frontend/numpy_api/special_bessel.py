@@ -21,8 +21,10 @@ HIGHEST: Final = 100
 """The highest order, each of which takes a step."""
 
 
-def _known(name: str, order: Any) -> int:
+def known_order(name: str, order: Any) -> int:
     """An order as an int; one that is traced becomes fixed. Raises TraceError for one that is data, or is not taken."""
+    if isinstance(order, Array):  # a number that NumPy handed over
+        order = order.value.builder.scalar(order.value)
     if issubclass(type(order), (float, np.floating)) and order == int(order):
         order = int(order)
     try:
@@ -37,7 +39,7 @@ def _known(name: str, order: Any) -> int:
 @composed("scipy.special:jv", arrays=("z",), keeps_weak=True)  # jn is the same object
 def jv(v: Any, z: Any) -> Any:
     """The Bessel function of an order that is an int up to 100. Raises TraceError for other orders."""
-    order = _known("jv", v)
+    order = known_order("jv", v)
     ops = (bessel_waves.j0, bessel_waves.j1)
     x = as_special("j1", z.value)
     return Array(ops[order](x)) if order < 2 else _in_double(lambda y: bessel_orders.first_kind(order, y), x)
@@ -46,7 +48,7 @@ def jv(v: Any, z: Any) -> Any:
 @composed("scipy.special:spherical_jn", arrays=("z",))
 def spherical_jn(n: Any, z: Any, derivative: Any = False) -> Any:
     """The spherical function of an order that is an int up to 100, or its derivative. Raises TraceError for others."""
-    order = _known("spherical_jn", n)
+    order = known_order("spherical_jn", n)
     x = as_special("j1", z.value)
     if not derivative:
         return _in_double(lambda y: bessel_orders.spherical_first_kind(order, y), x)
@@ -74,7 +76,7 @@ def _modified(name: str, ops: tuple[Op, Op], *, scaled: bool) -> None:
         if isinstance(v, (float, np.floating)) and 0 < v < HIGHEST and not float(v).is_integer():
             order = float(v)
         else:
-            order = float(_known(name, v))
+            order = float(known_order(name, v))
         if order in (0.0, 1.0):
             return Array(ops[int(order)](x))
         return _in_double(lambda y: bessel_orders.modified_first_kind(order, y, scaled=scaled), x)
@@ -90,7 +92,7 @@ _modified("ive", (bessel.i0e, bessel.i1e), scaled=True)
 
 def _recurring(name: str, order: Any, x: Any, ops: tuple[Op, Op], sign: int) -> Any:
     """``f(n + 1) = 2 n / x f(n) + sign f(n - 1)``: digits are kept where f grows with n (DLMF 10.6.1, 10.29.1)."""
-    count = _known(name, order)
+    count = known_order(name, order)
     at: Any = Array(as_special(ops[0].name, x.value))
     before, found = [told(op(at.value)) for op in ops]
     if count < 2:
