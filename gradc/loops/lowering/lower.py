@@ -43,6 +43,7 @@ from gradc.loops.lowering.costs import DEAR, used_again
 from gradc.loops.lowering.crossings import computed_again
 from gradc.loops.lowering.decompose import BLOCK, decompose, neutral
 from gradc.loops.lowering.double_words import without_doubles
+from gradc.loops.lowering.doubling import with_doublings
 from gradc.loops.lowering.elements import Elements
 from gradc.loops.lowering.exponentials import with_shared_exponentials
 from gradc.loops.lowering.fuse import Block, Loop, Nest, fuse, stages_in
@@ -135,7 +136,8 @@ class _Writer:
             self.scopes.emit(Check(requirement.condition, code, stops=True))
         self._block(self.nest.root)
         buffers = {buffer.name: buffer for buffer in self.memory.buffers()}
-        body = split(tidy(tuple(self.scopes.blocks[0].statements), self.names.spoken), self.names.loop)
+        statements = with_doublings(tuple(self.scopes.blocks[0].statements))
+        body = split(tidy(statements, self.names.spoken), self.names.loop)
         scalars = Scalars(lambda raw: self.names.wanted[raw], self.names.scalar)
         body = spell(distribute(merge(body, buffers), scalars, buffers), self.names)
         scratch, arena_bytes = self.scans.placed(self.storages.arena_bytes)
