@@ -29,9 +29,8 @@ _REFUSALS: Final = {
     "fractional_matrix_power": _SYMMETRIC + ", as (v * w**t) @ v.T",
     "signm funm": _SYMMETRIC + ", as (v * f(w)) @ v.T with the function f",
     "polar": "it is made of u, s, vt = np.linalg.svd(a, full_matrices=False), as u @ vt and (vt.T * s) @ vt",
-    "pinvh": "use np.linalg.pinv(a, hermitian=True)",
-    "eig_banded eigh_tridiagonal": "use np.linalg.eigh of the whole matrix",
-    "eigvals_banded eigvalsh_tridiagonal": "use np.linalg.eigvalsh of the whole matrix",
+    "eig_banded": "use np.linalg.eigh of the whole matrix",
+    "eigvals_banded": "use np.linalg.eigvalsh of the whole matrix",
     "ldl": "use np.linalg.cholesky for positive definite matrices",
     "rq qr_multiply": "use np.linalg.qr",
     "poly1d Polynomial Chebyshev Hermite HermiteE Laguerre Legendre": "polynomials are arrays of coefficients here; "

@@ -121,3 +121,53 @@ def solve_circulant(c: Any, b: Any) -> Any:
     least squares, are not supported.
     """
     return np.linalg.solve(circulant(c), b)
+
+
+# Eigenvalues of three diagonals.
+
+
+def _three_diagonals(name: str, d: Any, e: Any, select: Any) -> Any:
+    """The lower triangle of the matrix with these diagonals."""
+    if d.ndim != 1 or e.ndim != 1 or d.shape[0] != e.shape[0] + 1:
+        raise ShapeError(f"scipy.linalg.{name}: {d.value.aval} and {e.value.aval} are not a diagonal and one beside it")
+    if select not in ("a", "all", 0):
+        raise TraceError(f"scipy.linalg.{name}: select={select!r} is not supported on traced arrays; take some of all")
+    return np.diag(d) + np.diag(e, -1)
+
+
+@composed("scipy.linalg:eigvalsh_tridiagonal", arrays=("d", "e"))
+def eigvalsh_tridiagonal(
+    d: Any,
+    e: Any,
+    select: Any = "a",
+    select_range: Any = None,
+    check_finite: Any = True,
+    tol: Any = 0.0,
+    lapack_driver: Any = "auto",
+) -> Any:
+    """The eigenvalues of a symmetric matrix with two equal diagonals beside the main one, as of a dense matrix."""
+    return np.linalg.eigvalsh(_three_diagonals("eigvalsh_tridiagonal", d, e, select))
+
+
+@composed("scipy.linalg:eigh_tridiagonal", arrays=("d", "e"))
+def eigh_tridiagonal(
+    d: Any,
+    e: Any,
+    eigvals_only: Any = False,
+    select: Any = "a",
+    select_range: Any = None,
+    check_finite: Any = True,
+    tol: Any = 0.0,
+    lapack_driver: Any = "auto",
+) -> Any:
+    """The same with the vectors, unless there shall be values alone."""
+    matrix = _three_diagonals("eigh_tridiagonal", d, e, select)
+    return np.linalg.eigvalsh(matrix) if eigvals_only else tuple(np.linalg.eigh(matrix))
+
+
+@composed("scipy.linalg:khatri_rao", arrays=("a", "b"))
+def khatri_rao(a: Any, b: Any) -> Any:
+    """The Kronecker products of the columns of two matrices."""
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
+        raise ShapeError(f"scipy.linalg.khatri_rao: {a.value.aval} and {b.value.aval} have not as many columns")
+    return (a[:, None, :] * b).reshape((-1, a.shape[1]))

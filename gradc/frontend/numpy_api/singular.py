@@ -189,3 +189,28 @@ def scipy_lstsq(
     x, residuals, rank, s = lstsq(a, b, float(np.finfo(dtype).eps) if cond is None else cond)
     is_vector = b.ndim == 1 and residuals.shape[0] != 0
     return x, residuals[0] if is_vector else residuals, rank.astype(np.int64), s
+
+
+@composed("scipy.linalg:pinvh", arrays=("a",))
+def pinvh(
+    a: Any, atol: Any = None, rtol: Any = None, lower: Any = True, return_rank: Any = False, check_finite: Any = True
+) -> Any:
+    """``pinv`` of a hermitian matrix, of which one triangle is read. Raises TraceError as that does."""
+    name = "scipy.linalg.pinvh"
+    if atol or return_rank:
+        raise TraceError(f"{name}: atol and return_rank are not supported on traced arrays")
+    a = _mirrored(name, a if lower else adjoint(a))
+    size = int(a.shape[-1])
+    return Array(singular.pseudo_inverse(a.value, rtol=_relative(name, rtol, size, size, a.dtype)))
+
+
+@composed("scipy.linalg:orthogonal_procrustes", arrays=("A", "B"))
+def orthogonal_procrustes(A: Any, B: Any, check_finite: Any = True) -> Any:
+    """The unitary matrix R for which ``A @ R`` is nearest to B, and the sum of the singular values of ``A.H @ B``.
+
+    (Golub and Van Loan, Matrix Computations, section 6.4.1.) R has no derivative where two of them are equal.
+    """
+    if A.ndim != 2 or tuple(A.shape) != tuple(B.shape):
+        raise ShapeError(f"scipy.linalg.orthogonal_procrustes: {A.value.aval} and {B.value.aval} differ in shape")
+    u, s, vh = np.linalg.svd(adjoint(A) @ B, full_matrices=False)
+    return u @ vh, np.sum(s)
