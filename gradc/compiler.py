@@ -160,6 +160,7 @@ class Compiled:
         from gradc.loops.lowering.lower import lower
         from gradc.loops.shaping.arena import laid_out, on_stack
         from gradc.loops.shaping.attach import with_epilogues
+        from gradc.loops.shaping.copies import without_copies
         from gradc.loops.shaping.divide import divide
         from gradc.loops.shaping.donate import in_place
         from gradc.loops.shaping.repeats import with_repeats
@@ -180,12 +181,12 @@ class Compiled:
         program = divide(fused(in_strips(in_place(lowered, donate))))
         program = reserve(program, needs(program.buffer, threads), inside if steps else None)
         if not repeats:
-            return on_stack(laid_out(program))
+            return without_copies(on_stack(laid_out(program)))
 
         def stays(statement: Statement) -> bool:
             return threads > 1 and (is_task(statement) or is_shared(statement, program, target, threads))
 
-        return on_stack(with_repeats(program, stays, laid_out))
+        return without_copies(on_stack(with_repeats(program, stays, laid_out)))
 
     @property
     def _threads(self) -> int:

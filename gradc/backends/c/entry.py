@@ -71,7 +71,9 @@ class Entry:
             for a in interface.inputs
         ]
         parameters += [f"{a.c_type} *restrict {own[a]}" for a in interface.outputs]
-        checks = [*self._return_if([" || ".join(filter(None, map(self._is_missing, interface.inputs)))], "NULL_INPUT")]
+        missing = [condition for condition in map(self._is_missing, interface.inputs) if condition]
+        apart = [f"({condition})" if "&&" in condition and len(missing) > 1 else condition for condition in missing]
+        checks = self._return_if([" || ".join(apart)], "NULL_INPUT")
         checks += self._return_if([" && ".join(f"{name} == NULL" for name in outputs)], "OK")
         checks += [*self._check_workspace(), *self._wanted(named), *self._spared(), *self._copied()]
         named |= words(checks)
@@ -94,7 +96,7 @@ class Entry:
             return ""
         if isinstance(count, int):
             return f"{self.own[argument]} == NULL"
-        return f"({self.own[argument]} == NULL && {self._size(count)} != 0)"
+        return f"{self.own[argument]} == NULL && {self._size(count)} != 0"
 
     def _check_workspace(self) -> list[str]:
         size = self.interface.workspace

@@ -9,6 +9,7 @@ from typing import Final
 
 from gradc import __version__
 from gradc.backends.abi import Interface, own_names
+from gradc.backends.c.aliases import without_aliases
 from gradc.backends.c.entry import Entry
 from gradc.backends.c.expressions import Expressions
 from gradc.backends.c.helpers import Helpers, environment
@@ -136,7 +137,7 @@ class _File:
         """An internal function, static."""
         buffers = self.constants | {b.name: b for b in function.parameters}
         statements = self._statements(buffers, function.scalars)
-        body = statements.block(without_unused(function.body))
+        body = statements.block(without_unused(without_aliases(function.body)))
         named = words(body)
         sizes = tuple(size for _, symbol in self.interface.sizes if (size := self.names(f"size {symbol}")) in named)
         fails = self._fails(function.body)
@@ -161,7 +162,8 @@ class _File:
         """The function that the header declares, and its self-test."""
         statements = self._statements(dict(self.program.buffer))
         entry = Entry(self.optional, spare_of(self.optional), self.interface, self.names, statements)
-        found = [entry.lines(without_unused(self.program.body))]
+        numbers = {self.program.inputs[a.position].name for a in self.interface.inputs if a.is_number}
+        found = [entry.lines(without_unused(without_aliases(self.program.body, numbers)))]
         if self.recording is not None:
             found.append(SelfTest(self.interface, self.recording, self.names, entry.own, self.helpers).lines())
         return found

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gradc.loops.language.program import For, If, Let, Statement, Variable, walk
+from gradc.loops.language.program import Comment, For, If, Let, Statement, Variable, walk
 from gradc.loops.language.traversal import expressions_of
 
 
 def without_unused(block: tuple[Statement, ...]) -> tuple[Statement, ...]:
-    """The block without lets that no later statement uses, and without blocks that do nothing."""
+    """The block without lets that no later statement uses, blocks that do nothing, and remarks on nothing."""
     return _kept(block, set())
 
 
@@ -19,6 +19,8 @@ def _kept(block: tuple[Statement, ...], used: set[str]) -> tuple[Statement, ...]
     for statement in reversed(block):
         match statement:
             case Let(name=name) if name not in used:
+                continue
+            case Comment() if not kept:  # what it told of has become part of something earlier
                 continue
             case Let(name=name):
                 used.discard(name)

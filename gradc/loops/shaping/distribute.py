@@ -151,10 +151,41 @@ class _Distributor:
         for statement in part:
             match statement:
                 case Let(name=name) if statement.variable in used:
-                    kept.append(self._keep(self.names.word(name), statement.variable))
+                    place = self._place_of(statement, part)
+                    if place is None:
+                        kept.append(self._keep(self.names.word(name), statement.variable))
+                    else:
+                        self.read[statement.variable] = place
                 case Local(buffer=local) if not local.shape and b.load(local) in used:
                     kept.append(self._keep(f"{self.names.word(local.name)}s", b.load(local)))
         return kept
+
+    def _place_of(self, let: Let, part: Block) -> Expression | None:
+        """Where a scalar of a part can be read again: as an element of an array that it was, or was stored into."""
+        body = self.loop.body
+        if isinstance(let.value, Load) and self._stays(let.value.buffer, 0) and not self._is_own(let.value.index):
+            return let.value
+        for statement in part:
+            if isinstance(statement, Store) and statement.value is let.variable and self.var in statement.index:
+                at_var = not self._is_own(statement.index)
+                if at_var and statement in body and self._stays(statement.buffer, 1):
+                    return b.load(self.buffers[statement.buffer], statement.index)
+        return None
+
+    def _is_own(self, index: Sequence[Expression]) -> bool:
+        """Whether an index is told by scalars that the body makes."""
+        made = {s.variable for s in statements_of(self.loop.body) if isinstance(s, Let)}
+        return bool(made & set(walk(*index)))
+
+    def _stays(self, name: str, times: int) -> bool:
+        """Whether the loop writes into an array so many times, and into none that may share its memory."""
+        writes = [s.buffer for s in statements_of(self.loop.body) if isinstance(s, (Store, Accumulate))]
+        array = self.buffers[name]
+        others = [self.buffers[other] for other in writes if other != name]
+        apart = array.kind in ("local", "arena", "constant", "input") and not any(
+            _may_share(array, other) for other in others
+        )
+        return apart and writes.count(name) == times
 
     def _keep(self, word: str, value: Expression) -> Store:
         """The store of a scalar into an array, where later parts read it."""
@@ -238,6 +269,16 @@ class _Distributor:
                 if not may_run_as_one(one, other, self.buffers, self.ranges):
                     return False
         return True
+
+
+def _may_share(one: Buffer, other: Buffer) -> bool:
+    """Whether two arrays may be the same memory: parts of the arena, or an input that a result takes the place of."""
+    if one.kind == other.kind == "arena":
+        ends = (one.offset, one.offset + one.bytes, other.offset, other.offset + other.bytes)
+        if not all(isinstance(end, int) for end in ends):
+            return True
+        return int(ends[0]) < int(ends[3]) and int(ends[2]) < int(ends[1])
+    return {one.kind, other.kind} == {"input", "output"}
 
 
 def _bytes(buffer: Buffer, most: float) -> int:
