@@ -57,7 +57,7 @@ def chosen_name(name: str | None, label: str, derivative: Derivative) -> str:
         if keyword.iskeyword(name):
             raise ArgumentError(f"name={name!r} is a keyword of Python; choose another name")
         if not name.isidentifier() or not name.isascii():
-            raise ArgumentError(f"name={name!r} is not an identifier; choose letters, digits and underscores")
+            raise ArgumentError(f"name={name!r} is not an identifier; choose ASCII letters, digits and underscores")
         return name
     own = label if label.isidentifier() and label.isascii() and not keyword.iskeyword(label) else "kernel"
     if own.startswith("_") or hasattr(builtins, own):

@@ -18,7 +18,7 @@ from gradc.artifacts.linker import shared_library
 from gradc.artifacts.record import record_of
 from gradc.artifacts.seal import sealed
 from gradc.artifacts.templates import rendered
-from gradc.backends.abi import ABI_VERSION, Argument, Interface, interface_of
+from gradc.backends.abi import ABI_VERSION, Argument, Interface, interface_of, without_doubles
 from gradc.backends.c_names import require_symbol
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.library import Code, kernel_code, object_and_assembly, object_file
@@ -203,11 +203,11 @@ def require_whole(functions: Sequence[Built], choice: Choice) -> None:
     missing = symbols_of(object_file(codes)).undefined
     if not missing:
         return
-    in_doubles = not choice.base.doubles and any("df" in s or s.startswith("__aeabi_d") for s in missing)
-    hint = "; it computes in f64, which that machine has no instructions for" if in_doubles else ""
+    if not choice.base.doubles and any("df" in s or s.startswith("__aeabi_d") for s in missing):
+        raise without_doubles(choice.base.cpu, *[function.interface for function in functions])
     raise CompileError(
         f"{choice.name} cannot run {functions[0].interface.name} without a runtime library: the code would call "
-        f"{', '.join(missing)}{hint}"
+        f"{', '.join(missing)}"
     )
 
 

@@ -222,3 +222,13 @@ def _compiled_in(tree: Tree, root: str, steps: tuple[tuple[str, Key], ...] = ())
     elif isinstance(tree, Branch):
         for key, child in zip(tree.keys, tree.children, strict=True):
             yield from _compiled_in(child, root, (*steps, (tree.kind, key)))
+
+
+def without_doubles(cpu: str, *interfaces: Interface) -> CompileError:
+    """The refusal of functions that compute in f64, for a processor that does not."""
+    wide = [f for f in interfaces if any(a.aval.dtype.itemsize == 8 and a.aval.dtype.kind == "f" for a in f.inputs)]
+    remedy = "; take its arguments in f32 (--dtype f32)" if wide else ""
+    name = (wide or interfaces)[0].name
+    return CompileError(
+        f"{cpu} cannot run {name}: it computes in f64, which that machine has no instructions for{remedy}"
+    )

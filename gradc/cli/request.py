@@ -30,6 +30,9 @@ class Request:
 
     def compile(self, **options: Any) -> Kernel:
         """The kernel. Where it fails on scalars that were only assumed, the Failure shows the --spec to give."""
+        from gradc.request import chosen_name
+
+        chosen_name(options.get("name"), self.target.name, self.derivative)  # whatever is assumed
         call = self.arguments.bound()
         try:
             with UserCode(self.target.path):

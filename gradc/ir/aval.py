@@ -340,6 +340,9 @@ def aval(text: str) -> Aval:
 
     A size is a non-negative integer or a name, which makes it symbolic. Raises ParseError otherwise.
     """
+    if str(text) in _SHORT:
+        sizes = f"write {text}[] for a number, {text}[2,batch] for an array"
+        raise ParseError(f"{text!r} is not an abstract value without sizes; {sizes}")
     match = _AVAL.match(str(text).replace(" ", ""))
     if not match or match[2] not in _SHORT:
         raise ParseError(

@@ -22,6 +22,7 @@ CASES = {
     "no output": (["compile", "net.py:loss"], "Missing option '-o'"),
     "spec without aval": (["show", "net.py:loss", "--spec", "y"], "--spec 'y' is not NAME=AVAL"),
     "spec of a bad aval": (["show", "net.py:loss", "--spec", "y=f65[2]"], "'f65[2]' is not an abstract value"),
+    "spec without sizes": (["show", "net.py:loss", "--spec", "y=f64"], "write f64[] for a number"),
     "spec of no argument": (
         ["show", "net.py:loss", "--spec", "q=f64[2]"],
         "--spec 'q=f64[2]': loss has no argument 'q', only w11, w12, w21, w22, v1, v2, x1, x2, y",
@@ -66,6 +67,11 @@ CASES = {
         "--after chooses among graphs",
     ),
 }
+
+
+def test_a_name_that_cannot_be_has_nothing_to_do_with_what_is_assumed(gradc: Gradc, net: Path) -> None:
+    outcome = gradc("compile", "net.py:loss", "-o", "x.py", "--name", "größe")
+    assert outcome.err.endswith("name='größe' is not an identifier; choose ASCII letters, digits and underscores\n")
 
 
 @pytest.mark.parametrize(("arguments", "message"), CASES.values(), ids=CASES.keys())

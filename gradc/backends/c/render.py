@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from gradc import __version__
-from gradc.backends.abi import Interface, own_names
+from gradc.backends.abi import Interface, own_names, without_doubles
 from gradc.backends.c.aliases import without_aliases
 from gradc.backends.c.entry import Entry
 from gradc.backends.c.expressions import Expressions
@@ -21,7 +21,6 @@ from gradc.backends.c.types import c_type, comment, literal
 from gradc.backends.c.unused import without_unused
 from gradc.backends.recording import Recording
 from gradc.backends.spare import spare_of
-from gradc.errors import CompileError
 from gradc.ir.target import Target
 from gradc.loops.language.program import Buffer, Call, Check, Contraction, Function, LoopProgram, Statement
 from gradc.loops.language.traversal import declared_names, statements_of
@@ -103,10 +102,7 @@ class _File:
         sections = [*helpers, *constants, *("\n".join(wrapped(lines)) for lines in functions)]
         in_doubles = [section for section in sections if re.search(r"\bdouble\b", _COMMENT.sub("", section))]
         if in_doubles and not self.target.doubles:
-            raise CompileError(
-                f"{self.target.cpu} cannot run {self.interface.name}: it computes in f64, which that machine has no "
-                "instructions for"
-            )
+            raise without_doubles(self.target.cpu, self.interface)
         template = environment().get_template("kernel.c.j2")
         return template.render(
             name=self.interface.name,
