@@ -69,6 +69,21 @@ def test_what_is_more_than_a_copy_stays(old: str, new: str) -> None:
     assert without_copies(program) is program
 
 
+def test_copies_are_read_from_the_original_after_contractions_too() -> None:
+    program = verify(
+        parse_program(
+            PROGRAM.replace("input x: f64[2,3]", "input x: f64[2,3]\ninput m: f64[3,3]").replace(
+                "    for k in 0 to 3 vector:\n      y[i, k] = s[k] * x[i, k]\n",
+                "    y{0; 3, 1} = contract ij,jk->ik [i=2, j=3, k=3] f64 (x{0; 3, 1}, m{0; 3, 1}) then total of a, c:\n"
+                "      y[a, c] = total * s[c]\n",
+            )
+        )
+    )
+    changed = str(verify(without_copies(program)))
+    assert "y[a, c] = total * sum[c]" in changed
+    assert " s: f64[3]" not in changed
+
+
 def test_small_sums_have_one_name_in_c(tmp_path: Any) -> None:
     def loss(W: Any, b: Any, V: Any, x: Any, y: Any) -> Any:
         h = np.tanh(x @ W + b)

@@ -123,7 +123,10 @@ def with_expressions(statement: Statement, replaced: dict[Expression, Expression
             return replace(statement, condition=new(condition), value=new(value))
         case Call(views=views, scalars=scalars):
             moved = tuple(replace(view, offset=new(view.offset)) for view in views)
-            return replace(statement, views=moved, scalars=tuple(map(new, scalars)))
+            after = statement.epilogue
+            if after is not None:
+                after = replace(after, body=block(after.body))  # type: ignore[arg-type]  # lets and stores stay such
+            return replace(statement, views=moved, scalars=tuple(map(new, scalars)), epilogue=after)
     return statement
 
 
