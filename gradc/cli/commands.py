@@ -130,6 +130,8 @@ def compile_(
         raise Failure(f"-o {output} is the file of {asked.target.name} itself; write to another")
     backend = "numpy" if format_ == "py" else "llvm"
     kernel = asked.compile(backend=backend, stabilize=stabilize, name=name)
+    if name is None and not kernel.name.startswith(asked.target.name.lstrip("_")):
+        note(f"{asked.target.name} as {kernel.name}, in ASCII letters, digits and underscores; --name chooses others")
     languages = None if bindings is None else tuple(bindings.replace(" ", "").split(","))
     try:
         kernel.save(

@@ -109,6 +109,18 @@ def test_what_was_assumed_is_said(gradc: Gradc) -> None:
     assert "rows of x: f64[3]; count: int (--spec)" in said
 
 
+def test_a_name_that_was_chosen_is_said(gradc: Gradc, tmp_path: Path) -> None:
+    """C has no names with other letters than those of ASCII."""
+    (tmp_path / "model.py").write_text("def größe(x):\n    return x * x\n", encoding="utf-8")
+    outcome = gradc("compile", f"{tmp_path / 'model.py'}:größe", "--format", "c", "-o", str(tmp_path / "c"))
+    said = "größe as kernel_grad, in ASCII letters, digits and underscores; --name chooses others"
+    assert f"gradc: {said}\n" in outcome.err
+    outcome = gradc(
+        "compile", f"{tmp_path / 'model.py'}:größe", "--format", "c", "-o", str(tmp_path / "c"), "--name", "g"
+    )
+    assert " as " not in outcome.err
+
+
 def test_the_same_forms_as_the_kernel_has(gradc: Gradc, net: Path) -> None:
     function = load("net.py:annotated").function
     kernel = package.value_and_grad(function, wrt="x").compile(package.aval("f64[2,3]"), package.aval("f64[]"))
