@@ -88,7 +88,7 @@ def unsupported(x: Any) -> Any:
 
 
 def unsupported_in_python(x: Any) -> Any:
-    return scipy.linalg.companion(x)
+    return scipy.linalg.leslie(x, x[1:])
 
 
 def unsupported_and_decorated(x: Any) -> Any:
@@ -100,7 +100,7 @@ def unsupported_distribution(x: Any) -> Any:
 
 
 def unsupported_of_scipy(x: Any) -> Any:
-    return scipy.special.ellipk(x)
+    return scipy.special.struve(1, x)
 
 
 def unsupported_method(x: Any) -> Any:
@@ -128,7 +128,7 @@ def plain_method(x: Any) -> Any:
 
 
 def numpy_type(x: Any) -> Any:
-    return np.float32(x[0])
+    return np.longdouble(x[0])
 
 
 def reinterpretation(x: Any) -> Any:
@@ -184,10 +184,10 @@ CASES: list[tuple[Callable[..., Any], int, str]] = [
         ),
     ),
     (unsupported, 1, f"np.packbits is not supported on traced arrays; {ELSE}"),
-    (unsupported_in_python, 1, f"scipy.linalg.companion is not supported on traced arrays; {ELSE}"),
+    (unsupported_in_python, 1, f"scipy.linalg.leslie is not supported on traced arrays; {ELSE}"),
     (unsupported_and_decorated, 1, f"scipy.linalg.matrix_balance is not supported on traced arrays; {ELSE}"),
     (unsupported_distribution, 1, f"scipy.stats.norm.entropy is not supported on traced arrays; {ELSE}"),
-    (unsupported_of_scipy, 1, f"scipy.special.ellipk is not supported on traced arrays; {ELSE}"),
+    (unsupported_of_scipy, 1, f"scipy.special.struve is not supported on traced arrays; {ELSE}"),
     (
         unsupported_method,
         1,
