@@ -42,14 +42,17 @@ def agm(a: Any, b: Any) -> Any:
     """The arithmetic-geometric mean of numbers of one sign; NaN of others, 0 where one is 0."""
     (a, b), dtype = _in_f64("agm", a, b)
     largest = np.maximum(np.abs(a), np.abs(b))
-    inside = (largest > 0.0) & (largest < np.inf) & (a * (b / largest) > 0.0)
+    signs = np.sign(a) * np.sign(b)
+    inside = (largest > 0.0) & (largest < np.inf) & (signs > 0.0)
     scale = np.where(inside, largest, 1.0)
-    sizes = [np.where(inside, np.abs(x) / scale, 1.0) for x in (a, b)]
-    found = _means(*sizes)[0] * scale * np.sign(a)
+    x, y = (np.where(inside, np.abs(z), 1.0) for z in (a, b))
+    root = np.sqrt(scale)
+    # The first step here: the quotient of both may be smaller than any number, that of their means is not.
+    means = (np.sqrt(x) / root) * (np.sqrt(y) / root), 0.5 * (x / scale + y / scale)
+    found = _means(*means)[0] * scale * np.sign(a)
     sign = np.sign(a + b)
     at_zero = sign * np.sqrt(a * sign) * np.sqrt(b * sign)  # 0, with an infinite slope by what is 0
     at_edge = np.where((a == 0.0) | (b == 0.0), np.where(largest < np.inf, at_zero, np.nan), a + b)
-    signs = np.sign(a) * np.sign(b)
     edge = np.where(signs < 0.0, np.nan, np.where(np.isnan(a + b), a + b, at_edge))
     return np.where(inside, found, edge).astype(dtype)
 
