@@ -9,7 +9,8 @@ import pytest
 
 from gradc.ir.aval import aval_of
 from gradc.ir.graph import Builder
-from gradc.loops.language.program import LoopProgram
+from gradc.loops.language.program import Buffer, Let, Local, LoopProgram, Store, b, constant
+from gradc.loops.lowering.doubling import with_doublings
 from gradc.ops.elementwise import exp
 
 Checker = Callable[..., LoopProgram]
@@ -36,3 +37,15 @@ def test_a_product_of_a_loop_is_not_seen_outside_of_it(check: Checker) -> None:
     builder = Builder()
     x, y = builder.input("x", aval_of(X)), builder.input("y", aval_of(np.array(2.0)))
     check(builder.freeze([exp(3.0 * x), exp(6.0 * y), exp(3.0 * y)]), [X, np.array(2.0)])
+
+
+def test_what_is_read_of_memory_may_have_changed() -> None:
+    total = Buffer("total", np.dtype("f8"), (), "local")
+    body = (
+        Local(total),
+        Store("total", (), constant(1.0, "f8")),
+        Let("once", b.mul(100.0, b.load(total))),
+        Store("total", (), constant(2.0, "f8")),
+        Let("twice", b.mul(200.0, b.load(total))),
+    )
+    assert with_doublings(body) == body

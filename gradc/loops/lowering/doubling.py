@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import ChainMap
 from dataclasses import replace
 
-from gradc.loops.language.program import Apply, Constant, Expression, For, If, Let, Statement, b
+from gradc.loops.language.program import Apply, Constant, Expression, For, If, Let, Statement, Variable, b
 
 _Products = ChainMap[tuple[float, Expression], Expression]
 """The products by numbers that have a name, by number and other factor."""
@@ -28,8 +28,8 @@ def _doubled(statement: Statement, known: _Products) -> Statement:
             return replace(statement, body=with_doublings(body, known))
         case If(then=then, otherwise=otherwise):
             return replace(statement, then=with_doublings(then, known), otherwise=with_doublings(otherwise, known))
-        case Let(value=Apply(primitive="mul", arguments=(Constant(value=number), factor)) as product):
-            if product.dtype.kind == "f":
+        case Let(value=Apply(primitive="mul", arguments=(Constant(value=number), Variable() as factor)) as product):
+            if product.dtype.kind == "f":  # what a name stands for does not change, as memory may
                 half = known.get((number / 2, factor))
                 known[number, factor] = statement.variable
                 if half is not None:
