@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import cast
 
 from gradc.loops.language.program import (
     Accumulate,
@@ -125,7 +126,8 @@ def with_expressions(statement: Statement, replaced: dict[Expression, Expression
             moved = tuple(replace(view, offset=new(view.offset)) for view in views)
             after = statement.epilogue
             if after is not None:
-                after = replace(after, body=block(after.body))  # type: ignore[arg-type]  # lets and stores stay such
+                body = cast("tuple[Let | Store, ...]", block(after.body))  # each stays what it is
+                after = replace(after, body=body)
             return replace(statement, views=moved, scalars=tuple(map(new, scalars)), epilogue=after)
     return statement
 
