@@ -213,7 +213,8 @@ class Kernel(Callee, native=True):
     def entry(self) -> NativeEntry | None:
         """The machine code that answers calls without Python in between, made when the kernel runs a second time.
 
-        None before, and where there is none: other backends, other interpreters, containers of the user's own types.
+        None before, and where there is none: other backends, other interpreters, dataclasses and other containers than
+        dicts, lists, tuples and named tuples.
         """
         return self._entry(None) if self._runs > 1 else None
 

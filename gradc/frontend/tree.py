@@ -98,6 +98,20 @@ class TreeDef:
             child._collect(f"{root}.{key}" if by_name else f"{root}[{key!r}]", found)
 
 
+def is_named_tuple(kind: Any) -> bool:
+    """Whether a class is what ``namedtuple`` or ``NamedTuple`` make, nothing added to how its objects are made or laid
+    out: they are tuples in memory, of another type.
+    """
+    return (
+        type(kind) is type
+        and kind.__bases__ == (tuple,)
+        and getattr(kind.__new__, "__globals__", {}).get("_tuple_new") is tuple.__new__
+        and getattr(kind, "__init__", None) is object.__init__
+        and not kind.__dictoffset__
+        and not kind.__weakrefoffset__
+    )
+
+
 LEAF = TreeDef(object)
 """The structure of a tree that is one leaf."""
 

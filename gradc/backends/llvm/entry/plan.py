@@ -11,7 +11,7 @@ import numpy as np
 
 from gradc.frontend.given import Given
 from gradc.frontend.layout import Call
-from gradc.frontend.tree import LEAF, TreeDef
+from gradc.frontend.tree import LEAF, TreeDef, is_named_tuple
 from gradc.ir.aval import Aval, Dim, SymbolicDim, symbol
 from gradc.ir.signature import Leaf, Static
 
@@ -209,5 +209,6 @@ def _elements(place: Place, names: Sequence[str | None]) -> Iterator[Place]:
 
 
 def _is_plain(tree: TreeDef) -> bool:
-    """Whether a structure is made of dicts, lists and tuples alone."""
-    return tree == LEAF or (tree.kind in (dict, list, tuple, None) and all(map(_is_plain, tree.children)))
+    """Whether a structure is made of dicts, lists, tuples and named tuples alone."""
+    known = tree.kind in (dict, list, tuple, None) or is_named_tuple(tree.kind)
+    return tree == LEAF or (known and all(map(_is_plain, tree.children)))

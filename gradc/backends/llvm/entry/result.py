@@ -114,13 +114,16 @@ class ResultWriter:
             return text.value(
                 f"call ptr @PyArray_Scalar(ptr {number}, ptr {text.object('dtype', aval.dtype)}, ptr null)"
             )
-        kind = text.object("scalar", aval.dtype.type)
-        make = text.load("ptr", text.at(kind, abi.TYPE_ALLOCATE))
-        made = text.value(f"call ptr {make}(ptr {kind}, i64 0)")
+        made = self._new(text.object("scalar", aval.dtype.type), 0)
         text.unless_null(made)
         bits = f"i{8 * aval.dtype.itemsize}"
         text.line(f"store {bits} {text.load(bits, number)}, ptr {text.at(made, abi.HEAD)}")
         return made
+
+    def _new(self, kind: str, count: int) -> str:
+        """A new object of a type, with room for a count of items; null where there is none."""
+        make = self.text.load("ptr", self.text.at(kind, abi.TYPE_ALLOCATE))
+        return self.text.value(f"call ptr {make}(ptr {kind}, i64 {count})")
 
     def _shape(self, position: int, aval: Aval) -> str:
         """Where the shape of a result stands."""
@@ -180,9 +183,14 @@ class ResultWriter:
 
     def _sequence(self, place: int, tree: TreeDef, children: list[int | None]) -> None:
         text = self.text
-        name = "PyTuple_New" if tree.kind is tuple else "PyList_New"
-        made = text.value(f"call ptr @{name}(i64 {len(children)})")
+        if tree.kind in (tuple, list):
+            name = "PyTuple_New" if tree.kind is tuple else "PyList_New"
+            made = text.value(f"call ptr @{name}(i64 {len(children)})")
+        else:
+            made = self._new(text.object("kind", tree.kind), len(children))
         self._own(place, made)
+        if tree.kind not in (tuple, list) and abi.TUPLE_HASH:
+            text.line(f"store i64 -1, ptr {text.at(made, abi.TUPLE_HASH)}")
         if not children:
             return
         items = text.at(made, abi.TUPLE_ITEMS)

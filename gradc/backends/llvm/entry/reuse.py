@@ -115,7 +115,7 @@ class ReuseWriter:
         text.guard(text.value(f"icmp eq {abi.REFERENCES} {count}, 1"))
         if not tree.is_leaf:
             items = text.items(tree, value, same_keys=True)
-            if tree.kind is tuple and abi.TUPLE_HASH:
+            if tree.kind not in (dict, list) and abi.TUPLE_HASH:
                 text.line(f"store i64 -1, ptr {text.at(value, abi.TUPLE_HASH)}")
             for child, item in zip(tree.children, items, strict=True):
                 self._check(child, item)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gradc.backends.llvm.entry import abi
 from gradc.frontend.tree import TreeDef
+
+_BUILTINS: Final[dict[type | None, str]] = {dict: "@PyDict_Type", list: "@PyList_Type", tuple: "@PyTuple_Type"}
 
 
 class EntryText:
@@ -100,20 +104,19 @@ class EntryText:
         self.line(f"{here}:", indent=False)
 
     def items(self, tree: TreeDef, value: str, *, same_keys: bool = False) -> list[str]:
-        """What a dict, list or tuple holds; a miss unless it is one of this size and these keys.
+        """What a dict, list, tuple or named tuple holds; a miss unless it is one of this size and these keys.
 
         With ``same_keys`` the keys of a dict have to be the very objects.
         """
         count = len(tree.children)
-        names = {dict: "PyDict_Type", list: "PyList_Type", tuple: "PyTuple_Type"}
-        self.guard_type(value, f"@{names[tree.kind]}")  # type: ignore[index]
+        self.guard_type(value, _BUILTINS.get(tree.kind) or self.object("kind", tree.kind))
         size = self.load("i64", self.at(value, abi.HEAD))
         self.guard(self.value(f"icmp eq i64 {size}, {count}"))
-        if tree.kind is tuple:
-            return [self.load("ptr", self.at(value, abi.TUPLE_ITEMS + 8 * k)) for k in range(count)]
         if tree.kind is list:
             items = self.load("ptr", self.at(value, abi.LIST_ITEMS)) if count else ""
             return [self.load("ptr", self.at(items, 8 * k)) for k in range(count)]
+        if tree.kind is not dict:
+            return [self.load("ptr", self.at(value, abi.TUPLE_ITEMS + 8 * k)) for k in range(count)]
         position, key, item = self.alloca("i64"), self.alloca("ptr"), self.alloca("ptr")
         self.line(f"store i64 0, ptr {position}")
         found = []

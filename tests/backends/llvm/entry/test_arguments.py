@@ -6,7 +6,7 @@ import struct
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -50,6 +50,51 @@ def test_nested_arguments_and_results(watch) -> None:
     assert_same(watch.native(function, W, x=X, scale=2.0), expected)
     assert_same(watch.native(function, W, X, 3.0), step()(W, X, 3.0))
     assert_same(watch.native(function, *[W], **{"".join("x"): X}), expected)
+
+
+class Layer(NamedTuple):
+    w: Any
+    b: Any = None
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
+
+
+class Checked(tuple):
+    """One whose making is the user's own."""
+
+    __slots__ = ()
+    _fields = ("first", "second")
+
+    def __new__(cls, first, second):
+        return super().__new__(cls, (first, second))
+
+
+def test_named_tuples(watch) -> None:
+    """Those of the user and those of NumPy, as arguments and as results."""
+
+    def function(layer, x):
+        return Layer(layer.w @ x), Pair(np.sum(x), [layer.b, np.linalg.eigh(layer.w)])
+
+    compiled = gradc.jit(function)
+    layer, x = Layer(np.array([[2.0, 1.0], [1.0, 3.0]]), np.array(5.0)), np.array([1.0, -1.0])
+    expected = compiled(layer, x)
+    for _ in range(3):
+        found = watch.warm(compiled, layer, x)
+        assert_same(found, expected)
+    assert repr(found[0]) == "Layer(w=array([ 1., -2.]), b=None)"
+    assert found[1].second[1].eigenvalues is found[1][1][1][0]
+    with pytest.raises(ArgumentError, match="nested otherwise"):
+        compiled.compile(layer, x)(Pair(*layer), x)
+
+
+def test_named_tuples_that_are_made_in_another_way_are_made_by_python(watch) -> None:
+    function = gradc.jit(lambda x: Checked(x + 1.0, x * 2.0))
+    for _ in range(3):
+        found = watch.python(function, 3.0)
+        assert (type(found), found) == (Checked, (4.0, 6.0))
 
 
 def test_results_are_new_and_writable(watch) -> None:

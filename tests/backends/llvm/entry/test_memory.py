@@ -8,13 +8,14 @@ import sys
 import threading
 import tracemalloc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import gradc
 from gradc.backends.llvm.entry import load
+from gradc.backends.llvm.entry.reuse import KEPT
 from gradc.backends.llvm.entry.runtime import RECORD_CALLS
 from gradc.errors import ArgumentError
 
@@ -22,6 +23,11 @@ from gradc.errors import ArgumentError
 def layered(w, x):
     h = np.tanh(x @ w["layers"][0] + w["bias"])
     return np.sum((h @ w["layers"][1]) ** 2)
+
+
+class Step(NamedTuple):
+    value: Any
+    slopes: Any
 
 
 def network(size: int = 3) -> tuple[dict[str, Any], np.ndarray]:
@@ -48,10 +54,11 @@ def turned(w: dict[str, Any], x: np.ndarray) -> tuple[dict[str, Any], np.ndarray
 def test_references_are_as_before(watch, size: int) -> None:
     """Once below and once above the size from which on other threads run."""
     w, x = network(size)
-    function = gradc.value_and_grad(layered)
-    watch.warm(function, w, x)
+    function = gradc.jit(lambda w, x: Step(*gradc.value_and_grad(layered)(w, x)))
+    for _ in range(KEPT):
+        watch.warm(function, w, x)
     strided = turned(w, x)
-    held = [*leaves(w, x), *leaves(*strided), layered, np.ndarray, "layers", "bias", dict, list]
+    held = [*leaves(w, x), *leaves(*strided), layered, np.ndarray, "layers", "bias", dict, list, Step]
     before = references(held)
     for _ in range(200):
         function(w, x)
@@ -110,7 +117,7 @@ def test_memory_that_runs_out(watch, size: int, copies: bool) -> None:
     """Every allocation of a call fails once. The call raises or succeeds, and no reference is lost."""
     testing = pytest.importorskip("_testcapi")
     w, x = turned(*network(size)) if copies else network(size)
-    function = gradc.value_and_grad(layered)
+    function = gradc.jit(lambda w, x: Step(*gradc.value_and_grad(layered)(w, x)))
     expected = watch.warm(function, w, x)
     held = leaves(w, x)
     before = references(held)

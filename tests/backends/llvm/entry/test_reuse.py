@@ -6,7 +6,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -334,8 +334,14 @@ def test_scalars_and_single_arrays_of_each_dtype(watch, dtype: str) -> None:
             assert (result.tolist(), result.dtype) == (np.full(shape, step % 2, dtype).tolist(), np.dtype(dtype))
 
 
-def test_hashes_of_tuples_are_those_of_their_numbers(watch) -> None:
-    function = gradc.jit(lambda x: (x * 2.0, x + 1.0))
+class Pair(NamedTuple):
+    first: Any
+    second: Any
+
+
+@pytest.mark.parametrize("kind", [tuple, Pair._make])
+def test_hashes_of_tuples_are_those_of_their_numbers(watch, kind: Callable[[Any], Any]) -> None:
+    function = gradc.jit(lambda x: kind((x * 2.0, x + 1.0)))
     watch.warm(function, 1.0)
     for step in range(8):
         assert hash(watch.native(function, float(step))) == hash((2.0 * step, step + 1.0))
