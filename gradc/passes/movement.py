@@ -14,9 +14,9 @@ from gradc.ir.aval import Dim, SymbolicDim
 from gradc.ir.graph import Builder, Value
 from gradc.ir.op import REGISTRY, Op
 from gradc.ops.elementwise import convert
-from gradc.ops.reduce import reduced_shape
-from gradc.ops.shape import broadcast_to, reshaped, slice_, transpose, update_slice
-from gradc.passes.pattern import ANY
+from gradc.ops.reduce import reduce_sum, reduced_shape
+from gradc.ops.shape import broadcast, broadcast_to, reshaped, slice_, transpose, update_slice
+from gradc.passes.pattern import ANY, holds
 from gradc.passes.rewrite import Law, procedure
 
 Params = dict[str, Any]
@@ -263,6 +263,26 @@ def _repeated_choices(builder: Builder, op: Op, ids: Ids, params: Params) -> Val
     return broadcast_to(inner, shape=shape) if shape else inner
 
 
-REDUCTIONS: Final = (*_nothing_to_reduce, *_sum_of_negative, *_repeated_terms, *_repeated_choices)
+@procedure("product-with-ones", "ones @ x -> broadcast(sum(x))", "contract", ANY, ANY)
+def _product_with_ones(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    """Letters that only the ones have are repeated in the result; each letter that is summed stands in both."""
+    for k, letters in ((1, params["rhs"]), (0, params["lhs"])):
+        if not holds(builder, ids[1 - k], 1):
+            continue
+        x, out = Value(builder, ids[k]), params["out"]
+        summed = tuple(a for a, letter in enumerate(letters) if letter not in out)
+        kept = [letter for letter in letters if letter in out]
+        total = reduce_sum(x, axes=summed, keepdims=False) if summed else x
+        order = tuple(kept.index(letter) for letter in out if letter in kept)
+        sizes = dict(zip(letters, x.aval.shape, strict=True))
+        shape = op.infer(*[builder.nodes[i].aval for i in ids], **params).shape
+        ones = tuple(sizes[letter] if letter in kept else 1 for letter in out)
+        return broadcast(reshaped(transpose(total, axes=order), ones), shape)
+    return None
+
+
+REDUCTIONS: Final = (
+    *_nothing_to_reduce, *_sum_of_negative, *_repeated_terms, *_repeated_choices, *_product_with_ones,
+)  # fmt: skip
 
 MOVEMENTS: Final[tuple[Law, ...]] = (*MOVEMENT, *_broadcast_last, *REDUCTIONS)

@@ -28,7 +28,7 @@ both, either, differ, negated, greater = ops("logical_and logical_or logical_xor
 broadcast_to, reshape, transpose, slice_, update_slice, convert, concatenate = ops(
     "broadcast_to reshape transpose slice update_slice convert concatenate"
 )
-gather, total, largest, anywhere = ops("gather reduce_sum reduce_max reduce_any")
+gather, total, largest, anywhere, contract = ops("gather reduce_sum reduce_max reduce_any contract")
 
 
 class Case(NamedTuple):
@@ -170,6 +170,18 @@ CASES = (
     ),
     Case(
         "repeated-choices", "m:bool[]", lambda m: anywhere(broadcast_to(m, shape=(5,)), axes=(0,), keepdims=False), "m"
+    ),
+    Case(
+        "product-with-ones",
+        A,
+        lambda a: contract(a.builder.full(1.0, aval("f64[4,2]")), a, lhs="ik", rhs="kj", out="ij"),
+        "reduce_sum(a, axes=(0,))",
+    ),
+    Case(
+        "product-with-ones",
+        A,
+        lambda a: contract(a, a.builder.full(1.0, aval("f64[2,4,3]")), lhs="kj", rhs="kij", out="jki"),
+        "reshape(transpose(a))",
     ),
     Case("fold", X, lambda x: x * (x.builder.full(2.0, x.aval) + 1.0), "x * 3.0"),
     Case("uniform-constant", "x:f64[1]", lambda x: x - x.builder.constant(np.array([2.0])), "x - 2.0"),
