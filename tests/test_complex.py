@@ -157,13 +157,30 @@ def test_zeros_have_the_signs_that_numpy_gives_them(dtype: Any) -> None:
         *(lambda z, w, x: z * w, lambda z, w, x: z + x, lambda z, w, x: x - z, lambda z, w, x: c * x),
         *(lambda z, w, x: x * -1j, lambda z, w, x: x + 2j, lambda z, w, x: -(z - w), lambda z, w, x: (-z) - w),
         *(lambda z, w, x: np.conj(z * w), lambda z, w, x: np.conj(z) * w, lambda z, w, x: z * z - w * w),
+        *(lambda z, w, x: z + 0, lambda z, w, x: z - 0j, lambda z, w, x: 0 - z, lambda z, w, x: (-z) * w),
+        *(lambda z, w, x: -2 * z + -2 * w, lambda z, w, x: (-z) / (w + 3), written_at_both_ends, added_to_zeros),
     ]
     for k, function in enumerate(functions):
-        ours, numpys = (gradc.jit(function, backend=backend)(z, w, x) for backend in ("llvm", "numpy"))
-        np.testing.assert_array_equal(ours, numpys)
-        for part in ("real", "imag"):
-            signs = [np.signbit(getattr(found, part)) for found in (ours, numpys)]
-            np.testing.assert_array_equal(*signs, err_msg=f"{k} {part}")
+        numpys = function(z, w, x)
+        for backend in BACKENDS:
+            ours = gradc.jit(function, backend=backend)(z, w, x)
+            np.testing.assert_array_equal(ours, numpys)
+            for part in ("real", "imag"):
+                signs = [np.signbit(getattr(found, part)) for found in (ours, numpys)]
+                np.testing.assert_array_equal(*signs, err_msg=f"{k} {part} {backend}")
+
+
+def written_at_both_ends(z: Any, w: Any, x: Any) -> Any:
+    first, last = np.zeros_like(z), np.zeros_like(z)
+    first[:-1], last[1:] = z[1:], w[:-1]
+    return first + last
+
+
+def added_to_zeros(z: Any, w: Any, x: Any) -> Any:
+    found = np.zeros_like(z)
+    found[1:] += z[1:]
+    found[:4] -= w[:4]
+    return found
 
 
 def test_a_product_over_a_symbolic_axis_is_refused() -> None:

@@ -5,8 +5,8 @@ whole of its licence: the sign of a result that is zero is not kept (``x + 0 -> 
 may be finite where a factor of it overflowed or underflowed on the way, and a sum of n equal numbers is n times the
 number and ``x**-1`` is ``1/x``, rounded once. Complex numbers take the laws that hold for each part: a law that puts
 in a product where none was is for real ones alone, for a complex product makes NaN of infinities, and ``x * 1 -> x``
-keeps an infinite ``x``. ``0 * x``, ``x - x`` and ``x / x`` are not among them: they would lose
-a NaN.
+keeps an infinite ``x``. They keep the signs of zeros, which say on which side of a branch cut a number is. ``0 * x``,
+``x - x`` and ``x / x`` are not among them: they would lose a NaN.
 
 The measure by which the set ends: no law makes a graph dearer by ``Op.cost`` where the left side has no other user;
 those that keep the cost move negations towards the outputs and selects, broadcasts and conversions towards the
@@ -26,7 +26,7 @@ import numpy as np
 from gradc.ir.graph import Builder, Value
 from gradc.ir.op import Op
 from gradc.passes.pattern import ANY, Apply, Match, Number, holds, operation, variables
-from gradc.passes.rewrite import Law, equality, only_for, procedure
+from gradc.passes.rewrite import REAL, Law, equality, only_for, procedure
 
 a, b, c, m, x, y = variables("a b c m x y")
 absolute, maximum, minimum, power, select = map(operation, ("abs", "maximum", "minimum", "pow", "select"))
@@ -35,9 +35,9 @@ YES, NO = Number(True), Number(False)
 
 
 IDENTITIES: Final = (
-    *equality("add-zero", x + 0, x),
-    *equality("subtract-zero", x - 0, x),
-    *equality("zero-minus", 0 - x, -x),
+    *only_for(REAL, equality("add-zero", x + 0, x)),
+    *only_for(REAL, equality("subtract-zero", x - 0, x)),
+    *only_for(REAL, equality("zero-minus", 0 - x, -x)),
     *equality("multiply-by-one", x * 1, x),
     *equality("multiply-by-minus-one", x * -1, -x),
     *equality("divide-by-one", x / 1, x),
@@ -46,19 +46,22 @@ IDENTITIES: Final = (
     *equality("extreme-of-one", minimum(x, x), x),
 )
 
-UNSIGNED: Final = ("add-zero", "subtract-zero", "zero-minus", "negated-difference", "negative-minus")
+UNSIGNED: Final = (
+    "add-zero", "subtract-zero", "zero-minus", "negated-difference", "negative-minus", "sum-of-negative",
+    "common-power-of-two", "added-to-slice", "added-to-zeros",
+)  # fmt: skip
 """The laws that do not keep the sign of a result that is zero."""
 
 SIGNS: Final = (
     *equality("double-negation", -Apply("neg", (x,)), x),
-    *equality("negated-difference", -(a - b), b - a),
+    *only_for(REAL, equality("negated-difference", -(a - b), b - a)),
     *equality("add-negative", a + (-b), a - b),
     *equality("subtract-negative", a - (-b), a + b),
-    *equality("negative-minus", (-a) - b, -(a + b)),
+    *only_for(REAL, equality("negative-minus", (-a) - b, -(a + b))),
     *equality("negatives-multiply", (-a) * (-b), a * b),
-    *equality("negative-factor", (-a) * b, -(a * b)),
+    *only_for(REAL, equality("negative-factor", (-a) * b, -(a * b))),
     *equality("negatives-divide", (-a) / (-b), a / b),
-    *equality("negative-numerator", (-a) / b, -(a / b)),
+    *only_for(REAL, equality("negative-numerator", (-a) / b, -(a / b))),
     *equality("negative-denominator", a / (-b), -(a / b)),
     *only_for("fi", equality("absolute-of-negative", absolute(-x), absolute(x))),
     *equality("absolute-twice", absolute(absolute(x)), absolute(x)),

@@ -17,7 +17,7 @@ from gradc.ops.elementwise import convert
 from gradc.ops.reduce import reduce_sum, reduced_shape
 from gradc.ops.shape import broadcast, broadcast_to, reshaped, slice_, transpose, update_slice
 from gradc.passes.pattern import ANY, holds
-from gradc.passes.rewrite import Law, procedure
+from gradc.passes.rewrite import REAL, Law, only_for, procedure
 
 Params = dict[str, Any]
 Ids = tuple[int, ...]
@@ -184,7 +184,7 @@ def _added_to_zeros(builder: Builder, op: Op, ids: Ids, params: Params) -> Value
 
 MOVEMENT: Final = (
     *_same_shape, *_broadcast_twice, *_reshape_twice, *_leading_ones, *_moved_scalar, *_transpose_identity,
-    *_transpose_twice, *_whole_slice, *_slice_twice, *_added_to_slice, *_added_to_zeros, *_gather_all,
+    *_transpose_twice, *_whole_slice, *_slice_twice, *only_for(REAL, _added_to_slice, _added_to_zeros), *_gather_all,
     *_convert_identity, *_convert_twice, *_negative_converted,
 )  # fmt: skip
 
@@ -246,7 +246,8 @@ def _repeated_terms(builder: Builder, op: Op, ids: Ids, params: Params) -> Value
     shape = reduced_shape(x.aval.shape, params["axes"], params["keepdims"])
     if x.aval.dtype.kind in "fc" and count > 2 ** np.finfo(x.aval.dtype).nmant:
         return None
-    product = inner * count
+    number = np.array(count).astype(inner.aval.dtype)  # integers wrap around, as their sum does
+    product = inner * builder.constant(number)
     return broadcast_to(product, shape=shape) if shape else product
 
 
@@ -282,7 +283,7 @@ def _product_with_ones(builder: Builder, op: Op, ids: Ids, params: Params) -> Va
 
 
 REDUCTIONS: Final = (
-    *_nothing_to_reduce, *_sum_of_negative, *_repeated_terms, *_repeated_choices, *_product_with_ones,
+    *_nothing_to_reduce, *only_for(REAL, _sum_of_negative), *_repeated_terms, *_repeated_choices, *_product_with_ones,
 )  # fmt: skip
 
 MOVEMENTS: Final[tuple[Law, ...]] = (*MOVEMENT, *_broadcast_last, *REDUCTIONS)

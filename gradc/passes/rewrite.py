@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from gradc.errors import GradcError
 from gradc.ir.graph import Builder, Fired, Value
@@ -36,6 +36,10 @@ Condition = Callable[[Builder, Match], bool]
 
 _KINDS_SEEN = 3
 """How many operands the dispatch looks at; an attempt checks the others itself."""
+
+
+REAL: Final = "fiub"
+"""The kinds of dtype that are not complex."""
 
 
 @dataclass(frozen=True, eq=False)

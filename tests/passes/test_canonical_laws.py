@@ -250,6 +250,14 @@ def test_what_would_lose_a_nan_or_a_digit_stays(function: Callable[[Value], Valu
     assert formula(builder, value.id) == formula(plain, written.id)
 
 
+def test_a_sum_of_equal_integers_wraps_around() -> None:
+    function = lambda k: total(broadcast_to(k, shape=(300,)), axes=(0,), keepdims=False)  # noqa: E731
+    builder, value = built(Case("repeated-terms", "k:i8[]", function, ""), RULES)
+    assert formula(builder, value.id) == "k * 44"
+    (found,) = evaluate(builder.freeze([value]), [np.int8(3)])
+    assert found == np.full(300, 3, np.int8).sum(dtype=np.int8)
+
+
 def test_a_select_is_not_moved_through_arithmetic() -> None:
     case = Case("", XM, lambda x, y, m: select(m, x, x.builder.full(0.0, x.aval)) * y, "")
     builder, value = built(case, RULES)

@@ -24,8 +24,9 @@ PARTS = (
     (
         "Canonical forms (every level)",
         """\
-Exact for every number, NaN and the infinities included, but for the sign of a zero and a last digit where several
-roundings become one; never dearer. See the head of `gradc/passes/canonicalize.py`.""",
+Exact for every number, NaN and the infinities included, but for the sign of a real zero, a product with a power of two,
+which may stay finite where it overflowed on the way, and a last digit where several roundings become one; never dearer.
+See the head of `gradc/passes/canonicalize.py`.""",
         tuple(law for table in CANONICAL for law in table),
     ),
     (
