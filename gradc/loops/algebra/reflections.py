@@ -1,13 +1,14 @@
-"""Householder's reflections, as internal functions on row-major matrices: QR, and the factor that they make up.
+"""Householder's reflections of columns, and how a matrix lies in memory that they work on.
 
-Reflection k is ``I - tau * outer(v, v)`` with ``v[k] = 1`` and 0 before, and brings column k to ``beta`` on the
-diagonal and 0 below. As in LAPACK ``beta`` has the sign that does not cancel, and where nothing is below the diagonal
-there is no reflection: ``tau = 0``. (Golub and Van Loan, Matrix Computations, 5.1 and 5.2.)
+A reflection is ``I - tau * outer(v, v)`` with ``v[first] = 1`` and 0 before, and brings a column to ``beta`` in the row
+``first`` and 0 below. As in LAPACK ``beta`` has the sign that does not cancel, and where nothing is below there is no
+reflection: ``tau = 0``. (Golub and Van Loan, Matrix Computations, 5.1.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,6 @@ from gradc.loops.language.program import (
     Accumulate,
     Buffer,
     Expression,
-    Function,
     If,
     Lanes,
     Local,
@@ -31,15 +31,59 @@ from gradc.loops.language.program import (
 LANES: Final = 8
 """Partial sums of a dot product."""
 
+WIDTHS: Final = (4, 8, 16)
+"""Widths of panels, of which the last is that of all large matrices."""
+
 
 def dot_order(var: str, size: int) -> Order:
     """How dot products over up to ``size`` terms are summed: in partial sums, unless there are few terms."""
     return Lanes(var, LANES) if size >= 2 * LANES else SEQUENTIAL
 
 
+def expression(x: Index) -> Expression:
+    """An index as an expression."""
+    return x if isinstance(x, Expression) else b.constant(x)
+
+
 def element(buffer: Buffer, *index: Index) -> Expression:
     """An element of a buffer."""
-    return b.load(buffer, tuple(x if isinstance(x, Expression) else b.constant(x) for x in index))
+    return b.load(buffer, tuple(map(expression, index)))
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The layout of a matrix in panels of ``width`` columns, each of them row-major, padded by zeros to square blocks.
+
+    Element (i, j) stands at ``[j // width, i, j % width]`` of an array ``[count, padded, width]``.
+    """
+
+    rows: int
+    columns: int
+    width: int
+
+    @staticmethod
+    def of(rows: int, columns: int) -> Columns:
+        """The layout of a matrix of this size: panels are no wider than it takes."""
+        return Columns(rows, columns, next((width for width in WIDTHS if columns <= width), WIDTHS[-1]))
+
+    @property
+    def count(self) -> int:
+        """The panels."""
+        return -(-self.columns // self.width)
+
+    @property
+    def blocks(self) -> int:
+        """The square blocks of a panel."""
+        return -(-max(self.rows, self.columns) // self.width)
+
+    @property
+    def padded(self) -> int:
+        """The rows of a panel."""
+        return self.blocks * self.width
+
+    def place(self, i: Index, j: Index) -> tuple[Expression, Expression, Expression]:
+        """Where an element stands."""
+        return expression(j) // self.width, expression(i), expression(j) % self.width
 
 
 class Reflector:
@@ -49,109 +93,53 @@ class Reflector:
     """
 
     def __init__(self, dtype: np.dtype, at: Callable[[Index], Expression], first: Expression, rows: int) -> None:
-        self.at, self.first, self.rows = at, first, rows
-        self.below = Buffer("below", dtype, (), "local")
-        self.squares = Buffer("squares", dtype, (), "local")
-        self.zero = b.constant(0.0, dtype)
-        self.i = variable("i")
+        self.at, self.first, self.rows, self.dtype = at, first, rows, dtype
+        self.below, self.squares, self.size = (
+            Buffer(word, dtype, (), "local") for word in ("below", "squares", "size")
+        )
 
     def statements(self, made: Callable[[Expression, Expression, Expression], tuple[Statement, ...]],
                    nothing: tuple[Statement, ...]) -> tuple[Statement, ...]:  # fmt: skip
         """``made(beta, tau, scale)``, where ``v = column / scale``, or ``nothing`` where all is 0 below.
 
-        The norm is that of the column over its largest element, so that no square leaves the range.
+        Where the sum of squares is near the ends of the range, the norm is that of the column over its largest element.
         """
-        i, first = self.i, self.first
-        rest = b.add(first, 1)
-        largest, size = let("size", b.maximum(b.load(self.below), b.abs(self.at(first))))
+        i, first, order = variable("i"), self.first, dot_order("i", self.rows)
+        zero, one = b.constant(0.0, self.dtype), b.constant(1.0, self.dtype)
+        top, below, squares, size = self.at(first), b.load(self.below), b.load(self.squares), b.load(self.size)
+        information = np.finfo(self.dtype)
+        least, most = float(information.tiny) / float(information.eps) ** 2, float(information.max) / 4
         ratio, part = let("part", b.div(self.at(i), size))
-        square = Accumulate("add", self.squares.name, (), b.mul(part, part))
-        norm, length = let("length", b.mul(size, b.sqrt(b.load(self.squares))))
-        signed, beta = let("beta", b.select(b.lt(self.at(first), self.zero), length, b.neg(length)))
-        named, tau = let("tau", b.div(b.sub(beta, self.at(first)), beta))
-        scaling, scale = let("scale", b.sub(self.at(first), beta))
-        return (
-            Local(self.below),
-            Local(self.squares),
-            store(self.below, (), self.zero),
-            store(self.squares, (), self.zero),
-            loop("i", rest, self.rows, Accumulate("maximum", self.below.name, (), b.abs(self.at(i)))),
-            If(
-                b.ne(b.load(self.below), self.zero),
-                (
-                    largest,
-                    loop("i", first, self.rows, ratio, square),
-                    norm,
-                    signed,
-                    named,
-                    scaling,
-                    *made(beta, tau, scale),
-                ),
-                nothing,
-            ),
+        scaled = (
+            store(self.size, (), b.maximum(below, b.abs(top))),
+            store(self.squares, (), zero),
+            loop("i", first, self.rows, ratio, Accumulate("add", self.squares.name, (), b.mul(part, part))),
         )
-
-
-def householder_function(name: str, rows: int, columns: int, dtype: np.dtype) -> Function:
-    """``w``, a matrix and a row more, becomes R on and above the diagonal, below it the columns v; last, every tau."""
-    w = Buffer("w", dtype, (rows + 1, columns), "parameter", writable=True)
-    dots = Buffer("dots", dtype, (columns,), "local")
-    k, i, j = variable("k"), variable("i"), variable("j")
-    after = b.add(k, 1)
-
-    def at(*index: Index) -> Expression:
-        return element(w, *index)
-
-    def reflected(beta: Expression, tau: Expression, scale: Expression) -> tuple[Statement, ...]:
-        read, below = let("entry", at(i, k))
-        share = b.fma(below, at(i, j), element(dots, j))
-        multiplied, multiple = let("multiple", b.neg(b.mul(tau, at(i, k))))
-        less = b.fma(multiple, element(dots, j), at(i, j))
-        return (
-            loop("i", after, rows, store(w, (i, k), b.div(at(i, k), scale))),
-            store(w, (k, k), beta),
-            store(w, (rows, k), tau),
-            loop("j", 0, columns, store(dots, (j,), at(k, j)), mode="vector"),
-            loop("i", after, rows, read, loop("j", after, columns, store(dots, (j,), share), mode="vector")),
-            loop("j", after, columns, store(w, (k, j), b.fma(b.neg(tau), element(dots, j), at(k, j))), mode="vector"),
-            loop("i", after, rows, multiplied, loop("j", after, columns, store(w, (i, j), less), mode="vector")),
-        )
-
-    reflector = Reflector(dtype, lambda row: at(row, k), k, rows)
-    nothing = (store(w, (rows, k), b.constant(0.0, dtype)),)
-    body = loop("k", 0, columns, *reflector.statements(reflected, nothing))
-    return Function(name, (w,), (), (Local(dots), body))
-
-
-def orthonormal_function(name: str, rows: int, columns: int, start: int, count: int, dtype: np.dtype) -> Function:
-    """``q`` becomes ``count`` columns from ``start`` on of the product of the reflections in ``w``."""
-    w = Buffer("w", dtype, (rows + 1, columns), "parameter")
-    q = Buffer("q", dtype, (rows, count), "parameter", writable=True)
-    dots = Buffer("dots", dtype, (count,), "local")
-    turn, i, j = variable("turn"), variable("i"), variable("j")
-    zero, one = b.constant(0.0, dtype), b.constant(1.0, dtype)
-    k = b.sub(b.constant(columns - 1), turn)
-    # The columns before k are still those of an identity, with 0 from row k on.
-    first: Index = b.constant(0) if start else k
-    unit = b.select(b.eq(i, b.add(j, start)), one, zero)
-    read, below = let("entry", element(w, i, k))
-    share = b.fma(below, element(q, i, j), element(dots, j))
-    named, tau = let("tau", element(w, rows, k))
-    multiplied, multiple = let("multiple", b.neg(b.mul(tau, element(w, i, k))))
-    less = b.fma(multiple, element(dots, j), element(q, i, j))
-    top = store(q, (k, j), b.fma(b.neg(tau), element(dots, j), element(q, k, j)))
-    body = (
-        Local(dots),
-        loop("i", 0, rows, loop("j", 0, count, store(q, (i, j), unit), mode="vector")),
-        loop(
-            "turn",
-            0,
-            columns,
+        in_range = b.logical_and(b.gt(squares, least), b.lt(squares, most))
+        norm, length = let("length", b.mul(size, b.sqrt(squares)))
+        signed, beta = let("beta", b.select(b.lt(top, zero), length, b.neg(length)))
+        named, tau = let("tau", b.div(b.sub(beta, top), beta))
+        scaling, scale = let("scale", b.sub(top, beta))
+        reflected = (
+            store(self.squares, (), b.fma(top, top, squares)),
+            If(b.logical_not(in_range), scaled),
+            norm,
+            signed,
             named,
-            loop("j", 0, count, store(dots, (j,), element(q, k, j)), mode="vector"),
-            loop("i", b.add(k, 1), rows, read, loop("j", first, count, store(dots, (j,), share), mode="vector")),
-            loop("j", first, count, top, mode="vector"),
-            loop("i", b.add(k, 1), rows, multiplied, loop("j", first, count, store(q, (i, j), less), mode="vector")),
-        ),
-    )
-    return Function(name, (w, q), (), body)
+            scaling,
+            *made(beta, tau, scale),
+        )
+        return (
+            *(Local(buffer) for buffer in (self.below, self.squares, self.size)),
+            store(self.below, (), zero),
+            store(self.squares, (), zero),
+            store(self.size, (), one),
+            loop(
+                "i",
+                b.add(first, 1),
+                self.rows,
+                Accumulate("maximum", self.below.name, (), b.abs(self.at(i)), order),
+                Accumulate("add", self.squares.name, (), b.mul(self.at(i), self.at(i)), order),
+            ),
+            If(b.ne(below, zero), reflected, nothing),
+        )

@@ -7,11 +7,12 @@ from typing import Any, Final
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
+from gradc.loops.algebra.factors import loop
 from gradc.loops.algebra.jacobi import EXTRA, STATE, VALUES, jacobi_function
-from gradc.loops.algebra.orthogonal import copied, orthonormal, q_rule, r_rule, reflections
+from gradc.loops.algebra.orthogonal import matrix_of, q_rule, r_rule, reflections
 from gradc.loops.algebra.panels import never
 from gradc.loops.algebra.spectra import rows_of
-from gradc.loops.language.program import Check, Expression, Statement, b
+from gradc.loops.language.program import Check, Expression, Statement, b, variable
 from gradc.ops.elementwise import greater, less, select
 from gradc.ops.linalg import product, stacked, swapped
 from gradc.ops.reduce import reduce_sum
@@ -63,12 +64,13 @@ def right_vectors_rule(operands: Operands, params: Params, result: Aval) -> Valu
     if 0 in result.shape:
         return a.builder.full(0.0, result)
     size = int(result.shape[-1])
-    found = reflections(swapped(rows_of(_decomposed(stacked(a)), 0, size)))
-    square = rows_of(found, 0, size)
+    rows = swapped(rows_of(_decomposed(stacked(a)), 0, size))
+    square = matrix_of(reflections(rows), size, size)
     diagonal = reduce_sum(square - off_diagonal(square, 0.0), axes=(1,), keepdims=True) if size > 1 else square
     zero, one = (diagonal.builder.full(number, diagonal.aval) for number in (0.0, 1.0))
     signs = select(less(diagonal, zero), -one, one)
-    columns = orthonormal(found, start=0, count=size)
+    columns = q_rule((rows,), {}, rows.aval)
+    assert columns is not None, "QR is always told in reflections"
     return reshaped(columns * broadcast(signs, columns.aval.shape), result.shape)
 
 
@@ -107,4 +109,7 @@ def jacobi_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
     size, dtype = whole.size, whole.out.dtype
     call = whole.call(f"jacobi_{size}", lambda name: jacobi_function(name, size, dtype), one, whole.out)
     state = b.load(whole.out, (one, b.constant(2 * size + STATE), b.constant(0)))
-    return (copied(whole, one, size), call, Check(b.ne(state, whole.number(0.0)), whole.code(NOT_CONVERGED)))
+    row, column = variable(whole.names[1]), variable(whole.names[2])
+    element = whole.put((one, row, column), whole.read[0](one, row, column))
+    copied = loop(whole.names[1], 0, size, loop(whole.names[2], 0, size, element, mode="vector"))
+    return (copied, call, Check(b.ne(state, whole.number(0.0)), whole.code(NOT_CONVERGED)))

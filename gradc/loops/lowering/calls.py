@@ -59,7 +59,7 @@ Read = Callable[..., Expression]
 class Whole:
     """A stage that works on whole arrays, and what it may ask of the kernel that is being written.
 
-    ``read[k]`` reads operand k, ``length`` is the size of its last axis; ``out`` is the array of the result,
+    ``read[k]`` reads operand k, ``shape`` is that of the first one; ``out`` is the array of the result,
     ``factors`` that of the first operand where it is a value in panels, ``names`` are variables of loops.
     ``code(message)`` is the code of a check, ``scalar(word)`` a raw name, ``function(name, make)`` enters an internal
     function.
@@ -68,7 +68,7 @@ class Whole:
     node: Node
     out: Buffer
     read: Sequence[Read]
-    length: Dim
+    shape: tuple[Dim, ...]
     factors: Buffer | None
     names: tuple[str, str, str, str]
     code: Callable[[str], int]
@@ -87,7 +87,12 @@ class Whole:
     @property
     def size(self) -> int:
         """The size of the last axis as a number."""
-        return int(self.length)
+        return int(self.shape[-1])
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """The sizes of the last two axes as numbers."""
+        return int(self.shape[-2]), int(self.shape[-1])
 
     @property
     def params(self) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Wholes:
             node,
             out,
             [self._reader(stage, k) for k in range(len(node.operands))],
-            self.nodes[node.operands[0]].aval.shape[-1],
+            self.nodes[node.operands[0]].aval.shape,
             self.memory.buffer_of(stage.views[0][0]),
             (self.names.loop(0), self.names.loop(1), self.names.loop(2), self.names.loop(3)),
             lambda message: self.elements.code_of(message, stage),
