@@ -8,8 +8,8 @@ and walking a large expression costs its distinct parts. Every expression is eva
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
@@ -27,6 +27,9 @@ BOOL: Final[np.dtype] = np.dtype(np.bool_)
 
 Number = bool | int | float
 """A Python number; it takes the dtype of the expression that it meets."""
+
+MOST_KEPT: Final = 64
+"""An expression of at most so many parts keeps them."""
 
 _LOCK = Lock()
 _INTERNED: WeakValueDictionary[tuple[Any, ...], Expression] = WeakValueDictionary()
@@ -211,22 +214,43 @@ def apply(primitive: str, arguments: tuple[Expression, ...], dtype: np.dtype) ->
     return _interned((Apply, dtype, primitive, arguments), lambda: Apply(dtype, primitive, arguments))
 
 
-def walk(*roots: Expression) -> Iterator[Expression]:
+def walk(*roots: Expression) -> tuple[Expression, ...]:
     """Every distinct part of the roots, operands before users."""
+    if len(roots) == 1:
+        return _parts(roots[0])
+    return tuple(dict.fromkeys(chain.from_iterable(map(_parts, roots))))
+
+
+def _parts(root: Expression) -> tuple[Expression, ...]:
+    """Every distinct part of one expression, itself the last. It keeps the others, where they are few: many ask."""
+    operands = root.operands
+    if not operands:
+        return (root,)
+    below: tuple[Expression, ...] | None = root.__dict__.get("below")
+    if below is None:
+        below = _below(operands)
+        if len(below) <= MOST_KEPT:
+            root.__dict__["below"] = below
+    return (*below, root)
+
+
+def _below(operands: tuple[Expression, ...]) -> tuple[Expression, ...]:
+    found: list[Expression] = []
     seen: set[Expression] = set()
-    stack: list[tuple[Expression, bool]] = [(root, False) for root in reversed(roots)]
+    stack: list[tuple[Expression, bool]] = [(operand, False) for operand in reversed(operands)]
     while stack:
         expression, done = stack.pop()
         if done:
-            yield expression
+            found.append(expression)
         elif expression not in seen:
             seen.add(expression)
-            operands = expression.operands
-            if not operands:
-                yield expression
+            inner = expression.operands
+            if not inner:
+                found.append(expression)
                 continue
             stack.append((expression, True))
-            stack += [(operand, False) for operand in reversed(operands)]
+            stack += [(operand, False) for operand in reversed(inner)]
+    return tuple(found)
 
 
 def rewrite(

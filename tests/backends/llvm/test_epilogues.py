@@ -105,9 +105,9 @@ def test_every_body(name: str, t: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("shape", [(13, 3, 10), (33, 1100, 20), (5, 40, 64), (2, 9, 700)], ids=str)
+@pytest.mark.parametrize("shape", [(13, 3, 10), (33, 1100, 20), (33, 1536, 20), (5, 40, 64), (2, 9, 700)], ids=str)
 def test_every_transposition(form: str, shape: tuple[int, int, int]) -> None:
-    """A sum in one block, and in several of which only the last is followed by the epilogue."""
+    """A sum in one block, and in several, equal ones or not, of which only the last is followed by the epilogue."""
     program = program_of(form, dict(zip("ijk", shape, strict=True)), "f32", BODIES["two results"])
     (call,) = program.body
     assert isinstance(call, Call)

@@ -25,6 +25,9 @@ FEW_ROWS: Final = 8
 """From so many vectors along k on, tiles transpose a panel while they add up, unless its columns are a multiple of so
 many bytes apart, or of half of that where rows are few."""
 
+RARE: Final = 1 / 8
+"""The share of a product up to which a tile at its edge is rare."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
@@ -91,12 +94,16 @@ class _Tiles:
             self._block_of_k(matrices.moved(code, self.product.k, along.index), width, length, along.index)
 
     def _blocks_of_k(self, depth: int) -> list[Part]:
-        """With an epilogue, the last block stands by itself."""
+        """With an epilogue, the last block stands by itself, unless the code of one serves all."""
         each = self.plan.depth
         last = (depth - 1) // each * each
-        if self.finish is None or last == 0:
+        if self.finish is None or self._is_even(depth) or last == 0:
             return list(parts(depth, each))
         return [Part(0, last, each), Part(last, depth, depth - last)]
+
+    def _is_even(self, depth: int) -> bool:
+        """Whether one code serves all blocks of so many products: they are equal, and no functions."""
+        return depth % self.plan.depth == 0 and not self.plan.packs_blocks
 
     def _block_of_k(self, matrices: Matrices, width: int, depth: Index, k_start: Index) -> None:
         """The products of ``depth`` elements of k for ``width`` columns, one block of rows after the other."""
@@ -227,9 +234,7 @@ class _Tiles:
         else:
             adds = code.writer.value(f"icmp ne i64 {k_start}, 0")
         left = (1, self._panel_rows(rows)) if plan.packs_blocks else (product.m.left, product.k.left)
-        stop = code.minus(self.lengths.k, depth) if self.finish is not None else None
-        until = f"icmp eq i64 {k_start}, {stop}" if isinstance(stop, str) else ""
-        ends = bool(until) or k_start == stop
+        until, ends = self._ending(depth, k_start)
         others = (product.m.others, product.n.others) if ends else ((), ())
         tile = Tile(
             rows.step,
@@ -242,6 +247,7 @@ class _Tiles:
             ahead=plan.ahead,
             turned=product.n.out if is_turned(product) else 0,
             spread=product.n.right if transposes else 0,
+            rare=self._is_rare(rows.step, width),
         )
         if not plan.packs_blocks:
             tile.emit(code, place, depth, adds, padded=bool(self.panel), until=until, panel=self.panel)
@@ -263,3 +269,23 @@ class _Tiles:
             return f"a tile of {tile.rows} rows by {tile.width} columns of packed operands"
 
         code.call(tile, arguments, body, scalars)
+
+    def _ending(self, depth: Index, k_start: Index) -> tuple[str, bool]:
+        """The condition under which sums end with this block, if that takes one, and whether they may."""
+        length = self.lengths.k
+        if self.finish is None:
+            return "", False
+        stop = self.code.minus(length, depth)
+        if isinstance(length, str) or (isinstance(k_start, str) and self._is_even(length)):
+            return f"icmp eq i64 {k_start}, {stop}", True
+        return "", k_start == stop
+
+    def _is_rare(self, rows: int, width: int) -> bool:
+        """Whether tiles of this shape, rows or columns left over, compute a small part of the result."""
+        m, n = self.lengths.m, self.lengths.n
+        shares = [
+            part / length
+            for part, whole, length in ((rows, self.plan.rows, m), (width, self.plan.columns, n))
+            if part < whole and isinstance(length, int)
+        ]
+        return bool(shares) and min(shares) <= RARE

@@ -14,9 +14,11 @@ from gradc.backends.llvm.matmul.product import Axis
 UNROLLED: Final = 64
 """Multiply-adds of a tile that are written out one after the other."""
 
-TOGETHER: Final = 48
-"""Of longer sums, as many multiply-adds as an iteration has at most, if it takes more than one step along k. Where
-products and sums are apart, more steps would want more registers than there are."""
+TOGETHER: Final = 32
+RARELY: Final = 16
+"""Of longer sums, as many multiply-adds as an iteration has at most, if it takes more than one step along k; the second
+is for tiles that take so little of a product's time that the time of compiling them counts for more. Where products and
+sums are apart, more steps would want more registers than there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Tile:
     finish the epilogue, if the sums end with this tile; ``down`` and ``across`` are the steps from row to row and from
            column to column in what it loads and stores
     ahead  how far after the right operand the next one lies; the odd rows of that are fetched
+    rare   whether it takes a small part of a product's time, so that short code counts
     """
 
     rows: int
@@ -69,6 +72,7 @@ class Tile:
     ahead: int = 0
     turned: int = 0
     spread: int = 0
+    rare: bool = False
 
     def emit(
         self,
@@ -128,7 +132,8 @@ class Tile:
         least = 2 if self.ahead else 1
         if not isinstance(depth, int) or not fused:
             return least
-        most = min(max(least, TOGETHER // (self.rows * vectors)), depth)
+        adds = RARELY if self.rare else TOGETHER
+        most = min(max(least, adds // (self.rows * vectors)), depth)
         return 1 << most.bit_length() - 1
 
     def _carried(self, row: list[_Vector], sums: list[str]) -> list[tuple[str, str]]:
