@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from gradc.ir.aval import Dim, size_of
 from gradc.ir.graph import CONSTANT, Graph, Node
 from gradc.loops.language.expressions import MATHEMATICS, Expression
-from gradc.loops.lowering.indexing import Indices, axes_of, strides_of
+from gradc.loops.lowering.indexing import AnyIndex, Axis, Index, Indices, axes_of, strides_of
 from gradc.loops.lowering.plan import Stage, is_move
 
 DEAR: Final = MATHEMATICS | {"sqrt"}
@@ -68,7 +69,24 @@ def repeats(stage: Stage, index: Indices) -> Dim:
     """How often a stage would compute one and the same element, if it does so in the outermost loop that it can."""
     used = axes_of(index)
     deepest = max(used, default=-1)
-    return size_of(tuple(stage.extents[a] for a in range(deepest) if a not in used))
+    return size_of(tuple(stage.extents[a] for a in range(deepest) if a not in used)) * math.prod(map(overlap, index))
+
+
+def overlap(index: AnyIndex) -> int:
+    """How often about an index takes the same value, as that of a window does: ``i + j``, but not ``3 * i + j`` where j
+    is below 3. Sizes that are not known count as if they made none."""
+    if not isinstance(index, Index) or len(index.atoms) < 2:
+        return 1
+    steps = [(abs(f), a.extent) for a, f in index.atoms.items() if isinstance(a, Axis) and isinstance(f, int)]
+    known = [(step, extent) for step, extent in steps if isinstance(extent, int)]
+    if len(known) < len(index.atoms):
+        return 1
+    reach, overlaps = 0, False
+    for step, extent in sorted(known):
+        overlaps |= step <= reach
+        reach += step * (extent - 1)
+    count = math.prod(extent for _, extent in known)
+    return max(2, -(-count // (reach + 1))) if overlaps else 1
 
 
 def share(stage: Stage, index: Indices, node: Node) -> float:
@@ -79,7 +97,7 @@ def share(stage: Stage, index: Indices, node: Node) -> float:
 
 def is_onto(stage: Stage, index: Indices, node: Node) -> bool:
     """Whether the stage runs through every element of the node."""
-    if any(strides_of(i, len(stage.extents)) is None for i in index):
+    if any(strides_of(i, len(stage.extents)) is None or overlap(i) > 1 for i in index):
         return False
     return size_of(tuple(stage.extents[a] for a in axes_of(index))) == node.aval.size
 

@@ -2,7 +2,8 @@
 
 softmax and logsumexp become maxima, exponentials and sums; a contraction that is a mere product, a dot product, tiny,
 masked or of integers becomes products and a sum, which fuse with what surrounds them. The others stay calls. Writes
-into slices of zeros become concatenations (``gradc.loops.lowering.slices``).
+into slices of zeros become concatenations (``gradc.loops.lowering.slices``), known indices in equal steps views
+(``gradc.loops.lowering.windows``).
 Factors, systems and determinants become what ``gradc.loops.algebra.panels`` computes.
 """
 
@@ -37,6 +38,7 @@ from gradc.loops.lowering.systems import (
     solve_rule,
     triangular_rule,
 )
+from gradc.loops.lowering.windows import gather_rule, scatter_rule
 from gradc.ops.contraction import masked_contract
 from gradc.ops.elementwise import convert, exp, isfinite, log, select
 from gradc.ops.reduce import reduce_max, reduce_sum
@@ -243,6 +245,8 @@ _RULES: Final[dict[str, _Rule]] = {
     **dict.fromkeys(REDUCTIONS, _reduction),
     "softmax": _softmax,
     "logsumexp": _logsumexp,
+    "gather": gather_rule,
+    "scatter": scatter_rule,
     "contract": _contract,
     "masked_contract": _masked_contract,
     "cumsum": running_rule,

@@ -59,6 +59,7 @@ from gradc.loops.lowering.stages import plan
 from gradc.loops.lowering.storage import Storages, assign, has_partial_array, partial_dtype, runs_in_blocks
 from gradc.loops.lowering.tidy import spell, tidy
 from gradc.loops.lowering.wholes import Wholes
+from gradc.loops.lowering.windows import is_spread
 from gradc.loops.shaping.distribute import Scalars, distribute
 from gradc.loops.shaping.merge import merge
 from gradc.loops.shaping.split import split
@@ -287,7 +288,7 @@ class _Writer:
         assert buffer is not None, "what is written in parts has an array"
         op = self.plan.origin(stage.node).op.name
         if op == "scatter":
-            self.scopes.keep_order()
+            self.scopes.keep_order(around=is_spread(stage.place, len(stage.extents)))
         place = self.elements.where(stage, stage.node, stage.place)
         if stage.combine == "add":
             self.scopes.emit(Accumulate("add", buffer.name, place, value))

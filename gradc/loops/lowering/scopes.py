@@ -75,7 +75,7 @@ class Scopes:
         """Add a statement to the innermost block."""
         self.blocks[-1].statements.append(statement)
 
-    def keep_order(self) -> None:
-        """Say that no open loop's iterations are independent."""
-        for block in self.blocks:
+    def keep_order(self, *, around: bool = False) -> None:
+        """Say that no open loop's iterations are independent; with ``around``, those of the innermost one may be."""
+        for block in self.blocks[: -1 if around else None]:
             block.runs_in_order = True

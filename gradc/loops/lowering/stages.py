@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-import numpy as np
-
 from gradc.errors import CompileError
 from gradc.ir.aval import Dim, is_nonnegative
 from gradc.ir.graph import CONSTANT, Graph, Node
@@ -27,6 +25,7 @@ from gradc.loops.lowering.flat import flat_nodes
 from gradc.loops.lowering.indexing import AnyIndex, Indices, axes_of, datum, flat_index, is_data, strides_of
 from gradc.loops.lowering.plan import Element, Member, Order, Plan, Stage, identity, is_move
 from gradc.loops.lowering.rows import is_row, rows_of
+from gradc.loops.lowering.windows import counting, equal_steps
 from gradc.ops.index import index_position
 from gradc.ops.shape import iota
 
@@ -167,10 +166,10 @@ class _Planner:
         node, at = element
         if self.nodes[node].op is iota and self.nodes[node].params["dim"] == length:
             return at[0]
-        if self.nodes[node].op is CONSTANT and len(at) <= 1 and isinstance(length, int):
+        if self.nodes[node].op is CONSTANT and isinstance(length, int):
             steps = equal_steps(self.nodes[node].params["value"], length)
             if steps is not None:
-                return steps[0] + (at[0] * steps[1] if at else 0)
+                return counting(steps, at)
         return datum(node, at, length, into)
 
     def _begin(self, stage: Stage) -> Stage:
@@ -254,7 +253,7 @@ class _Planner:
             if not cheap:
                 return False
         if len(places) == 1:
-            return cheap or once
+            return once or (cheap and self._copies(node, places) <= _MOST_COPIES)
         if cheap:
             # Stages of the same loops that take the same element will find it in the same iteration.
             places = list({(stage.extents, index): (stage, index) for stage, index in places}.values())
@@ -387,13 +386,3 @@ def plan(graph: Graph, again: Mapping[int, frozenset[Order]] = MappingProxyType(
     ``again`` maps nodes to stages that compute them themselves, whoever else does.
     """
     return _Planner(graph, again).run()
-
-
-def equal_steps(value: np.ndarray, length: int) -> tuple[int, int] | None:
-    """The start and the step of indices into an axis that count in equal steps; None where they do not, or leave it."""
-    flat = value.reshape(-1).astype(np.int64)
-    if flat.size == 0 or flat.min() < -length or flat.max() >= length:
-        return None
-    flat = np.where(flat < 0, flat + length, flat)
-    step = int(flat[1] - flat[0]) if flat.size > 1 else 0
-    return (int(flat[0]), step) if bool((np.diff(flat) == step).all()) else None
