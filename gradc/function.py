@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import warnings
 from collections import OrderedDict
@@ -24,6 +25,7 @@ from gradc.frontend.layout import (
     describe_tree,
     origin_of,
     slots_of,
+    unhashable,
 )
 from gradc.frontend.session import is_traced
 from gradc.frontend.targets import (
@@ -97,7 +99,7 @@ class Function(Callee, native=True):
         name: str | None = None,
     ) -> None:
         if not callable(function):
-            raise ArgumentError(f"a {type(function).__name__} is not a function")
+            raise ArgumentError(f"{type(function).__name__} is not a function; give one of arrays")
         if derivative not in DERIVATIVES:
             raise ArgumentError(f"derivative={derivative!r} is not one of {', '.join(map(repr, DERIVATIVES))}")
         functools.update_wrapper(self, function, updated=())
@@ -155,6 +157,26 @@ class Function(Callee, native=True):
         """
         call = self._prepared(self._bound(args, kwargs))
         return self._compile(call, self._request(backend, stabilize, threads, name))[1]
+
+    def __reduce__(self) -> Any:
+        """By its name where it is found under that, as a decorated function is, else by the function it was made of."""
+        name = getattr(self, "__qualname__", "")
+        found: Any = sys.modules.get(self.__module__)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is self:
+            return name
+        options: dict[str, Any] = {
+            "derivative": self._derivative,
+            "wrt": self._wrt,
+            "has_aux": self._has_aux,
+            "backend": self._backend,
+            "stabilize": self._stabilize,
+            "threads": self._threads,
+            "donate": self._donate,
+            "name": self._name,
+        }
+        return functools.partial(Function, **options), (self._function,)
 
     def __repr__(self) -> str:
         return f"<gradc.Function {self._name}: {_SUMMARIES[self._derivative]} of {self._label}>"
@@ -260,8 +282,7 @@ class Function(Callee, native=True):
         try:
             known = self._kernels.get(key, ())
         except TypeError:
-            check_leaves(call)
-            raise ArgumentError(f"{self._label}: an argument that is not data is not hashable either") from None
+            raise unhashable(call) from None
         for guards, kernel in known:
             if not guards or all(call.leaves[position] == value for position, value in guards.items()):
                 return kernel

@@ -48,7 +48,7 @@ class _Mapped:
 
     def __init__(self, function: Callable[..., Any], in_axes: Axes, out_axes: Axes) -> None:
         if not callable(function):
-            raise ArgumentError(f"a {type(function).__name__} is not a function")
+            raise ArgumentError(f"{type(function).__name__} is not a function; give one of arrays")
         self.function = function
         self.in_axes = in_axes
         self.out_axes = out_axes

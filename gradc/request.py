@@ -54,6 +54,8 @@ _ENDINGS: Final = {"grad": "grad", "value_and_grad": "grad"}
 def chosen_name(name: str | None, label: str, derivative: Derivative) -> str:
     """The name of the generated function. Raises ArgumentError for one that Python could not define."""
     if name is not None:
+        if not isinstance(name, str):
+            raise ArgumentError(f"name={name!r} is no string; give the name of the generated function")
         if keyword.iskeyword(name):
             raise ArgumentError(f"name={name!r} is a keyword of Python; choose another name")
         if not name.isidentifier() or not name.isascii():

@@ -77,7 +77,7 @@ class _Region:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         if not callable(function):
-            raise ArgumentError(f"a {type(function).__name__} is not a function")
+            raise ArgumentError(f"{type(function).__name__} is not a function; give one of arrays")
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self.label = getattr(function, "__name__", type(function).__name__)

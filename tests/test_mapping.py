@@ -158,7 +158,7 @@ WRONG = {
         lambda: gradc.vmap(lambda x: x, out_axes=4)(X),
         "out_axes is 4 for result, which has 1 axes and the batch",
     ),
-    "no function": (lambda: gradc.vmap(X), "a ndarray is not a function"),
+    "no function": (lambda: gradc.vmap(X), "ndarray is not a function; give one of arrays"),
 }
 
 

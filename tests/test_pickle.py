@@ -86,3 +86,34 @@ def test_what_is_compiled_in_without_a_text_is_refused():
     kernel = gradc.jit(lambda x, f: f(x)).compile(1.0, np.tanh)
     with pytest.raises(CompileError, match="f holds tanh, which is compiled in and cannot be saved"):
         pickle.dumps(kernel)
+
+
+@gradc.jit
+def decorated(x):
+    return x * 2.0
+
+
+def halved(w, batch):
+    return loss(w, batch) / 2, w.out
+
+
+def test_a_function_comes_back_with_its_options():
+    w, batch = arguments()
+    function = gradc.value_and_grad(halved, wrt=("batch", "w"), has_aux=True, backend="numpy", name="half")
+    twin = copied(function)
+    (value, aux), (by_batch, by_w) = twin(w, batch)
+    assert (repr(twin), type(by_batch), twin.compile(w, batch).name) == (repr(function), Batch, "half")
+    (other, _), (_, again) = function(w, batch)
+    assert (value, list(aux)) == (other, list(w.out))
+    assert all(map(np.array_equal, by_w, again))
+
+
+def test_a_decorated_function_is_itself():
+    assert copied(decorated) is decorated
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(decorated, [3.0]) == [6.0]
+
+
+def test_a_function_that_has_no_name_to_be_found_by_does_not_travel():
+    with pytest.raises((AttributeError, pickle.PicklingError), match="local object"):
+        pickle.dumps(gradc.grad(lambda x: x * 2.0))

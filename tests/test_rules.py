@@ -219,7 +219,7 @@ NEST = "nest it as the argument is, with None for what has no cotangent"
 PASS = "pass it as an argument"
 WRONG = {
     "no rule": (lambda: gradc.custom_derivative(np.sin), ArgumentError, "custom_derivative: give a rule, vjp= or jvp="),
-    "no function": (lambda: gradc.checkpoint(X), ArgumentError, "a ndarray is not a function"),
+    "no function": (lambda: gradc.checkpoint(X), ArgumentError, "ndarray is not a function; give one of arrays"),
     "count": (
         lambda: with_rules(lambda x: x, vjp=lambda ct, out, x: ct),
         ArgumentError,

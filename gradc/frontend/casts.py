@@ -29,7 +29,7 @@ Without ``np.bool``, with which NumPy's own code compares identities.
 
 
 class _Cast(type):
-    """The class of the stand-ins. To whoever asks they are the types in whose place they stand."""
+    """The class of the stand-ins. They derive from the types in whose place they stand, and pass for them."""
 
     original: Any
 
@@ -47,9 +47,6 @@ class _Cast(type):
     def __subclasscheck__(cls, subclass: type) -> bool:
         return issubclass(subclass, cls.original)
 
-    def __getattr__(cls, name: str) -> Any:
-        return getattr(cls.original, name)
-
     def __eq__(cls, other: object) -> bool:
         return other is cls or other is cls.original
 
@@ -61,8 +58,8 @@ class _Cast(type):
 
 
 def _standing_for(kind: type) -> _Cast:
-    """The class that stands for a scalar type; NumPy takes it for a dtype by its attribute."""
-    return _Cast(kind.__name__, (), {"__doc__": kind.__doc__, "original": kind, "dtype": np.dtype(kind)})
+    """The class that stands for a scalar type."""
+    return _Cast(kind.__name__, (kind,), {"__doc__": kind.__doc__, "__module__": kind.__module__, "original": kind})
 
 
 CASTS: Final = {id(kind): _standing_for(kind) for kind in _KINDS}

@@ -69,6 +69,8 @@ def call_key(call: Call) -> tuple[Any, ...]:
             kinds += (leaf.dtype, leaf.shape)
         elif kind is float or kind is int:
             kinds.append(kind)
+        elif kind is slice:
+            kinds += (kind, leaf.start, leaf.stop, leaf.step)
         else:
             kinds += (kind, leaf)
     return (call.trees, tuple(kinds))
@@ -79,6 +81,25 @@ def check_leaves(call: Call) -> None:
     for leaf, path in zip(call.leaves, call.paths, strict=True):
         if not is_static(leaf, path):
             leaf_aval(leaf, path)
+
+
+def unhashable(call: Call) -> ArgumentError:
+    """What is wrong with a call whose key cannot be looked up. Raises it for a leaf that is not of the right kind."""
+    check_leaves(call)
+    static = [(leaf, path) for leaf, path in zip(call.leaves, call.paths, strict=True) if is_static(leaf)]
+    leaf, path = next((leaf, path) for leaf, path in static if not _has_hash(leaf))
+    return ArgumentError(
+        f"argument {path}: {type(leaf).__name__} is not data, and has no hash by which a kernel could be found; "
+        "pass what it holds as arguments, or give its class a __hash__"
+    )
+
+
+def _has_hash(leaf: Any) -> bool:
+    try:
+        hash(leaf.__reduce__() if isinstance(leaf, slice) else leaf)
+    except TypeError:
+        return False
+    return True
 
 
 def leaf_aval(leaf: Any, path: str) -> Aval:
@@ -119,11 +140,13 @@ def describe_tree(tree: TreeDef, slots: Iterator[Leaf | Static]) -> Tree:
 
 
 def static_slot(value: Any) -> Static:
-    """A static value as text: a literal, or the name of a callable."""
+    """A static value as text: a literal, or the name by which generated code knows it (its helper ``_named``)."""
     text = repr(value)
     if literal_text(value) is not None:
         return Static(text)
-    return Static(getattr(value, "__name__", type(value).__name__), named=True)
+    if isinstance(value, slice):
+        return Static(text, named=True)
+    return Static(getattr(value, "__name__", getattr(value, "name", type(value).__name__)), named=True)
 
 
 def slots_of(call: Call, guards: dict[int, Any]) -> list[Leaf | Static]:

@@ -221,6 +221,9 @@ class Session:
             raise DtypeError("None is neither an array nor a number; compare with `is None`, which is static")
         if hasattr(kind, "__array__"):
             return self.lift(x.__array__(), role)
+        plain: Any = next((number for number in _NUMBERS if issubclass(kind, number)), None)
+        if plain is not None:  # a member of an IntEnum
+            return self._number(plain, plain(x))
         raise DtypeError(f"{role}: ".lstrip(": ") + f"{_article(kind.__name__)} is neither an array nor a number")
 
     def _number(self, kind: type, x: Any) -> Value:
@@ -245,14 +248,12 @@ class Session:
         if not holds_traced(x):
             return self._constant(np.asarray(x))
         parts = [self.lift(item, role) for item in x]
-        shape = parts[0].aval.shape
+        first = parts[0].aval
         for part in parts:
-            if part.aval.shape != shape:
-                raise ShapeError(
-                    f"an array of {parts[0].aval} and {part.aval} would be ragged; make their shapes equal"
-                )
+            if part.aval.shape != first.shape:
+                raise ShapeError(f"an array of {first} and {part.aval} would be ragged; make their shapes equal")
         dtype = np.result_type(*[part.aval.dtype for part in parts])
-        rows = [reshaped(promote.astype(part, dtype), (1, *shape)) for part in parts]
+        rows = [reshaped(promote.astype(part, dtype), (1, *first.shape)) for part in parts]
         return rows[0] if len(rows) == 1 else self.builder.apply(concatenate, *rows, axis=0)
 
     def _of_another(self, x: Traced) -> Value:

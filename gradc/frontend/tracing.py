@@ -7,6 +7,7 @@ becomes an input of the inner graph, after those of its arguments: ``Trace.captu
 
 from __future__ import annotations
 
+import enum
 import struct
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -35,7 +36,7 @@ from gradc.ir.aval import Aval, aval_of
 from gradc.ir.collector import without_collector
 from gradc.ir.graph import Graph, Value
 
-_STATIC = (bool, str, bytes, type(None), type(Ellipsis), slice, np.dtype, type)
+_STATIC = (bool, str, bytes, type(None), type(Ellipsis), slice, np.dtype, type, enum.Enum)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,10 +158,14 @@ def is_static(leaf: Any, path: str = "") -> bool:
                 "function would not see it change; make its class a dataclass, or pass its data as arguments"
             )
         return True
+    what = f"argument {path}: " if path else ""
+    for plain in (int, float, complex):
+        if isinstance(leaf, plain) and type(leaf) is not plain and not isinstance(leaf, np.generic):
+            kind = type(leaf).__name__
+            raise ArgumentError(f"{what}a {kind} has a meaning of its own; pass {plain.__name__}(...) of it")
     try:
         aval_of(leaf)
     except DtypeError as error:
-        what = f"argument {path}: " if path else ""
         raise ArgumentError(
             f"{what}{error}; arguments are arrays, numbers, and containers of them "
             "(dict, list, tuple, namedtuple, dataclass)"

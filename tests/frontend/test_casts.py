@@ -31,6 +31,9 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "complex": lambda x: np.complex128(x).imag,
     "as a dtype too": lambda x: np.float32(x) + np.zeros(3, dtype=np.float32).astype(np.float32),
     "asked for": lambda x: np.float64(x) if x.dtype == np.float64 and isinstance(x[0], np.float64) else -x,
+    "a subclass": lambda x: np.float64(x) * issubclass(np.float64, np.floating) * issubclass(np.float64, float),
+    "its own subclass": lambda x: np.int8(x) * issubclass(x.dtype.type, np.floating) * issubclass(np.int8, np.int8),
+    "of text": lambda x: np.float64(x) + np.float64.fromhex("0x1p1") + np.float64("nan"),
     "as a key": lambda x: np.float64(x) * {np.float64: 2.0, np.float32: 3.0}[np.float64],
     "of a size": lambda x: x / np.float64(x.shape[0]),
 }

@@ -1,0 +1,106 @@
+"""Arguments that nobody plans for: members of enums, subclasses of numbers, slices, and objects without a hash."""
+
+from __future__ import annotations
+
+import enum
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradc
+from gradc.errors import ArgumentError
+
+X = np.arange(6.0).reshape(2, 3)
+
+
+class Size(enum.IntEnum):
+    SMALL = 1
+    LARGE = 2
+
+
+class Mode(enum.Enum):
+    SUM = "sum"
+    MEAN = "mean"
+
+
+class Metres(float):
+    pass
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numpy"])
+def test_a_member_of_an_enum_is_static_and_a_number_where_it_is_one(backend: Any) -> None:
+    seen = []
+
+    def scaled(x: Any, size: Size, mode: Mode) -> Any:
+        seen.append(size)
+        y = x * size + Size.LARGE
+        return y.sum(axis=size - Size.SMALL) if mode is Mode.SUM else y.mean(axis=0)
+
+    function = gradc.jit(scaled, backend=backend)
+    for size, mode in [(Size.SMALL, Mode.SUM), (Size.LARGE, Mode.SUM), (Size.LARGE, Mode.MEAN)] * 2:
+        expected = scaled(X, size, mode)
+        np.testing.assert_array_equal(function(X, size, mode), expected)
+    assert len(seen) == 9
+    assert all(type(size) is Size for size in seen)
+
+
+def test_a_module_knows_the_member_of_an_enum_the_dtype_and_the_slice_it_was_compiled_for(tmp_path: Path) -> None:
+    def taken(x: Any, mode: Any, dtype: Any, part: Any) -> Any:
+        return (x.sum() if mode is Mode.SUM else x.mean()) * x[0, part].astype(dtype)
+
+    given = Mode.SUM, np.dtype("f4"), slice(1, 3)
+    kernel = gradc.jit(taken, backend="numpy").compile(X, *given, name="taken")
+    names: dict[str, Any] = {}
+    exec(kernel.numpy_source, names)  # noqa: S102 - our own text
+    np.testing.assert_array_equal(names["taken"](X, *given), taken(X, *given))
+    for position, other, message in [
+        (0, Mode.MEAN, "mode is 'MEAN', and this module was compiled for SUM"),
+        (1, np.dtype("f8"), "dtype is 'float64', and this module was compiled for float32"),
+        (2, slice(0, 2), "part is 'slice(0, 2, None)', and this module was compiled for slice(1, 3, None)"),
+    ]:
+        wrong = [*given[:position], other, *given[position + 1 :]]
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            names["taken"](X, *wrong)
+
+
+def test_slices_are_static() -> None:
+    function = gradc.grad(lambda x, part: np.sum(x[part] ** 2))
+    for part in (slice(0, 1), slice(1, 2), slice(None, None, -1)):
+        expected = np.zeros_like(X)
+        expected[part] = 2 * X[part]
+        np.testing.assert_array_equal(function(X, part), expected)
+
+
+class Unhashable:
+    __hash__ = None  # type: ignore[assignment]
+
+    def __call__(self, x: Any) -> Any:
+        return x
+
+
+NO_HASH = (
+    "argument k: Unhashable is not data, and has no hash by which a kernel could be found; "
+    "pass what it holds as arguments, or give its class a __hash__"
+)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        (Metres(2.0), "argument k: a Metres has a meaning of its own; pass float(...) of it"),
+        (Unhashable(), NO_HASH),
+    ],
+)
+def test_what_is_refused(argument: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=f"^{re.escape(message)}$"):
+        gradc.jit(lambda x, k: x)(X, argument)
+
+
+def test_a_function_and_its_name_are_what_they_should_be() -> None:
+    with pytest.raises(ArgumentError, match=r"^int is not a function; give one of arrays$"):
+        gradc.grad(3)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=r"^name=3 is no string; give the name of the generated function$"):
+        gradc.jit(np.sin, name=3)  # type: ignore[arg-type]
