@@ -97,7 +97,7 @@ def _back(rows: Value, like: Aval, order: tuple[int, ...]) -> Value:
 
 def running_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
     """One row combined so far."""
-    (read,), length = whole.read, size(whole.length)
+    (read,), length = whole.read, size(whole.shape[-1])
     so_far = Buffer(whole.scalar("so_far"), whole.out.dtype, (), "local")
     k = variable(whole.names[1])
     place = b.sub(b.sub(length, 1), k) if whole.params["reverse"] else k
@@ -113,7 +113,7 @@ def running_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
 
 def recurring_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
     """One row of a recurrence."""
-    (term, factor), length = whole.read, size(whole.length)
+    (term, factor), length = whole.read, size(whole.shape[-1])
     so_far = Buffer(whole.scalar("so_far"), whole.out.dtype, (), "local")
     k = variable(whole.names[1])
     place = b.sub(b.sub(length, 1), k) if whole.params["reverse"] else k
