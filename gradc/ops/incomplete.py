@@ -34,31 +34,31 @@ _STIRLING: Final = tuple(
 """``log(gamma(a))`` less its asymptotic form, by ``a**-2``, over a (DLMF 5.11.1)."""
 
 
-def _excess(b: Any, mu: Any) -> tuple[Any, Any]:
-    """Where mu is near 0, and ``mu - log1p(mu)`` there, by the series of an area tangent, which does not cancel."""
+def below_largest(b: Any, order: Any, difference: Any, place: Any) -> Any:
+    """``a (mu - log(1 + mu))``, where mu is ``difference`` over a, the order, and ``place`` is ``a + difference``: how
+    far the exponent of ``x**a exp(-x)`` is from its largest value; near 0 by the series of an area tangent, which does
+    not cancel."""
+    mu = b.div(difference, order)
     near = b.logical_and(b.gt(mu, -0.5), b.lt(mu, 1.0))
-    close = b.select(near, mu, 0.0)
-    s = b.div(close, b.add(close, 2.0))
+    close = b.select(near, difference, 0.0)
+    s = b.div(close, b.add(close, b.mul(order, 2.0)))
     square = b.mul(s, s)
     series = horner(b, square, [1.0 / (2 * k + 3) for k in range(17)])
-    return near, b.sub(b.mul(close, s), b.mul(b.mul(b.mul(square, s), 2.0), series))
+    inside = b.sub(b.mul(close, s), b.mul(order, b.mul(b.mul(b.mul(square, s), 2.0), series)))
+    return b.select(near, inside, b.mul(order, b.sub(mu, b.log(b.div(place, order)))))
 
 
-def _distance(b: Any, a: Any, x: Any) -> tuple[Any, Any]:
-    """``mu = (x - a) / a`` and ``a (mu - log(1 + mu))``, how far the exponent is from its largest value."""
-    mu = b.div(b.sub(x, a), a)
-    near, close = _excess(b, mu)
-    far = b.sub(mu, b.log(b.div(x, a)))
-    return mu, b.mul(a, b.select(near, close, far))
+def stirling(b: Any, a: Any) -> Any:
+    """What the logarithm of gamma has over its asymptotic form, of a from 10 on."""
+    inverse = b.div(1.0, a)
+    return b.mul(inverse, horner(b, b.mul(inverse, inverse), _STIRLING))
 
 
 def wave(b: Any, a: Any, x: Any) -> Any:
     """``x**a exp(-x) / gamma(a + 1)`` for any a: with Stirling's series where a is large."""
     large = b.maximum(a, 10.0)
-    inverse = b.div(1.0, large)
-    rest = b.mul(inverse, horner(b, b.mul(inverse, inverse), _STIRLING))
-    _, distance = _distance(b, large, x)
-    above = b.div(b.exp(b.neg(b.add(distance, rest))), b.sqrt(b.mul(large, 2.0 * math.pi)))
+    distance = below_largest(b, large, b.sub(x, large), x)
+    above = b.div(b.exp(b.neg(b.add(distance, stirling(b, large)))), b.sqrt(b.mul(large, 2.0 * math.pi)))
     small, place = b.minimum(a, 10.0), b.minimum(x, _ENDED)
     root = b.exp(b.mul(place, -0.5))
     positive = b.logical_or(b.gt(small, -1.0), b.eq(b.mod(b.floor(small), 2.0), 1.0))
@@ -82,14 +82,15 @@ def _complement(b: Any, a: Any, x: Any) -> Any:
 
 def _uniform(b: Any, a: Any, x: Any, *, upper: bool) -> Any:
     """Temme's expansion of Q, or of P."""
-    mu, distance = _distance(b, a, x)
-    eta = b.copysign(b.sqrt(b.div(b.mul(distance, 2.0), a)), mu)
+    difference = b.sub(x, a)
+    distance = below_largest(b, a, difference, x)
+    eta = b.copysign(b.sqrt(b.div(b.mul(distance, 2.0), a)), difference)
     total = b.constant(0.0, np.float64)
     for row in reversed(tables.TEMME):
         total = b.add(b.div(total, a), horner(b, eta, row[::-1]))
     scale = b.div(b.exp(b.neg(distance)), b.sqrt(b.mul(a, 2.0 * math.pi)))
     rest = b.mul(scale, total)
-    place = b.copysign(b.sqrt(distance), mu)
+    place = b.copysign(b.sqrt(distance), difference)
     half = b.mul(b.erfc(place if upper else b.neg(place)), 0.5)
     return b.add(half, rest) if upper else b.sub(half, rest)
 

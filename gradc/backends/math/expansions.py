@@ -1,12 +1,13 @@
 """The series and continued fractions of the incomplete gamma and beta functions, which ``gradc.ops`` makes them of.
 
-Each is computed from its last term back to the first. They are long, so they stand as loops; they have no bounds of
-their own, docs/math.md has those of the functions.
+Each is computed from its last term back to the first. Long ones stand as loops; they have no bounds of their own,
+docs/math.md has those of the functions.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 from gradc.backends.math.formula import Formula
@@ -21,6 +22,8 @@ BETA_LEVELS: Final = 48
 FEWER: Final = 4
 SETTLED: Final = 1e-13
 """How near it is to the one of so many levels less."""
+ORDER: Final = 14
+"""Of the expansion around the mean of the beta distribution: the highest power."""
 
 
 def gamma_series(f: Formula, a: Term, x: Term) -> Term:
@@ -67,3 +70,39 @@ def beta_fraction(f: Formula, a: Term, b: Term, x: Term, y: Term) -> Term:
     most, fewer = level + factor / most, level + factor / fewer
     settled = f.abs(most - fewer) <= f.abs(most) * SETTLED
     return f.select(settled, 1.0 / most, math.nan)
+
+
+def beta_middle(f: Formula, ratio: Term, step: Term, place: Term, tail: Term) -> Term:
+    """``exp(z**2)`` times the integral of ``exp(-t**2) g(step t)`` from z, ``place``, to infinity.
+
+    With a the smaller order, ``ratio`` = a / b, and ``x = a / (a + b) (1 + m)``, the density is a bell in V, where
+    ``m dm = V (1 + m) (1 - ratio m) dV`` (N. M. Temme, SIAM J. Math. Anal. 10, 1979; DLMF 8.18.9), and g is ``V / m``:
+    ``g - V g' = g (g + V) (g - ratio V)``, which gives its powers one after the other. Those of t are integrated by
+    parts. ``tail`` is the integral of the bell alone.
+    """
+    skew, square = (1.0 - ratio) * step, ratio * (step * step)
+    powers, squares = [f.number(1.0)], [f.number(1.0)]
+    for n in range(1, ORDER + 1):
+        inner = _product(f, powers, powers, n)
+        rest = skew * squares[n - 1]
+        if n > 1:
+            rest = f.fma(-square, powers[n - 2], rest) + inner + _product(f, powers, squares, n)
+        power = rest * (-1.0 / (n + 2))
+        powers.append(power)
+        squares.append(2.0 * power if n == 1 else 2.0 * power + inner)
+    integrals, factor = [tail, f.number(0.5)], f.number(0.5)
+    for n in range(2, ORDER + 1):
+        factor = factor * place
+        integrals.append(f.fma(integrals[n - 2], 0.5 * (n - 1), factor))
+    total = powers[ORDER] * integrals[ORDER]
+    for n in range(ORDER - 1, -1, -1):
+        total = f.fma(powers[n], integrals[n], total)
+    return total
+
+
+def _product(f: Formula, one: Sequence[Term], other: Sequence[Term], n: int) -> Term:
+    """The power n of the product of two series, but for what the highest ones give."""
+    total = f.number(0.0)
+    for k in range(1, n):
+        total = f.fma(one[k], other[n - k], total)
+    return total

@@ -7,7 +7,7 @@ from typing import Final
 
 from gradc.backends.math.arc import arccos, arcsin, arctan, arctan2
 from gradc.backends.math.error import erf, erfc
-from gradc.backends.math.expansions import beta_fraction, gamma_fraction, gamma_series
+from gradc.backends.math.expansions import beta_fraction, beta_middle, gamma_fraction, gamma_series
 from gradc.backends.math.exponential import exp, exp2, expm1
 from gradc.backends.math.gamma import digamma, gammaln
 from gradc.backends.math.hyperbolic import cosh, sinh, tanh
@@ -44,7 +44,7 @@ LONG: Final[dict[str, Callable[..., Term]]] = {
 """The others."""
 
 EXPANSIONS: Final[dict[str, Callable[..., Term]]] = {
-    function.__name__: function for function in (beta_fraction, gamma_fraction, gamma_series)
+    function.__name__: function for function in (beta_fraction, beta_middle, gamma_fraction, gamma_series)
 }
 """Parts of functions, which have no bound of their own."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -81,12 +81,31 @@ def betaincc(a: Any, b: Any, x: Any) -> Any:
 # Distributions by the incomplete beta function.
 
 
+_MANY: Final = 1e3
+"""From so many degrees of freedom on Student's distribution is told by the normal one."""
+
+
+def _as_normal(df: Any, t: Any) -> Any:
+    """The number of which the normal distribution function is Student's for many degrees of freedom (G. W. Hill,
+    Algorithm 395, Communications of the ACM 13, 1970), for ``t**2`` up to ``df / 10``."""
+    u = t * t / df
+    logarithm: Any = number_of(df, 0.0)
+    for k in range(17, 0, -1):
+        logarithm = number_of(df, (-1) ** (k + 1) / k) + u * logarithm
+    a = df - 0.5
+    z = t * np.sqrt(a / df * logarithm)
+    square, size = z * z, 48.0 * a * a
+    second = ((0.4 * square + 3.3) * square + 24.0) * square + 85.5
+    return z + z / size * (square + 3.0 - second / (size + 0.8 * square * square + 100.0))
+
+
 @of_scipy("stdtr", "df", "t")
 def stdtr(df: Any, t: Any) -> Any:
-    """Student's distribution function. As ``betainc`` by ``df``; NaN near 0 for more than some 1400 degrees of freedom.
+    """Student's distribution function. As ``betainc`` by ``df``.
 
     By two equal orders, ``I(df / 2, df / 2; x)`` with ``x = (1 + t / sqrt(t**2 + df)) / 2`` in a form that loses no
-    digits: its slope is finite at 0, unlike that of DLMF's 8.17.23 in ``df / (t**2 + df)``.
+    digits: its slope is finite at 0, unlike that of DLMF's 8.17.23 in ``df / (t**2 + df)``. That x is rounded, which
+    counts where df is large: there it is told by the normal distribution.
     """
     df, t = operands_of("stdtr", df, t)
     half, zero = df * 0.5, number_of(df, 0.0)
@@ -95,8 +114,11 @@ def stdtr(df: Any, t: Any) -> Any:
     length = np.hypot(t, np.sqrt(df))
     x = np.where(size == np.inf, zero, (df / length) / (length + size) * 0.5)
     found = np.where(is_negative, betainc(half, half, x), betaincc(half, half, x))
-    normal: Any = Array(ndtr(t.value))
-    found = np.where(df == np.inf, normal, found)
+    is_near = (df >= _MANY) & (size * size < 0.1 * df)
+    many, place = np.where(is_near & (df < np.inf), df, number_of(df, _MANY)), np.where(is_near, t, zero)
+    number = np.where(df == np.inf, t, _as_normal(many, place))
+    normal: Any = Array(ndtr(number.value))
+    found = np.where(is_near | (df == np.inf), normal, found)
     return np.where((df > zero) & ~np.isnan(t), found, number_of(df, np.nan))
 
 

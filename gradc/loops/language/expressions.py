@@ -147,7 +147,7 @@ FUNCTIONS: Final = (
 FUNCTIONS_OF_TWO: Final = ("arctan2", "fmod", "hypot")
 """The same of two numbers; the power, which integers have too, apart."""
 
-EXPANSIONS: Final = {"gamma_series": 2, "gamma_fraction": 2, "beta_fraction": 4}
+EXPANSIONS: Final = {"gamma_series": 2, "gamma_fraction": 2, "beta_fraction": 4, "beta_middle": 4}
 """Series and continued fractions of so many numbers, parts of functions, that take hundreds of operations."""
 
 MATHEMATICS: Final = frozenset((*FUNCTIONS, *FUNCTIONS_OF_TWO, *EXPANSIONS, "pow"))
