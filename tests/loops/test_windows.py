@@ -82,6 +82,14 @@ def test_scatters(shape: tuple[int, ...], axes: tuple[int, ...], tables: list[An
     np.testing.assert_array_equal(run(graph, [x, value])[0], evaluate(graph, [x, value])[0])
 
 
+def test_masks_are_joined(run: Runner) -> None:
+    """A place is True where one of the windows that reach it is, as in the gradient of a select under windows."""
+    rng = np.random.default_rng(0)
+    x, value = rng.uniform(size=9) < 0.1, rng.uniform(size=(7, 3)) < 0.3
+    graph = built(x, value, [np.arange(7)[:, None] + np.arange(3)], (0,), "add")
+    np.testing.assert_array_equal(run(graph, [x, value])[0], evaluate(graph, [x, value])[0])
+
+
 def test_other_tables_are_read() -> None:
     for table in (np.array([0, 1, 3]), np.array([[0, 1], [1, 3]]), np.array([0, 9])):
         assert equal_steps(table, 9) is None

@@ -16,6 +16,7 @@ from typing import Any, Final
 from gradc.ir.aval import Dim
 from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import Op
+from gradc.ops.elementwise import logical_or
 from gradc.ops.reduce import reduce_sum
 from gradc.ops.shape import concatenate, reshaped, slice_
 
@@ -208,5 +209,10 @@ def _sum(builder: Builder, piece: Piece, shape: tuple[Dim, ...], axis: int, like
         starts = tuple(piece.start - update.start if a == axis else 0 for a in range(len(shape)))
         part = slice_(update.value, starts=starts, sizes=sizes, steps=(1,) * len(shape))
         part = update.value if update.stop - update.start == length else part
-        total = part if total is None else total + part
+        total = part if total is None else _added(total, part)
     return total if total is not None else builder.full(0, like.aval.with_shape(sizes))
+
+
+def _added(total: Value, part: Value) -> Value:
+    """The sum of two values; of masks, where one of them is True."""
+    return logical_or(total, part) if total.aval.dtype.kind == "b" else total + part
