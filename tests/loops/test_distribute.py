@@ -230,3 +230,17 @@ def test_a_loop_that_has_an_array_of_its_own() -> None:
     found, expected = (gradc.grad(function, (0, 1), backend=backend)(*arrays) for backend in ("llvm", "reference"))
     for mine, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(mine, other, rtol=0, atol=1e-14)
+
+
+def test_short_rows_of_a_batch_that_the_call_tells() -> None:
+    def spread(x: Any) -> Any:
+        raised = np.exp(x - np.max(x, axis=1, keepdims=True))
+        return raised, np.sum(raised, axis=1)
+
+    several = gradc.jit(spread).compile(gradc.aval("f64[n,3]"), backend="llvm")
+    single = gradc.jit(spread).compile(gradc.aval("f64[5,3]"), backend="llvm")
+    rows = str(several.loops).partition("for j in 0 to 3 vector:")[2]
+    assert "exp(" in rows.partition("for ")[0]
+    x = RNG.normal(size=(5, 3))
+    for ours, expected in zip(several(x), single(x), strict=True):
+        assert ours.tobytes() == expected.tobytes()

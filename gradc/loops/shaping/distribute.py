@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 
+from gradc.loops.language.accesses import share
 from gradc.loops.language.expressions import MATHEMATICS
 from gradc.loops.language.independence import conflict, may_run_as_one
 from gradc.loops.language.program import (
@@ -95,8 +96,6 @@ def _distributed(loop: For, names: Scalars, buffers: Mapping[str, Buffer], range
     if not all(isinstance(s, (For, Let, Store, Accumulate, Local)) for s in statements_of(loop.body)):
         return [loop]
     known = {**buffers, **{s.buffer.name: s.buffer for s in statements_of(loop.body) if isinstance(s, Local)}}
-    if not all(isinstance(known[name].bytes, int) for name in buffers_named(loop.body)):
-        return [loop]
     return _Distributor(loop, names, known, ranges).run() or [loop]
 
 
@@ -274,16 +273,14 @@ class _Distributor:
 def _may_share(one: Buffer, other: Buffer) -> bool:
     """Whether two arrays may be the same memory: parts of the arena, or an input that a result takes the place of."""
     if one.kind == other.kind == "arena":
-        ends = (one.offset, one.offset + one.bytes, other.offset, other.offset + other.bytes)
-        if not all(isinstance(end, int) for end in ends):
-            return True
-        return int(ends[0]) < int(ends[3]) and int(ends[2]) < int(ends[1])
+        return share(one, other)
     return {one.kind, other.kind} == {"input", "output"}
 
 
-def _bytes(buffer: Buffer, most: float) -> int:
-    """The most bytes of an array that statements touch which run ``most`` times."""
-    return int(min(int(buffer.bytes), buffer.dtype.itemsize * most))
+def _bytes(buffer: Buffer, most: float) -> float:
+    """The most bytes of an array that statements touch which run ``most`` times; of a symbolic size as many as that."""
+    whole = buffer.bytes if isinstance(buffer.bytes, int) else math.inf
+    return min(whole, buffer.dtype.itemsize * most)
 
 
 def _iterations(block: Block) -> float:

@@ -9,7 +9,7 @@ import pytest
 
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.matmul.functions import kernel_of
-from gradc.backends.llvm.matmul.plan import TilePlan
+from gradc.backends.llvm.matmul.ways import TilePlan
 from gradc.ir.target import Target
 from gradc.loops.language.program import Buffer, Call, Contraction, LoopProgram, whole
 from gradc.loops.language.verify import verify

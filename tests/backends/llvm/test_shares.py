@@ -12,8 +12,8 @@ from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.matmul.functions import kernel_of
-from gradc.backends.llvm.matmul.plan import TilePlan
 from gradc.backends.llvm.matmul.shares import Shares, scratch_elements, shares_of
+from gradc.backends.llvm.matmul.ways import TilePlan
 from gradc.backends.llvm.threads.pool import has_threads, pool
 from gradc.ir.target import Target
 from gradc.loops.language.parse import parse_program

@@ -1,4 +1,4 @@
-"""Epilogues of products whose depth the call tells: run with the last block of it, with the bits of a nest after it."""
+"""Epilogues of products whose depth or rows the call tells: with the last block, and the bits of a nest after it."""
 
 from __future__ import annotations
 
@@ -98,19 +98,39 @@ def test_products_that_pack_whole_blocks_have_a_nest() -> None:
     assert not runs_epilogue(last_call(program), program.buffer, host())
 
 
-def test_rows_that_the_call_tells_have_a_nest() -> None:
-    text = """\
+def product_of_rows(depth: int, k: int, t: str, body: str) -> LoopProgram:
+    """A product of ``n`` rows into a result that begins as 0."""
+    return verify(
+        parse_program(f"""\
 program product
-input a: f64[n,8]
-input b: f64[8,5]
-output y: f64[n,5]
+input a: {t}[n,{depth}]
+input b: {t}[{depth},{k}]
+input bias: {t}[{k}]
+input row: {t}[n]
+input other: {t}[n,{k}]
+input scalar: {t}[]
+output c: {t}[n,{k}]
+output y: {t}[n,{k}]
+output w: {t}[n,{k}]
 
 begin
-  y{0; 5, 1} = contract ij,jk->ik [i=n, j=8, k=5] f64 (a{0; 8, 1}, b{0; 5, 1}) then z of i, k:
-    y[i, k] = maximum(z, 0.0)
-"""
-    program = verify(parse_program(text))
-    assert not runs_epilogue(last_call(program), program.buffer, host())
+  for i in 0 to {{n}}:
+    for k in 0 to {k} vector:
+      c[i, k] = 0.0_{t}
+      y[i, k] = 0.0_{t}
+      w[i, k] = 0.0_{t}
+  c{{0; {k}, 1}} = contract ij,jk->ik [i=n, j={depth}, k={k}] {t} (a{{0; {depth}, 1}}, b{{0; {k}, 1}}) then z of i, k:
+    {body.format(t=t)}
+""")
+    )
+
+
+@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize("t", ["f32", "f64"])
+@pytest.mark.parametrize(("depth", "k"), [(3, 5), (40, 45), (1, 8), (784, 40)])
+def test_rows_that_the_call_tells(name: str, t: str, depth: int, k: int) -> None:
+    """Where panels of a large right operand are copied from some number of rows on, below it and above."""
+    assert_same_bits(product_of_rows(depth, k, t, BODIES[name]))
 
 
 ARENA = """\

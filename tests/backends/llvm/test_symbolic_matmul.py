@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,10 @@ from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import Entry, load
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.matmul.functions import kernel_of
-from gradc.backends.llvm.matmul.plan import DotPlan, TilePlan, packed_from
+from gradc.backends.llvm.matmul.plan import copied_from, packed_from, plan
 from gradc.backends.llvm.matmul.product import product_of
 from gradc.backends.llvm.matmul.shares import scratch_elements
+from gradc.backends.llvm.matmul.ways import DotPlan, TilePlan
 from gradc.ir.aval import Dim, symbol
 from gradc.loops.language.program import Buffer, Call, Contraction, LoopProgram, whole
 from gradc.loops.language.verify import verify
@@ -146,6 +149,38 @@ def test_long_products_pack_whole_blocks(form: str, sizes: Sizes, lengths: tuple
             single = reserved(program_of(form, known, dtype))
             (expected,) = load(emit(single, host()), single)(arrays)
             assert result.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("registers", [16, 32])
+def test_panels_are_copied_for_the_rows_for_which_one_kernel_copies_them(registers: int) -> None:
+    target = dataclasses.replace(host(), registers=registers)
+    call = program_of("ij,jk->ik", {"i": N, "j": 784, "k": 200}, "f4").body[0]
+    assert isinstance(call, Call)
+    assert isinstance(call.callee, Contraction)
+    product = product_of(call.callee, [view.strides for view in call.views[:3]])
+    assert product is not None
+    copied, packed, whole = copied_from(product, target), packed_from(product, target), plan(product, target)
+    assert copied is not None
+    assert packed is not None
+    assert isinstance(whole, TilePlan)
+    least, way = copied
+    assert least < packed[0]
+    assert (way.packing, whole.packing) == ("copy", "none")
+    assert way.depth == whole.depth
+    for rows, packing in ((least - 1, "none"), (least, "copy"), (packed[0] - 1, "copy")):
+        single = plan(product.with_lengths(rows), target)
+        assert isinstance(single, TilePlan)
+        assert (single.packing, single.packs_blocks) == (packing, False)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_rows_for_which_panels_are_copied(dtype: str) -> None:
+    sizes: Sizes = {"i": N, "j": 784, "k": 200}
+    entry = compiled("ij,jk->ik", sizes, dtype)
+    for size in (1, 47, 48, 127, 128, 131, 400):
+        arrays = arrays_of("ij,jk->ik", sizes, size, dtype)
+        (result,) = entry(arrays)
+        assert_is_einsum("ij,jk->ik", arrays, result)
 
 
 def test_without_scratch_memory_nothing_is_packed_whole() -> None:

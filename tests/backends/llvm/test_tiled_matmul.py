@@ -15,9 +15,10 @@ from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import assembly, load
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.matmul.functions import kernel_of
-from gradc.backends.llvm.matmul.plan import PANEL_BYTES, DotPlan, TilePlan, parts
+from gradc.backends.llvm.matmul.plan import PANEL_BYTES
 from gradc.backends.llvm.matmul.product import product_of
 from gradc.backends.llvm.matmul.shares import scratch_elements
+from gradc.backends.llvm.matmul.ways import DotPlan, TilePlan, parts
 from gradc.ir.target import GENERIC, Target
 from gradc.loops.language.parse import parse_program
 from gradc.loops.language.program import Buffer, Call, Contraction, LoopProgram, View, contiguous_strides, whole

@@ -8,9 +8,10 @@ from typing import Final
 from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.finish import VectorFinish
 from gradc.backends.llvm.matmul.packing import copy_panels, short, transpose_panel
-from gradc.backends.llvm.matmul.plan import TRANSPOSING_REGISTERS, Part, TilePlan, gap, parts
+from gradc.backends.llvm.matmul.plan import TRANSPOSING_REGISTERS
 from gradc.backends.llvm.matmul.product import Product, is_turned
 from gradc.backends.llvm.matmul.tile import Matrices, Tile
+from gradc.backends.llvm.matmul.ways import Part, TilePlan, gap, parts
 
 SCRATCH: Final = "%scratch"
 """Packed blocks: of the left operand, ``panel[k, m]`` for panel after panel, then of the right, ``panel[k, n]``."""

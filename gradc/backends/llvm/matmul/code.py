@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from gradc.backends.llvm.matmul.plan import Part, parts
+from gradc.backends.llvm.matmul.ways import Part, parts
 from gradc.backends.llvm.types import scalar_type, suffix, symbol_name
 from gradc.backends.llvm.writer import Module, Writer
 from gradc.ir.target import Target

@@ -7,9 +7,9 @@ from dataclasses import replace
 from gradc.backends.llvm.matmul.blocks import Lengths
 from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.packing import gather_columns
-from gradc.backends.llvm.matmul.plan import DotPlan, parts
 from gradc.backends.llvm.matmul.product import Product
 from gradc.backends.llvm.matmul.tile import Matrices
+from gradc.backends.llvm.matmul.ways import DotPlan, parts
 
 
 def emit_dots(code: Code, product: Product, plan: DotPlan, matrices: Matrices, lengths: Lengths) -> None:

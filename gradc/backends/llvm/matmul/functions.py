@@ -10,18 +10,11 @@ from gradc.backends.llvm.matmul.blocks import SCRATCH, Lengths, emit_tiles
 from gradc.backends.llvm.matmul.code import Code, Index, Library
 from gradc.backends.llvm.matmul.dots import emit_dots
 from gradc.backends.llvm.matmul.finish import VectorFinish, vector_finish
-from gradc.backends.llvm.matmul.plan import (
-    DotPlan,
-    Share,
-    TilePlan,
-    fetching,
-    packed_from,
-    plan,
-    without_blocks,
-)
+from gradc.backends.llvm.matmul.plan import copied_from, fetching, packed_from, plan, without_blocks
 from gradc.backends.llvm.matmul.product import Axis, Product, product_of
 from gradc.backends.llvm.matmul.tile import Matrices
 from gradc.backends.llvm.matmul.turned import ragged, turned
+from gradc.backends.llvm.matmul.ways import DotPlan, Share, TilePlan
 from gradc.backends.llvm.writer import Module
 from gradc.ir.aval import Dim, short_dtype
 from gradc.ir.target import Target
@@ -76,8 +69,8 @@ def kernel_of(call: Call, buffers: Mapping[str, Buffer], target: Target) -> Kern
 
 
 def _has_fixed_result(product: Product) -> bool:
-    """Whether all lengths but the depth are numbers."""
-    return all(isinstance(axis.length, int) for axis in (*product.outer, product.m, product.n))
+    """Whether all lengths but those of the depth and of the rows are numbers."""
+    return all(isinstance(axis.length, int) for axis in (*product.outer, product.n))
 
 
 def _is_dense(product: Product, finish: VectorFinish) -> bool:
@@ -165,15 +158,22 @@ class MatmulFunctions:
                 else:
                     emit_dots(code, product, way, matrices, lengths)
 
-        def body(code: Code) -> str:
-            if packed is None:
+        copied = copied_from(product, self._library.target) if isinstance(chosen, TilePlan) else None
+        longer = [way for way in (packed, copied) if way is not None]
+
+        def choose(code: Code, ways: Sequence[tuple[int, TilePlan]]) -> None:
+            if not ways:
                 emit(code, chosen)
-            else:
-                (length,) = sizes
-                with code.either(f"icmp uge i64 {length}, {packed[0]}") as otherwise:
-                    emit(code, packed[1])
-                    otherwise()
-                    emit(code, chosen)
+                return
+            (least, way), *others = ways
+            (length,) = sizes
+            with code.either(f"icmp uge i64 {length}, {least}") as otherwise:
+                emit(code, way)
+                otherwise()
+                choose(code, others)
+
+        def body(code: Code) -> str:
+            choose(code, longer)
             return _described(product)
 
         key = product, chosen, packed, kernel.finish

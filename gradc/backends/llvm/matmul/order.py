@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gradc.backends.llvm.matmul.functions import kernel_of
-from gradc.backends.llvm.matmul.plan import DotPlan, TilePlan, packed_from, without_blocks
+from gradc.backends.llvm.matmul.plan import packed_from, without_blocks
+from gradc.backends.llvm.matmul.ways import DotPlan, TilePlan
 from gradc.ir.aval import SymbolicDim
 from gradc.ir.target import Target
 from gradc.loops.language.program import Buffer, Call

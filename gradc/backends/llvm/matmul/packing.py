@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gradc.backends.llvm.matmul.code import Code, Index
-from gradc.backends.llvm.matmul.plan import parts
+from gradc.backends.llvm.matmul.ways import parts
 
 
 def copy_panels(

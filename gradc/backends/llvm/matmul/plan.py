@@ -7,15 +7,14 @@ it is first transposed into local memory, or, with few rows, the sums run in the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
 from gradc.backends.llvm.matmul.limits import RIGHT_BYTES, Packing, copies_panels, limits, packs_blocks
 from gradc.backends.llvm.matmul.product import TYPICAL, Product, is_turned
+from gradc.backends.llvm.matmul.ways import DotPlan, Part, TilePlan, parts
 from gradc.ir.target import Target
-from gradc.loops.language.program import Contraction
 
 PANEL_BYTES: Final = 48 * 1024
 """A packed panel of the right operand: local memory that stays in the first or second cache."""
@@ -31,6 +30,9 @@ element: wide, for fewer passes over the left operand."""
 
 LONGEST: Final = 4096
 """Where a length is symbolic, whole blocks are packed as for this one, from the length on from which it is done."""
+
+COPIED_ROWS: Final = 256
+"""Where rows are symbolic, and panels are copied from some number on, that is done as for so many."""
 
 DEPTH: Final = 1024
 """The longest sum in one register: longer ones are sums of such blocks, which loses fewer digits."""
@@ -84,102 +86,6 @@ MAX_VECTORS: Final = 8
 MAX_ROWS: Final = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A range of rows or columns in steps of ``step``; its ends may be names of numbers of the call."""
-
-    start: int | str
-    stop: int | str
-    step: int
-
-
-def parts(length: int, step: int) -> Iterator[Part]:
-    """The range up to ``length`` in whole steps, and what is left."""
-    whole = length - length % step
-    if whole:
-        yield Part(0, whole, step)
-    if whole != length:
-        yield Part(whole, length, length - whole)
-
-
-def gap(columns: int) -> int:
-    """How much longer than what it holds each column of a packed panel is.
-
-    Panels of powers of two would begin at the same place of the first cache, which holds a row of few of them.
-    """
-    return -(-16 // columns)
-
-
-def pitch(depth: int, columns: int) -> int:
-    """Elements from column to column between packed panels of ``depth`` rows."""
-    return depth + gap(columns)
-
-
-@dataclass(frozen=True, slots=True)
-class TilePlan:
-    """Sums along k in registers, one element of the result in each lane.
-
-    depth          how much of k is done before the sums are added to the result
-    height, width  the block of rows, and of columns, that is done before the next
-    packing        how a panel of the right operand is made
-    packs_blocks   whether whole blocks of both operands are packed, into scratch memory
-    streams        of a k that the call tells: beyond the first number, the second is the depth
-    ahead          how far after the right operand the next one lies, in elements, half of which is fetched meanwhile
-    """
-
-    rows: int
-    vectors: int
-    lanes: int
-    depth: int
-    height: int
-    width: int
-    packing: Packing = "none"
-    packs_blocks: bool = False
-    streams: tuple[int, int] | None = None
-    ahead: int = 0
-
-    @property
-    def columns(self) -> int:
-        return self.vectors * self.lanes
-
-    @property
-    def left_scratch(self) -> int:
-        """Elements of a packed block of the left operand, whole panels and cache lines."""
-        panels = -(-self.height // self.rows)
-        return -(-panels * self.rows * pitch(self.depth, self.rows) // 16) * 16
-
-    @property
-    def scratch(self) -> int:
-        """Elements of scratch memory that it needs."""
-        panels = -(-self.width // self.columns)
-        right = panels * self.columns * pitch(self.depth, self.columns)
-        return self.left_scratch + right if self.packs_blocks else 0
-
-
-@dataclass(frozen=True, slots=True)
-class DotPlan:
-    """Sums along k in lanes: ``rows`` by ``columns`` elements at a time, ``unroll`` vectors of k each.
-
-    A right operand that is dense along n, or a left one that is dense along m, is gathered first, ``depth`` elements of
-    k at a time.
-    ``ahead`` as in TilePlan: this one fetches the other half.
-    """
-
-    rows: int
-    columns: int
-    lanes: int
-    unroll: int
-    depth: int
-    ahead: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Share(Contraction):
-    """A contraction that is done by a given plan, not by the one that is best for it."""
-
-    plan: TilePlan | DotPlan | None = None
-
-
 @lru_cache(maxsize=256)
 def plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
     """How to compute a product; None where no kernel fits its strides, or its symbolic lengths.
@@ -202,7 +108,8 @@ def plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
     size = product.dtype.itemsize
     chosen = without_blocks(chosen, size)
     if isinstance(product.k.length, int):
-        return chosen
+        copied = copied_from(product, target)
+        return replace(chosen, depth=copied[1].depth) if copied else chosen
     streams = None
     if _may_stream(product, chosen.packing, chosen.lanes):
         streams = STREAM_BYTES // (product.n.length * size), STREAM_DEPTH
@@ -231,6 +138,22 @@ def packed_from(product: Product, target: Target) -> tuple[int, TilePlan] | None
         middle = (packed + without) // 2
         without, packed = (middle, packed) if at(middle) is None else (without, middle)
     return packed, chosen
+
+
+def copied_from(product: Product, target: Target) -> tuple[int, TilePlan] | None:
+    """The number of symbolic rows from which on panels of the right operand are copied, and how.
+
+    None where they are not, or for any number.
+    """
+    fixed = (*product.outer, product.n, product.k)
+    if isinstance(product.m.length, int) or not all(isinstance(axis.length, int) for axis in fixed):
+        return None
+    least, packed = limits(target).packed_rows, packed_from(product, target)
+    most = packed[0] - 1 if packed else LONGEST
+    few, many = (_plan(product.with_lengths(rows), target) for rows in (TYPICAL, min(COPIED_ROWS, most)))
+    if not (isinstance(few, TilePlan) and isinstance(many, TilePlan)) or least > most:
+        return None
+    return (least, many) if few.packing == "none" and many.packing == "copy" and not many.packs_blocks else None
 
 
 def _plan(product: Product, target: Target) -> TilePlan | DotPlan | None:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from gradc.backends.llvm.matmul.functions import kernel_of, scratch_of
-from gradc.backends.llvm.matmul.plan import DotPlan, Share, TilePlan, without_blocks
+from gradc.backends.llvm.matmul.plan import without_blocks
 from gradc.backends.llvm.matmul.product import Product
+from gradc.backends.llvm.matmul.ways import DotPlan, Share, TilePlan
 from gradc.ir.target import Target
 from gradc.loops.language.program import (
     I64,
