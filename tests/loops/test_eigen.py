@@ -60,11 +60,45 @@ def test_eigen(size: int, dtype: str) -> None:
         np.kron(np.eye(3), np.ones((2, 2))),
         np.diag(10.0 ** -np.arange(12.0)) + 1e-16,
         np.diag([1e8, 1.0, 1e-8]) + np.diag([1.0, 1e-4], -1),
+        np.ones((100, 100)),
+        np.diag(10.0 ** (np.arange(20.0) - 20)),
     ],
-    ids=["zeros", "identity", "ones", "diagonal", "path", "blocks", "graded", "far apart"],
+    ids=["zeros", "identity", "ones", "diagonal", "path", "blocks", "graded", "far apart", "many ones", "growing"],
 )
 def test_special_matrices(a: np.ndarray) -> None:
-    assert_eigen(a, *eigen(a))
+    w, v = eigen(a)
+    assert_eigen(a, w, v)
+    assert_eigen(a, alone(a), v)
+
+
+def alone(a: np.ndarray) -> np.ndarray:
+    """The values by themselves."""
+    builder = Builder()
+    program = lower(builder.freeze([eigenvalues(builder.input("a", aval_of(a)))]))
+    verify(program)
+    assert "orthonormal" not in str(program), "values take no vectors"
+    return load(emit(program, host()), program)([a])[0]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("size", SIZES)
+def test_values_alone(size: int, dtype: str) -> None:
+    a = np.random.default_rng(size).normal(size=(size, size)).astype(dtype)
+    assert_eigen(a, alone(np.tril(a)), eigen(a)[1])
+
+
+def test_values_share_what_finds_vectors() -> None:
+    program = gradc.value_and_grad(lambda a: np.sum(np.linalg.eigvalsh(a) ** 3)).compile(np.eye(5)).loops
+    assert (program.count("call three_diagonals"), program.count("call eigen_values")) == (1, 0)
+
+
+def test_partial_sums_of_large_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stand beside the matrix, not on the stack."""
+    a = np.random.default_rng(8).normal(size=(20, 20))
+    expected = eigen(a)
+    monkeypatch.setattr("gradc.loops.algebra.passes.LARGEST_PARTS", 0)
+    for found, same in zip(eigen(a), expected, strict=True):
+        assert np.array_equal(found, same)
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e200, 1e300])

@@ -70,6 +70,14 @@ def test_matrices_with_dependent_columns_or_nothing_to_do(a: np.ndarray) -> None
     np.testing.assert_allclose(r, np.linalg.qr(a, mode="r"), rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_columns_of_subnormal_numbers(dtype: str) -> None:
+    """The factor is orthonormal all the same."""
+    a = (matrix(6, 4) * float(np.finfo(dtype).tiny) * np.array([2.0**-15, 1.0, 2.0**-3, 2.0**30])).astype(dtype)
+    q, r, rest = run(a)
+    assert_factors(a * a.dtype.type(2) ** 40, q, r * a.dtype.type(2) ** 40, rest)
+
+
 def test_a_stack_with_a_nan() -> None:
     a = matrix(3, 4, 2)
     a[1, 2, 0] = np.nan

@@ -69,6 +69,49 @@ def test_special_matrices(a: np.ndarray) -> None:
     assert_singular(a, *singular(a)[:3])
 
 
+def alone(a: np.ndarray) -> np.ndarray:
+    """The values by themselves."""
+    builder = Builder()
+    program = lower(builder.freeze([singular_values(builder.input("a", aval_of(a)))]))
+    verify(program)
+    assert "orthonormal" not in str(program), "values take no vectors"
+    return load(emit(program, host()), program)([a])[0]
+
+
+ROWS = 10.0 ** np.array([[-44.0], [0.0], [-20.0], [-38.0], [-41.0], [-3.0]])
+
+
+@pytest.mark.parametrize(
+    "a",
+    [
+        *[np.random.default_rng(shape).normal(size=shape) for shape in SHAPES],
+        np.random.default_rng(4).normal(size=(5, 5)).astype("f4"),
+        np.zeros((4, 3)),
+        np.diag(np.ones(8), -1),
+        np.diag([1.0, 0.0, 1.0, 0.0, 0.0]) + np.diag([1.0, 1.0, 0.0, 1.0], 1),
+        np.diag(10.0 ** (np.arange(12.0) - 12)),
+        np.tril(np.ones((40, 40))),
+        (np.random.default_rng(5).normal(size=(6, 6)) * ROWS).astype("f4"),
+        (np.random.default_rng(6).normal(size=(6, 6)) * ROWS.T).astype("f4"),
+        (np.random.default_rng(7).normal(size=(9, 6)) * ROWS.T).astype("f4"),
+    ],
+)
+def test_values_alone(a: np.ndarray) -> None:
+    """Zeros on the diagonal, values that grow down it, rows and columns of subnormal numbers."""
+    results = singular(a)
+    assert_singular(a, *results[:3])
+    assert_singular(a, alone(a), *results[1:3])
+
+
+def test_partial_sums_of_large_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stand beside the matrix, not on the stack."""
+    a = np.random.default_rng(8).normal(size=(20, 20))
+    expected = singular(a)
+    monkeypatch.setattr("gradc.loops.algebra.passes.LARGEST_PARTS", 0)
+    for found, same in zip(singular(a), expected, strict=True):
+        assert np.array_equal(found, same)
+
+
 @pytest.mark.parametrize(
     "a",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -28,7 +29,7 @@ def _infer_reflections(a: Aval) -> Aval:
     return Aval((a.shape[0], layout.count, rows_held(layout), layout.width), a.dtype)
 
 
-def _infer_orthonormal(w: Aval, layout: Columns, taus: int, shift: int, start: int, count: int) -> Aval:
+def _infer_orthonormal(w: Aval, layout: Columns, panel: int, taus: int, shift: int, start: int, count: int) -> Aval:
     return Aval((w.shape[0], -(-count // layout.width), layout.padded, layout.width), w.dtype)
 
 
@@ -36,7 +37,8 @@ reflections = Op("reflections", _infer_reflections, never)
 """The reflections of matrices ``[batch, m, n]``, and R, in panels; see ``algebra.triangles``."""
 
 orthonormal = Op("orthonormal", _infer_orthonormal, never)
-"""Columns of the product of reflections in panels, ``count`` from ``start`` on; see ``algebra.products``."""
+"""Columns of the product of reflections in panels from ``panel`` on: ``count`` from ``start`` on; see
+``algebra.products``."""
 
 PRIVATE: Final = (reflections, orthonormal)
 
@@ -75,7 +77,7 @@ def _columns(a: Value, start: int, result: Aval) -> Value:
     rows, columns, count = int(a.aval.shape[-2]), int(a.aval.shape[-1]), int(result.shape[-1])
     layout = Columns.of(rows, columns)
     found = reflections(stacked(a))
-    made = orthonormal(found, layout=layout, taus=rows_held(layout) - 1, shift=0, start=start, count=count)
+    made = orthonormal(found, layout=layout, panel=0, taus=rows_held(layout) - 1, shift=0, start=start, count=count)
     return reshaped(matrix_of(made, rows, count), result.shape)
 
 
@@ -122,4 +124,7 @@ def orthonormal_statements(whole: Any, one: Expression) -> tuple[Statement, ...]
     def make(name: str) -> Function:
         return orthonormal_function(name, layout, held, params["taus"], dtype=dtype, **numbers)
 
-    return (whole.call(name, make, one, whole.factors, whole.out),)
+    call = whole.call(name, make, one, whole.factors, whole.out)
+    reflected, made = call.views
+    first = params["panel"] * held * layout.width
+    return (replace(call, views=(replace(reflected, offset=b.add(reflected.offset, first)), made)),)

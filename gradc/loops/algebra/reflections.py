@@ -89,57 +89,64 @@ class Columns:
 class Reflector:
     """What the reflection that leaves the first element of a column, and 0 below, is made of.
 
-    ``at(i)`` is element i of the column, from row ``first`` up to ``rows``.
+    The column stands in a vector, from ``first`` up to ``rows``. Names begin with ``word``. Of a matrix that has been
+    scaled, what is too small for squares is nothing.
     """
 
-    def __init__(self, dtype: np.dtype, at: Callable[[Index], Expression], first: Expression, rows: int) -> None:
-        self.at, self.first, self.rows, self.dtype = at, first, rows, dtype
+    def __init__(self, column: Buffer, first: Expression, rows: int, *, scaled: bool = False, word: str = "") -> None:
+        self.column, self.first, self.rows, self.scaled, self.word = column, first, rows, scaled, word
+        self.dtype = column.dtype
         self.below, self.squares, self.size = (
-            Buffer(word, dtype, (), "local") for word in ("below", "squares", "size")
+            Buffer(f"{word}{x}", column.dtype, (), "local") for x in ("below", "squares", "size")
         )
 
     def statements(self, made: Callable[[Expression, Expression, Expression], tuple[Statement, ...]],
                    nothing: tuple[Statement, ...]) -> tuple[Statement, ...]:  # fmt: skip
         """``made(beta, tau, scale)``, where ``v = column / scale``, or ``nothing`` where all is 0 below.
 
-        Where the sum of squares is near the ends of the range, the norm is that of the column over its largest element.
+        Where the sum of squares is near the ends of the range, the column is divided by its largest element first.
         """
-        i, first, order = variable("i"), self.first, dot_order("i", self.rows)
+        i, first, order, word = variable("i"), self.first, dot_order("i", self.rows), self.word
         zero, one = b.constant(0.0, self.dtype), b.constant(1.0, self.dtype)
-        top, below, squares, size = self.at(first), b.load(self.below), b.load(self.squares), b.load(self.size)
+        here, top = element(self.column, i), element(self.column, first)
+        below, squares = b.load(self.below), b.load(self.squares)
         information = np.finfo(self.dtype)
-        least, most = float(information.tiny) / float(information.eps) ** 2, float(information.max) / 4
-        ratio, part = let("part", b.div(self.at(i), size))
-        scaled = (
+        tiny, eps = float(information.tiny), float(information.eps)
+        in_range = b.logical_and(b.gt(squares, tiny / eps**2), b.lt(squares, float(information.max) / 4))
+        again = (
             store(self.size, (), b.maximum(below, b.abs(top))),
             store(self.squares, (), zero),
-            loop("i", first, self.rows, ratio, Accumulate("add", self.squares.name, (), b.mul(part, part))),
+            loop("i", first, self.rows, store(self.column, (i,), b.div(here, b.load(self.size))), mode="vector"),
+            loop("i", first, self.rows, Accumulate("add", self.squares.name, (), b.mul(here, here))),
         )
-        in_range = b.logical_and(b.gt(squares, least), b.lt(squares, most))
-        norm, length = let("length", b.mul(size, b.sqrt(squares)))
-        signed, beta = let("beta", b.select(b.lt(top, zero), length, b.neg(length)))
-        named, tau = let("tau", b.div(b.sub(beta, top), beta))
-        scaling, scale = let("scale", b.sub(top, beta))
-        reflected = (
-            store(self.squares, (), b.fma(top, top, squares)),
-            If(b.logical_not(in_range), scaled),
-            norm,
-            signed,
-            named,
-            scaling,
-            *made(beta, tau, scale),
-        )
+        kept = () if self.scaled else (store(self.size, (), one), If(b.logical_not(in_range), again))
+        rooted, length = let(f"{word}length", b.sqrt(squares))
+        signed, beta = let(f"{word}beta", b.select(b.lt(top, zero), length, b.neg(length)))
+        named, tau = let(f"{word}tau", b.div(b.sub(beta, top), beta))
+        scaling, scale = let(f"{word}scale", b.sub(top, beta))
+        left = beta if self.scaled else b.mul(beta, b.load(self.size))
         return (
-            *(Local(buffer) for buffer in (self.below, self.squares, self.size)),
+            *(Local(buffer) for buffer in (self.below, self.squares, *(() if self.scaled else (self.size,)))),
             store(self.below, (), zero),
             store(self.squares, (), zero),
-            store(self.size, (), one),
             loop(
                 "i",
                 b.add(first, 1),
                 self.rows,
-                Accumulate("maximum", self.below.name, (), b.abs(self.at(i)), order),
-                Accumulate("add", self.squares.name, (), b.mul(self.at(i), self.at(i)), order),
+                Accumulate("maximum", self.below.name, (), b.abs(here), order),
+                Accumulate("add", self.squares.name, (), b.mul(here, here), order),
             ),
-            If(b.ne(below, zero), reflected, nothing),
+            If(
+                b.gt(below, tiny**0.5 / eps) if self.scaled else b.ne(below, zero),
+                (
+                    store(self.squares, (), b.fma(top, top, squares)),
+                    *kept,
+                    rooted,
+                    signed,
+                    named,
+                    scaling,
+                    *made(left, tau, scale),
+                ),
+                nothing,
+            ),
         )

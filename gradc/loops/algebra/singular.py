@@ -1,4 +1,7 @@
-"""Singular values and vectors: QR first, then ``algebra.jacobi`` on the triangle, in one node for a matrix."""
+"""Singular values and vectors, told in nodes for a matrix: its two diagonals, and what is found of them.
+
+A matrix with more rows than columns is the factors of QR first.
+"""
 
 from __future__ import annotations
 
@@ -7,71 +10,116 @@ from typing import Any, Final
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
-from gradc.loops.algebra.factors import loop
-from gradc.loops.algebra.jacobi import EXTRA, STATE, VALUES, jacobi_function
-from gradc.loops.algebra.orthogonal import matrix_of, q_rule, r_rule, reflections
+from gradc.loops.algebra.bidiagonal import bidiagonal_function
+from gradc.loops.algebra.golub_kahan import values_function, vectors_function
+from gradc.loops.algebra.iteration import EXTRA, VALUES
+from gradc.loops.algebra.orthogonal import copied, matrix_of, orthonormal, q_rule, r_rule
 from gradc.loops.algebra.panels import never
-from gradc.loops.algebra.spectra import rows_of
-from gradc.loops.language.program import Check, Expression, Statement, b, variable
-from gradc.ops.elementwise import greater, less, select
+from gradc.loops.algebra.passes import TAUS, shape_held
+from gradc.loops.algebra.reflections import Columns
+from gradc.loops.algebra.spectra import found_statements, row_of
+from gradc.loops.language.program import Expression, Statement
+from gradc.ops.elementwise import greater, select
 from gradc.ops.linalg import product, stacked, swapped
-from gradc.ops.reduce import reduce_sum
 from gradc.ops.shape import broadcast, reshaped, slice_
 from gradc.ops.singular import NOT_CONVERGED
-from gradc.ops.spectra import as_columns, off_diagonal
+from gradc.ops.spectra import as_columns
 
 Operands = tuple[Value, ...]
 Params = dict[str, Any]
 
-jacobi = Op("jacobi", lambda r: Aval((r.shape[0], 2 * int(r.shape[1]) + EXTRA, r.shape[2]), r.dtype), never)
-"""Right vectors, left vectors and values of matrices ``[batch, n, n]``, row by row."""
 
-PRIVATE: Final = (jacobi,)
+def _infer_diagonals(a: Aval, keep: bool) -> Aval:
+    layout = Columns.of(int(a.shape[2]), int(a.shape[2]))
+    return Aval((a.shape[0], *shape_held(layout, 2 if keep else 1)), a.dtype)
+
+
+def _infer_values(f: Aval, size: int) -> Aval:
+    layout = Columns.of(size, size)
+    return Aval((f.shape[0], layout.count, EXTRA, layout.width), f.dtype)
+
+
+def _infer_vectors(f: Aval, left: Aval, right: Aval, size: int) -> Aval:
+    layout = Columns.of(size, size)
+    return Aval((f.shape[0], 2 * layout.count, layout.padded + EXTRA, layout.width), f.dtype)
+
+
+two_diagonals = Op("two_diagonals", _infer_diagonals, never)
+"""Matrices ``[batch, n, n]`` as two diagonals, and the reflections that make them so."""
+
+singular_value_row = Op("singular_value_row", _infer_values, never)
+"""The singular values of two diagonals, and the state."""
+
+singular_vectors = Op("singular_vectors", _infer_vectors, never)
+"""The transposed left and right vectors of matrices, their singular values and the state, by two diagonals and what
+made them."""
+
+PRIVATE: Final = (two_diagonals, singular_value_row, singular_vectors)
+
+
+def _square(a: Value) -> Value:
+    """Matrices that have the same singular values, and the same vectors on the right."""
+    batch, rows, columns = a.aval.shape
+    if rows == columns:
+        return a
+    triangle = r_rule((a,), {}, Aval((batch, columns, columns), a.aval.dtype))
+    assert triangle is not None, "QR is always told in reflections"
+    return triangle
 
 
 def _decomposed(a: Value) -> Value:
-    batch, _, size = a.aval.shape
-    triangle = r_rule((a,), {}, Aval((batch, size, size), a.aval.dtype))
-    assert triangle is not None, "QR is always told in reflections"
-    return jacobi(triangle)
+    size = int(a.aval.shape[-1])
+    layout = Columns.of(size, size)
+    found = two_diagonals(_square(a), keep=True)
+    taus = layout.padded + TAUS
+    left, right = (
+        orthonormal(found, layout=layout, panel=panel, taus=taus, shift=shift, start=0, count=size)
+        for shift, panel in ((0, 0), (1, layout.count))
+    )
+    return singular_vectors(found, left, right, size=size)
+
+
+def _columns_of(found: Value, which: int, size: int) -> Value:
+    """The left or the right vectors, in columns."""
+    batch, panels, padded, width = found.aval.shape
+    count = int(panels) // 2
+    own = slice_(found, starts=(0, which * count, 0, 0), sizes=(batch, count, padded, width), steps=(1, 1, 1, 1))
+    return swapped(matrix_of(own, size, size))
 
 
 def singular_values_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
-    """The row of values."""
-    (a,) = operands
-    if 0 in result.shape:
-        return a.builder.full(0.0, result)
-    return reshaped(rows_of(_decomposed(stacked(a)), 2 * int(result.shape[-1]) + VALUES, 1), result.shape)
-
-
-def left_vectors_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
-    """The orthonormal factor of QR, turned by the rotations."""
+    """The row of values, of an iteration without vectors where they are ``alone``."""
     (a,) = operands
     if 0 in result.shape:
         return a.builder.full(0.0, result)
     size, matrices = int(result.shape[-1]), stacked(a)
-    factor = q_rule((matrices,), {}, matrices.aval)
-    assert factor is not None, "QR is always told in reflections"
-    return reshaped(product(factor, rows_of(_decomposed(matrices), size, size), "ik,jk->ij"), result.shape)
+    if params["alone"]:
+        found = row_of(singular_value_row(two_diagonals(_square(matrices), keep=False), size=size), VALUES, size)
+    else:
+        found = row_of(_decomposed(matrices), Columns.of(size, size).padded + VALUES, size)
+    return reshaped(found, result.shape)
 
 
-def right_vectors_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
-    """The rows that were made orthogonal, as columns.
-
-    Those of values 0 are 0, and completed by reflections: QR of orthonormal columns leaves them but for their signs.
-    """
+def left_vectors_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
+    """The rows of left vectors as columns, behind the orthonormal factor of QR where there is one."""
     (a,) = operands
     if 0 in result.shape:
         return a.builder.full(0.0, result)
-    size = int(result.shape[-1])
-    rows = swapped(rows_of(_decomposed(stacked(a)), 0, size))
-    square = matrix_of(reflections(rows), size, size)
-    diagonal = reduce_sum(square - off_diagonal(square, 0.0), axes=(1,), keepdims=True) if size > 1 else square
-    zero, one = (diagonal.builder.full(number, diagonal.aval) for number in (0.0, 1.0))
-    signs = select(less(diagonal, zero), -one, one)
-    columns = q_rule((rows,), {}, rows.aval)
-    assert columns is not None, "QR is always told in reflections"
-    return reshaped(columns * broadcast(signs, columns.aval.shape), result.shape)
+    size, matrices = int(result.shape[-1]), stacked(a)
+    vectors = _columns_of(_decomposed(matrices), 0, size)
+    if result.shape[-2] != result.shape[-1]:
+        factor = q_rule((matrices,), {}, matrices.aval)
+        assert factor is not None, "QR is always told in reflections"
+        vectors = product(factor, vectors, "ik,kj->ij")
+    return reshaped(vectors, result.shape)
+
+
+def right_vectors_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
+    """The rows of right vectors as columns."""
+    (a,) = operands
+    if 0 in result.shape:
+        return a.builder.full(0.0, result)
+    return reshaped(_columns_of(_decomposed(stacked(a)), 1, int(result.shape[-1])), result.shape)
 
 
 def pseudo_inverse_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
@@ -89,7 +137,7 @@ def pseudo_inverse_rule(operands: Operands, params: Params, result: Aval) -> Val
 def _pseudo_inverse(a: Value, rtol: float) -> Value:
     batch, _, size = a.aval.shape
     square = a.aval.with_shape((batch, size, size))
-    s = singular_values_rule((a,), {}, a.aval.with_shape((batch, size)))
+    s = singular_values_rule((a,), {"alone": False}, a.aval.with_shape((batch, size)))
     left, right = left_vectors_rule((a,), {}, a.aval), right_vectors_rule((a,), {}, square)
     assert s is not None, "there are rules for all of them"
     assert left is not None, "there are rules for all of them"
@@ -104,12 +152,15 @@ def _pseudo_inverse(a: Value, rtol: float) -> Value:
 # Statements.
 
 
-def jacobi_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
-    """One matrix, and a check that the sweeps came to their end."""
-    size, dtype = whole.size, whole.out.dtype
-    call = whole.call(f"jacobi_{size}", lambda name: jacobi_function(name, size, dtype), one, whole.out)
-    state = b.load(whole.out, (one, b.constant(2 * size + STATE), b.constant(0)))
-    row, column = variable(whole.names[1]), variable(whole.names[2])
-    element = whole.put((one, row, column), whole.read[0](one, row, column))
-    copied = loop(whole.names[1], 0, size, loop(whole.names[2], 0, size, element, mode="vector"))
-    return (copied, call, Check(b.ne(state, whole.number(0.0)), whole.code(NOT_CONVERGED)))
+def two_diagonals_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
+    """One matrix, brought to two diagonals."""
+    size, keep, dtype = whole.size, whole.params["keep"], whole.out.dtype
+    name = f"two_diagonals_{size}{'_kept' if keep else ''}"
+    call = whole.call(name, lambda name: bidiagonal_function(name, size, dtype, keep=keep), one, whole.out)
+    return (*copied(whole, one, Columns.of(size, size)), call)
+
+
+def singular_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
+    """What is found of one matrix."""
+    function = values_function if whole.node.op is singular_value_row else vectors_function
+    return found_statements(whole, one, function, NOT_CONVERGED)

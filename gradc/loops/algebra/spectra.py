@@ -1,4 +1,4 @@
-"""Eigenvalues and eigenvectors, told in one node for a matrix; see ``gradc.loops.algebra.eigen``."""
+"""Eigenvalues and eigenvectors, told in nodes for a matrix: its three diagonals, and what is found of them."""
 
 from __future__ import annotations
 
@@ -7,35 +7,74 @@ from typing import Any, Final
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
-from gradc.loops.algebra.eigen import EXTRA, STATE, VALUES, eigen_function
-from gradc.loops.algebra.factors import loop
+from gradc.loops.algebra.eigen import values_function, vectors_function
+from gradc.loops.algebra.iteration import EXTRA, STATE, VALUES
+from gradc.loops.algebra.orthogonal import copied, matrix_of, orthonormal
 from gradc.loops.algebra.panels import never
-from gradc.loops.language.program import Check, Expression, Statement, b, variable
+from gradc.loops.algebra.passes import TAUS, shape_held
+from gradc.loops.algebra.reflections import Columns
+from gradc.loops.algebra.tridiagonal import tridiagonal_function
+from gradc.loops.language.program import Check, Expression, Statement, b
 from gradc.ops.linalg import stacked, swapped
-from gradc.ops.shape import reshaped, slice_
+from gradc.ops.shape import reshape, reshaped, slice_
 from gradc.ops.spectra import NOT_CONVERGED
 
 Operands = tuple[Value, ...]
 Params = dict[str, Any]
 
-eigen = Op("eigen", lambda a: Aval((a.shape[0], 2 * int(a.shape[1]) + EXTRA, a.shape[2]), a.dtype), never)
-"""The transposed eigenvectors of matrices ``[batch, n, n]``, scratch, and the eigenvalues in row ``2 * n``."""
 
-PRIVATE: Final = (eigen,)
+def _infer_diagonals(a: Aval, keep: bool) -> Aval:
+    return Aval((a.shape[0], *shape_held(Columns.of(int(a.shape[2]), int(a.shape[2])), 1)), a.dtype)
 
 
-def rows_of(x: Value, start: int, count: int) -> Value:
-    """Some rows of each matrix."""
-    batch, _, columns = x.aval.shape
-    return slice_(x, starts=(0, start, 0), sizes=(batch, count, columns), steps=(1, 1, 1))
+def _infer_values(f: Aval, size: int) -> Aval:
+    layout = Columns.of(size, size)
+    return Aval((f.shape[0], layout.count, EXTRA, layout.width), f.dtype)
+
+
+def _infer_vectors(f: Aval, q: Aval, size: int) -> Aval:
+    layout = Columns.of(size, size)
+    return Aval((f.shape[0], layout.count, layout.padded + EXTRA, layout.width), f.dtype)
+
+
+three_diagonals = Op("three_diagonals", _infer_diagonals, never)
+"""Matrices ``[batch, n, n]`` by their lower triangle as three diagonals, and the reflections that make them so."""
+
+eigen_values = Op("eigen_values", _infer_values, never)
+"""The eigenvalues of three diagonals, and the state."""
+
+eigen_vectors = Op("eigen_vectors", _infer_vectors, never)
+"""The transposed eigenvectors of matrices, their eigenvalues and the state, by three diagonals and what made them."""
+
+PRIVATE: Final = (three_diagonals, eigen_values, eigen_vectors)
+
+
+def row_of(panels: Value, row: int, size: int) -> Value:
+    """A row of matrices ``[batch, size]`` that stands in panels."""
+    batch, count, _, width = panels.aval.shape
+    found = slice_(panels, starts=(0, 0, row, 0), sizes=(batch, count, 1, width), steps=(1, 1, 1, 1))
+    return slice_(reshape(found, shape=(batch, count * width)), starts=(0, 0), sizes=(batch, size), steps=(1, 1))
+
+
+def _vectors(a: Value) -> Value:
+    size = int(a.aval.shape[-1])
+    layout = Columns.of(size, size)
+    found = three_diagonals(a, keep=True)
+    made = orthonormal(found, layout=layout, panel=0, taus=layout.padded + TAUS, shift=1, start=0, count=size)
+    return eigen_vectors(found, made, size=size)
 
 
 def eigenvalues_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
-    """The row of values."""
+    """The row of values, of an iteration without vectors where they are ``alone``."""
     (a,) = operands
     if 0 in result.shape:
         return a.builder.full(0.0, result)
-    return reshaped(rows_of(eigen(stacked(a)), 2 * int(result.shape[-1]) + VALUES, 1), result.shape)
+    size, matrices = int(result.shape[-1]), stacked(a)
+    if params["alone"]:
+        found = row_of(eigen_values(three_diagonals(matrices, keep=False), size=size), VALUES, size)
+    else:
+        found = row_of(_vectors(matrices), Columns.of(size, size).padded + VALUES, size)
+    return reshaped(found, result.shape)
 
 
 def eigenvectors_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
@@ -43,21 +82,32 @@ def eigenvectors_rule(operands: Operands, params: Params, result: Aval) -> Value
     (a,) = operands
     if 0 in result.shape:
         return a.builder.full(0.0, result)
-    return reshaped(swapped(rows_of(eigen(stacked(a)), 0, int(result.shape[-1]))), result.shape)
+    size = int(result.shape[-1])
+    return reshaped(swapped(matrix_of(_vectors(stacked(a)), size, size)), result.shape)
 
 
 # Statements.
 
 
+def diagonals_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
+    """One matrix, brought to three diagonals."""
+    size, keep, dtype = whole.size, whole.params["keep"], whole.out.dtype
+    name = f"three_diagonals_{size}{'_kept' if keep else ''}"
+    call = whole.call(name, lambda name: tridiagonal_function(name, size, dtype, keep=keep), one, whole.out)
+    return (*copied(whole, one, Columns.of(size, size)), call)
+
+
 def eigen_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
-    """One matrix, copied below the rows of the vectors, and a check that the iteration came to its end."""
-    size, dtype = whole.size, whole.out.dtype
-    row, column = variable(whole.names[1]), variable(whole.names[2])
-    element = whole.put((one, b.add(row, size), column), whole.read[0](one, row, column))
-    call = whole.call(f"eigen_{size}", lambda name: eigen_function(name, size, dtype), one, whole.out)
-    state = b.load(whole.out, (one, b.constant(2 * size + STATE), b.constant(0)))
-    return (
-        loop(whole.names[1], 0, size, loop(whole.names[2], 0, size, element, mode="vector")),
-        call,
-        Check(b.ne(state, whole.number(0.0)), whole.code(NOT_CONVERGED)),
-    )
+    """What is found of one matrix."""
+    function = values_function if whole.node.op is eigen_values else vectors_function
+    return found_statements(whole, one, function, NOT_CONVERGED)
+
+
+def found_statements(whole: Any, one: Expression, function: Any, message: str) -> tuple[Statement, ...]:
+    """The call of an iteration, and a check that it came to its end."""
+    size, dtype = whole.params["size"], whole.out.dtype
+    name = f"{whole.node.op.name}_{size}"
+    call = whole.call(name, lambda name: function(name, size, dtype), one, *whole.arrays, whole.out)
+    row = int(whole.out.shape[2]) - EXTRA + STATE
+    state = b.load(whole.out, (one, b.constant(0), b.constant(row), b.constant(0)))
+    return (call, Check(b.ne(state, whole.number(0.0)), whole.code(message)))

@@ -95,7 +95,7 @@ class _Factoring:
             )
 
         # Where there is no reflection, tau is 0, and the vector is that of zeros below the diagonal.
-        reflector = Reflector(self.dtype, lambda at: element(column, at), here, rows)
+        reflector = Reflector(column, here, rows)
         named, now = let("now", less(i, t))
         read, entry = let("entry", element(column, i))
         share = store(dots, (t,), b.fma(entry, now, element(dots, t)))

@@ -22,8 +22,20 @@ from gradc.loops.algebra.panels import (
     reordered,
     sweeps,
 )
-from gradc.loops.algebra.singular import jacobi, jacobi_statements
-from gradc.loops.algebra.spectra import eigen, eigen_statements
+from gradc.loops.algebra.singular import (
+    singular_statements,
+    singular_value_row,
+    singular_vectors,
+    two_diagonals,
+    two_diagonals_statements,
+)
+from gradc.loops.algebra.spectra import (
+    diagonals_statements,
+    eigen_statements,
+    eigen_values,
+    eigen_vectors,
+    three_diagonals,
+)
 from gradc.loops.algebra.substitution import System, sweep_function
 from gradc.loops.language.program import (
     I64,
@@ -60,7 +72,7 @@ class Whole:
     """A stage that works on whole arrays, and what it may ask of the kernel that is being written.
 
     ``read[k]`` reads operand k, ``shape`` is that of the first one; ``out`` is the array of the result,
-    ``factors`` that of the first operand where it is a value in panels, ``names`` are variables of loops.
+    ``arrays`` those of the operands that have some, ``names`` are variables of loops.
     ``code(message)`` is the code of a check, ``scalar(word)`` a raw name, ``function(name, make)`` enters an internal
     function.
     """
@@ -69,7 +81,7 @@ class Whole:
     out: Buffer
     read: Sequence[Read]
     shape: tuple[Dim, ...]
-    factors: Buffer | None
+    arrays: Sequence[Buffer]
     names: tuple[str, str, str, str]
     code: Callable[[str], int]
     scalar: Callable[[str], str]
@@ -93,6 +105,11 @@ class Whole:
     def sizes(self) -> tuple[int, int]:
         """The sizes of the last two axes as numbers."""
         return int(self.shape[-2]), int(self.shape[-1])
+
+    @property
+    def factors(self) -> Buffer:
+        """The array of the first operand."""
+        return self.arrays[0]
 
     @property
     def params(self) -> dict[str, Any]:
@@ -189,7 +206,6 @@ def _sweeps(whole: Whole, one: Expression) -> tuple[Statement, ...]:
     """The right-hand sides as panels, a check of the diagonal, and a call for each system."""
     layout, columns = Panels.of(whole.params["size"]), Panels.of_columns(whole.params["columns"])
     factors, dtype = whole.factors, whole.out.dtype
-    assert factors is not None
     statements = list(_sides(whole, one, layout, columns))
     if whole.params["message"]:
         statements += _check_diagonal(whole, one, layout)
@@ -245,7 +261,6 @@ def _source(whole: Whole, one: Expression, row: Expression, layout: Panels) -> t
     if not whole.params.get("ordered", True):
         return row, ()
     factors = whole.factors
-    assert factors is not None
     panel, column = row // layout.width, row % layout.width
     number = b.load(factors, (one, panel, b.constant(layout.rows + ORDER), column))
     named, source = let(whole.scalar("source"), b.clamp(b.convert(number, I64), layout.size))
@@ -254,7 +269,6 @@ def _source(whole: Whole, one: Expression, row: Expression, layout: Panels) -> t
 
 def _check_diagonal(whole: Whole, one: Expression, layout: Panels) -> tuple[Statement, ...]:
     factors, column, code = whole.factors, variable(whole.names[2]), whole.code(whole.params["message"])
-    assert factors is not None
 
     def checked(panel: Expression) -> tuple[Statement, ...]:
         has_pivots = int(factors.shape[2]) != layout.rows
@@ -297,6 +311,10 @@ _RULES = {
     merged.name: merged_statements,
     reflections.name: reflections_statements,
     orthonormal.name: orthonormal_statements,
-    eigen.name: eigen_statements,
-    jacobi.name: jacobi_statements,
+    three_diagonals.name: diagonals_statements,
+    eigen_values.name: eigen_statements,
+    eigen_vectors.name: eigen_statements,
+    two_diagonals.name: two_diagonals_statements,
+    singular_value_row.name: singular_statements,
+    singular_vectors.name: singular_statements,
 }

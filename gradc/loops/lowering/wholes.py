@@ -47,7 +47,7 @@ class Wholes:
             out,
             [self._reader(stage, k) for k in range(len(node.operands))],
             self.nodes[node.operands[0]].aval.shape,
-            self.memory.buffer_of(stage.views[0][0]),
+            [buffer for source, _ in stage.views if (buffer := self.memory.buffer_of(source)) is not None],
             (self.names.loop(0), self.names.loop(1), self.names.loop(2), self.names.loop(3)),
             lambda message: self.elements.code_of(message, stage),
             self.names.scalar,
