@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -254,3 +255,37 @@ def test_code_does_not_grow_with_the_matrix() -> None:
         return emit(lower(builder.freeze([inverse(a, strict=True)])), host())
 
     assert len(text(3000)) < 1.01 * len(text(400))
+
+
+def weighed(cov: Any, data: Any) -> Any:
+    factor = np.linalg.cholesky(cov)
+    white = np.linalg.solve(factor, data)
+    return np.sum(white**2) + 2 * np.sum(np.log(np.diagonal(factor)))
+
+
+def test_small_factors_stand_once_under_their_names_and_are_checked_once() -> None:
+    kernel = gradc.value_and_grad(weighed, wrt=("cov", "data")).compile(matrix(3), gradc.aval("f64[3,n]"))
+    loops, source = str(kernel.loops), kernel.c_source
+    assert "arena factor: f64[1,9]" in loops
+    assert "arena white: f64[1,3,n]" in loops
+    assert (loops.count("  check "), loops.count("message "), "require" in loops) == (2, 2, False)
+    assert not re.search(r"[^_]\(n\)|!\(s\d+\)|!!", source)
+    with pytest.raises(MatrixError, match="cholesky: the matrix is not positive definite"):
+        kernel(-matrix(3), np.ones((3, 2)))
+
+
+@pytest.mark.parametrize("result", [0, 1, 2])
+def test_a_matrix_is_checked_whatever_is_asked_of_it(result: int) -> None:
+    """One check serves all that is asked of a matrix."""
+
+    def some(a: Any, b: Any) -> Any:
+        found = np.linalg.inv(a), np.linalg.solve(a, np.ones(3)), np.linalg.inv(b)[2:]
+        return found[result]
+
+    kernel = gradc.jit(some).compile(matrix(3), matrix(3))
+    with pytest.raises(MatrixError, match="the matrix is singular"):
+        kernel(*[np.zeros((3, 3)), matrix(3)][:: 1 if result < 2 else -1])
+    both = gradc.jit(lambda a, b: (np.linalg.inv(a), np.linalg.solve(a, np.ones(3)), np.linalg.inv(b)))
+    for pair in ((np.zeros((3, 3)), matrix(3)), (matrix(3), np.zeros((3, 3)))):
+        with pytest.raises(MatrixError, match="the matrix is singular"):
+            both(*pair)

@@ -100,7 +100,7 @@ def test_the_adjoint_of_windows_is_one_pass() -> None:
 
     x, w = RNG.normal(size=(2, 6, 7, 8)), RNG.normal(size=(72, 5))
     kernel = gradc.grad(f).compile(x, w)
-    adding = [line for line in kernel.loops.splitlines() if "] += contract" in line]
+    adding = [line for line in kernel.loops.splitlines() if "] += d_windows" in line]
     assert len(adding) == 8
     first = kernel.loops.index(adding[0])
     assert "for " not in kernel.loops[first : kernel.loops.index(adding[-1])]

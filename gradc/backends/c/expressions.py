@@ -167,7 +167,8 @@ class Expressions:
             case Variable(name=name):
                 return self.names(name), ATOM
             case Size(dim=dim):
-                return self.size(dim), PRODUCT
+                name = self.size(dim)
+                return name, ATOM if name.isidentifier() else PRODUCT
             case Load(buffer=name, index=index):
                 return self.place(name, index), ATOM
             case Apply(primitive="select", arguments=(mask, left, right)):

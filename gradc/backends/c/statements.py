@@ -9,6 +9,7 @@ from typing import Final
 
 from gradc.backends.c.expressions import Expressions
 from gradc.backends.c.layout import indented
+from gradc.backends.c.operators import UNARY
 from gradc.backends.c.types import c_type, comment, literal
 from gradc.errors import CompileError
 from gradc.loops.language.expressions import apply, load_from
@@ -114,11 +115,16 @@ class Statements:
                 return self._choose(statement)
             case Call():
                 return self._call(statement)
+            case Check(condition=Apply(primitive="logical_not", arguments=(failed,)), code=code):
+                return self._refused(text(failed), code)
             case Check(condition=condition, code=code):
-                return [f"if (!({text(condition)})) {{", *indented([f"return {self._failure(code)};"]), "}"]
+                return self._refused(f"!{text(condition, UNARY)}", code)
             case Comment(text=remark):
                 return [comment(remark)] if remark else []
         raise CompileError(f"{type(statement).__name__} is not a statement that can be written in C")
+
+    def _refused(self, condition: str, code: int) -> list[str]:
+        return [f"if ({condition}) {{", *indented([f"return {self._failure(code)};"]), "}"]
 
     def _place(self, name: str, index: tuple[Expression, ...]) -> str:
         return self.expressions.place(name, index)

@@ -126,7 +126,8 @@ def cholesky_rows(a: Value) -> tuple[list[list[Value]], Value]:
 def from_elements(rows: list[list[Value]]) -> Value:
     """Matrices from their elements."""
     batch = rows[0][0].aval.shape[0]
-    return stacked_rows([concatenate(*[reshape(x, shape=(batch, 1)) for x in row], axis=1) for row in rows])
+    joined = concatenate(*[reshape(x, shape=(batch, 1)) for row in rows for x in row], axis=1)
+    return reshape(joined, shape=(batch, len(rows), len(rows[0])))
 
 
 def each_nonzero(pivots: list[Value]) -> Value:
@@ -157,6 +158,9 @@ def _over(number: Value, row: Value) -> Value:
     return broadcast(reshape(number, shape=(number.aval.shape[0], 1)), row.aval.shape)
 
 
-def checked(x: Value, holds: Value, message: str) -> Value:
-    """``x``, and an error when it runs where ``holds``, one truth for all, does not."""
-    return require(x, broadcast(holds, x.aval.shape), message=message)
+def checked(parts: list[Value], holds: Value, message: str) -> list[Value]:
+    """The parts, and an error when one is computed where ``holds``, one truth for all, does not.
+
+    A matrix is checked in the parts that it is put together of, so that it is not copied.
+    """
+    return [require(x, broadcast(holds, x.aval.shape), message=message) for x in parts]

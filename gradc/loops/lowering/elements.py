@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradc.ir.aval import Dim
-from gradc.loops.language.program import I64, ZERO, Check, Expression, Load, b, size, variable
+from gradc.loops.language.program import I64, ZERO, Check, Expression, Load, b, size, variable, walk
 from gradc.loops.lowering.fuse import Nest, common_depth
 from gradc.loops.lowering.indexing import AnyIndex, Axis, Datum, Index, Indices, express, flat_index, is_split
 from gradc.loops.lowering.memory import Memory
@@ -119,8 +119,14 @@ class Elements:
 
     def check(self, condition: Expression, code: int, value: Expression = ZERO) -> None:
         """A check, in the outermost block where its parts are known."""
-        depth = max(self.scopes.depth_of(condition), self.scopes.depth_of(value))
-        self.scopes.blocks[depth].statements.append(Check(condition, code, value))
+        block = self.scopes.blocks[max(self.scopes.depth_of(condition), self.scopes.depth_of(value))]
+        block.statements.append(Check(condition, code, value))
+        block.known["checked", condition] = condition
+
+    def is_checked(self, condition: Expression) -> bool:
+        """Whether an open block has a check of the same condition, which memory does not change."""
+        known = self.scopes.known(("checked", condition)) is not None
+        return known and not any(isinstance(part, Load) for part in walk(condition))
 
     def code_of(self, message: str, stage: Stage) -> int:
         """The code of a check that the present stage makes, under which the message is told with the user's line."""

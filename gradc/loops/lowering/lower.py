@@ -235,7 +235,8 @@ class _Writer:
         operands = [self.elements.element(stage, operand) for operand in member.operands]
         if node.op is require:
             value, holds = operands
-            self.elements.check(holds, self.elements.code(node.params["message"], node.id))
+            if not self.elements.is_checked(holds):
+                self.elements.check(holds, self.elements.code(node.params["message"], node.id))
             self.scopes.remember(key, value)
             return
         value = self._applied(node, operands)

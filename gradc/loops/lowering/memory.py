@@ -88,7 +88,7 @@ class Memory:
         if storage.output is not None:
             return self._outputs[storage.output]
         if storage not in self._arrays:
-            user = self.names.of(storage.node)
+            user = self.names.of_array(storage.node)
             wanted = f"{user}_partial" if storage.is_partial and user else user
             op = self.plan.origin(storage.node).op.name
             name = self.names.buffer(wanted or ("partial" if storage.is_partial else f"{op}_{storage.node}"))

@@ -13,6 +13,7 @@ from typing import Final
 from gradc.ir.graph import Graph
 from gradc.loops.language.program import PRIMITIVES
 from gradc.loops.lowering.plan import Stage
+from gradc.ops.shape import reshape
 
 _LOOPS: Final[tuple[str, ...]] = (*"ijklmnpqrs", *(f"axis{n}" for n in range(64)))
 _WORDS: Final = """
@@ -41,6 +42,10 @@ class Names:
         self.spoken: set[str] = set()
         """The raw names of scalars that stay even where they are used once."""
         self._cotangents = {ct: graph.names[p] for p, ct in graph.cotangents.items() if p in graph.names}
+        self._reshaped: dict[int, str] = {}
+        for node in reversed(graph.nodes):
+            if node.op is reshape:
+                self._reshaped[node.operands[0]] = self.of_array(node.id)
         self._backward = _backward(graph)
         self._buffers: set[str] = set()
         self._last = ""
@@ -51,6 +56,10 @@ class Names:
         if not name and node in self._cotangents:
             name = f"d_{self._cotangents[node]}"
         return identifier(name)
+
+    def of_array(self, node: int) -> str:
+        """The same for an array: where it has no name, that of the same elements in another shape."""
+        return self.of(node) or self._reshaped.get(node, "")
 
     def outer(self) -> set[str]:
         """What is no name in an internal function of this kernel: all that is taken, but for loop variables."""

@@ -63,7 +63,8 @@ def cholesky_rule(operands: Operands, params: Params, result: Aval) -> Value | N
         return operands[0]
     if int(result.shape[-1]) <= LARGEST:
         rows, positive = cholesky_rows(stacked(operands[0]))
-        return reshaped(checked(from_elements(rows), positive, NOT_POSITIVE_DEFINITE), result.shape)
+        rows = [checked(row, positive, NOT_POSITIVE_DEFINITE) for row in rows]
+        return reshaped(from_elements(rows), result.shape)
     return _factor_of(cholesky_panels(stacked(operands[0])), result)
 
 
@@ -94,8 +95,9 @@ def triangular_rule(operands: Operands, params: Params, result: Aval) -> Value |
         matrices = stacked(factor)
         lower = [[element(matrices, i, j) for j in range(size)] for i in range(size)]
         rows = transposed_rows(lower) if transposed else lower
-        found = stacked_rows(substituted(rows, rows_of(_columns(b, factor)), forward=not transposed))
-        return reshaped(checked(found, nonzero([lower[k][k] for k in range(size)]), message), result.shape)
+        found = substituted(rows, rows_of(_columns(b, factor)), forward=not transposed)
+        holds = nonzero([lower[k][k] for k in range(size)])
+        return reshaped(stacked_rows(checked(found, holds, message)), result.shape)
     panels = _panels_behind(factor)
     if panels is None:
         panels = lower_panels(stacked(factor))
@@ -113,8 +115,8 @@ def solve_rule(operands: Operands, params: Params, result: Aval) -> Value | None
     message = f"solve: {SINGULAR}"
     if int(a.aval.shape[-1]) <= LARGEST:
         factors = Factors(stacked(a))
-        found = stacked_rows(factors.solve(rows_of(_columns(b, a)), transposed=transposed))
-        return reshaped(checked(found, nonzero(factors.pivots), message), result.shape)
+        found = factors.solve(rows_of(_columns(b, a)), transposed=transposed)
+        return reshaped(stacked_rows(checked(found, nonzero(factors.pivots), message)), result.shape)
     panels = lu_panels(stacked(a))
     if not transposed:
         steps = ((True, False, True), (False, False, False))
@@ -161,9 +163,10 @@ def _inverted(a: Value, *, strict: bool) -> Value:
     if size <= LARGEST:
         factors = Factors(a)
         identity = broadcast(a.builder.constant(np.eye(size, dtype=a.aval.dtype)), a.aval.shape)
-        found = stacked_rows(factors.solve(rows_of(identity), transposed=False))
+        rows = factors.solve(rows_of(identity), transposed=False)
         if strict:
-            return checked(found, nonzero(factors.pivots), message)
+            return stacked_rows(checked(rows, nonzero(factors.pivots), message))
+        found = stacked_rows(rows)
         singular = logical_not(each_nonzero(factors.pivots))
     else:
         layout, panels = Panels.of(size), lu_panels(a)
