@@ -72,8 +72,9 @@ class Elements:
         It counts all elements where that is simpler and the array has all axes.
         """
         axes = self.memory.axes_of(node)
+        home, index = self.plan.at_home(node, index)
         if is_split(index) and len(axes) == len(index):
-            flat = flat_index(index, self.plan.origin(node).aval.shape)
+            flat = flat_index(index, self.plan.origin(home).aval.shape)
             if not is_split((flat,)):
                 return (self._number(stage, flat, inner),)
         return tuple(self._number(stage, index[a], inner) for a in axes)

@@ -150,12 +150,19 @@ class _Fuser:
 
     def _note(self, stage: Stage, position: int) -> None:
         """Remember where in the kernel a node's array was last written and read."""
-        home = self.plan.home.get(stage.node, stage.node)
-        for node in {stage.node, home}:
+        for node in self._arrays(stage.node):
             self.written[node] = max(self.written.get(node, -1), position)
         for node, _ in stage.reads:
             home = self.plan.home.get(node, node)
             self.read[home] = max(self.read.get(home, -1), position)
+
+    def _arrays(self, node: int) -> set[int]:
+        """The node, the concatenations that it is a part of where it lives, and the node in whose array it does."""
+        found = {node, self.plan.home.get(node, node)}
+        while node in self.plan.guests:
+            node = self.plan.guests[node].host
+            found.add(node)
+        return found
 
 
 def is_ready(source: Stage, index: Indices, level: int, extent: Dim) -> bool:

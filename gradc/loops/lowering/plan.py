@@ -67,13 +67,26 @@ class Stage:
         return [a for a in range(min(self.reduced), len(self.extents)) if a not in self.reduced]
 
 
+Demands = dict[tuple[Stage, Indices | None], None]
+"""The places that use a node, in order: the stage and the index there; None stands for the whole array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Where a node lives that is a part of a concatenation ``host``: from ``start`` on in the array of its home."""
+
+    host: int
+    start: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The stages of a graph in an order that can be run.
 
     ``makers`` are the stages that write each node's array. ``home[n]`` is the node in whose array node n lives: a
-    write whose base is not needed afterwards works in the array of the base. ``results[k]`` is the node of output k.
-    ``doubles`` is whether sums and products of small floats keep double precision.
+    write whose base is not needed afterwards works in the array of the base, and one of the ``guests`` is a part of it.
+    ``results[k]`` is the node of output k. ``doubles`` is whether sums and products of small floats keep double
+    precision.
     """
 
     graph: Graph
@@ -81,12 +94,20 @@ class Plan:
     makers: dict[int, list[Stage]]
     home: dict[int, int]
     results: tuple[int, ...]
+    guests: dict[int, Guest] = field(default_factory=dict)
     doubles: bool = True
 
     def origin(self, node: int) -> Node:
         """The node of the graph that a planned node is, or is a copy of."""
         nodes = self.graph.nodes
         return nodes[node] if node < len(nodes) else nodes[self.graph.outputs[node - len(nodes)]]
+
+    def at_home(self, node: int, index: Indices) -> Element:
+        """An element of a node as one of the node in whose array it lives."""
+        guest = self.guests.get(node)
+        if guest is not None:
+            index = tuple(i + start for i, start in zip(index, guest.start, strict=True))
+        return self.home.get(node, node), index
 
 
 def identity(shape: tuple[Dim, ...]) -> tuple[Indices, tuple[Dim, ...]]:

@@ -22,8 +22,9 @@ from gradc.loops.lowering.comparisons import read_off
 from gradc.loops.lowering.costs import cheap_nodes, is_onto, repeats, share
 from gradc.loops.lowering.decompose import REDUCTIONS
 from gradc.loops.lowering.flat import flat_nodes
+from gradc.loops.lowering.homes import Homes
 from gradc.loops.lowering.indexing import AnyIndex, Indices, axes_of, datum, flat_index, is_data, strides_of
-from gradc.loops.lowering.plan import Element, Member, Order, Plan, Stage, identity, is_move
+from gradc.loops.lowering.plan import Demands, Element, Member, Order, Plan, Stage, identity, is_move
 from gradc.loops.lowering.rows import is_row, rows_of
 from gradc.loops.lowering.windows import counting, equal_steps
 from gradc.ops.index import index_position
@@ -37,10 +38,6 @@ _ONCE: Final = 17 / 16
 """A dear value may be computed in several places where they share it out, but for a few elements."""
 _MOST_MEMBERS: Final = 400
 """What one iteration of a stage computes at most; a longer chain is cut, so that functions stay quick to compile."""
-
-Demands = dict[tuple[Stage, Indices | None], None]
-"""The places that use a node, in order: the stage and the index there; None stands for the whole array."""
-
 
 _ROOMS: Final = (panels, ordered, orthogonal, spectra, singular)
 """The modules with ops that only the lowering knows."""
@@ -58,7 +55,6 @@ class _Planner:
         self.stages: list[Stage] = []
         self.makers: dict[int, list[Stage]] = {}
         self.forced: set[int] = set()
-        self.dropped: set[Stage] = set()
         self.cheap = cheap_nodes(graph)
         self.flat = flat_nodes(graph)
         self.rules: dict[str, Callable[[Node], None]] = {
@@ -83,10 +79,11 @@ class _Planner:
             self._visit(node)
         for stage in self.stages:
             stage.members.reverse()
-        home = self._homes(set(results))
-        kept = [stage for stage in self.stages if stage not in self.dropped]
+        homes = Homes(self.nodes, self.stages, self.makers, self.demands, set(results), self.forced)
+        home, guests = homes.found()
+        kept = [stage for stage in self.stages if stage not in homes.dropped]
         kept.sort(key=lambda stage: self._rank(stage, results))
-        return Plan(graph, tuple(kept), self.makers, home, results)
+        return Plan(graph, tuple(kept), self.makers, home, results, guests)
 
     def _rank(self, stage: Stage, results: tuple[int, ...]) -> tuple[int, int, int]:
         """Stages run in the order of the graph, calls that only give a result as soon as they can.
@@ -346,38 +343,6 @@ class _Planner:
                 stage = self._begin(Stage(node.id, (node.id, part), "write", extents, place=place))
                 stage.source = self._demand(stage, operand, index)
             offset = offset + shape[along]
-
-    # Writing in place.
-
-    def _homes(self, results: set[int]) -> dict[int, int]:
-        """The node in whose array each written node lives; the copy of the base is dropped where it is another's."""
-        home: dict[int, int] = {}
-        for node in self.nodes:
-            if node.op.name not in ("update_slice", "scatter") or node.id not in self.makers:
-                continue
-            start = self.makers[node.id][0]
-            assert start.source is not None
-            base, index = start.source
-            if base in results or base not in self.makers or start.members or index != start.place:
-                continue
-            if len(self.makers[node.id]) == 1 or self.nodes[base].aval.shape != node.aval.shape:
-                continue
-            if not self._is_last(node, base, start):
-                continue
-            home[node.id] = home.get(base, base)
-            self.dropped.add(start)
-            self.makers[node.id].remove(start)
-        return home
-
-    def _is_last(self, node: Node, base: int, start: Stage) -> bool:
-        """Whether nothing reads ``base`` once ``node`` has been written over it."""
-        for stage, index in self.demands[base]:
-            if stage is start or stage.order < (node.id, 0):
-                continue
-            same_element = stage.node == node.id and node.op.name == "update_slice" and index == stage.place
-            if not same_element:
-                return False
-        return True
 
 
 def plan(graph: Graph, again: Mapping[int, frozenset[Order]] = MappingProxyType({})) -> Plan:

@@ -80,7 +80,8 @@ def assign(plan: Plan, nest: Nest) -> Storages:
         if not stage.defines_value or has_partial_array(stage):
             stored.add(stage.node)
         for node, index in stage.reads:
-            uses[plan.home.get(node, node)].readers.append((stage, node, index))
+            home, at = (plan.home.get(node, node), None) if index is None else plan.at_home(node, index)
+            uses[home].readers.append((stage, node, at))
             if not _is_known(plan, nest, stage, node, index):
                 stored.add(node)
     of: dict[int, Storage] = {}
@@ -199,6 +200,8 @@ def _hands_over(nest: Nest, uses: dict[int, _Uses], dying: Storage, born: Storag
     if len(writers) != 1 or writers[0].kind != "map" or len(born.axes) != len(writers[0].place):
         return False
     (maker,) = writers
+    if maker.node != born.node:
+        return False
     place = nest.places[maker]
     target = flat_index(maker.place, born.shape)
     for stage, _, index in readers:
