@@ -102,6 +102,24 @@ def test_values_are_those_of_numpy(name: str, matrix: str, backend: Any) -> None
         np.testing.assert_allclose(got, wanted, rtol=0, atol=bound * (np.abs(wanted).max(initial=0.0) or 1.0))
 
 
+@pytest.mark.parametrize("name", ["qr", "svd", "eigh", "slogdet"])
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_subnormal_matrices_are_those_of_larger_ones(name: str, dtype: Any) -> None:
+    """Whose elements are whole multiples of the smallest number; LAPACK loses digits of them, or all."""
+    kind = np.finfo(dtype).dtype.type
+    smallest = kind(np.finfo(dtype).smallest_subnormal)
+    whole = np.round(numbers(3, 3) * 2.0**20).astype(dtype)
+    small = (whole.real * smallest + 1j * (whole.imag * smallest)).astype(dtype)
+    function = FUNCTIONS[name]
+    found, expected = flat(gradc.jit(function)(small)), flat(function(whole.astype(complex)))
+    if name == "slogdet":
+        expected[1] = expected[1] + 3 * float(np.log2(float(smallest))) * np.log(2.0)
+    for got, wanted in zip(found, expected, strict=True):
+        is_small = name != "slogdet" and np.abs(got).max() < 0.5
+        got = got.real / smallest + 1j * (got.imag / smallest) if is_small else got
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-4 * max(float(np.abs(wanted).max()), 1e-2))
+
+
 SINGULAR = np.array([[1, 2], [2, 4]], complex)
 
 

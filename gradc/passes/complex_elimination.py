@@ -13,7 +13,7 @@ from gradc.ops import elimination, functions
 from gradc.ops.reduce import reduce_max, reduce_min, reduce_sum
 from gradc.ops.shape import broadcast, reshaped
 from gradc.passes.complex_columns import fixed, less, nth, places_of, repeated, summed, times
-from gradc.passes.complex_functions import Pair, number, product, quotient
+from gradc.passes.complex_functions import Pair, number, product, quotient, raise_of
 from gradc.passes.complex_matrices import diagonal_of, part
 
 # Elimination.
@@ -49,7 +49,9 @@ def _eliminated(node: Node, a: Pair) -> tuple[Pair, Value, Value]:
         zero = number(pivot.re, 0.0)
         vanishes = ops.logical_and(ops.equal(pivot.re, zero), ops.equal(pivot.im, zero))
         divisor = Pair(ops.select(vanishes, number(zero, 1.0), pivot.re), pivot.im)
-        share = quotient(nth(Pair(*turned), k, 2), Pair(*[broadcast(x, shape) for x in divisor]))
+        up = raise_of(largest)
+        column = Pair(*[x * up for x in nth(Pair(*turned), k, 2)])
+        share = quotient(column, Pair(*[broadcast(x, shape) * up for x in divisor]))
         beyond = ops.greater(places, number_of)
         share, rest = (Pair(*[ops.select(beyond, x, number(x, 0.0)) for x in pair]) for pair in (share, pivot_row))
         taken = less(Pair(*turned), times(share, rest, "bi,bj->bij"))

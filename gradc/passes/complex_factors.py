@@ -23,7 +23,7 @@ from gradc.ops.reduce import reduce_max, reduce_sum
 from gradc.ops.rounding import copysign
 from gradc.ops.shape import broadcast, reshaped
 from gradc.passes.complex_columns import fixed, less, nth, places_of, repeated, summed, times
-from gradc.passes.complex_functions import Pair, number, product, quotient
+from gradc.passes.complex_functions import Pair, number, product, quotient, raise_of
 from gradc.passes.complex_matrices import conjugate, part
 
 # Reflections.
@@ -53,7 +53,8 @@ def _scaled(x: Pair, factor: Pair) -> Pair:
 def _reflection(x: Pair, first: Value) -> _Reflection:
     """The one whose conjugate transpose brings the elements of vectors from ``first`` on to a real number there.
 
-    The norm is that of elements divided by the largest, so that no square leaves the range of the dtype.
+    The norm is that of elements divided by the largest, so that no square leaves the range of the dtype. Small elements
+    are raised first, which changes no reflection.
     """
     shape = x.re.aval.shape
     count = places_of(x.re, 1)
@@ -63,6 +64,9 @@ def _reflection(x: Pair, first: Value) -> _Reflection:
     zero = number(_column(zeros), 0.0)
     taken = ops.logical_or(at, behind)
     sizes = [ops.select(taken, ops.absolute(each), zeros) for each in x]
+    up = broadcast(raise_of(reduce_max(ops.maximum(*sizes), axes=(1,), keepdims=True)), shape)
+    x = Pair(*[each * up for each in x])
+    sizes = [each * up for each in sizes]
     largest = reduce_max(ops.maximum(*sizes), axes=(1,), keepdims=True)
     unit = ops.select(ops.equal(largest, zero), number(largest, 1.0), largest)
     squares = [each / broadcast(unit, shape) for each in sizes]

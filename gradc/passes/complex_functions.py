@@ -121,6 +121,12 @@ _SMALL: Final = {
 """From where down numbers are scaled up for the square root; by how much; the root's factor back, 1/sqrt(2 s)."""
 
 
+def raise_of(size: Value) -> Value:
+    """A power of two that brings numbers, the largest of this size, where reciprocals are finite; 1 if they are."""
+    limit, up, _ = _SMALL[size.aval.dtype]
+    return ops.select(ops.less(size, number(size, limit)), number(size, up), number(size, 1.0))
+
+
 def square_root(z: Pair) -> Pair:
     """``sqrt(z)`` in the right half plane; scaled, so that no sum overflows and none is subnormal."""
     sizes = ops.absolute(z.re), ops.absolute(z.im)
