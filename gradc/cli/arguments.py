@@ -199,6 +199,12 @@ def _leaf(spec: str, text: str) -> Any:
         try:
             return ast.literal_eval(text)
         except (ValueError, SyntaxError):
+            if text.lstrip().startswith(("{", "[", "(")):
+                name = spec.partition("=")[0].strip()
+                raise Failure(
+                    f"--spec {spec!r}: what holds arrays takes a --spec for each of them, such as "
+                    f"'{name}.hidden=f64[4,2]' in a dict or '{name}[0]=f64[4,2]' in a list"
+                ) from error
             raise Failure(f"--spec {spec!r}: {error}") from error
 
 

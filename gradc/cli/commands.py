@@ -140,9 +140,14 @@ def compile_(
     except OSError as error:
         raise Failure(f"{output} cannot be written: {error.strerror or error}") from error
     stem = output / kernel.name
-    beside = {"lib": "the library", "ir": "the modules of LLVM", "wasm": "the module, for JavaScript too"}
-    made = {"py": f"{output}", "c": f"{stem}.c and .h"}
-    note(f"wrote {made[format_] if format_ in made else f'{stem}.h and {beside[format_]} beside it'}")
+    made = {
+        "py": f"{output}",
+        "c": f"{stem}.c and .h",
+        "lib": f"{stem}.h and the library beside it",
+        "ir": f"{stem}.h, .ll and .bc",
+        "wasm": f"{stem}.wasm, .mjs for JavaScript and .h",
+    }
+    note(f"wrote {made[format_]}")
 
 
 @gradc.command("show")

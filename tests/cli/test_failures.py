@@ -23,6 +23,10 @@ CASES = {
     "spec without aval": (["show", "net.py:loss", "--spec", "y"], "--spec 'y' is not NAME=AVAL"),
     "spec of a bad aval": (["show", "net.py:loss", "--spec", "y=f65[2]"], "'f65[2]' is not an abstract value"),
     "spec without sizes": (["show", "net.py:loss", "--spec", "y=f64"], "write f64[] for a number"),
+    "spec of a dict": (
+        ["show", "net.py:loss", "--spec", "y={'a': f64[2]}"],
+        "what holds arrays takes a --spec for each of them, such as 'y.hidden=f64[4,2]' in a dict or 'y[0]=f64[4,2]'",
+    ),
     "spec of no argument": (
         ["show", "net.py:loss", "--spec", "q=f64[2]"],
         "--spec 'q=f64[2]': loss has no argument 'q', only w11, w12, w21, w22, v1, v2, x1, x2, y",

@@ -109,7 +109,7 @@ def _wrapper(function: Bound) -> _Wrapper:
         head=in_comment(function.head[0].upper() + function.head[1:]),
         in_structs=interface.in_structs,
         fixed=fixed,
-        members=[[_member(a, names[a.name], sizes) for a in side] for side in sides],
+        members=[[line for a in side for line in _member(a, names[a.name], sizes)] for side in sides],
         c_parameters=_c_parameters(interface, names),
         inputs=[*(f"{size}: usize" for size in sizes.values()), *(_input(a, names[a.name]) for a in interface.inputs)],
         outputs=[_output(a, names[a.name]) for a in interface.outputs],
@@ -154,12 +154,12 @@ def _output(argument: Argument, name: str) -> str:
     return f"{name}: Option<&mut {_type(argument) if argument.is_number else _array(argument)}>"
 
 
-def _member(argument: Argument, name: str, sizes: dict[str, str]) -> str:
+def _member(argument: Argument, name: str, sizes: dict[str, str]) -> list[str]:
     shape = "".join(f"[{expression(dim, sizes, RUST)}]" for dim in argument.aval.shape)
     path = in_comment(argument.path) if argument.path != argument.name else ""
-    remark = "  ".join(part for part in (shape, path) if part)
+    remark = ", ".join(f"`{part}`" for part in (shape, path) if part)
     kind = _type(argument) if argument.is_number else _array(argument)
-    return f"pub {name}: {kind},{f'  // {remark}' if remark else ''}"
+    return [*([f"/// {remark}"] if remark else []), f"pub {name}: {kind},"]
 
 
 def _zero(argument: Argument) -> str:

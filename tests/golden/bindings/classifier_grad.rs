@@ -40,10 +40,14 @@ mod classifier_grad {
     #[derive(Clone, Debug, PartialEq)]
     pub struct Results {
         pub L: f64,
-        pub d_layers_0_W: [f64; 20],  // [4][5]  dL/dlayers[0]["W"]
-        pub d_layers_0_b: [f64; 5],  // [5]  dL/dlayers[0]["b"]
-        pub d_layers_1_W: [f64; 15],  // [5][3]  dL/dlayers[1]["W"]
-        pub d_layers_1_b: [f64; 3],  // [3]  dL/dlayers[1]["b"]
+        /// `[4][5]`, `dL/dlayers[0]["W"]`
+        pub d_layers_0_W: [f64; 20],
+        /// `[5]`, `dL/dlayers[0]["b"]`
+        pub d_layers_0_b: [f64; 5],
+        /// `[5][3]`, `dL/dlayers[1]["W"]`
+        pub d_layers_1_W: [f64; 15],
+        /// `[3]`, `dL/dlayers[1]["b"]`
+        pub d_layers_1_b: [f64; 3],
     }
 
     mod raw {

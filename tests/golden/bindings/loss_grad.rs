@@ -46,12 +46,18 @@ mod loss_grad {
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub struct Output {
         pub L: f64,
-        pub d_w11: f64,  // dL/dw11
-        pub d_w12: f64,  // dL/dw12
-        pub d_w21: f64,  // dL/dw21
-        pub d_w22: f64,  // dL/dw22
-        pub d_v1: f64,  // dL/dv1
-        pub d_v2: f64,  // dL/dv2
+        /// `dL/dw11`
+        pub d_w11: f64,
+        /// `dL/dw12`
+        pub d_w12: f64,
+        /// `dL/dw21`
+        pub d_w21: f64,
+        /// `dL/dw22`
+        pub d_w22: f64,
+        /// `dL/dv1`
+        pub d_v1: f64,
+        /// `dL/dv2`
+        pub d_v2: f64,
     }
 
     mod raw {
@@ -71,15 +77,14 @@ mod loss_grad {
     }
 
     /// The function, ready to be called.
-    pub struct LossGrad {
-    }
+    pub struct LossGrad;
 
     impl LossGrad {
         pub const fn new() -> Self {
-            LossGrad {
-            }
+            LossGrad
         }
 
+        /// The results.
         pub fn call(&mut self, input: &Input) -> Result<Output, Error> {
             let mut output = core::mem::MaybeUninit::<Output>::uninit();
             self::require(unsafe { raw::function(input, output.as_mut_ptr(), core::ptr::null_mut()) })?;

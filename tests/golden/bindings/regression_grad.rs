@@ -72,8 +72,10 @@ mod regression_grad {
     #[derive(Clone, Debug, PartialEq)]
     pub struct Results {
         pub L: f64,
-        pub d_w_a: [f64; 6],  // [3][2]  dL/dw["a"]
-        pub d_w_b: [f64; 2],  // [2]  dL/dw["b"]
+        /// `[3][2]`, `dL/dw["a"]`
+        pub d_w_a: [f64; 6],
+        /// `[2]`, `dL/dw["b"]`
+        pub d_w_b: [f64; 2],
     }
 
     mod raw {
