@@ -219,7 +219,9 @@ def hvp(
 def _check_pairs(primals: Any, tangents: Any) -> None:
     for name, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, (tuple, list)):
-            raise ArgumentError(f"{name} is a {type(given).__name__} and has to be a tuple with one entry per argument")
+            raise ArgumentError(
+                f"{name} is of type {type(given).__name__} and has to be a tuple, one entry per argument"
+            )
     if len(primals) != len(tangents):
         raise ArgumentError(f"there are {len(primals)} primals and {len(tangents)} tangents; give None for no tangent")
 

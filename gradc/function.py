@@ -306,7 +306,7 @@ class Function(Callee, native=True):
 
     def _donated(self, call: Call) -> list[tuple[str, int | None]]:
         """The arguments that are donated."""
-        return [] if self._donate is None else select_parameters(self._donate, call, self._label)
+        return [] if self._donate is None else select_parameters(self._donate, call, self._label, "donate")
 
     def _compile(self, call: Call, request: Request) -> tuple[dict[int, Any], Kernel]:
         """A kernel, and the values of the ints that it was specialised for, by leaf."""

@@ -35,7 +35,7 @@ class AdamState(NamedTuple):
 
 
 def sgd(w: Any, grads: Any, *, rate: Any) -> Any:
-    """Gradient descent: ``w - rate * grads``. Raises ArgumentError where ``grads`` is nested otherwise than ``w``."""
+    """Gradient descent: ``w - rate * grads``. Raises ArgumentError where ``grads`` is not nested, shaped as ``w``."""
     return _updated(lambda p, g: p - rate * g, w, grads=grads)[0]
 
 
@@ -52,7 +52,7 @@ def momentum(
     ``velocity`` becomes ``decay * velocity + grads``, and the parameters fall by ``rate`` times that; with
     ``nesterov`` by ``rate`` times ``grads + decay`` times the new velocity (I. Sutskever and others, On the importance
     of initialization and momentum in deep learning, 2013, in the form where the rate stands outside the velocity).
-    Raises ArgumentError where ``grads`` or ``velocity`` is nested otherwise than ``w``.
+    Raises ArgumentError where ``grads`` or ``velocity`` is not nested and shaped as ``w`` is.
     """
 
     def step(p: Any, g: Any, v: Any) -> tuple[Any, Any]:
@@ -83,7 +83,7 @@ def adam(
 
     D. Kingma and J. Ba, Adam: A Method for Stochastic Optimization, 2015, Algorithm 1. The corrections
     ``1 - beta ** steps`` are computed as ``-expm1(steps * log(beta))``, which loses no digits in f32. Raises
-    ArgumentError for a beta outside 0 < beta < 1 and where ``grads`` or ``state`` is nested otherwise than ``w``.
+    ArgumentError for a beta outside 0 < beta < 1 and where ``grads`` or ``state`` is not nested and shaped as ``w`` is.
     """
     return adamw(w, grads, state, rate=rate, beta1=beta1, beta2=beta2, epsilon=epsilon, decay=0.0)
 
@@ -104,6 +104,8 @@ def adamw(
     I. Loshchilov and F. Hutter, Decoupled Weight Decay Regularization, 2019, Algorithm 2 with a schedule of 1 and the
     decay multiplied by ``rate``. Otherwise as ``adam``.
     """
+    if not isinstance(state, AdamState):
+        raise ArgumentError(f"state={state!r:.60} is no AdamState; begin with adam_state(w), then pass what adam gives")
     steps = state.steps + 1
     mean_weight = -np.expm1(steps * _log_of("beta1", beta1))
     square_weight = -np.expm1(steps * _log_of("beta2", beta2))
@@ -128,7 +130,7 @@ def _log_of(name: str, beta: Any) -> float:
 def _updated(step: Callable[..., Any], w: Any, **others: Any) -> list[Any]:
     """``step`` applied leaf by leaf: a tree for each of its results, with the dtypes of the leaves of ``w``."""
     leaves, tree = flatten(w)
-    columns = [leaves, *[_alike(other, tree, name) for name, other in others.items()]]
+    columns = [leaves, *[_alike(other, leaves, tree, name) for name, other in others.items()]]
     results = [step(*row) for row in zip(*columns, strict=True)]
     rows = [result if isinstance(result, tuple) else (result,) for result in results]
     width = len(rows[0]) if rows else max(len(columns) - 1, 1)
@@ -137,10 +139,14 @@ def _updated(step: Callable[..., Any], w: Any, **others: Any) -> list[Any]:
     ]
 
 
-def _alike(tree: Any, wanted: TreeDef, name: str) -> list[Any]:
+def _alike(tree: Any, parameters: list[Any], wanted: TreeDef, name: str) -> list[Any]:
     leaves, found = flatten(tree)
     if found != wanted:
         raise ArgumentError(f"{name} is nested as {found} and the parameters as {wanted}; both have one structure")
+    for leaf, parameter, path in zip(leaves, parameters, found.paths(name), strict=True):
+        given, own = (getattr(x, "shape", ()) for x in (leaf, parameter))
+        if given != own:
+            raise ArgumentError(f"{path} has the shape {given} and its parameter {own}; both have one shape")
     return leaves
 
 

@@ -206,7 +206,7 @@ WRONG = {
     "dtype": ((None, TX.astype(np.float32)), f"tangents[1] is f32[3] and x is f64[3]; {FITS}"),
     "shape": ((None, TX[:2]), f"tangents[1] is f64[2] and x is f64[3]; {FITS}"),
     "count": ((T,), "there are 2 primals and 1 tangents; give None for no tangent"),
-    "no tuple": (TX, "tangents is a ndarray and has to be a tuple with one entry per argument"),
+    "no tuple": (TX, "tangents is of type ndarray and has to be a tuple, one entry per argument"),
 }
 
 

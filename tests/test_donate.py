@@ -197,3 +197,12 @@ def test_threads_with_arrays_of_their_own_do_not_meet():
         worker.join()
     for k, w in enumerate(arrays):
         assert np.array_equal(w, k + 50 * np.eye(64))
+
+
+def test_a_donated_argument_that_is_not_there_is_named():
+    with pytest.raises(ArgumentError, match=r"^donate='q' is not an argument of kernel\(w\); choose among w$"):
+        gradc.jit(kernel, donate="q")(np.ones(3))
+
+
+def kernel(w):
+    return w * 2.0

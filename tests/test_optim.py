@@ -133,3 +133,30 @@ def test_a_beta_that_never_forgets_or_never_remembers_is_refused(beta):
 def test_no_parameters_take_no_step():
     assert optim.sgd({}, {}, rate=0.1) == {}
     assert optim.adam({}, {}, optim.adam_state({}))[0] == {}
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (
+            lambda: optim.sgd({"a": np.ones(3)}, {"b": np.ones(3)}, rate=1.0),
+            "grads is nested as {'b': *} and the parameters as {'a': *}; both have one structure",
+        ),
+        (
+            lambda: optim.sgd({"a": np.ones((3, 1))}, {"a": np.ones(3)}, rate=1.0),
+            "grads['a'] has the shape (3,) and its parameter (3, 1); both have one shape",
+        ),
+        (
+            lambda: optim.momentum(np.ones(3), np.ones(3), np.ones(1), rate=1.0),
+            "velocity has the shape (1,) and its parameter (3,); both have one shape",
+        ),
+        (
+            lambda: optim.adam(np.ones(3), np.ones(3), None),
+            "state=None is no AdamState; begin with adam_state(w), then pass what adam gives",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_parameters_is_refused(step, message):
+    with pytest.raises(ArgumentError) as caught:
+        step()
+    assert str(caught.value) == message

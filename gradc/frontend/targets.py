@@ -25,32 +25,37 @@ def parameters_of(call: Call) -> list[tuple[str, int | None]]:
 
 
 def select_parameters(
-    wrt: str | int | Sequence[str | int] | None, call: Call, label: str
+    wrt: str | int | Sequence[str | int] | None, call: Call, label: str, option: str = "wrt"
 ) -> list[tuple[str, int | None]]:
     """The parameters that ``wrt`` names, by name or position; an element of ``*args`` has a position in it.
 
-    The default is the first. Raises DerivativeError for a name or a position that is not there.
+    The default is the first. Raises DerivativeError for a name or a position that is not there, or ArgumentError where
+    another ``option`` names them.
     """
     entries = parameters_of(call)
     several = isinstance(wrt, Iterable) and not isinstance(wrt, str)
     chosen: tuple[Any, ...] = (0,) if wrt is None else tuple(wrt) if several else (wrt,)  # type: ignore[arg-type]
     names = [name for name, _ in entries]
     if not chosen or not entries:
-        raise DerivativeError(f"wrt={wrt!r} names no argument of {label}{call.signature}")
-    return [_selected(choice, entries, names, f"{label}{call.signature}") for choice in chosen]
+        raise _error(option, wrt, f"names no argument of {label}{call.signature}")
+    return [_selected(choice, entries, names, f"{label}{call.signature}", option) for choice in chosen]
+
+
+def _error(option: str, choice: Any, problem: str) -> ArgumentError | DerivativeError:
+    return (DerivativeError if option == "wrt" else ArgumentError)(f"{option}={choice!r} {problem}")
 
 
 def _selected(
-    choice: str | int, entries: list[tuple[str, int | None]], names: list[str], label: str
+    choice: str | int, entries: list[tuple[str, int | None]], names: list[str], label: str, option: str
 ) -> tuple[str, int | None]:
     if isinstance(choice, str):
         if choice not in names:
-            raise DerivativeError(f"wrt={choice!r} is not an argument of {label}; choose among {', '.join(names)}")
+            raise _error(option, choice, f"is not an argument of {label}; choose among {', '.join(names)}")
         return (choice, None)
     if isinstance(choice, bool) or not isinstance(choice, int):
-        raise DerivativeError(f"wrt={choice!r} is neither the name nor the position of an argument of {label}")
+        raise _error(option, choice, f"is neither the name nor the position of an argument of {label}")
     if not -len(entries) <= choice < len(entries):
-        raise DerivativeError(f"wrt={choice} is out of range for the {len(entries)} arguments of {label}")
+        raise _error(option, choice, f"is out of range for the {len(entries)} arguments of {label}")
     return entries[choice]
 
 

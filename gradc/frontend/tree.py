@@ -46,7 +46,10 @@ class TreeDef:
         return TreeDef, (self.kind, self.keys, self.children)
 
     def __repr__(self) -> str:
-        return f"TreeDef({self.unflatten(['*'] * self.num_leaves)!r})".replace("'*'", "*")
+        return f"TreeDef({self})"
+
+    def __str__(self) -> str:
+        return repr(self.unflatten(["*"] * self.num_leaves)).replace("'*'", "*")
 
     @property
     def is_leaf(self) -> bool:
