@@ -37,6 +37,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "inv": lambda xp, a, s, b: xp.linalg.inv(a),
     "det": lambda xp, a, s, b: xp.linalg.det(a),
     "slogdet": lambda xp, a, s, b: xp.linalg.slogdet(a)[1],
+    "eigvals": lambda xp, a, s, b: xp.linalg.eigvals(a),
+    "eig, vectors": lambda xp, a, s, b: xp.linalg.eig(a)[1],
 }
 
 

@@ -19,11 +19,8 @@ _REFUSALS: Final = {
     "intersect1d setdiff1d setxor1d union1d": _DEPENDS + "use np.isin, which gives a mask",
     "trim_zeros": _DEPENDS + "slice the array, or multiply with a mask",
     "orth null_space": _DEPENDS + "use the vectors of np.linalg.svd, as many as you know are needed",
-    "eig": "matrices that are not symmetric have no eigenvectors here; use np.linalg.eigh for symmetric ones",
-    "eigvals": "matrices that are not symmetric have no eigenvalues here; use np.linalg.eigvalsh for symmetric ones",
-    "schur hessenberg qz ordqz": "matrices that are not symmetric have no eigenvalues here; "
-    "use np.linalg.eigh for symmetric ones",
-    "roots": "the zeros of a polynomial are eigenvalues that are not known; use Newton's method on np.polyval",
+    "schur hessenberg qz ordqz": "there is no triangular form with vectors of its own; the eigenvalues are "
+    "np.linalg.eigvals(a)",
     "sqrtm": _SYMMETRIC + ", as (v * np.sqrt(w)) @ v.T",
     "logm": _SYMMETRIC + ", as (v * np.log(w)) @ v.T",
     "fractional_matrix_power": _SYMMETRIC + ", as (v * w**t) @ v.T",

@@ -7,6 +7,7 @@ another way, as NumPy lays complex numbers out. So are complex results.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from gradc.errors import CompileError
@@ -16,12 +17,14 @@ from gradc.ir.op import Op
 from gradc.ops import elementwise as ops
 from gradc.ops.complex import complex_dtype, real_dtype
 from gradc.ops.contraction import contract, masked_contract
+from gradc.ops.general_spectra import general_eigenvalues
 from gradc.ops.shape import concatenate, reshape, slice_
 from gradc.passes import complex_elimination, complex_factors, complex_matrices
 from gradc.passes import complex_functions as functions
 from gradc.passes import complex_inverses as inverses
 from gradc.passes.complex_fourier import transform
 from gradc.passes.complex_functions import Pair, number, product
+from gradc.passes.complex_spectra import values_of, vectors_of
 from gradc.passes.pipeline import rewrite_of_parts
 
 
@@ -94,6 +97,8 @@ def _split(builder: Builder, graph: Graph, node: Node, operands: list[Value | Pa
     if not is_complex and all(isinstance(x, Value) for x in operands):
         return builder.apply(node.op, *[x for x in operands if isinstance(x, Value)], **node.params)
     rule: Rule = _RULES.get(node.op.name, _refused)
+    if node.op is general_eigenvalues:
+        rule = partial(values_of, graph)
     try:
         return rule(node, *operands)
     except CompileError as error:
@@ -236,6 +241,7 @@ _RULES: Final[dict[str, Rule]] = {
     "inverse": complex_matrices.inverse,
     "pseudo_inverse": complex_matrices.inverse,
     "cholesky": complex_matrices.cholesky,
+    "general_eigenvectors": vectors_of,
     **complex_factors.RULES,
     **complex_elimination.RULES,
 }

@@ -98,13 +98,6 @@ def distinct(k: Any) -> Any:
     return 1 + np.sum(np.diff(np.sort(k)) != 0)
 
 
-def newton(p: Any) -> Any:
-    x = p[0] + 1
-    for _ in range(8):
-        x = x - np.polyval(p, x) / np.polyval(np.polyder(p), x)
-    return x
-
-
 def of_eigenvalues(a: Any, function: Any) -> Any:
     w, v = np.linalg.eigh(a)
     return (v * function(w)) @ v.T
@@ -172,10 +165,6 @@ ROWS = [
         lambda x, y: np.sum(np.where(np.isin(x, y), x, 0)), meaning=lambda x, y: np.sum(np.intersect1d(x, y))),
     Row("zeros at the ends", lambda x: np.sum(np.trim_zeros(x)), (X,), "multiply with a mask",
         lambda x: np.sum(x * (x != 0)), meaning=lambda x: np.sum(np.trim_zeros(x))),
-    Row("eig", lambda a: np.linalg.eig(a)[0], (S,), "use np.linalg.eigh", lambda a: np.linalg.eigh(a)[0]),
-    Row("eigvals", lambda a: np.linalg.eigvals(a), (S,), "use np.linalg.eigvalsh", lambda a: np.linalg.eigvalsh(a)),
-    Row("roots", lambda p: np.roots(p)[0], (np.array([1.0, 0.0, -2.0]),), "Newton's method on np.polyval", newton,
-        meaning=lambda p: np.max(np.roots(p))),
     Row("a mask that is data", lambda x: x[x > 0], (X,), r"np.where\(mask, x, 0\)",
         lambda x: np.where(x > 0, x, 0).sum(), meaning=lambda x: x[x > 0].sum()),
     Row("bincount", lambda k: np.bincount(k), (K,), "minlength", lambda k: np.bincount(k, minlength=4)),

@@ -55,6 +55,10 @@ C128 = np.dtype(np.complex128)
 SQUARE, TALL = numbers(2, 3, 3, seed=3) + 2 * np.eye(3), numbers(2, 4, 3, seed=4)
 POSITIVE = SQUARE @ np.conj(np.swapaxes(SQUARE, -1, -2)) + np.eye(3)
 SIDES = numbers(2, 3, 2, seed=6)
+UNLIKE = numbers(2, 3, 3, seed=8) + 2 * np.diag([1, 2j, -1])
+"""Matrices whose eigenvectors have one component each that is by far the largest."""
+TURNING = np.array([[0.5, 2.0, -0.3], [-1.5, 0.7, 0.4], [0.2, 0.6, -1.1]])
+"""A real matrix with two conjugate eigenvalues and a real one."""
 
 ROWS = [
     *[Row(name, (Z, W)) for name in ("add", "sub", "mul", "div", "pow")],
@@ -100,6 +104,9 @@ ROWS = [
     Row("eigenvalues", (SQUARE,)),
     Row("eigenvectors", (SQUARE,), has_phases=True),
     *[Row(name, (TALL,), has_phases=True) for name in ("left_vectors", "right_vectors")],
+    *[Row(f"general_eigen{part}", (UNLIKE,)) for part in ("values", "vectors")],
+    *[Row(f"general_eigen{part}", (SQUARE.real.copy(),), note="real") for part in ("values", "vectors")],
+    *[Row(f"general_eigen{part}", (TURNING,), note="conjugate") for part in ("values", "vectors")],
 ]
 IN_NUMBERS = [
     r for r in ROWS if r.op not in ("isfinite", "isnan", "eq", "ne", "lu_order", "lu_pivots") and not r.has_phases

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from gradc.ir.graph import Graph
 from gradc.ir.node import Node
+from gradc.ops.general_spectra import complex_text
 from gradc.ops.singular import right_text
 
 
@@ -17,8 +18,9 @@ class Part(NamedTuple):
     part: str
 
 
-_QR, _EIGH, _SVD, _SLOGDET = (
+_QR, _EIG, _EIGH, _SVD, _SLOGDET = (
     "np.linalg.qr({0})",
+    "np.linalg.eig({0})",
     "np.linalg.eigh({0})",
     "np.linalg.svd({0}, full_matrices=False)",
     "np.linalg.slogdet({0})",
@@ -44,6 +46,8 @@ _PARTS: Final = {
 def _part_of(node: Node) -> Part | None:
     if node.op.name == "right_vectors":
         return Part("svd", _SVD, right_text(node.aval).format("{0}.Vh"))
+    if node.op.name in ("general_eigenvalues", "general_eigenvectors"):
+        return Part("eig", _EIG, complex_text("{0}." + node.op.name.removeprefix("general_"), node.aval))
     return _PARTS.get(node.op.name)
 
 

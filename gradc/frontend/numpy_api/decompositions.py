@@ -10,10 +10,13 @@ from gradc.errors import ShapeError, TraceError
 from gradc.frontend.numpy_api.axes import require_size
 from gradc.frontend.numpy_api.linalg import floating
 from gradc.frontend.numpy_api.notation import Array, composed
-from gradc.ops import orthogonal, spectra
+from gradc.ops import general_spectra, orthogonal, spectra
 
 _QR: Any = type(np.linalg.qr(np.eye(1)))
 """NumPy's named pair of an orthonormal factor and a triangular one."""
+
+_EIG: Any = type(np.linalg.eig(np.eye(1)))
+"""NumPy's named pair of complex eigenvalues and eigenvectors."""
 
 _EIGH: Any = type(np.linalg.eigh(np.eye(1)))
 """NumPy's named pair of eigenvalues and eigenvectors."""
@@ -160,3 +163,64 @@ def scipy_eigvalsh(
 ) -> Any:
     """As ``np.linalg.eigvalsh``. Raises TraceError for a second matrix."""
     return scipy_eigh(a, b, lower, eigvals_only=True, type=type)
+
+
+# Eigenvalues of any square matrices.
+
+
+def _square(name: str, a: Any) -> Any:
+    a, rows, columns = matrix(name, a)
+    if rows != columns:
+        raise ShapeError(f"{name}: {a.value.aval} is not square; the last two axes must be equal")
+    return a
+
+
+def _values(a: Any) -> Any:
+    return Array(general_spectra.general_eigenvalues(a.value))
+
+
+@composed(np.linalg.eig, arrays=("a",))
+def eig(a: Any) -> Any:
+    """The eigenvalues and the right eigenvectors, always complex: whether all are real depends on data.
+
+    Vectors have length 1 and a real largest element. Raises MatrixError when it runs for a matrix that is not finite.
+    """
+    a = _square("np.linalg.eig", a)
+    return _EIG(_values(a), Array(general_spectra.general_eigenvectors(a.value)))
+
+
+@composed(np.linalg.eigvals, arrays=("a",))
+def eigvals(a: Any) -> Any:
+    """The eigenvalues, always complex."""
+    return _values(_square("np.linalg.eigvals", a))
+
+
+@composed("scipy.linalg:eig", arrays=("a",))
+def scipy_eig(
+    a: Any,
+    b: Any = None,
+    left: Any = False,
+    right: Any = True,
+    overwrite_a: Any = False,
+    overwrite_b: Any = False,
+    check_finite: Any = True,
+    homogeneous_eigvals: Any = False,
+) -> Any:
+    """As ``np.linalg.eig``. Raises TraceError for a second matrix, left vectors and homogeneous values."""
+    name = "scipy.linalg.eig"
+    if b is not None:
+        raise TraceError(f"{name}: a second matrix is not supported on traced arrays")
+    if left:
+        raise TraceError(f"{name}: left=True is not supported on traced arrays; the right vectors of a.conj().T are it")
+    if homogeneous_eigvals:
+        raise TraceError(f"{name}: homogeneous_eigvals=True is not supported on traced arrays")
+    a = _square(name, a)
+    return (_values(a), Array(general_spectra.general_eigenvectors(a.value))) if right else _values(a)
+
+
+@composed("scipy.linalg:eigvals", arrays=("a",))
+def scipy_eigvals(
+    a: Any, b: Any = None, overwrite_a: Any = False, check_finite: Any = True, homogeneous_eigvals: Any = False
+) -> Any:
+    """As ``np.linalg.eigvals``. Raises TraceError for a second matrix and homogeneous values."""
+    return scipy_eig(a, b, right=False, homogeneous_eigvals=homogeneous_eigvals)

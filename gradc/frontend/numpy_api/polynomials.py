@@ -106,6 +106,21 @@ def polyint(p: Any, m: Any = 1, k: Any = None) -> Any:
     return q
 
 
+@composed(np.roots, arrays=("p",))
+def roots(p: Any) -> Any:
+    """The zeros of a polynomial, the eigenvalues of its companion matrix: always complex, one less than coefficients.
+
+    NumPy drops a first coefficient that is 0: here there would be an infinite zero, and MatrixError is raised when it
+    runs for one.
+    """
+    q = _vector("np.roots", p) + 0.0
+    n = require_size("np.roots", q.shape[0], _EACH) - 1
+    if n < 1:
+        return np.zeros(0, np.result_type(q.dtype, np.complex64))
+    top = -q[1:] / q[0]
+    return np.linalg.eigvals(np.concatenate([top[None], np.eye(n, dtype=q.dtype)[: n - 1]]))
+
+
 @composed(np.vander, arrays=("x",))
 def vander(x: Any, N: Any = None, increasing: Any = False) -> Any:
     """The powers of each element as rows, the highest first unless ``increasing``."""

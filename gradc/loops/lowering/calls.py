@@ -10,6 +10,7 @@ from gradc.ir.aval import Dim, short_dtype
 from gradc.ir.graph import Node
 from gradc.loops.algebra.cofactors import cofactors_function
 from gradc.loops.algebra.factors import Index, cholesky_function, each, let, loop, lu_function, store
+from gradc.loops.algebra.general_spectra import spectrum_statements
 from gradc.loops.algebra.orthogonal import orthonormal, orthonormal_statements, reflections, reflections_statements
 from gradc.loops.algebra.panels import (
     ORDER,
@@ -60,6 +61,7 @@ from gradc.loops.lowering.ordered import (
     running,
     running_statements,
 )
+from gradc.ops.general_spectra import general_spectrum
 
 NOT_POSITIVE_DEFINITE = "cholesky: the matrix is not positive definite"
 
@@ -317,4 +319,5 @@ _RULES = {
     two_diagonals.name: two_diagonals_statements,
     singular_value_row.name: singular_statements,
     singular_vectors.name: singular_statements,
+    general_spectrum.name: spectrum_statements,
 }

@@ -16,7 +16,7 @@ from typing import Final
 from gradc.errors import CompileError
 from gradc.ir.aval import Dim, is_nonnegative
 from gradc.ir.graph import CONSTANT, Graph, Node
-from gradc.loops.algebra import orthogonal, panels, singular, spectra
+from gradc.loops.algebra import general_spectra, orthogonal, panels, singular, spectra
 from gradc.loops.lowering import ordered
 from gradc.loops.lowering.comparisons import read_off
 from gradc.loops.lowering.costs import cheap_nodes, is_onto, repeats, share
@@ -39,7 +39,7 @@ _ONCE: Final = 17 / 16
 _MOST_MEMBERS: Final = 400
 """What one iteration of a stage computes at most; a longer chain is cut, so that functions stay quick to compile."""
 
-_ROOMS: Final = (panels, ordered, orthogonal, spectra, singular)
+_ROOMS: Final = (panels, ordered, orthogonal, spectra, singular, general_spectra)
 """The modules with ops that only the lowering knows."""
 
 
@@ -60,10 +60,7 @@ class _Planner:
         self.rules: dict[str, Callable[[Node], None]] = {
             **dict.fromkeys(REDUCTIONS, self._reduce),
             **dict.fromkeys(("contract", "masked_contract"), self._call),
-            **{
-                op.name: self._call
-                for op in (*panels.PRIVATE, *ordered.PRIVATE, *orthogonal.PRIVATE, *spectra.PRIVATE, *singular.PRIVATE)
-            },
+            **{op.name: self._call for room in _ROOMS for op in room.PRIVATE},
             "scan": self._scan,
             "update_slice": self._update,
             "scatter": self._update,

@@ -1,0 +1,197 @@
+"""The Schur form of a complex matrix that has 0 below the elements under the diagonal: single shifts.
+
+Implicit steps with Wilkinson's shift, by unitary matrices of two rows that chase one element down.
+(Golub and Van Loan, Matrix Computations, 7.5.)
+"""
+
+from __future__ import annotations
+
+from gradc.loops.algebra.deflation import Deflation
+from gradc.loops.algebra.factors import Index, let, loop, store
+from gradc.loops.algebra.parts import (
+    Cells,
+    Rows,
+    Scalar,
+    conjugate,
+    extent,
+    largest_part,
+    minus,
+    multiply_add,
+    named,
+    negative,
+    over,
+    plus,
+    selected,
+    squares,
+    times,
+)
+from gradc.loops.language.program import Buffer, Expression, If, Local, Statement, b, variable
+
+
+class ComplexSchur:
+    """``h`` becomes its Schur form, ``z`` is turned with it; ``values`` are the rows of the parts of eigenvalues.
+
+    Without ``z`` only the part of ``h`` that has not come apart is kept up.
+    """
+
+    def __init__(self, h: Rows, z: Rows | None, size: int, values: tuple[int, int]) -> None:
+        self.h, self.z, self.size, self.values = h, z, size, values
+        self.w, self.dtype = h.w, h.w.dtype
+        self.search = Deflation(h, size)
+        self.m, self.before = self.search.m, self.search.before
+        self.pair = [Cells(word, h.w, 2) for word in ("bulge", "under")]
+        self.begin = Buffer("bulge_row", self.search.start.dtype, (), "local")
+        self.zero, self.one = b.constant(0.0, self.dtype), b.constant(1.0, self.dtype)
+
+    @property
+    def end(self) -> Expression:
+        """Where the columns end that are kept up."""
+        return b.constant(self.size) if self.z is not None else b.add(self.m, 1)
+
+    def statements(self, lost: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        """All eigenvalues, the last one first; ``lost`` where there is no end."""
+        return (
+            *(statement for cells in self.pair for statement in cells.locals),
+            Local(self.begin),
+            *self.search.statements(self._attempt, lost),
+        )
+
+    def _attempt(self, first: Expression) -> tuple[Statement, ...]:
+        value = self.h.at(self.m, self.m)
+        found = tuple(store(self.w, (row, self.m), x) for row, x in zip(self.values, value, strict=True))
+        longer = self._step(first) if self.size > 1 else ()
+        return (If(b.eq(first, self.m), (*found, *self.search.finished()), longer),)
+
+    # Steps.
+
+    def _step(self, first: Expression) -> tuple[Statement, ...]:
+        """One sweep through rows ``first`` to ``m``."""
+        shifts, shift = self._shift(first)
+        k = variable("k")
+        column = b.maximum(b.sub(k, 1), 0)
+        read = (
+            *self.pair[0].put(value=self.h.at(k, column)),
+            *self.pair[1].put(value=self.h.at(b.add(k, 1), column)),
+        )
+        chase = (If(b.gt(k, b.load(self.begin)), read), *self._rotation(k, column, first))
+        return (
+            *shifts,
+            *self._start(first, shift),
+            loop("k", 0, self.m, If(b.ge(k, b.load(self.begin)), chase)),
+        )
+
+    def _shift(self, first: Expression) -> tuple[tuple[Statement, ...], Scalar]:
+        """The eigenvalue of the last two rows that is nearer to the last element."""
+        m, p = self.m, self.before
+        lets, t = named("corner", self.h.at(m, m))
+        gap, x = named("half", tuple(b.mul(each, 0.5) for each in minus(self.h.at(p, p), t)))
+        above, below = self.h.at(p, m), self.h.at(m, p)
+        sizes = b.maximum(extent(x), b.mul(b.sqrt(extent(above)), b.sqrt(extent(below))))
+        scaling, size = let("size", b.select(b.eq(sizes, self.zero), self.one, sizes))
+        scaled, half = named("scaled", over(x, size))
+        crossed, u = named("crossed", times(over(above, size), over(below, size)))
+        squared, radicand = named("radicand", multiply_add(half, half, u))
+        rooted, root = self._root(radicand)
+        # Of both roots the one that does not cancel.
+        with_it = b.fma(half[0], root[0], b.mul(half[1], root[1]))
+        signed, d = named("divisor", plus(half, selected(b.lt(with_it, self.zero), negative(root), root)))
+        lengthy, length = let("length", squares(d))
+        vanishes = b.eq(length, self.zero)
+        move = over(times(u, conjugate(d)), b.select(vanishes, self.one, length))
+        usual = minus(t, tuple(b.mul(b.select(vanishes, self.zero, each), size) for each in move))
+        at_top, at_bottom = self.search.unusual()
+        after = b.minimum(b.add(first, 1), self.size - 1)
+        by_top, by_bottom = (b.mul(extent(each), 0.75) for each in (self.h.at(after, first), below))
+        corner = self.h.at(first, first)
+        top, bottom = ((b.add(x[0], step), x[1]) for x, step in ((corner, by_top), (t, by_bottom)))
+        made, shift = named("shift", selected(at_top, top, selected(at_bottom, bottom, usual)))
+        return (
+            *lets, *gap, scaling, *scaled, *crossed, *squared, *rooted, *signed, lengthy, *made,
+        ), shift  # fmt: skip
+
+    def _root(self, x: Scalar) -> tuple[tuple[Statement, ...], Scalar]:
+        """A square root, of a number that is about 1 at most."""
+        sized, size = let("root_size", b.sqrt(squares(x)))
+        taken, part = let("root_part", b.sqrt(b.mul(b.add(size, b.abs(x[0])), 0.5)))
+        vanishes = b.eq(part, self.zero)
+        other = b.div(x[1], b.mul(b.select(vanishes, self.one, part), 2.0))
+        rest, small = let("root_rest", b.select(vanishes, self.zero, other))
+        right = b.ge(x[0], self.zero)
+        return (sized, taken, rest), (
+            b.select(right, part, b.abs(small)),
+            b.select(right, small, b.copysign(part, x[1])),
+        )
+
+    def _start(self, first: Expression, shift: Scalar) -> tuple[Statement, ...]:
+        """The last row at which two small elements in a row let a step begin, and its first column there."""
+        found, k = let("row", b.clamp(b.sub(b.sub(self.m, 1), variable("back")), self.size - 1))
+        after, previous = b.add(k, 1), b.maximum(b.sub(k, 1), 0)
+        gap, x = named("x", minus(self.h.at(k, k), shift))
+        below, y = named("below_x", self.h.at(after, k))
+        sized, span = let("span_x", b.add(extent(x), extent(y)))
+        around = b.mul(extent(x), b.add(extent(self.h.at(k, k)), extent(self.h.at(after, after))))
+        lost = b.mul(extent(self.h.at(k, previous)), extent(y))
+        ends = b.logical_or(b.eq(k, first), b.le(lost, b.mul(around, self.search.eps)))
+        kept = (*self.pair[0].put(value=over(x, span)), *self.pair[1].put(value=over(y, span)))
+        open_yet = b.logical_and(b.lt(b.load(self.begin), 0), b.ge(k, first))
+        try_row: tuple[Statement, ...] = (*gap, *below, sized, If(ends, (*kept, store(self.begin, (), k))))
+        return (
+            store(self.begin, (), b.constant(-1)),
+            loop("back", 0, self.m, found, If(open_yet, try_row)),
+        )
+
+    def _rotation(self, k: Expression, column: Expression, first: Expression) -> tuple[Statement, ...]:
+        """Turn rows and columns k and ``k + 1``: ``[[f, g], [-conj(g), conj(f)]]`` makes ``(norm, 0)`` of the pair."""
+        x, y = (cells.at() for cells in self.pair)
+        after = b.add(k, 1)
+        unit = let("unit", largest_part(x, y))
+        scaled = [named(word, over(each, unit[1])) for word, each in (("f_x", x), ("g_x", y))]
+        length = let("norm", b.sqrt(squares(scaled[0][1], scaled[1][1])))
+        first_lets, f = named("f", conjugate(over(scaled[0][1], length[1])))
+        second_lets, g = named("g", conjugate(over(scaled[1][1], length[1])))
+        i, j = variable("i"), variable("j")
+        turned = (
+            loop("j", k, self.end, *self._turned(self.h, (k, j), (after, j), f, g), mode="vector"),
+            loop("i", 0, b.minimum(b.add(k, 3), b.add(self.m, 1)),
+                 *self._turned(self.h, (i, k), (i, after), conjugate(f), conjugate(g))),
+            *(() if self.z is None else (
+                loop("j", 0, self.size, *self._turned(self.z, (k, j), (after, j), conjugate(f), conjugate(g)),
+                     mode="vector"),
+            )),
+        )  # fmt: skip
+        zero = self.h.zero()
+        chased = (
+            *self.h.put(k, column, (b.mul(unit[1], length[1]), self.zero)),
+            *self.h.put(after, column, zero),
+        )
+        kept, product = named("kept", times(f, self.h.at(k, column)))
+        before = (*kept, *self.h.put(k, column, product))
+        return (
+            unit[0],
+            If(
+                b.ne(unit[1], self.zero),
+                (
+                    *scaled[0][0],
+                    *scaled[1][0],
+                    length[0],
+                    *first_lets,
+                    *second_lets,
+                    If(b.gt(k, b.load(self.begin)), chased, (If(b.gt(k, first), before),)),
+                    *turned,
+                ),
+            ),
+        )
+
+    @staticmethod
+    def _turned(
+        m: Rows, one: tuple[Index, Index], other: tuple[Index, Index], f: Scalar, g: Scalar
+    ) -> tuple[Statement, ...]:
+        """``(f x + g y, conj(f) y - conj(g) x)`` in the place of ``(x, y)``."""
+        first, x = named("x", m.at(*one))
+        second, y = named("y", m.at(*other))
+        return (
+            *first,
+            *second,
+            *m.put(*one, multiply_add(f, x, times(g, y))),
+            *m.put(*other, multiply_add(conjugate(f), y, negative(times(conjugate(g), x)))),
+        )
