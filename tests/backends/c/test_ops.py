@@ -112,6 +112,13 @@ def spectrum(a: np.ndarray) -> Any:
     return np.sum(np.tanh(values)) + np.sum((vectors[0] * vectors[1] + vectors[2]) ** 2)
 
 
+def general(a: np.ndarray) -> Any:
+    """Of a real and of a complex matrix."""
+    values, vectors = np.linalg.eig(a)
+    others = np.linalg.eigvals(a + 1j * a.T)
+    return np.sum(np.abs(values) ** 3) + np.sum(np.abs(vectors) ** 4) + np.sum(np.abs(others))
+
+
 def singular(a: np.ndarray) -> Any:
     left, values, right = np.linalg.svd(a, full_matrices=False)
     return np.sum((left * values**2) @ right) + np.sum(np.linalg.pinv(a) ** 2) + np.linalg.cond(a)
@@ -133,6 +140,7 @@ NETWORKS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "gather": (gathered, (normal(6, 3), np.array([0, 5, 2, 2, -1]))),
     "linear algebra": (regression, (normal(9, 4), normal(9))),
     "eigenvalues": (spectrum, (normal(6, 6),)),
+    "any eigenvalues": (general, (normal(5, 5),)),
     "singular values": (singular, (normal(7, 4),)),
     "orthogonal factors": (orthogonal, (normal(7, 4, seed=2),)),
 }
