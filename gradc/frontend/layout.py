@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import enum
 import inspect
 import os
 from collections import OrderedDict
@@ -146,7 +147,8 @@ def static_slot(value: Any) -> Static:
         return Static(text)
     if isinstance(value, slice):
         return Static(text, named=True)
-    return Static(getattr(value, "__name__", getattr(value, "name", type(value).__name__)), named=True)
+    name = value.name if isinstance(value, (enum.Enum, np.dtype)) else type(value).__name__
+    return Static(getattr(value, "__name__", name), named=True)
 
 
 def slots_of(call: Call, guards: dict[int, Any]) -> list[Leaf | Static]:

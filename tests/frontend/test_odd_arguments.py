@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,15 @@ def test_a_module_knows_the_member_of_an_enum_the_dtype_and_the_slice_it_was_com
         wrong = [*given[:position], other, *given[position + 1 :]]
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             names["taken"](X, *wrong)
+
+
+def test_a_module_takes_no_callable_that_has_no_name() -> None:
+    """What it holds cannot be told from what another one holds."""
+    kernel = gradc.jit(lambda x, f: f(x), backend="numpy").compile(X, functools.partial(np.power, 2.0), name="applied")
+    names: dict[str, Any] = {}
+    exec(kernel.numpy_source, names)  # noqa: S102 - our own text
+    with pytest.raises(ValueError, match=r"^f is functools\.partial.*, and this module was compiled for partial$"):
+        names["applied"](X, functools.partial(np.power, 3.0))
 
 
 def test_slices_are_static() -> None:
