@@ -133,7 +133,8 @@ def test_colours_change_with_training(untrained: Look, trained: Look) -> None:
     assert weight(trained, trained.edges[0]) == -0.89
 
 
-def test_nothing_overlaps_and_nothing_is_cut(drawn: Look) -> None:
+def assert_apart(drawn: Look) -> None:
+    """No text overlaps another one, a line or a node, or leaves the drawing."""
     texts = [(text["text"], text["inside"], np.array(text["corners"])) for text in drawn.texts]
     for (one, _, first), (other, _, second) in itertools.combinations(texts, 2):
         assert not overlap(first, second), f"{one} and {other}"
@@ -150,8 +151,22 @@ def test_nothing_overlaps_and_nothing_is_cut(drawn: Look) -> None:
                 assert away.max() < node["radius"] - 2, f"{text} leaves {name}"
             elif not node["square"]:
                 assert away.min() > node["radius"], f"{text} in {name}"
+
+
+def test_nothing_overlaps_and_nothing_is_cut(drawn: Look) -> None:
+    assert_apart(drawn)
     assert drawn.page[0] <= SIZE[0]
     assert drawn.page[1] <= SIZE[1]
+
+
+@pytest.mark.parametrize("steps", [0, 40, 200])
+def test_a_narrow_drawing_stands_upright_and_fits(page: Path, tmp_path: Path, steps: int) -> None:
+    drawn = look(page, tmp_path, f"#steps={steps}&at=6.5", (500, 1900))
+    left, top, right, bottom = drawn.boxes["network"]
+    assert 0 <= left < right <= 500
+    assert bottom - top > 2 * (right - left)
+    assert drawn.nodes["x1"]["middle"][1] < drawn.nodes["h1"]["middle"][1] < drawn.nodes["L"]["middle"][1]
+    assert_apart(drawn)
 
 
 def test_every_text_is_drawn(drawn: Look) -> None:
@@ -241,7 +256,7 @@ def test_the_map_shows_what_the_kernel_answers(example: Example, request: pytest
 
 
 def test_a_narrow_page_is_not_wider_than_its_window(page: Path, tmp_path: Path) -> None:
-    drawn = look(page, tmp_path, "#steps=40&at=6.5", (520, 1500))
+    drawn = look(page, tmp_path, "#steps=40&at=6.5", (520, 2100))
     assert drawn.page[0] <= 520
     found, grid = columns_of(drawn)
     assert len(grid) == 5
