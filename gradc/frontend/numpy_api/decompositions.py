@@ -211,7 +211,7 @@ def scipy_eig(
     if b is not None:
         raise TraceError(f"{name}: a second matrix is not supported on traced arrays")
     if left:
-        raise TraceError(f"{name}: left=True is not supported on traced arrays; the right vectors of a.conj().T are it")
+        raise TraceError(f"{name}: left=True is not supported on traced arrays; take the right vectors of a.conj().T")
     if homogeneous_eigvals:
         raise TraceError(f"{name}: homogeneous_eigvals=True is not supported on traced arrays")
     a = _square(name, a)
