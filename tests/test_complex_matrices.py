@@ -187,6 +187,40 @@ def test_squares_do_not_leave_the_range() -> None:
         np.testing.assert_allclose(logarithm, L.slogdet(a)[1] + 3 * np.log(scale), rtol=1e-14)
 
 
+@pytest.mark.parametrize("dtype", ["c8", "c16"])
+@pytest.mark.parametrize("shape", [(2, 2), (17, 17), (33, 20), (40, 40)])
+def test_decompositions_are_backward_stable(shape: tuple[int, int], dtype: str) -> None:
+    """Of matrices in several panels, as of real ones: within 4 units times the larger size, over the norm."""
+    a = numbers(*shape).astype(dtype)
+    h = (a @ adjoint(a)).astype(dtype)
+    exact, bound = a.astype("c16"), 4 * max(shape) * float(np.finfo(dtype).eps)
+    norm = L.norm(exact, 2)
+
+    def orthonormal(x: np.ndarray) -> bool:
+        return bool(np.abs(adjoint(x) @ x - np.eye(x.shape[1])).max() <= bound)
+
+    (q, r), (u, s, vh), values = gradc.jit(lambda a: (L.qr(a), L.svd(a, False), L.svdvals(a.T)))(a)
+    q, u, vh = (x.astype("c16") for x in (q, u, vh))
+    assert all(map(orthonormal, (q, u, adjoint(vh))))
+    assert not np.diag(r).imag.any()
+    for found in (q @ r, (u * s) @ vh):
+        assert np.abs(found - exact).max() <= bound * norm
+    for found in (s, values):
+        assert np.abs(found - L.svdvals(exact)).max() <= bound * norm
+    w, v = gradc.jit(L.eigh)(h)
+    v = v.astype("c16")
+    assert orthonormal(v)
+    assert np.abs(h @ v - v * w).max() <= bound * norm**2
+    assert np.abs(gradc.jit(L.eigvalsh)(h) - w).max() <= bound * norm**2
+
+
+def test_decompositions_of_known_matrices() -> None:
+    """They are found as the function is compiled."""
+    a = numbers(3, 3)
+    kernel = gradc.jit(lambda x: x * np.abs(L.qr(a)[0]) + x * L.eigvalsh(a)).compile(2.0)
+    np.testing.assert_allclose(kernel(2.0), 2 * np.abs(L.qr(a)[0]) + 2 * L.eigvalsh(a), rtol=1e-14)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_first_derivative_of_repeated_eigenvalues(backend: Any) -> None:
     """Any function of all of them alike has one."""

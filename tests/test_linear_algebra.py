@@ -194,6 +194,22 @@ def test_factors_in_a_recurrence() -> None:
         np.testing.assert_allclose(found, slope, rtol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", ["f8", "c16"])
+def test_decompositions_of_one_matrix_in_one_function(dtype: str) -> None:
+    """Each has functions of its own, whatever it shares with the others."""
+    a = regular(5, 5).astype(dtype) + (1j * regular(5, 5)[::-1] if dtype == "c16" else 0)
+    a = a + a.conj().T
+
+    def function(a: Any) -> Any:
+        return np.linalg.qr(a), np.linalg.svd(a), np.linalg.eigh(a)
+
+    (q, r), (u, s, vh), (w, v) = gradc.jit(function)(a)
+    for found in (q @ r, (u * s) @ vh, (v * w) @ v.conj().T):
+        np.testing.assert_allclose(found, a, rtol=0, atol=1e-13)
+    for vectors in (q, u, vh, v):
+        np.testing.assert_allclose(vectors.conj().T @ vectors, np.eye(5), rtol=0, atol=1e-14)
+
+
 def test_the_derivation_tells_which_matrix_is_transposed() -> None:
     def loss(a: Any, b: Any) -> Any:
         return np.sum(np.linalg.solve(a, b) ** 2)

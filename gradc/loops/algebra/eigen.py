@@ -8,40 +8,42 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradc.loops.algebra.arithmetic import element
 from gradc.loops.algebra.factors import let, loop, store
 from gradc.loops.algebra.iteration import EXTRA, Iteration, Keep
-from gradc.loops.algebra.passes import shape_held
-from gradc.loops.algebra.reflections import Columns, element
+from gradc.loops.algebra.passes import held
+from gradc.loops.algebra.reflections import Columns
 from gradc.loops.algebra.rotations import Kept, sweeps_kept
 from gradc.loops.algebra.sweeps import Course
 from gradc.loops.language.program import Buffer, Expression, Function, Local, Statement, b, variable
 
 
-def values_function(name: str, size: int, dtype: np.dtype) -> Function:
+def values_function(name: str, size: int, parts: int, dtype: np.dtype) -> Function:
     """``w`` becomes the eigenvalues of the three diagonals in ``f``, and the state."""
     layout = Columns.of(size, size)
-    f = Buffer("f", dtype, shape_held(layout, 1), "parameter")
+    f = held("f", layout, parts, 1, dtype, writable=False)
     w = Buffer("w", dtype, (layout.count, EXTRA, layout.width), "parameter", writable=True)
-    iteration = _Eigen(layout, f, w, 0)
+    iteration = _Eigen(layout, parts, f, w, 0)
     body = (*iteration.started(), *iteration.diagonal(0), *iteration.ordered(b.lt, 0))
     return Function(name, (f, w), (), body)
 
 
-def vectors_function(name: str, size: int, dtype: np.dtype) -> Function:
+def vectors_function(name: str, size: int, parts: int, dtype: np.dtype) -> Function:
     """``w`` becomes the transposed eigenvectors, in panels, those of the matrix that the columns in ``q`` have made
     three diagonals; behind them the eigenvalues, ascending, and the state.
     """
     layout = Columns.of(size, size)
-    f = Buffer("f", dtype, shape_held(layout, 1), "parameter")
-    q = Buffer("q", dtype, (layout.count, layout.padded, layout.width), "parameter")
-    w = Buffer("w", dtype, (layout.count, layout.padded + EXTRA, layout.width), "parameter", writable=True)
-    iteration = _Eigen(layout, f, w, layout.padded)
+    f = held("f", layout, parts, 1, dtype, writable=False)
+    panels = parts * layout.count
+    q = Buffer("q", dtype, (panels, layout.padded, layout.width), "parameter")
+    w = Buffer("w", dtype, (panels, layout.padded + EXTRA, layout.width), "parameter", writable=True)
+    iteration = _Eigen(layout, parts, f, w, layout.padded)
     kept = sweeps_kept(size, 1, dtype)
     body = (
         iteration.turned(q, 0),
         *iteration.started(),
         *iteration.diagonal(kept),
-        *iteration.ordered(b.lt, layout.count),
+        *iteration.ordered(b.lt, panels),
     )
     return Function(name, (f, q, w), (), body)
 
@@ -63,7 +65,7 @@ class _Eigen(Iteration):
             return self._sweep(l, m, lambda i, c, s: rotations.keep(number, i, c, s) if kept else ())
 
         def applied(count: Expression) -> tuple[Statement, ...]:
-            return (rotations.applied(self.w, 0, count, course.firsts, course.lasts),)
+            return (rotations.applied(self.w, range(self.panels), count, course.firsts, course.lasts),)
 
         finite = b.ne(self.number(1), self.zero)
         return (

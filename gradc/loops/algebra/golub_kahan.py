@@ -9,42 +9,44 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradc.loops.algebra.arithmetic import element
 from gradc.loops.algebra.factors import let, loop, store
 from gradc.loops.algebra.iteration import EXTRA, Iteration, Keep
-from gradc.loops.algebra.passes import shape_held
-from gradc.loops.algebra.reflections import Columns, element
+from gradc.loops.algebra.passes import held
+from gradc.loops.algebra.reflections import Columns
 from gradc.loops.algebra.rotations import Kept, sweeps_kept
 from gradc.loops.algebra.sweeps import Course
 from gradc.loops.language.program import Buffer, Expression, Function, If, Local, Statement, b, variable
 
 
-def values_function(name: str, size: int, dtype: np.dtype) -> Function:
+def values_function(name: str, size: int, parts: int, dtype: np.dtype) -> Function:
     """``w`` becomes the singular values of the two diagonals in ``f``, and the state."""
     layout = Columns.of(size, size)
-    f = Buffer("f", dtype, shape_held(layout, 1), "parameter")
+    f = held("f", layout, parts, 1, dtype, writable=False)
     w = Buffer("w", dtype, (layout.count, EXTRA, layout.width), "parameter", writable=True)
-    iteration = _Singular(layout, f, w, 0)
+    iteration = _Singular(layout, parts, f, w, 0)
     body = (*iteration.started(), *iteration.diagonal(0), iteration.positive(0), *iteration.ordered(b.gt, 0))
     return Function(name, (f, w), (), body)
 
 
-def vectors_function(name: str, size: int, dtype: np.dtype) -> Function:
+def vectors_function(name: str, size: int, parts: int, dtype: np.dtype) -> Function:
     """``w`` becomes the transposed left vectors, in panels, and then the right ones, of the matrix that the columns in
     ``left`` and ``right`` have made two diagonals; behind the first the singular values, descending, and the state.
     """
     layout = Columns.of(size, size)
-    f = Buffer("f", dtype, shape_held(layout, 2), "parameter")
-    shape = (layout.count, layout.padded, layout.width)
+    f = held("f", layout, parts, 2, dtype, writable=False)
+    panels = parts * layout.count
+    shape = (panels, layout.padded, layout.width)
     left, right = (Buffer(word, dtype, shape, "parameter") for word in ("left", "right"))
-    w = Buffer("w", dtype, (2 * layout.count, layout.padded + EXTRA, layout.width), "parameter", writable=True)
-    iteration = _Singular(layout, f, w, layout.padded)
+    w = Buffer("w", dtype, (2 * panels, layout.padded + EXTRA, layout.width), "parameter", writable=True)
+    iteration = _Singular(layout, parts, f, w, layout.padded)
     body = (
         iteration.turned(left, 0),
-        iteration.turned(right, layout.count),
+        iteration.turned(right, panels),
         *iteration.started(),
         *iteration.diagonal(sweeps_kept(size, 2, dtype)),
-        iteration.positive(layout.count),
-        *iteration.ordered(b.gt, 2 * layout.count),
+        iteration.positive(panels),
+        *iteration.ordered(b.gt, 2 * panels),
     )
     return Function(name, (f, left, right, w), (), body)
 
@@ -52,8 +54,8 @@ def vectors_function(name: str, size: int, dtype: np.dtype) -> Function:
 class _Singular(Iteration):
     """Two diagonals: values, and the elements beside them on the right."""
 
-    def __init__(self, layout: Columns, f: Buffer, w: Buffer, rows: int) -> None:
-        super().__init__(layout, f, w, rows)
+    def __init__(self, layout: Columns, parts: int, f: Buffer, w: Buffer, rows: int) -> None:
+        super().__init__(layout, parts, f, w, rows)
         self.span = Buffer("span", w.dtype, (), "local")
 
     def diagonal(self, kept: int) -> tuple[Statement, ...]:
@@ -76,8 +78,8 @@ class _Singular(Iteration):
 
         def applied(count: Expression) -> tuple[Statement, ...]:
             return (
-                left.applied(self.w, 0, count, course.firsts, course.lasts),
-                right.applied(self.w, self.layout.count, count, course.firsts, course.lasts),
+                left.applied(self.w, range(self.panels), count, course.firsts, course.lasts),
+                right.applied(self.w, range(self.panels, 2 * self.panels), count, course.firsts, course.lasts),
             )
 
         finite = b.ne(self.number(1), self.zero)
@@ -180,6 +182,6 @@ class _Singular(Iteration):
         """Negative values, and the right vectors that go with them, in panels from ``panel`` on, change their signs."""
         k, p, t, width = variable("k"), variable("p"), variable("t"), self.layout.width
         negated = store(self.w, (p, k, t), b.neg(element(self.w, p, k, t)))
-        panels = loop("p", panel, panel + self.layout.count, loop("t", 0, width, negated, mode="vector"))
+        panels = loop("p", panel, panel + self.panels, loop("t", 0, width, negated, mode="vector"))
         turned = (store(self.d, (k,), b.neg(element(self.d, k))), *((panels,) if panel else ()))
         return loop("k", 0, self.size, If(b.lt(element(self.d, k), self.zero), turned))

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gradc.loops.algebra.arithmetic import element
 from gradc.loops.algebra.factors import let, loop, store
 from gradc.loops.algebra.passes import BESIDE, DIAGONAL, NUMBERS
-from gradc.loops.algebra.reflections import Columns, element
+from gradc.loops.algebra.reflections import Columns
 from gradc.loops.algebra.selection import in_order
 from gradc.loops.language.program import Buffer, Expression, Let, Local, Statement, Store, b, variable
 
@@ -30,10 +31,14 @@ class Rotation(NamedTuple):
 
 
 class Iteration:
-    """The diagonals in ``f``, and the array ``w`` that gets the values behind ``rows`` rows of its panels."""
+    """The diagonals in ``f``, and the array ``w`` that gets the values behind ``rows`` rows of its panels.
 
-    def __init__(self, layout: Columns, f: Buffer, w: Buffer, rows: int) -> None:
+    A set of vectors has ``panels``: those of real parts, and of imaginary ones if there are some.
+    """
+
+    def __init__(self, layout: Columns, parts: int, f: Buffer, w: Buffer, rows: int) -> None:
         self.layout, self.f, self.w, self.rows = layout, f, w, rows
+        self.panels = parts * layout.count
         self.size, self.dtype = layout.columns, w.dtype
         self.zero, self.one = b.constant(0.0, w.dtype), b.constant(1.0, w.dtype)
         self.d = Buffer("d", w.dtype, (self.size,), "local")
@@ -85,10 +90,12 @@ class Iteration:
         return Rotation((squares, tested, rooted, turned_c, turned_s), c, s, b.select(is_small, x, root))
 
     def turned(self, q: Buffer, first: int) -> Statement:
-        """The rows of panels of ``w``, from panel ``first`` on, become the columns of ``q``."""
-        p, i, t, width = variable("p"), variable("i"), variable("t"), self.layout.width
-        column = store(self.w, (b.add(p, first), i, t), element(q, *self.layout.place(b.add(p * width, t), i)))
-        return loop("p", 0, self.layout.count, loop("i", 0, self.size, loop("t", 0, width, column, mode="vector")))
+        """The rows of a set of panels of ``w``, from panel ``first`` on, become the columns of ``q``."""
+        p, i, t, width, count = variable("p"), variable("i"), variable("t"), self.layout.width, self.layout.count
+        panel, row, column = self.layout.place(b.add(b.mod(p, count) * width, t), i)
+        part = b.add(b.floor_div(p, count) * count, panel)
+        moved = store(self.w, (b.add(p, first), i, t), element(q, part, row, column))
+        return loop("p", 0, self.panels, loop("i", 0, self.size, loop("t", 0, width, moved, mode="vector")))
 
     def ordered(
         self, comes_before: Callable[[Expression, Expression], Expression], panels: int

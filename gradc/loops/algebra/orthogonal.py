@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -18,23 +19,26 @@ from gradc.loops.algebra.triangles import householder_function, rows_held
 from gradc.loops.language.program import Expression, Function, Statement, b, variable
 from gradc.ops.linalg import stacked
 from gradc.ops.orthogonal import upper_part
-from gradc.ops.shape import broadcast, reshape, reshaped, slice_, transpose
+from gradc.ops.shape import broadcast, concatenate, reshape, reshaped, slice_, transpose
 
 Operands = tuple[Value, ...]
 Params = dict[str, Any]
 
 
-def _infer_reflections(a: Aval) -> Aval:
-    layout = Columns.of(int(a.shape[1]), int(a.shape[2]))
-    return Aval((a.shape[0], layout.count, rows_held(layout), layout.width), a.dtype)
+def _infer_reflections(a: Aval, *imaginary: Aval) -> Aval:
+    layout, parts = Columns.of(int(a.shape[1]), int(a.shape[2])), 1 + len(imaginary)
+    return Aval((a.shape[0], parts * layout.count, rows_held(layout), layout.width), a.dtype)
 
 
-def _infer_orthonormal(w: Aval, layout: Columns, panel: int, taus: int, shift: int, start: int, count: int) -> Aval:
-    return Aval((w.shape[0], -(-count // layout.width), layout.padded, layout.width), w.dtype)
+def _infer_orthonormal(
+    w: Aval, layout: Columns, parts: int, panel: int, taus: int, shift: int, start: int, count: int
+) -> Aval:
+    return Aval((w.shape[0], parts * -(-count // layout.width), layout.padded, layout.width), w.dtype)
 
 
 reflections = Op("reflections", _infer_reflections, never)
-"""The reflections of matrices ``[batch, m, n]``, and R, in panels; see ``algebra.triangles``."""
+"""The reflections of matrices ``[batch, m, n]``, and R, in panels; see ``algebra.triangles``. Complex matrices are two
+operands, and sets of panels: their real parts, and their imaginary ones."""
 
 orthonormal = Op("orthonormal", _infer_orthonormal, never)
 """Columns of the product of reflections in panels from ``panel`` on: ``count`` from ``start`` on; see
@@ -50,53 +54,80 @@ def matrix_of(panels: Value, rows: int, columns: int) -> Value:
     return slice_(beside, starts=(0, 0, 0), sizes=(batch, rows, columns), steps=(1, 1, 1))
 
 
+def matrices_of(panels: Value, parts: int, rows: int, columns: int, first: int = 0) -> list[Value]:
+    """The parts of matrices that stand in as many sets of panels, the first of them beginning with panel ``first``."""
+    batch, _, padded, width = panels.aval.shape
+    count = -(-columns // int(width))
+    sets = [
+        slice_(panels, starts=(0, first + k * count, 0, 0), sizes=(batch, count, padded, width), steps=(1, 1, 1, 1))
+        for k in range(parts)
+    ]
+    return [matrix_of(own, rows, columns) for own in sets]
+
+
+def in_parts(parts: Sequence[Value], result: Aval) -> Value:
+    """The parts of a result in its shape, behind an axis of them where there are two."""
+    if len(parts) == 1:
+        return reshaped(parts[0], result.shape)
+    return concatenate(*[reshaped(part, (1, *result.shape[1:])) for part in parts], axis=0)
+
+
 def r_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
     """What stands on and above the diagonal."""
-    (a,) = operands
     if 0 in result.shape:
-        return a.builder.full(0.0, result)
-    size = int(result.shape[-1])
-    return reshaped(upper_part(matrix_of(reflections(stacked(a)), size, size)), result.shape)
+        return operands[0].builder.full(0.0, result)
+    size, found = int(result.shape[-1]), reflections(*map(stacked, operands))
+    return in_parts([upper_part(x) for x in matrices_of(found, len(operands), size, size)], result)
 
 
 def q_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
     """The first columns of the product."""
-    return _columns(operands[0], 0, result)
+    return _columns(operands, 0, result)
 
 
 def complement_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
     """The others."""
-    return _columns(operands[0], int(operands[0].aval.shape[-1]), result)
+    return _columns(operands, int(operands[0].aval.shape[-1]), result)
 
 
-def _columns(a: Value, start: int, result: Aval) -> Value:
+def _columns(operands: Operands, start: int, result: Aval) -> Value:
+    a, parts = operands[0], len(operands)
     if 0 in result.shape:
         return a.builder.full(0.0, result)
-    if 0 in a.aval.shape:
-        return broadcast(a.builder.constant(np.eye(int(result.shape[-1]), dtype=a.aval.dtype)), result.shape)
     rows, columns, count = int(a.aval.shape[-2]), int(a.aval.shape[-1]), int(result.shape[-1])
+    if 0 in a.aval.shape:
+        identity = a.builder.constant(np.eye(count, dtype=a.aval.dtype))
+        zero = a.builder.constant(np.zeros((count, count), a.aval.dtype))
+        shape = result.shape[parts - 1 :]
+        return in_parts([broadcast(x, shape) for x in (identity, zero)[:parts]], result)
     layout = Columns.of(rows, columns)
-    found = reflections(stacked(a))
-    made = orthonormal(found, layout=layout, panel=0, taus=rows_held(layout) - 1, shift=0, start=start, count=count)
-    return reshaped(matrix_of(made, rows, count), result.shape)
+    found = reflections(*map(stacked, operands))
+    numbers = {"taus": rows_held(layout) - 1, "shift": 0, "start": start, "count": count}
+    made = orthonormal(found, layout=layout, parts=parts, panel=0, **numbers)
+    return in_parts(matrices_of(made, parts, rows, count), result)
 
 
 # Statements.
 
 
 def copied(whole: Any, one: Expression, layout: Columns) -> tuple[Statement, ...]:
-    """The panels of the result from the operand, padded by zeros."""
+    """The panels of the result from the operands, padded by zeros."""
+    return tuple(s for part in range(len(whole.read)) for s in _copied(whole, one, layout, part))
+
+
+def _copied(whole: Any, one: Expression, layout: Columns, part: int) -> tuple[Statement, ...]:
     row, column = variable(whole.names[2]), variable(whole.names[3])
+    first = part * layout.count
     rows, width, rest = layout.rows, layout.width, layout.columns % layout.width
 
     def filled(panel: Expression, columns: int) -> tuple[Statement, ...]:
         def cleared(lo: int, hi: int, start: int) -> tuple[Statement, ...]:
-            nothing = whole.put((one, panel, row, column), whole.number(0.0))
+            nothing = whole.put((one, b.add(panel, first), row, column), whole.number(0.0))
             inner = loop(whole.names[3], start, width, nothing, mode="vector")
             return (loop(whole.names[2], lo, hi, inner),) if lo < hi and start < width else ()
 
-        read = whole.read[0](one, row, b.add(panel * width, column))
-        element = whole.put((one, panel, row, column), read)
+        read = whole.read[part](one, row, b.add(panel * width, column))
+        element = whole.put((one, b.add(panel, first), row, column), read)
         inner = loop(whole.names[3], 0, columns, element, mode="vector")
         return (loop(whole.names[2], 0, rows, inner), *cleared(0, rows, columns), *cleared(rows, layout.padded, 0))
 
@@ -105,12 +136,17 @@ def copied(whole: Any, one: Expression, layout: Columns) -> tuple[Statement, ...
     return (*statements, *filled(b.constant(full), rest)) if rest else statements
 
 
+def of_parts(parts: int) -> str:
+    """What tells functions of complex numbers from others."""
+    return "_complex" if parts > 1 else ""
+
+
 def reflections_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
     """One matrix, brought to R."""
     rows, columns = whole.sizes
-    layout, dtype = Columns.of(rows, columns), whole.out.dtype
-    name = f"householder_{rows}_{columns}"
-    call = whole.call(name, lambda name: householder_function(name, layout, dtype), one, whole.out)
+    layout, dtype, parts = Columns.of(rows, columns), whole.out.dtype, len(whole.read)
+    name = f"householder_{rows}_{columns}{of_parts(parts)}"
+    call = whole.call(name, lambda name: householder_function(name, layout, parts, dtype), one, whole.out)
     return (*copied(whole, one, layout), call)
 
 
@@ -119,10 +155,12 @@ def orthonormal_statements(whole: Any, one: Expression) -> tuple[Statement, ...]
     params, dtype, held = whole.params, whole.out.dtype, int(whole.factors.shape[2])
     layout: Columns = params["layout"]
     numbers = {word: params[word] for word in ("shift", "start", "count")}
-    name = "_".join(map(str, ("orthonormal", layout.rows, layout.columns, *numbers.values())))
+    # One that reads reflections in other rows is another function.
+    words = ("orthonormal", layout.rows, layout.columns, *numbers.values(), f"of_{held}")
+    name = "_".join(map(str, words)) + of_parts(params["parts"])
 
     def make(name: str) -> Function:
-        return orthonormal_function(name, layout, held, params["taus"], dtype=dtype, **numbers)
+        return orthonormal_function(name, layout, params["parts"], held, params["taus"], dtype=dtype, **numbers)
 
     call = whole.call(name, make, one, whole.factors, whole.out)
     reflected, made = call.views

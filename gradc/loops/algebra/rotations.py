@@ -9,8 +9,9 @@ from typing import Final
 
 import numpy as np
 
+from gradc.loops.algebra.arithmetic import element
 from gradc.loops.algebra.factors import let, loop, store
-from gradc.loops.algebra.reflections import Columns, element
+from gradc.loops.algebra.reflections import Columns
 from gradc.loops.language.program import Buffer, Expression, Local, Statement, b, variable
 
 KEPT: Final = 16
@@ -38,8 +39,8 @@ class Kept:
         """The rotation ``c * x + s * y``, ``c * y - s * x`` of rows i and i + 1."""
         return (store(self.cosines, (sweep, i), c), store(self.sines, (sweep, i), s))
 
-    def applied(self, z: Buffer, panel: int, sweeps: Expression, first: Buffer, last: Buffer) -> Statement:
-        """Rotate the rows of the panels of ``z`` from ``panel`` on by so many sweeps, from rows ``first`` to ``last``.
+    def applied(self, z: Buffer, panels: range, sweeps: Expression, first: Buffer, last: Buffer) -> Statement:
+        """Rotate the rows of some panels of ``z`` by so many sweeps, from their rows ``first`` to their rows ``last``.
 
         The row that is next stays in registers.
         """
@@ -60,8 +61,8 @@ class Kept:
         )
         return loop(
             "p",
-            panel,
-            panel + self.layout.count,
+            panels.start,
+            panels.stop,
             loop(
                 "k",
                 0,

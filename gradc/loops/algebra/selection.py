@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from gradc.loops.algebra.arithmetic import element
 from gradc.loops.algebra.factors import let, loop, store
-from gradc.loops.algebra.reflections import element
 from gradc.loops.language.program import Buffer, Expression, If, Local, Statement, b, variable
 
 

@@ -5,6 +5,7 @@ A matrix with more rows than columns is the factors of QR first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from gradc.ir.aval import Aval
@@ -13,7 +14,7 @@ from gradc.ir.op import Op
 from gradc.loops.algebra.bidiagonal import bidiagonal_function
 from gradc.loops.algebra.golub_kahan import values_function, vectors_function
 from gradc.loops.algebra.iteration import EXTRA, VALUES
-from gradc.loops.algebra.orthogonal import copied, matrix_of, orthonormal, q_rule, r_rule
+from gradc.loops.algebra.orthogonal import copied, in_parts, matrices_of, of_parts, orthonormal, q_rule, reflections
 from gradc.loops.algebra.panels import never
 from gradc.loops.algebra.passes import TAUS, shape_held
 from gradc.loops.algebra.reflections import Columns
@@ -21,6 +22,7 @@ from gradc.loops.algebra.spectra import found_statements, row_of
 from gradc.loops.language.program import Expression, Statement
 from gradc.ops.elementwise import greater, select
 from gradc.ops.linalg import product, stacked, swapped
+from gradc.ops.orthogonal import upper_part
 from gradc.ops.shape import broadcast, reshaped, slice_
 from gradc.ops.singular import NOT_CONVERGED
 from gradc.ops.spectra import as_columns
@@ -29,23 +31,24 @@ Operands = tuple[Value, ...]
 Params = dict[str, Any]
 
 
-def _infer_diagonals(a: Aval, keep: bool) -> Aval:
-    layout = Columns.of(int(a.shape[2]), int(a.shape[2]))
-    return Aval((a.shape[0], *shape_held(layout, 2 if keep else 1)), a.dtype)
+def _infer_diagonals(*a: Aval, keep: bool) -> Aval:
+    layout = Columns.of(int(a[0].shape[2]), int(a[0].shape[2]))
+    return Aval((a[0].shape[0], *shape_held(layout, len(a), 2 if keep else 1)), a[0].dtype)
 
 
-def _infer_values(f: Aval, size: int) -> Aval:
+def _infer_values(f: Aval, size: int, parts: int) -> Aval:
     layout = Columns.of(size, size)
     return Aval((f.shape[0], layout.count, EXTRA, layout.width), f.dtype)
 
 
-def _infer_vectors(f: Aval, left: Aval, right: Aval, size: int) -> Aval:
+def _infer_vectors(f: Aval, left: Aval, right: Aval, size: int, parts: int) -> Aval:
     layout = Columns.of(size, size)
-    return Aval((f.shape[0], 2 * layout.count, layout.padded + EXTRA, layout.width), f.dtype)
+    return Aval((f.shape[0], 2 * parts * layout.count, layout.padded + EXTRA, layout.width), f.dtype)
 
 
 two_diagonals = Op("two_diagonals", _infer_diagonals, never)
-"""Matrices ``[batch, n, n]`` as two diagonals, and the reflections that make them so."""
+"""Matrices ``[batch, n, n]`` as two diagonals, and the reflections that make them so. Complex ones are two operands,
+their real and their imaginary parts."""
 
 singular_value_row = Op("singular_value_row", _infer_values, never)
 """The singular values of two diagonals, and the state."""
@@ -57,44 +60,39 @@ made them."""
 PRIVATE: Final = (two_diagonals, singular_value_row, singular_vectors)
 
 
-def _square(a: Value) -> Value:
+def _square(a: Operands) -> Operands:
     """Matrices that have the same singular values, and the same vectors on the right."""
-    batch, rows, columns = a.aval.shape
-    if rows == columns:
+    if a[0].aval.shape[1] == a[0].aval.shape[2]:
         return a
-    triangle = r_rule((a,), {}, Aval((batch, columns, columns), a.aval.dtype))
-    assert triangle is not None, "QR is always told in reflections"
-    return triangle
+    found, size = reflections(*a), int(a[0].aval.shape[2])
+    return tuple(upper_part(x) for x in matrices_of(found, len(a), size, size))
 
 
-def _decomposed(a: Value) -> Value:
-    size = int(a.aval.shape[-1])
+def _decomposed(a: Operands) -> Value:
+    size, parts = int(a[0].aval.shape[-1]), len(a)
     layout = Columns.of(size, size)
-    found = two_diagonals(_square(a), keep=True)
-    taus = layout.padded + TAUS
-    left, right = (
-        orthonormal(found, layout=layout, panel=panel, taus=taus, shift=shift, start=0, count=size)
-        for shift, panel in ((0, 0), (1, layout.count))
-    )
-    return singular_vectors(found, left, right, size=size)
+    found = two_diagonals(*_square(a), keep=True)
+    numbers = {"layout": layout, "parts": parts, "taus": layout.padded + TAUS, "start": 0, "count": size}
+    left = orthonormal(found, panel=0, shift=0, **numbers)
+    right = orthonormal(found, panel=parts * layout.count, shift=1, **numbers)
+    return singular_vectors(found, left, right, size=size, parts=parts)
 
 
-def _columns_of(found: Value, which: int, size: int) -> Value:
-    """The left or the right vectors, in columns."""
-    batch, panels, padded, width = found.aval.shape
-    count = int(panels) // 2
-    own = slice_(found, starts=(0, which * count, 0, 0), sizes=(batch, count, padded, width), steps=(1, 1, 1, 1))
-    return swapped(matrix_of(own, size, size))
+def _vectors(a: Operands, *, right: bool) -> list[Value]:
+    """The parts of the left or the right vectors of the square matrix, in columns."""
+    size, parts = int(a[0].aval.shape[-1]), len(a)
+    first = parts * Columns.of(size, size).count if right else 0
+    return [swapped(x) for x in matrices_of(_decomposed(a), parts, size, size, first)]
 
 
 def singular_values_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
     """The row of values, of an iteration without vectors where they are ``alone``."""
-    (a,) = operands
     if 0 in result.shape:
-        return a.builder.full(0.0, result)
-    size, matrices = int(result.shape[-1]), stacked(a)
+        return operands[0].builder.full(0.0, result)
+    size, parts, matrices = int(result.shape[-1]), len(operands), tuple(map(stacked, operands))
     if params["alone"]:
-        found = row_of(singular_value_row(two_diagonals(_square(matrices), keep=False), size=size), VALUES, size)
+        diagonals = two_diagonals(*_square(matrices), keep=False)
+        found = row_of(singular_value_row(diagonals, size=size, parts=parts), VALUES, size)
     else:
         found = row_of(_decomposed(matrices), Columns.of(size, size).padded + VALUES, size)
     return reshaped(found, result.shape)
@@ -102,24 +100,43 @@ def singular_values_rule(operands: Operands, params: Params, result: Aval) -> Va
 
 def left_vectors_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
     """The rows of left vectors as columns, behind the orthonormal factor of QR where there is one."""
-    (a,) = operands
     if 0 in result.shape:
-        return a.builder.full(0.0, result)
-    size, matrices = int(result.shape[-1]), stacked(a)
-    vectors = _columns_of(_decomposed(matrices), 0, size)
+        return operands[0].builder.full(0.0, result)
+    matrices = tuple(map(stacked, operands))
+    vectors = _vectors(matrices, right=False)
     if result.shape[-2] != result.shape[-1]:
-        factor = q_rule((matrices,), {}, matrices.aval)
-        assert factor is not None, "QR is always told in reflections"
-        vectors = product(factor, vectors, "ik,kj->ij")
-    return reshaped(vectors, result.shape)
+        vectors = _products(_orthonormal_parts(matrices), vectors)
+    return in_parts(vectors, result)
+
+
+def _orthonormal_parts(a: Operands) -> list[Value]:
+    """The parts of the orthonormal factor of QR."""
+    shape = a[0].aval.shape
+    found = q_rule(a, {}, a[0].aval.with_shape(shape if len(a) == 1 else (2, *shape)))
+    assert found is not None, "QR is always told in reflections"
+    if len(a) == 1:
+        return [found]
+    ends = (1,) * len(shape)
+    parts = [slice_(found, starts=(k, 0, 0, 0), sizes=(1, *shape), steps=(1, *ends)) for k in (0, 1)]
+    return [reshaped(part, shape) for part in parts]
+
+
+def _products(x: Sequence[Value], y: Sequence[Value]) -> list[Value]:
+    """The parts of a matrix product."""
+
+    def of(one: Value, other: Value) -> Value:
+        return product(one, other, "ik,kj->ij")
+
+    if len(x) == 1:
+        return [of(x[0], y[0])]
+    return [of(x[0], y[0]) - of(x[1], y[1]), of(x[0], y[1]) + of(x[1], y[0])]
 
 
 def right_vectors_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
     """The rows of right vectors as columns."""
-    (a,) = operands
     if 0 in result.shape:
-        return a.builder.full(0.0, result)
-    return reshaped(_columns_of(_decomposed(stacked(a)), 1, int(result.shape[-1])), result.shape)
+        return operands[0].builder.full(0.0, result)
+    return in_parts(_vectors(tuple(map(stacked, operands)), right=True), result)
 
 
 def pseudo_inverse_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
@@ -154,9 +171,9 @@ def _pseudo_inverse(a: Value, rtol: float) -> Value:
 
 def two_diagonals_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
     """One matrix, brought to two diagonals."""
-    size, keep, dtype = whole.size, whole.params["keep"], whole.out.dtype
-    name = f"two_diagonals_{size}{'_kept' if keep else ''}"
-    call = whole.call(name, lambda name: bidiagonal_function(name, size, dtype, keep=keep), one, whole.out)
+    size, keep, dtype, parts = whole.size, whole.params["keep"], whole.out.dtype, len(whole.read)
+    name = f"two_diagonals_{size}{'_kept' if keep else ''}{of_parts(parts)}"
+    call = whole.call(name, lambda name: bidiagonal_function(name, size, parts, dtype, keep=keep), one, whole.out)
     return (*copied(whole, one, Columns.of(size, size)), call)
 
 

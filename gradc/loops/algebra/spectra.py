@@ -9,7 +9,7 @@ from gradc.ir.graph import Value
 from gradc.ir.op import Op
 from gradc.loops.algebra.eigen import values_function, vectors_function
 from gradc.loops.algebra.iteration import EXTRA, STATE, VALUES
-from gradc.loops.algebra.orthogonal import copied, matrix_of, orthonormal
+from gradc.loops.algebra.orthogonal import copied, in_parts, matrices_of, of_parts, orthonormal
 from gradc.loops.algebra.panels import never
 from gradc.loops.algebra.passes import TAUS, shape_held
 from gradc.loops.algebra.reflections import Columns
@@ -23,22 +23,24 @@ Operands = tuple[Value, ...]
 Params = dict[str, Any]
 
 
-def _infer_diagonals(a: Aval, keep: bool) -> Aval:
-    return Aval((a.shape[0], *shape_held(Columns.of(int(a.shape[2]), int(a.shape[2])), 1)), a.dtype)
+def _infer_diagonals(*a: Aval, keep: bool) -> Aval:
+    size = int(a[0].shape[2])
+    return Aval((a[0].shape[0], *shape_held(Columns.of(size, size), len(a), 1)), a[0].dtype)
 
 
-def _infer_values(f: Aval, size: int) -> Aval:
+def _infer_values(f: Aval, size: int, parts: int) -> Aval:
     layout = Columns.of(size, size)
     return Aval((f.shape[0], layout.count, EXTRA, layout.width), f.dtype)
 
 
-def _infer_vectors(f: Aval, q: Aval, size: int) -> Aval:
+def _infer_vectors(f: Aval, q: Aval, size: int, parts: int) -> Aval:
     layout = Columns.of(size, size)
-    return Aval((f.shape[0], layout.count, layout.padded + EXTRA, layout.width), f.dtype)
+    return Aval((f.shape[0], parts * layout.count, layout.padded + EXTRA, layout.width), f.dtype)
 
 
 three_diagonals = Op("three_diagonals", _infer_diagonals, never)
-"""Matrices ``[batch, n, n]`` by their lower triangle as three diagonals, and the reflections that make them so."""
+"""Matrices ``[batch, n, n]`` by their lower triangle as three diagonals, and the reflections that make them so. Complex
+ones are two operands, their real and their imaginary parts."""
 
 eigen_values = Op("eigen_values", _infer_values, never)
 """The eigenvalues of three diagonals, and the state."""
@@ -56,22 +58,23 @@ def row_of(panels: Value, row: int, size: int) -> Value:
     return slice_(reshape(found, shape=(batch, count * width)), starts=(0, 0), sizes=(batch, size), steps=(1, 1))
 
 
-def _vectors(a: Value) -> Value:
-    size = int(a.aval.shape[-1])
+def _vectors(a: Operands) -> Value:
+    size, parts = int(a[0].aval.shape[-1]), len(a)
     layout = Columns.of(size, size)
-    found = three_diagonals(a, keep=True)
-    made = orthonormal(found, layout=layout, panel=0, taus=layout.padded + TAUS, shift=1, start=0, count=size)
-    return eigen_vectors(found, made, size=size)
+    found = three_diagonals(*a, keep=True)
+    numbers = {"taus": layout.padded + TAUS, "shift": 1, "start": 0, "count": size}
+    made = orthonormal(found, layout=layout, parts=parts, panel=0, **numbers)
+    return eigen_vectors(found, made, size=size, parts=parts)
 
 
 def eigenvalues_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
     """The row of values, of an iteration without vectors where they are ``alone``."""
-    (a,) = operands
     if 0 in result.shape:
-        return a.builder.full(0.0, result)
-    size, matrices = int(result.shape[-1]), stacked(a)
+        return operands[0].builder.full(0.0, result)
+    size, parts, matrices = int(result.shape[-1]), len(operands), tuple(map(stacked, operands))
     if params["alone"]:
-        found = row_of(eigen_values(three_diagonals(matrices, keep=False), size=size), VALUES, size)
+        values = eigen_values(three_diagonals(*matrices, keep=False), size=size, parts=parts)
+        found = row_of(values, VALUES, size)
     else:
         found = row_of(_vectors(matrices), Columns.of(size, size).padded + VALUES, size)
     return reshaped(found, result.shape)
@@ -79,11 +82,10 @@ def eigenvalues_rule(operands: Operands, params: Params, result: Aval) -> Value 
 
 def eigenvectors_rule(operands: Operands, params: Params, result: Aval) -> Value | None:
     """The rows of vectors, as columns."""
-    (a,) = operands
     if 0 in result.shape:
-        return a.builder.full(0.0, result)
-    size = int(result.shape[-1])
-    return reshaped(swapped(matrix_of(_vectors(stacked(a)), size, size)), result.shape)
+        return operands[0].builder.full(0.0, result)
+    size, found = int(result.shape[-1]), _vectors(tuple(map(stacked, operands)))
+    return in_parts([swapped(x) for x in matrices_of(found, len(operands), size, size)], result)
 
 
 # Statements.
@@ -91,9 +93,9 @@ def eigenvectors_rule(operands: Operands, params: Params, result: Aval) -> Value
 
 def diagonals_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
     """One matrix, brought to three diagonals."""
-    size, keep, dtype = whole.size, whole.params["keep"], whole.out.dtype
-    name = f"three_diagonals_{size}{'_kept' if keep else ''}"
-    call = whole.call(name, lambda name: tridiagonal_function(name, size, dtype, keep=keep), one, whole.out)
+    size, keep, dtype, parts = whole.size, whole.params["keep"], whole.out.dtype, len(whole.read)
+    name = f"three_diagonals_{size}{'_kept' if keep else ''}{of_parts(parts)}"
+    call = whole.call(name, lambda name: tridiagonal_function(name, size, parts, dtype, keep=keep), one, whole.out)
     return (*copied(whole, one, Columns.of(size, size)), call)
 
 
@@ -105,9 +107,9 @@ def eigen_statements(whole: Any, one: Expression) -> tuple[Statement, ...]:
 
 def found_statements(whole: Any, one: Expression, function: Any, message: str) -> tuple[Statement, ...]:
     """The call of an iteration, and a check that it came to its end."""
-    size, dtype = whole.params["size"], whole.out.dtype
-    name = f"{whole.node.op.name}_{size}"
-    call = whole.call(name, lambda name: function(name, size, dtype), one, *whole.arrays, whole.out)
+    size, parts, dtype = whole.params["size"], whole.params["parts"], whole.out.dtype
+    name = f"{whole.node.op.name}_{size}{of_parts(parts)}"
+    call = whole.call(name, lambda name: function(name, size, parts, dtype), one, *whole.arrays, whole.out)
     row = int(whole.out.shape[2]) - EXTRA + STATE
     state = b.load(whole.out, (one, b.constant(0), b.constant(row), b.constant(0)))
     return (call, Check(b.ne(state, whole.number(0.0)), whole.code(message)))

@@ -8,10 +8,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradc.loops.algebra.factors import Index, block_view, each, let, loop, store
-from gradc.loops.algebra.products import Products
-from gradc.loops.algebra.reflections import Columns, Reflector, element, expression
-from gradc.loops.language.program import Buffer, Call, Expression, Function, Local, Statement, b, variable, whole
+from gradc.loops.algebra.arithmetic import (
+    Array,
+    Number,
+    Parted,
+    both,
+    conjugate,
+    expression,
+    less,
+    let,
+    plus,
+    real,
+    select,
+    times,
+)
+from gradc.loops.algebra.factors import Index, block_view, each, loop
+from gradc.loops.algebra.products import Products, views_of
+from gradc.loops.algebra.reflections import Columns, Reflector
+from gradc.loops.language.program import Buffer, Expression, Function, Statement, b, variable
 
 
 def rows_held(layout: Columns) -> int:
@@ -19,9 +33,10 @@ def rows_held(layout: Columns) -> int:
     return layout.padded + layout.width + 1
 
 
-def householder_function(name: str, layout: Columns, dtype: np.dtype) -> Function:
+def householder_function(name: str, layout: Columns, parts: int, dtype: np.dtype) -> Function:
     """``f``, a matrix in panels, becomes R on and above the diagonal, below it the vectors of the reflections."""
-    f = Buffer("f", dtype, (layout.count, rows_held(layout), layout.width), "parameter", writable=True)
+    buffer = Buffer("f", dtype, (parts * layout.count, rows_held(layout), layout.width), "parameter", writable=True)
+    f = Parted(buffer, layout.count, parts)
     products = Products(layout, f, rows_held(layout) - 1, 0)
     factoring = _Factoring(layout, f)
 
@@ -35,29 +50,24 @@ def householder_function(name: str, layout: Columns, dtype: np.dtype) -> Functio
         return (earlier, *factoring.statements(k), products.set_head(k), *products.triangle(k, f, at))
 
     locals_ = (*factoring.locals, *(products.locals if layout.count > 1 else ()))
-    return Function(name, (f,), (), (*locals_, *each("k", layout.count, panel)))
+    return Function(name, (buffer,), (), (*locals_, *each("k", layout.count, panel)))
 
 
 def _applied(products: Products, j: Expression, k: Expression) -> tuple[Statement, ...]:
-    """Panel k becomes ``(I - V @ T.T @ V.T) @ panel`` with the vectors of panel j."""
-    f, i, layout = products.f, variable("i"), products.layout
-    head, inner, outer = products.head, products.inner, products.outer
-    transposed = block_view(f, (j * rows_held(layout) + layout.padded) * layout.width, (layout.width, 1))
-    added = products.contraction("ik", accumulate=True)
-    copied = products.square(head, lambda r, t: element(f, j, b.add(i * layout.width, r), t))
+    """Panel k becomes ``(I - V @ T.H @ V.H) @ panel`` with the vectors of panel j."""
+    f, i, layout, head = products.f, variable("i"), products.layout, products.head
+    width = layout.width
+    triangle = tuple(
+        block_view(f.buffer, (panel * rows_held(layout) + layout.padded) * width, (width, 1)) for panel in f.panels(j)
+    )
+    copied = products.square(head, lambda r, t: f.at(j, b.add(i * width, r), t))
     return (
         products.set_head(j),
-        *products.turned(j, inner, lambda i: products.block(f, k, i)),
-        Call(products.contraction("ik"), (transposed, whole(inner), whole(outer))),
-        products.negated(),
-        Call(added, (whole(head), whole(inner), products.block(f, k, j))),
-        loop(
-            "i",
-            b.add(j, 1),
-            layout.blocks,
-            copied,
-            Call(added, (whole(head), whole(inner), products.block(f, k, i))),
-        ),
+        *products.turned(j, products.inner, lambda i: products.block(f, k, i)),
+        *products.multiplied("ik", triangle, conjugated=True),
+        *products.beside(),
+        *products.added(views_of(head), products.block(f, k, j)),
+        loop("i", b.add(j, 1), layout.blocks, copied, *products.added(views_of(head), products.block(f, k, i))),
     )
 
 
@@ -67,62 +77,64 @@ class _Factoring:
     What a reflection takes off the columns after it is taken off in the same pass that multiplies them by the next one.
     """
 
-    def __init__(self, layout: Columns, f: Buffer) -> None:
-        self.layout, self.f, self.dtype = layout, f, f.dtype
-        self.v, self.column = (Buffer(word, f.dtype, (layout.padded,), "local") for word in ("v", "column"))
-        self.taken, self.top = (Buffer(word, f.dtype, (layout.width,), "local") for word in ("taken", "top"))
-        self.locals = tuple(Local(buffer) for buffer in (self.v, self.column, self.taken, self.top))
+    def __init__(self, layout: Columns, f: Parted) -> None:
+        self.layout, self.f, self.dtype, self.parts = layout, f, f.buffer.dtype, f.parts
+        self.v, self.column = (Array(word, self.dtype, (layout.padded,), f.parts) for word in ("v", "column"))
+        self.taken, self.top = (Array(word, self.dtype, (layout.width,), f.parts) for word in ("taken", "top"))
+        self.locals = tuple(
+            statement for array in (self.v, self.column, self.taken, self.top) for statement in array.locals
+        )
 
     def statements(self, k: Expression) -> tuple[Statement, ...]:
         """Panel k, which earlier ones have been taken off."""
-        f, v, column, taken, top, zero = self.f, self.v, self.column, self.taken, self.top, b.constant(0.0, self.dtype)
+        f, v, column, taken, top = self.f, self.v, self.column, self.taken, self.top
+        zero = real(b.constant(0.0, self.dtype), self.parts)
         width, rows, taus = self.layout.width, self.layout.padded, rows_held(self.layout) - 1
         c, i, t = variable("c"), variable("i"), variable("t")
-        dots = Buffer("dots", self.dtype, (width,), "local")
+        dots = Array("dots", self.dtype, (width,), self.parts)
         here = b.add(k * width, c)
         after = b.add(here, 1)
+        reflector = Reflector(column, here, rows)
 
-        def less(row: Expression, place: Expression) -> Expression:
-            """An element, with what the last reflection takes off."""
-            return b.fma(b.neg(element(v, row)), element(taken, place), element(f, k, row, place))
+        def left(row: Expression, place: Expression) -> Number:
+            """An element, without what the last reflection takes off."""
+            return less(v.at(row), taken.at(place), f.at(k, row, place))
 
-        def reflected(beta: Expression, tau: Expression, scale: Expression) -> tuple[Statement, ...]:
-            divided = store(column, (i,), b.div(element(column, i), scale))
+        def reflected(beta: Expression, tau: Number, scale: Number) -> tuple[Statement, ...]:
             return (
-                loop("i", after, rows, divided, mode="vector"),
-                store(column, (here,), beta),
-                store(f, (k, taus, c), tau),
+                *reflector.divided(after, scale),
+                *column.put((here,), real(beta, self.parts)),
+                *f.put(k, taus, c, tau),
             )
 
         # Where there is no reflection, tau is 0, and the vector is that of zeros below the diagonal.
-        reflector = Reflector(column, here, rows)
-        named, now = let("now", less(i, t))
-        read, entry = let("entry", element(column, i))
-        share = store(dots, (t,), b.fma(entry, now, element(dots, t)))
-        multiple = b.select(b.gt(t, c), b.mul(element(f, k, taus, c), element(dots, t)), zero)
+        named, now = let("now", left(i, t))
+        read, entry = let("entry", column.at(i))
+        share = dots.put((t,), plus(conjugate(entry), now, dots.at(t)))
+        multiple = select(b.gt(t, c), times(conjugate(f.at(k, taus, c)), dots.at(t)), zero)
         return (
-            loop("i", 0, rows, store(v, (i,), zero), mode="vector"),
-            loop("t", 0, width, store(taken, (t,), zero), mode="vector"),
+            v.cleared(0, rows),
+            taken.cleared(0, width),
             loop(
                 "c",
                 0,
                 width,
-                Local(dots),
-                loop("i", here, rows, store(column, (i,), less(i, c)), mode="vector"),
-                *reflector.statements(reflected, (store(f, (k, taus, c), zero),)),
-                loop("t", 0, width, store(top, (t,), less(here, t)), mode="vector"),
-                loop("t", 0, width, store(dots, (t,), element(top, t)), mode="vector"),
+                *dots.locals,
+                loop("i", here, rows, *column.put((i,), left(i, c)), mode="vector"),
+                *reflector.statements(reflected, f.put(k, taus, c, zero)),
+                loop("t", 0, width, *top.put((t,), left(here, t)), mode="vector"),
+                loop("t", 0, width, *dots.put((t,), top.at(t)), mode="vector"),
                 loop(
                     "i",
                     after,
                     rows,
-                    read,
-                    loop("t", 0, width, named, store(f, (k, i, t), now), share, mode="vector"),
-                    store(f, (k, i, c), entry),
-                    store(v, (i,), entry),
+                    *read,
+                    loop("t", 0, width, *named, *f.put(k, i, t, now), *share, mode="vector"),
+                    *f.put(k, i, c, entry),
+                    *v.put((i,), entry),
                 ),
-                loop("t", 0, width, store(taken, (t,), multiple), mode="vector"),
-                loop("t", 0, width, store(f, (k, here, t), b.sub(element(top, t), element(taken, t))), mode="vector"),
-                store(f, (k, here, c), element(column, here)),
+                loop("t", 0, width, *taken.put((t,), multiple), mode="vector"),
+                loop("t", 0, width, *f.put(k, here, t, both(b.sub, top.at(t), taken.at(t))), mode="vector"),
+                *f.put(k, here, c, column.at(here)),
             ),
         )

@@ -18,11 +18,10 @@ import numpy as np
 from gradc.ir.aval import Aval, Dim, size_of
 from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import REGISTRY, Op
-from gradc.loops.algebra.orthogonal import complement_rule, q_rule, r_rule
+from gradc.loops.lowering.decompositions import with_decompositions_told
 from gradc.loops.lowering.determinants import cofactors_rule, det_rule, det_sign_rule, log_abs_det_rule
 from gradc.loops.lowering.ordered import argsort_rule, recurrence_rule, running_rule
 from gradc.loops.lowering.slices import Slices, aligned, part_of
-from gradc.loops.lowering.spectral import with_spectra_told
 from gradc.loops.lowering.systems import (
     cholesky_rule,
     inverse_rule,
@@ -55,7 +54,7 @@ _Rule = Callable[[tuple[Value, ...], dict[str, Any], Aval], Value | None]
 
 def decompose(graph: Graph) -> Graph:
     """The same function without the ops of this module; the graph itself where it has none."""
-    graph = with_spectra_told(graph)
+    graph = with_decompositions_told(graph)
     nodes = graph.nodes
     if not any(
         node.op.name in _RULES
@@ -259,8 +258,5 @@ _RULES: Final[dict[str, _Rule]] = {
     "log_abs_det": log_abs_det_rule,
     "det_sign": det_sign_rule,
     "cofactors": cofactors_rule,
-    "qr_q": q_rule,
-    "qr_r": r_rule,
-    "qr_complement": complement_rule,
 }
 assert set(_RULES) <= set(REGISTRY)

@@ -1,4 +1,4 @@
-"""Eigenvalues, singular values and their vectors, told in what ``gradc.loops.algebra`` computes.
+"""QR, eigenvalues, singular values and their vectors, told in what ``gradc.loops.algebra`` computes.
 
 Values whose vectors are asked for too come of the same iteration; those that stand alone of one without vectors.
 """
@@ -11,6 +11,7 @@ from typing import Any, Final
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import Op
+from gradc.loops.algebra.orthogonal import complement_rule, q_rule, r_rule
 from gradc.loops.algebra.singular import (
     left_vectors_rule,
     pseudo_inverse_rule,
@@ -24,29 +25,40 @@ _Rule = Callable[[tuple[Value, ...], dict[str, Any], Aval], Value | None]
 _VECTORS: Final[dict[str, tuple[str, ...]]] = {
     "eigenvalues": ("eigenvectors",),
     "singular_values": ("left_vectors", "right_vectors", "pseudo_inverse"),
+    "eigenvalues_of_parts": ("eigenvectors_of_parts",),
+    "singular_values_of_parts": ("left_vectors_of_parts", "right_vectors_of_parts"),
 }
 """What takes the vectors that go with values."""
 
-_RULES: Final[dict[str, _Rule]] = {
+_OF_BOTH: Final[dict[str, _Rule]] = {
+    "qr_q": q_rule,
+    "qr_r": r_rule,
+    "qr_complement": complement_rule,
     "eigenvalues": eigenvalues_rule,
     "eigenvectors": eigenvectors_rule,
     "singular_values": singular_values_rule,
     "left_vectors": left_vectors_rule,
     "right_vectors": right_vectors_rule,
+}
+"""The rules of real matrices, and of complex ones given in their parts."""
+
+_RULES: Final[dict[str, _Rule]] = {
+    **_OF_BOTH,
+    **{f"{name}_of_parts": rule for name, rule in _OF_BOTH.items()},
     "pseudo_inverse": pseudo_inverse_rule,
 }
 
 
-def with_spectra_told(graph: Graph) -> Graph:
+def with_decompositions_told(graph: Graph) -> Graph:
     """The same function without these ops; the graph itself where it has none."""
     nodes = graph.nodes
     if not any(node.op.name in _RULES for node in nodes):
         return graph
-    taken = {(node.op.name, node.operands[0]) for node in nodes if node.op.name in _RULES}
+    taken = {(node.op.name, node.operands) for node in nodes if node.op.name in _RULES}
     # Nodes are made again one by one, in their order.
     alone = iter(
         [
-            not any((vectors, node.operands[0]) in taken for vectors in _VECTORS[node.op.name])
+            not any((vectors, node.operands) in taken for vectors in _VECTORS[node.op.name])
             for node in nodes
             if node.op.name in _VECTORS
         ]
