@@ -39,6 +39,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "slogdet": lambda xp, a, s, b: xp.linalg.slogdet(a)[1],
     "eigvals": lambda xp, a, s, b: xp.linalg.eigvals(a),
     "eig, vectors": lambda xp, a, s, b: xp.linalg.eig(a)[1],
+    "qr": lambda xp, a, s, b: tuple(xp.linalg.qr(a)),
+    "eigh": lambda xp, a, s, b: tuple(xp.linalg.eigh(s)),
+    "eigvalsh": lambda xp, a, s, b: xp.linalg.eigvalsh(s),
+    "svd": lambda xp, a, s, b: tuple(xp.linalg.svd(a)),
+    "svdvals": lambda xp, a, s, b: xp.linalg.svd(a, compute_uv=False),
 }
 
 
@@ -66,7 +71,7 @@ def contenders(function: Callable[..., Any], arrays: tuple[np.ndarray, ...]) -> 
     jax.config.update("jax_enable_x64", True)
     compiled = jax.jit(lambda a, s, b: function(jax.numpy, a, s, b))
     own = [jax.numpy.asarray(x) for x in arrays]
-    found["jax"] = lambda: compiled(*own).block_until_ready()
+    found["jax"] = lambda: jax.block_until_ready(compiled(*own))
     return found
 
 

@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
+from gradc.loops.algebra.arithmetic import element
 from gradc.loops.algebra.factors import Index, let, loop, store
 from gradc.loops.algebra.parts import Rows, Scalar, largest_part, named, squares
-from gradc.loops.algebra.reflections import element
 from gradc.loops.language.program import I64, Accumulate, Buffer, Expression, If, Local, Statement, b, variable
 
 PASSES: Final = 24

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gradc.loops.algebra.arithmetic import element
 from gradc.loops.algebra.factors import Index, let, store
-from gradc.loops.algebra.reflections import element
 from gradc.loops.language.program import Buffer, Expression, Let, Local, Statement, b
 
 Scalar = tuple[Expression, ...]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradc.loops.algebra.arithmetic import element
 from gradc.loops.algebra.factors import let, loop, store
 from gradc.loops.algebra.parts import (
     Cells,
@@ -25,7 +26,7 @@ from gradc.loops.algebra.parts import (
     squares,
     times,
 )
-from gradc.loops.algebra.reflections import dot_order, element
+from gradc.loops.algebra.reflections import dot_order
 from gradc.loops.language.program import Accumulate, Buffer, Expression, If, Local, Statement, b, variable
 
 
