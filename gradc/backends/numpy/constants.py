@@ -53,7 +53,8 @@ def embedded_text(name: str, value: np.ndarray) -> str:
     content = np.ascontiguousarray(value).astype(value.dtype.newbyteorder("<")).tobytes()
     head = f'"{name}", "{value.dtype.name}", {value.shape}'
     digest = hashlib.sha256(f"{value.dtype.name} {value.shape} ".encode() + content).hexdigest()
-    text = "\n".join(textwrap.wrap(base64.b64encode(content).decode(), COLUMNS))
+    word = base64.b64encode(content).decode()
+    text = "\n".join(word[k : k + COLUMNS] for k in range(0, len(word), COLUMNS))  # textwrap takes the square of this
     return f'_constant(\n    {head},\n    "{digest}",\n    """\n{text}\n""",\n)'
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import inspect
 import linecache
@@ -14,7 +15,7 @@ import pytest
 
 import gradc.ops
 from gradc.backends.numpy import flat_entry, load, render
-from gradc.backends.numpy.constants import array_text
+from gradc.backends.numpy.constants import array_text, embedded_text
 from gradc.backends.numpy.contractions import contraction
 from gradc.backends.reference import evaluate
 from gradc.ir.aval import Aval, aval
@@ -246,3 +247,11 @@ def test_many_arguments_are_taken_apart_over_several_lines() -> None:
     assert lines[end] == "    ) = _arguments(w)"
     taken = " ".join(line.strip() for line in lines[start + 1 : end])
     assert taken == "".join(f"{name}, " for name in names).strip()
+
+
+def test_the_text_of_a_constant_of_many_megabytes() -> None:
+    """It takes time in proportion: by the square of its length it would not end."""
+    value = np.arange(2_000_000, dtype=np.int64)
+    lines = embedded_text("table", value).split('"""')[1].split()
+    assert {len(line) for line in lines[:-1]} == {100}
+    np.testing.assert_array_equal(np.frombuffer(base64.b64decode("".join(lines)), "<i8"), value)
