@@ -126,6 +126,10 @@ def _loops(*, upper: bool) -> Callable[..., Any]:
     return loops
 
 
+lower_gamma, upper_gamma = _loops(upper=False), _loops(upper=True)
+"""The rules of both functions."""
+
+
 def _loops_density(b: Any, first: Any, second: Any) -> Any:
     a, x = b.convert(first, np.float64), b.convert(second, np.float64)
     less = b.logical_and(b.lt(b.abs(a), 0.5), b.gt(x, 0.0))
@@ -135,7 +139,12 @@ def _loops_density(b: Any, first: Any, second: Any) -> Any:
     return b.convert(b.select(b.logical_or(b.lt(x, 0.0), b.isnan(x)), math.nan, found), first.dtype)
 
 
-def _by_x(name: str, orders: str, slope: Callable[..., Any]) -> Callable[[Context], Sequence[Any]]:
+def by_x(name: str, orders: str, slope: Callable[[Context], Any]) -> Callable[[Context], Sequence[Any]]:
+    """The derivatives of a function of ``orders``, a letter each, and of a number, by which it has the ``slope``.
+
+    Raises DerivativeError for those by the orders.
+    """
+
     def partials(c: Context) -> Sequence[Any]:
         *by_orders, _ = c.active
         if any(by_orders):
@@ -145,7 +154,7 @@ def _by_x(name: str, orders: str, slope: Callable[..., Any]) -> Callable[[Contex
                 f"scipy.special.{name}: the {known.format(listed)} not known, and the result depends on {it}; "
                 f"hold {listed} fixed with gradc.stop_gradient"
             )
-        return [*([None] * len(orders)), slope(*c.operands)]
+        return [*([None] * len(orders)), slope(c)]
 
     return partials
 
@@ -156,7 +165,15 @@ def incomplete(
     """A function of the ``orders``, a letter each, and of x, by which it has a derivative: ``of`` is SciPy's function
     that it is, or the derivative of."""
     arity = len(orders) + 1
-    return special(name, _by_x(of, orders, slope), loops, latex, flops=flops, arity=arity, captured=name == of)
+    return special(
+        name,
+        by_x(of, orders, lambda c: slope(*c.operands)),
+        loops,
+        latex,
+        flops=flops,
+        arity=arity,
+        captured=name == of,
+    )
 
 
 def _of_gamma(name: str, loops: Callable[..., Any], slope: Callable[..., Any], latex: str) -> Op:
@@ -173,13 +190,13 @@ gamma_density: Op = _of_gamma(
 """``x**(a - 1) exp(-x) / gamma(a)`` for any a."""
 gammainc = _of_gamma(
     "gammainc",
-    _loops(upper=False),
+    lower_gamma,
     lambda a, x: gamma_density(a, x),
     r"P\left({0}, {1}\right)",
 )
 gammaincc = _of_gamma(
     "gammaincc",
-    _loops(upper=True),
+    upper_gamma,
     lambda a, x: -gamma_density(a, x),
     r"Q\left({0}, {1}\right)",
 )

@@ -82,15 +82,19 @@ def _middle(b: Any, near: Any, far: Any, distance: Any) -> tuple[Any, Any]:
     return holds, b.mul(b.beta_middle(b.div(least, most), step, place, tail), 1.0 / math.sqrt(math.pi))
 
 
-def _peak(b: Any, first: Any, second: Any, x: Any, y: Any) -> Any:
-    """``x**a y**b gamma(a + b + 1) / (gamma(a + 1) gamma(b + 1))``, whose exponents add up and do not cancel.
+def weight(b: Any, first: Any, second: Any, x: Any) -> Any:
+    """``x**a (1 - x)**b / beta(a, b)``, whose exponents add up and do not cancel: the density over ``logit(x)``.
 
     The place of each wave may be any multiple of its part; of at least 1, so that it is 0 for no small x.
     """
-    total = b.add(first, second)
+    total, y = b.add(first, second), b.sub(1.0, x)
     size = b.maximum(total, 1.0)
     both = b.mul(wave(b, first, b.mul(size, x)), wave(b, second, b.mul(size, y)))
-    return b.div(both, wave(b, total, size))
+    share = b.mul(b.div(first, total), second)
+    small = b.mul(b.div(both, wave(b, total, size)), share)
+    is_large, _, distance = _bell(b, first, second, x)
+    large = b.mul(_scale(b, first, second, distance), b.sqrt(b.mul(share, 1.0 / (2.0 * math.pi))))
+    return b.select(is_large, large, small)
 
 
 def _loops(*, upper: bool) -> Callable[..., Any]:
@@ -103,13 +107,10 @@ def _loops(*, upper: bool) -> Callable[..., Any]:
         turned = b.select(is_large, b.lt(deviation, 0.0), b.gt(b.mul(x, b.add(b.add(first, second), 2.0)), border))
         near, far = b.select(turned, second, first), b.select(turned, first, second)
         at, beside = b.select(turned, y, x), b.select(turned, x, y)
-        total = b.add(near, far)
-        scale = _scale(b, first, second, distance)
-        height = b.mul(scale, b.sqrt(b.div(b.div(total, b.mul(2.0 * math.pi, near)), far)))
-        peak = b.select(is_large, height, _peak(b, near, far, at, beside))
-        part = b.mul(b.mul(peak, b.mul(b.div(far, total), near)), b.beta_fraction(near, far, at, beside))
+        part = b.mul(weight(b, first, second, x), b.beta_fraction(near, far, at, beside))
         holds, middle = _middle(b, near, far, distance)
-        part = b.minimum(b.select(b.logical_and(is_large, holds), b.mul(scale, middle), part), 1.0)
+        middle = b.mul(_scale(b, first, second, distance), middle)
+        part = b.minimum(b.select(b.logical_and(is_large, holds), middle, part), 1.0)
         whole = b.logical_not(turned) if upper else turned
         found = b.select(whole, b.sub(1.0, part), part)
         nothing, all_of_it = (1.0, 0.0) if upper else (0.0, 1.0)
@@ -130,6 +131,10 @@ def _one_less(b: Any, order: Any, place: Any) -> Any:
     less = b.logical_and(b.lt(b.abs(order), 0.5), b.gt(place, 0.0))
     found = wave(b, b.select(less, order, b.sub(order, 1.0)), place)
     return b.select(less, b.div(b.mul(found, order), place), found)
+
+
+lower_beta, upper_beta = _loops(upper=False), _loops(upper=True)
+"""The rules of both functions."""
 
 
 def _loops_density(b: Any, of_a: Any, of_b: Any, of_x: Any) -> Any:
@@ -168,13 +173,13 @@ beta_density: Op = _of_beta(
 """``x**(a - 1) (1 - x)**(b - 1) / beta(a, b)`` for any a and b."""
 betainc = _of_beta(
     "betainc",
-    _loops(upper=False),
+    lower_beta,
     lambda a, b, x: beta_density(a, b, x),
     r"I_{{{2}}}\left({0}, {1}\right)",
 )
 betaincc = _of_beta(
     "betaincc",
-    _loops(upper=True),
+    upper_beta,
     lambda a, b, x: -beta_density(a, b, x),
     r"1 - I_{{{2}}}\left({0}, {1}\right)",
 )

@@ -44,7 +44,7 @@ def test_a_score_and_its_information_at_every_order() -> None:
     ("call", "message"),
     [
         (lambda x: scipy.stats.skewnorm.pdf(x, 2.0), "the distribution skewnorm is not supported .* norm, pareto"),
-        (lambda x: scipy.stats.t.ppf(x, 2.0), r"t\.ppf is not supported .* supported are pdf, logpdf, cdf"),
+        (lambda x: scipy.stats.binom.ppf(x, 5, 0.5), r"binom\.ppf is not supported .* supported are pmf, logpmf, cdf"),
         (lambda x: scipy.stats.poisson.ppf(x, 2.0), r"poisson\.ppf is not supported .* supported are pmf, logpmf, cdf"),
         (lambda x: norm.logpdf(x, locs=1.0), r"scipy\.stats\.norm: the parameter locs="),
         (lambda x: norm.logpdf(x, 0.0, 1.0, 2.0), r"scipy\.stats\.norm: too many positional arguments"),

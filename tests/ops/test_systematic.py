@@ -18,6 +18,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
+import scipy.special
 
 import gradc.ops
 from gradc.compiler import compiled_of
@@ -109,6 +110,25 @@ def upper_gamma(a: Any, x: Any) -> Any:
 
 def incomplete_beta(a: Any, b: Any, x: Any) -> Any:
     return mp.betainc(a, b, 0, x, regularized=True)
+
+
+def inverse_gamma(a: Any, p: Any) -> Any:
+    """By Newton's method in the logarithm of x, from SciPy's."""
+    at = mp.log(mp.mpf(float(scipy.special.gammaincinv(float(a), float(p)))))
+    for _ in range(4):
+        x = mp.exp(at)
+        at -= (lower_gamma(a, x) - p) / mp.exp(a * at - x - mp.loggamma(a))
+    return mp.exp(at)
+
+
+def inverse_odds(a: Any, b: Any, p: Any) -> Any:
+    """The same of the odds."""
+    start = mp.mpf(float(scipy.special.betaincinv(float(a), float(b), float(p))))
+    at = mp.log(start / (1 - start))
+    for _ in range(4):
+        x = 1 / (1 + mp.exp(-at))
+        at -= (incomplete_beta(a, b, x) - p) * mp.beta(a, b) / (x**a * (1 - x) ** b)
+    return mp.exp(at)
 
 
 def recurring(x: Any, factor: Any) -> Any:
@@ -390,6 +410,15 @@ ROWS = [
         (POSITIVE * 8, POSITIVE[::-1] * 4),
         elementwise(lambda a, x: x ** (a - 1) * mp.exp(-x) / mp.gamma(a)),
         wrt=(1,),
+    ),
+    Row("gammaincinv", (POSITIVE, UNIT), elementwise(inverse_gamma), wrt=(1,)),
+    Row("gammainccinv", (POSITIVE, UNIT), elementwise(lambda a, q: inverse_gamma(a, 1 - q)), wrt=(1,)),
+    Row("beta_odds", (POSITIVE, POSITIVE[::-1], UNIT), elementwise(inverse_odds), wrt=(2,)),
+    Row(
+        "beta_odds_upper",
+        (POSITIVE, POSITIVE[::-1], UNIT),
+        elementwise(lambda a, b, q: inverse_odds(a, b, 1 - q)),
+        wrt=(2,),
     ),
     Row("betainc", (POSITIVE, POSITIVE[::-1], UNIT), elementwise(incomplete_beta), wrt=(2,)),
     Row(

@@ -30,6 +30,14 @@ from gradc.frontend.numpy_api.special_incomplete import (
     gammaincc,
     stdtr,
 )
+from gradc.frontend.numpy_api.special_inverses import (
+    betainccinv,
+    betaincinv,
+    gammainccinv,
+    gammaincinv,
+    ratio_quantile,
+    stdtrit,
+)
 from gradc.frontend.numpy_api.special_more import betaln, xlog1py, xlogy
 from gradc.ops import gamma as gammas
 
@@ -220,7 +228,10 @@ def _t(y: Any, df: Any) -> Any:
     return np.where(df == math.inf, -0.5 * (y * y) - 0.5 * LOG_2PI, finite)
 
 
-_family("t", ("df",), _t, valid=_positive, cdf=lambda y, df: stdtr(df, y), sf=lambda y, df: stdtr(df, -y))
+_family(
+    "t", ("df",), _t, valid=_positive, cdf=lambda y, df: stdtr(df, y), sf=lambda y, df: stdtr(df, -y),
+    ppf=lambda q, df: stdtrit(df, q), isf=lambda q, df: -stdtrit(df, q),
+)  # fmt: skip
 
 # Families of positive numbers, and of an interval.
 
@@ -253,17 +264,20 @@ _family(
 _family(
     "gamma", ("a",), lambda y, a: xlogy(a - 1.0, y) - y - gammaln(a), support=(0.0, math.inf), valid=_positive,
     cdf=lambda y, a: gammainc(a, y), sf=lambda y, a: gammaincc(a, y),
+    ppf=lambda q, a: gammaincinv(a, q), isf=lambda q, a: gammainccinv(a, q),
 )  # fmt: skip
 _family(
     "invgamma", ("a",), lambda y, a: -(a + 1.0) * np.log(y) - gammaln(a) - 1.0 / y,
     support=(0.0, math.inf), valid=_positive,
     cdf=lambda y, a: gammaincc(a, 1.0 / y), sf=lambda y, a: gammainc(a, 1.0 / y),
+    ppf=lambda q, a: 1.0 / gammainccinv(a, q), isf=lambda q, a: 1.0 / gammaincinv(a, q),
 )  # fmt: skip
 _family(
     "chi2", ("df",),
     lambda y, df: xlogy(0.5 * df - 1.0, y) - 0.5 * y - gammaln(0.5 * df) - 0.5 * math.log(2) * df,
     support=(0.0, math.inf), valid=_positive,
     cdf=lambda y, df: gammainc(0.5 * df, 0.5 * y), sf=lambda y, df: gammaincc(0.5 * df, 0.5 * y),
+    ppf=lambda q, df: 2.0 * gammaincinv(0.5 * df, q), isf=lambda q, df: 2.0 * gammainccinv(0.5 * df, q),
 )  # fmt: skip
 _family(
     "weibull_min", ("c",), lambda y, c: np.log(c) + xlogy(c - 1.0, y) - y**c, support=(0.0, math.inf), valid=_positive,
@@ -279,6 +293,7 @@ _family(
     "beta", ("a", "b"), lambda y, a, b: xlog1py(b - 1.0, -y) + xlogy(a - 1.0, y) - betaln(a, b),
     support=(0.0, 1.0), valid=_positive,
     cdf=lambda y, a, b: betainc(a, b, y), sf=lambda y, a, b: betaincc(a, b, y),
+    ppf=lambda q, a, b: betaincinv(a, b, q), isf=lambda q, a, b: betainccinv(a, b, q),
 )  # fmt: skip
 _family(
     "f", ("dfn", "dfd"),
@@ -286,16 +301,21 @@ _family(
     - 0.5 * (n + m) * np.log(m + n * y) - betaln(0.5 * n, 0.5 * m),
     support=(0.0, math.inf), valid=_positive,
     cdf=lambda y, n, m: fdtr(n, m, y), sf=lambda y, n, m: fdtrc(n, m, y),
+    ppf=lambda q, n, m: ratio_quantile(n, m, q), isf=lambda q, n, m: ratio_quantile(n, m, q, upper=True),
 )  # fmt: skip
 _family(
     "chi", ("df",),
     lambda y, df: math.log(2) - 0.5 * math.log(2) * df - gammaln(0.5 * df) + xlogy(df - 1.0, y) - 0.5 * (y * y),
     support=(0.0, math.inf), valid=_positive,
     cdf=lambda y, df: gammainc(0.5 * df, 0.5 * (y * y)), sf=lambda y, df: gammaincc(0.5 * df, 0.5 * (y * y)),
+    ppf=lambda q, df: np.sqrt(2.0 * gammaincinv(0.5 * df, q)),
+    isf=lambda q, df: np.sqrt(2.0 * gammainccinv(0.5 * df, q)),
 )  # fmt: skip
 _family(
     "maxwell", (), lambda y: 0.5 * math.log(2 / math.pi) + 2.0 * np.log(y) - 0.5 * (y * y), support=(0.0, math.inf),
     cdf=lambda y: gammainc(filled(y, 1.5), 0.5 * (y * y)), sf=lambda y: gammaincc(filled(y, 1.5), 0.5 * (y * y)),
+    ppf=lambda q: np.sqrt(2.0 * gammaincinv(filled(q, 1.5), q)),
+    isf=lambda q: np.sqrt(2.0 * gammainccinv(filled(q, 1.5), q)),
 )  # fmt: skip
 _family(
     "halfcauchy", (), lambda y: math.log(2 / math.pi) - np.log1p(y * y), support=(0.0, math.inf),
