@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Sequence
 
 import numpy as np
 
-from gradc.loops.algebra.factors import Index, loop, store
-from gradc.loops.algebra.factors import let as let_expression
+from gradc.loops.algebra.factors import Index, let, loop, store
 from gradc.loops.language.program import Buffer, Expression, Let, Local, Statement, b, variable
 
 Number = tuple[Expression, ...]
@@ -24,10 +24,10 @@ def element(buffer: Buffer, *index: Index) -> Expression:
     return b.load(buffer, tuple(map(expression, index)))
 
 
-def let(word: str, x: Number) -> tuple[tuple[Let, ...], Number]:
+def let_parts(word: str, x: Number) -> tuple[tuple[Let, ...], Number]:
     """Names for the parts of a number, and the names as a number."""
     ends = ("",) if len(x) == 1 else ("_re", "_im")
-    named = [let_expression(f"{word}{end}", part) for end, part in zip(ends, x, strict=True)]
+    named = [let(f"{word}{end}", part) for end, part in zip(ends, x, strict=True)]
     return tuple(statement for statement, _ in named), tuple(value for _, value in named)
 
 
@@ -41,9 +41,14 @@ def negative(x: Number) -> Number:
     return tuple(map(b.neg, x))
 
 
-def both(operation: Callable[..., Expression], *numbers: Number) -> Number:
-    """An operation on each part."""
-    return tuple(operation(*parts) for parts in zip(*numbers, strict=True))
+def plus(x: Number, y: Number) -> Number:
+    """``x + y`` of as many parts."""
+    return tuple(map(b.add, x, y))
+
+
+def minus(x: Number, y: Number) -> Number:
+    """``x - y`` of as many parts."""
+    return tuple(map(b.sub, x, y))
 
 
 def scaled(x: Number, by: Expression) -> Number:
@@ -51,8 +56,22 @@ def scaled(x: Number, by: Expression) -> Number:
     return tuple(b.mul(part, by) for part in x)
 
 
+def over(x: Number, divisor: Expression) -> Number:
+    """A number over a real one."""
+    return tuple(b.div(part, divisor) for part in x)
+
+
 def times(x: Number, y: Number) -> Number:
-    """``x * y``."""
+    """``x * y``, of which that of conjugates is exactly real."""
+    if len(x) == 1:
+        return tuple(b.mul(x[0], part) for part in y)
+    if len(y) == 1:
+        return times(y, x)
+    return b.sub(b.mul(x[0], y[0]), b.mul(x[1], y[1])), b.add(b.mul(x[0], y[1]), b.mul(x[1], y[0]))
+
+
+def fused_times(x: Number, y: Number) -> Number:
+    """``x * y`` of as many parts, in each of which one product is fused with the other."""
     if len(x) == 1:
         return (b.mul(x[0], y[0]),)
     return (
@@ -61,10 +80,12 @@ def times(x: Number, y: Number) -> Number:
     )
 
 
-def plus(x: Number, y: Number, z: Number) -> Number:
-    """``x * y + z``."""
+def multiply_add(x: Number, y: Number, z: Number) -> Number:
+    """``x * y + z``, each product fused with the sum before it."""
     if len(x) == 1:
-        return (b.fma(x[0], y[0], z[0]),)
+        return tuple(b.fma(x[0], part, rest) for part, rest in zip(y, z, strict=True))
+    if len(y) == 1:
+        return multiply_add(y, x, z)
     return (
         b.fma(x[0], y[0], b.fma(b.neg(x[1]), y[1], z[0])),
         b.fma(x[0], y[1], b.fma(x[1], y[0], z[1])),
@@ -73,7 +94,7 @@ def plus(x: Number, y: Number, z: Number) -> Number:
 
 def less(x: Number, y: Number, z: Number) -> Number:
     """``z - x * y``."""
-    return plus(negative(x), y, z)
+    return multiply_add(negative(x), y, z)
 
 
 def select(mask: Expression, x: Number, y: Number) -> Number:
@@ -84,6 +105,32 @@ def select(mask: Expression, x: Number, y: Number) -> Number:
 def real(x: Expression, parts: int) -> Number:
     """A real number of so many parts."""
     return (x, *(b.constant(0.0, x.dtype) for _ in range(parts - 1)))
+
+
+# Sizes.
+
+
+def extent(x: Number) -> Expression:
+    """The sum of the sizes of the parts, which is the size up to a factor of the square root of 2."""
+    total = b.abs(x[0])
+    return total if len(x) == 1 else b.add(total, b.abs(x[1]))
+
+
+def largest_part(*numbers: Number) -> Expression:
+    """The size of the largest part."""
+    return functools.reduce(b.maximum, [b.abs(part) for x in numbers for part in x])
+
+
+def squares(*numbers: Number) -> Expression:
+    """The sum of the squares of all parts."""
+    first, *rest = (part for x in numbers for part in x)
+    total = b.mul(first, first)
+    for part in rest:
+        total = b.fma(part, part, total)
+    return total
+
+
+# Where numbers stand.
 
 
 class Array:
@@ -131,3 +178,31 @@ class Parted:
         """Set an element."""
         places = zip(self.panels(p), value, strict=True)
         return tuple(store(self.buffer, (panel, i, t), part) for panel, part in places)
+
+
+class Rows:
+    """A matrix in rows of a work array, from the row ``starts[k]`` on for part k."""
+
+    def __init__(self, w: Buffer, starts: Sequence[int]) -> None:
+        self.w, self.starts = w, tuple(starts)
+
+    @property
+    def parts(self) -> int:
+        """How many there are."""
+        return len(self.starts)
+
+    def at(self, i: Index, j: Index) -> Number:
+        """An element."""
+        return tuple(element(self.w, b.add(i, start), j) for start in self.starts)
+
+    def put(self, i: Index, j: Index, value: Number) -> tuple[Statement, ...]:
+        """Set an element."""
+        return tuple(store(self.w, (b.add(i, start), j), each) for start, each in zip(self.starts, value, strict=True))
+
+    def zero(self) -> Number:
+        """The number 0 in as many parts."""
+        return (b.constant(0.0, self.w.dtype),) * self.parts
+
+    def one(self) -> Number:
+        """The number 1 in as many parts."""
+        return (b.constant(1.0, self.w.dtype), *self.zero()[1:])

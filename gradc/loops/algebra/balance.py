@@ -12,9 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from gradc.loops.algebra.arithmetic import element
+from gradc.loops.algebra.arithmetic import Number, Rows, element, largest_part, let_parts, squares
 from gradc.loops.algebra.factors import Index, let, loop, store
-from gradc.loops.algebra.parts import Rows, Scalar, largest_part, named, squares
 from gradc.loops.language.program import I64, Accumulate, Buffer, Expression, If, Local, Statement, b, variable
 
 PASSES: Final = 24
@@ -101,9 +100,9 @@ class Balance:
         """Two rows or two columns in each other's place."""
         j = variable("j")
         mine, theirs = (m.at(i, j), m.at(k, j)) if rows else (m.at(j, i), m.at(j, k))
-        kept, this = named("this", mine)
+        kept, this = let_parts("this", mine)
 
-        def put(place: Expression, value: Scalar) -> tuple[Statement, ...]:
+        def put(place: Expression, value: Number) -> tuple[Statement, ...]:
             return m.put(place, j, value) if rows else m.put(j, place, value)
 
         return (loop("j", 0, self.size, *kept, *put(i, theirs), *put(k, this)),)

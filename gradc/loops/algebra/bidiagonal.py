@@ -14,15 +14,16 @@ from gradc.loops.algebra.arithmetic import (
     Array,
     Number,
     Parted,
-    both,
     conjugate,
+    fused_times,
     less,
-    let,
+    let_parts,
+    minus,
+    multiply_add,
     plus,
     real,
     scaled,
     select,
-    times,
 )
 from gradc.loops.algebra.factors import loop
 from gradc.loops.algebra.passes import BESIDE, DIAGONAL, PARTS, TAUS, Passes, held
@@ -61,8 +62,8 @@ class _Work(Passes):
         nothing = real(self.zero, self.parts)
         vectors = (self.v, self.w, self.x, self.u, self.y, self.top)
         panel, _, column = self.layout.place(0, k)
-        read_w, own_w = let("own_w", self.w.at(k))
-        read_u, own_u = let("own_u", conjugate(self.u.at(k)))
+        read_w, own_w = let_parts("own_w", self.w.at(k))
+        read_u, own_u = let_parts("own_u", conjugate(self.u.at(k)))
         own = self._less(self.f.at(panel, i, column), self.v.at(i), self.x.at(i), own_w, own_u)
         first = b.add(k, 1)
         kept: tuple[Statement, ...] = ()
@@ -134,22 +135,22 @@ class _Work(Passes):
         nothing = real(self.zero, self.parts)
         sums = Array("sums", self.dtype, (width,), self.parts)
         place = b.add(p * width, t)
-        named, tau = let("tau", conjugate(self.f.at(panel, self.layout.padded + TAUS, column)))
+        named, tau = let_parts("tau", conjugate(self.f.at(panel, self.layout.padded + TAUS, column)))
         words = (("by_v", self.v), ("by_x", self.x), ("by_y", self.y))
-        (read_v, by_v), (read_x, by_x), (read_y, by_y) = (let(word, vector.at(i)) for word, vector in words)
+        (read_v, by_v), (read_x, by_x), (read_y, by_y) = (let_parts(word, vector.at(i)) for word, vector in words)
         own_w, own_u = self.w.at(place), conjugate(self.u.at(place))
-        fresh, now = let("now", self._less(self.f.at(p, i, t), by_v, by_x, own_w, own_u))
-        share = sums.put((t,), plus(conjugate(by_y), now, sums.at(t)))
-        top_row, above = let("above", self._less(self.f.at(p, k, t), self.v.at(k), self.x.at(k), own_w, own_u))
+        fresh, now = let_parts("now", self._less(self.f.at(p, i, t), by_v, by_x, own_w, own_u))
+        share = sums.put((t,), multiply_add(conjugate(by_y), now, sums.at(t)))
+        top_row, above = let_parts("above", self._less(self.f.at(p, k, t), self.v.at(k), self.x.at(k), own_w, own_u))
         # The first element of y is 1, or 0 where there is no reflection.
-        total, whole = let("whole", both(b.add, scaled(above, self.y.at(k)[0]), sums.at(t)))
+        total, whole = let_parts("whole", plus(scaled(above, self.y.at(k)[0]), sums.at(t)))
         behind = b.gt(place, k)
-        taking, taken = let("taken", select(behind, times(tau, whole), nothing))
-        left = select(behind, conjugate(both(b.sub, above, taken)), nothing)
+        taking, taken = let_parts("taken", select(behind, fused_times(tau, whole), nothing))
+        left = select(behind, conjugate(minus(above, taken)), nothing)
         dot = self.part(i, t)
         for start in self.columns:
             there = b.add(t, start)
-            dot = plus(self.f.at(p, i, there), self.top.at(b.add(p * width, there)), dot)
+            dot = multiply_add(self.f.at(p, i, there), self.top.at(b.add(p * width, there)), dot)
         return (
             *named,
             self.no_parts(first, size),
@@ -194,14 +195,14 @@ class _Work(Passes):
 
         def made(beta: Expression, tau: Number, scale: Number) -> tuple[Statement, ...]:
             lost = b.neg(beta)
-            shared, multiple = let("multiple", self._quotient(tau, scale))
-            turned, along = let("along", both(b.add, scaled(self.w.at(first), lost), self.dot.at()))
+            shared, multiple = let_parts("multiple", self._quotient(tau, scale))
+            turned, along = let_parts("along", plus(scaled(self.w.at(first), lost), self.dot.at()))
             row = tuple(
                 b.fma(lost, x, total) for x, total in zip(self.f.at(panel, i, column), self.total(i), strict=True)
             )
-            product = self.x.put((i,), times(multiple, less(along, self.y.at(i), row)))
+            product = self.x.put((i,), fused_times(multiple, less(along, self.y.at(i), row)))
             order = dot_order("i", size)
-            terms = zip(self.dot.buffers, times(self.w.at(i), self.top.at(i)), strict=True)
+            terms = zip(self.dot.buffers, fused_times(self.w.at(i), self.top.at(i)), strict=True)
             return (
                 *self.dot.put((), real(self.zero, self.parts)),
                 loop("i", first, size, *[Accumulate("add", x.name, (), term, order) for x, term in terms]),
@@ -229,4 +230,4 @@ class _Work(Passes):
         if len(x) == 1:
             return (b.div(x[0], y[0]),)
         size = b.fma(y[0], y[0], b.mul(y[1], y[1]))
-        return tuple(b.div(part, size) for part in times(x, conjugate(y)))
+        return tuple(b.div(part, size) for part in fused_times(x, conjugate(y)))

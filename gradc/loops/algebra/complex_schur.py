@@ -6,25 +6,25 @@ Implicit steps with Wilkinson's shift, by unitary matrices of two rows that chas
 
 from __future__ import annotations
 
-from gradc.loops.algebra.deflation import Deflation
-from gradc.loops.algebra.factors import Index, let, loop, store
-from gradc.loops.algebra.parts import (
-    Cells,
+from gradc.loops.algebra.arithmetic import (
+    Array,
+    Number,
     Rows,
-    Scalar,
     conjugate,
     extent,
     largest_part,
+    let_parts,
     minus,
     multiply_add,
-    named,
     negative,
     over,
     plus,
-    selected,
+    select,
     squares,
     times,
 )
+from gradc.loops.algebra.deflation import Deflation
+from gradc.loops.algebra.factors import Index, let, loop, store
 from gradc.loops.language.program import Buffer, Expression, If, Local, Statement, b, variable
 
 
@@ -39,7 +39,7 @@ class ComplexSchur:
         self.w, self.dtype = h.w, h.w.dtype
         self.search = Deflation(h, size)
         self.m, self.before = self.search.m, self.search.before
-        self.pair = [Cells(word, h.w, 2) for word in ("bulge", "under")]
+        self.pair = [Array(word, self.dtype, (), 2) for word in ("bulge", "under")]
         self.begin = Buffer("bulge_row", self.search.start.dtype, (), "local")
         self.zero, self.one = b.constant(0.0, self.dtype), b.constant(1.0, self.dtype)
 
@@ -70,8 +70,8 @@ class ComplexSchur:
         k = variable("k")
         column = b.maximum(b.sub(k, 1), 0)
         read = (
-            *self.pair[0].put(value=self.h.at(k, column)),
-            *self.pair[1].put(value=self.h.at(b.add(k, 1), column)),
+            *self.pair[0].put((), self.h.at(k, column)),
+            *self.pair[1].put((), self.h.at(b.add(k, 1), column)),
         )
         chase = (If(b.gt(k, b.load(self.begin)), read), *self._rotation(k, column, first))
         return (
@@ -80,21 +80,21 @@ class ComplexSchur:
             loop("k", 0, self.m, If(b.ge(k, b.load(self.begin)), chase)),
         )
 
-    def _shift(self, first: Expression) -> tuple[tuple[Statement, ...], Scalar]:
+    def _shift(self, first: Expression) -> tuple[tuple[Statement, ...], Number]:
         """The eigenvalue of the last two rows that is nearer to the last element."""
         m, p = self.m, self.before
-        lets, t = named("corner", self.h.at(m, m))
-        gap, x = named("half", tuple(b.mul(each, 0.5) for each in minus(self.h.at(p, p), t)))
+        lets, t = let_parts("corner", self.h.at(m, m))
+        gap, x = let_parts("half", tuple(b.mul(each, 0.5) for each in minus(self.h.at(p, p), t)))
         above, below = self.h.at(p, m), self.h.at(m, p)
         sizes = b.maximum(extent(x), b.mul(b.sqrt(extent(above)), b.sqrt(extent(below))))
         scaling, size = let("size", b.select(b.eq(sizes, self.zero), self.one, sizes))
-        scaled, half = named("scaled", over(x, size))
-        crossed, u = named("crossed", times(over(above, size), over(below, size)))
-        squared, radicand = named("radicand", multiply_add(half, half, u))
+        scaled, half = let_parts("scaled", over(x, size))
+        crossed, u = let_parts("crossed", times(over(above, size), over(below, size)))
+        squared, radicand = let_parts("radicand", multiply_add(half, half, u))
         rooted, root = self._root(radicand)
         # Of both roots the one that does not cancel.
         with_it = b.fma(half[0], root[0], b.mul(half[1], root[1]))
-        signed, d = named("divisor", plus(half, selected(b.lt(with_it, self.zero), negative(root), root)))
+        signed, d = let_parts("divisor", plus(half, select(b.lt(with_it, self.zero), negative(root), root)))
         lengthy, length = let("length", squares(d))
         vanishes = b.eq(length, self.zero)
         move = over(times(u, conjugate(d)), b.select(vanishes, self.one, length))
@@ -104,12 +104,12 @@ class ComplexSchur:
         by_top, by_bottom = (b.mul(extent(each), 0.75) for each in (self.h.at(after, first), below))
         corner = self.h.at(first, first)
         top, bottom = ((b.add(x[0], step), x[1]) for x, step in ((corner, by_top), (t, by_bottom)))
-        made, shift = named("shift", selected(at_top, top, selected(at_bottom, bottom, usual)))
+        made, shift = let_parts("shift", select(at_top, top, select(at_bottom, bottom, usual)))
         return (
             *lets, *gap, scaling, *scaled, *crossed, *squared, *rooted, *signed, lengthy, *made,
         ), shift  # fmt: skip
 
-    def _root(self, x: Scalar) -> tuple[tuple[Statement, ...], Scalar]:
+    def _root(self, x: Number) -> tuple[tuple[Statement, ...], Number]:
         """A square root, of a number that is about 1 at most."""
         sized, size = let("root_size", b.sqrt(squares(x)))
         taken, part = let("root_part", b.sqrt(b.mul(b.add(size, b.abs(x[0])), 0.5)))
@@ -122,17 +122,17 @@ class ComplexSchur:
             b.select(right, small, b.copysign(part, x[1])),
         )
 
-    def _start(self, first: Expression, shift: Scalar) -> tuple[Statement, ...]:
+    def _start(self, first: Expression, shift: Number) -> tuple[Statement, ...]:
         """The last row at which two small elements in a row let a step begin, and its first column there."""
         found, k = let("row", b.clamp(b.sub(b.sub(self.m, 1), variable("back")), self.size - 1))
         after, previous = b.add(k, 1), b.maximum(b.sub(k, 1), 0)
-        gap, x = named("x", minus(self.h.at(k, k), shift))
-        below, y = named("below_x", self.h.at(after, k))
+        gap, x = let_parts("x", minus(self.h.at(k, k), shift))
+        below, y = let_parts("below_x", self.h.at(after, k))
         sized, span = let("span_x", b.add(extent(x), extent(y)))
         around = b.mul(extent(x), b.add(extent(self.h.at(k, k)), extent(self.h.at(after, after))))
         lost = b.mul(extent(self.h.at(k, previous)), extent(y))
         ends = b.logical_or(b.eq(k, first), b.le(lost, b.mul(around, self.search.eps)))
-        kept = (*self.pair[0].put(value=over(x, span)), *self.pair[1].put(value=over(y, span)))
+        kept = (*self.pair[0].put((), over(x, span)), *self.pair[1].put((), over(y, span)))
         open_yet = b.logical_and(b.lt(b.load(self.begin), 0), b.ge(k, first))
         try_row: tuple[Statement, ...] = (*gap, *below, sized, If(ends, (*kept, store(self.begin, (), k))))
         return (
@@ -145,10 +145,10 @@ class ComplexSchur:
         x, y = (cells.at() for cells in self.pair)
         after = b.add(k, 1)
         unit = let("unit", largest_part(x, y))
-        scaled = [named(word, over(each, unit[1])) for word, each in (("f_x", x), ("g_x", y))]
+        scaled = [let_parts(word, over(each, unit[1])) for word, each in (("f_x", x), ("g_x", y))]
         length = let("norm", b.sqrt(squares(scaled[0][1], scaled[1][1])))
-        first_lets, f = named("f", conjugate(over(scaled[0][1], length[1])))
-        second_lets, g = named("g", conjugate(over(scaled[1][1], length[1])))
+        first_lets, f = let_parts("f", conjugate(over(scaled[0][1], length[1])))
+        second_lets, g = let_parts("g", conjugate(over(scaled[1][1], length[1])))
         i, j = variable("i"), variable("j")
         turned = (
             loop("j", k, self.end, *self._turned(self.h, (k, j), (after, j), f, g), mode="vector"),
@@ -164,7 +164,7 @@ class ComplexSchur:
             *self.h.put(k, column, (b.mul(unit[1], length[1]), self.zero)),
             *self.h.put(after, column, zero),
         )
-        kept, product = named("kept", times(f, self.h.at(k, column)))
+        kept, product = let_parts("kept", times(f, self.h.at(k, column)))
         before = (*kept, *self.h.put(k, column, product))
         return (
             unit[0],
@@ -184,11 +184,11 @@ class ComplexSchur:
 
     @staticmethod
     def _turned(
-        m: Rows, one: tuple[Index, Index], other: tuple[Index, Index], f: Scalar, g: Scalar
+        m: Rows, one: tuple[Index, Index], other: tuple[Index, Index], f: Number, g: Number
     ) -> tuple[Statement, ...]:
         """``(f x + g y, conj(f) y - conj(g) x)`` in the place of ``(x, y)``."""
-        first, x = named("x", m.at(*one))
-        second, y = named("y", m.at(*other))
+        first, x = let_parts("x", m.at(*one))
+        second, y = let_parts("y", m.at(*other))
         return (
             *first,
             *second,

@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
+from gradc.loops.algebra.arithmetic import Number, Rows, extent, minus
 from gradc.loops.algebra.factors import let, loop, store
-from gradc.loops.algebra.parts import Rows, Scalar, extent, minus
 from gradc.loops.language.program import Buffer, Expression, If, Local, Statement, b, variable
 
 STEPS: Final = 60
@@ -33,7 +33,7 @@ class Deflation:
         """The last row of the part."""
         self.before = b.maximum(b.sub(self.m, 1), 0)
 
-    def at(self, i: Expression | int, j: Expression | int) -> Scalar:
+    def at(self, i: Expression | int, j: Expression | int) -> Number:
         """An element."""
         return self.h.at(i, j)
 

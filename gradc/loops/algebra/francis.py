@@ -8,9 +8,9 @@ real Schur form, 1993, section 2.)
 
 from __future__ import annotations
 
+from gradc.loops.algebra.arithmetic import Rows
 from gradc.loops.algebra.deflation import Deflation
 from gradc.loops.algebra.factors import Index, let, loop, store
-from gradc.loops.algebra.parts import Rows
 from gradc.loops.algebra.standard_block import StandardBlock
 from gradc.loops.language.program import Buffer, Expression, If, Local, Statement, b, variable
 

@@ -6,20 +6,20 @@ real number there and 0 below. (Golub and Van Loan, Matrix Computations, 7.4; si
 
 from __future__ import annotations
 
-from gradc.loops.algebra.factors import let, loop, store
-from gradc.loops.algebra.parts import (
-    Cells,
+from gradc.loops.algebra.arithmetic import (
+    Array,
+    Number,
     Rows,
-    Scalar,
     conjugate,
     largest_part,
+    let_parts,
     multiply_add,
-    named,
     negative,
     over,
     squares,
     times,
 )
+from gradc.loops.algebra.factors import let, loop, store
 from gradc.loops.algebra.reflections import dot_order
 from gradc.loops.language.program import Accumulate, Buffer, Expression, If, Local, Statement, b, variable
 
@@ -30,8 +30,8 @@ class Hessenberg:
     def __init__(self, h: Rows, z: Rows | None, size: int) -> None:
         self.h, self.z, self.size, self.parts = h, z, size, h.parts
         w = h.w
-        self.v, self.sums = (Cells(word, w, self.parts, (size,)) for word in ("reflector", "sums"))
-        self.dot = Cells("product", w, self.parts)
+        self.v, self.sums = (Array(word, w.dtype, (size,), self.parts) for word in ("reflector", "sums"))
+        self.dot = Array("product", w.dtype, (), self.parts)
         self.below, self.squares = (Buffer(word, w.dtype, (), "local") for word in ("beneath", "squared"))
         self.number = b.constant(0.0, w.dtype)
 
@@ -67,7 +67,7 @@ class Hessenberg:
         length, norm = let("norm", b.mul(unit, b.sqrt(b.load(self.squares))))
         signed, beta = let("beta", b.select(b.lt(alpha[0], self.number), norm, b.neg(norm)))
         share = (b.div(b.sub(beta, alpha[0]), beta), *(b.div(b.neg(each), beta) for each in alpha[1:]))
-        names, tau = named("tau", share)
+        names, tau = let_parts("tau", share)
         divided, inverse = self._inverse((b.sub(alpha[0], beta), *alpha[1:]), unit)
         return (
             store(self.below, (), self.number),
@@ -82,8 +82,8 @@ class Hessenberg:
                     signed,
                     *names,
                     *divided,
-                    *self.v.put(first, value=self.h.one()),
-                    loop("i", b.add(k, 2), size, *self.v.put(i, value=times(over(x, unit), inverse))),
+                    *self.v.put((first,), self.h.one()),
+                    loop("i", b.add(k, 2), size, *self.v.put((i,), times(over(x, unit), inverse))),
                     *self.h.put(first, k, (beta, *self.h.zero()[1:])),
                     loop("i", b.add(k, 2), size, *self.h.put(i, k, self.h.zero())),
                     *self._before(self.h, conjugate(self.v.at(i)), conjugate(tau), self.v.at(i), first),
@@ -93,31 +93,31 @@ class Hessenberg:
             ),
         )
 
-    def _inverse(self, divisor: Scalar, unit: Expression) -> tuple[tuple[Statement, ...], Scalar]:
+    def _inverse(self, divisor: Number, unit: Expression) -> tuple[tuple[Statement, ...], Number]:
         """``unit / divisor``, whose size is at least that of the unit: no square leaves the range."""
-        names, d = named("divisor", over(divisor, unit))
+        names, d = let_parts("divisor", over(divisor, unit))
         if self.parts == 1:
             found, inverse = let("inverse", b.div(b.constant(1.0, unit.dtype), d[0]))
             return (*names, found), (inverse,)
         sized, size = let("size", squares(d))
-        made, inverted = named("inverse", over(conjugate(d), size))
+        made, inverted = let_parts("inverse", over(conjugate(d), size))
         return (*names, sized, *made), inverted
 
-    def _before(self, m: Rows, dual: Scalar, tau: Scalar, v: Scalar, start: Expression | int) -> tuple[Statement, ...]:
+    def _before(self, m: Rows, dual: Number, tau: Number, v: Number, start: Expression | int) -> tuple[Statement, ...]:
         """``m - tau * outer(v, dual @ m)``, of the columns from ``start`` on; ``v`` and ``dual`` are elements i."""
         k, i, j, size = variable("k"), variable("i"), variable("j"), self.size
         first = b.add(k, 1)
-        read, entry = named("entry", dual)
-        told, multiple = named("multiple", negative(times(tau, v)))
-        summed = self.sums.put(j, value=multiply_add(entry, m.at(i, j), self.sums.at(j)))
+        read, entry = let_parts("entry", dual)
+        told, multiple = let_parts("multiple", negative(times(tau, v)))
+        summed = self.sums.put((j,), multiply_add(entry, m.at(i, j), self.sums.at(j)))
         less = m.put(i, j, multiply_add(multiple, self.sums.at(j), m.at(i, j)))
         return (
-            loop("j", start, size, *self.sums.put(j, value=m.zero()), mode="vector"),
+            loop("j", start, size, *self.sums.put((j,), m.zero()), mode="vector"),
             loop("i", first, size, *read, loop("j", start, size, *summed, mode="vector")),
             loop("i", first, size, *told, loop("j", start, size, *less, mode="vector")),
         )
 
-    def _after(self, tau: Scalar) -> tuple[Statement, ...]:
+    def _after(self, tau: Number) -> tuple[Statement, ...]:
         """``h - tau * outer(h @ v, v.H)``."""
         k, i, j, size = variable("k"), variable("i"), variable("j"), self.size
         first = b.add(k, 1)
@@ -126,14 +126,14 @@ class Hessenberg:
             Accumulate("add", buffer.name, (), x, dot_order("j", size))
             for buffer, x in zip(self.dot.buffers, products, strict=True)
         ]
-        told, multiple = named("multiple", negative(times(tau, self.dot.at())))
+        told, multiple = let_parts("multiple", negative(times(tau, self.dot.at())))
         less = self.h.put(i, j, multiply_add(multiple, conjugate(self.v.at(j)), self.h.at(i, j)))
         return (
             loop(
                 "i",
                 0,
                 size,
-                *self.dot.put(value=self.h.zero()),
+                *self.dot.put((), self.h.zero()),
                 loop("j", first, size, *sums),
                 *told,
                 loop("j", first, size, *less, mode="vector"),

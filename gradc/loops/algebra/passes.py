@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from gradc.loops.algebra.arithmetic import Array, Number, Parted, both, element, real
+from gradc.loops.algebra.arithmetic import Array, Number, Parted, element, plus, real
 from gradc.loops.algebra.factors import Index, loop, store
 from gradc.loops.algebra.reflections import Columns
 from gradc.loops.language.program import Accumulate, Buffer, Expression, If, Local, Statement, b, variable
@@ -80,7 +80,7 @@ class Passes:
     def total(self, i: Expression) -> Number:
         """The sum of the partial sums of a row."""
         first, second, third, fourth = (self.part(i, k) for k in range(PARTS))
-        return both(b.add, both(b.add, first, third), both(b.add, second, fourth))
+        return plus(plus(first, third), plus(second, fourth))
 
     def scaled(self, lo: Expression) -> tuple[Statement, ...]:
         """The rows from ``lo`` on of each panel divided by the largest part, where squares may leave the range."""

@@ -9,7 +9,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gradc.loops.algebra.arithmetic import Array, Number, Parted, less, let, negative, real, select, times
+from gradc.loops.algebra.arithmetic import (
+    Array,
+    Number,
+    Parted,
+    fused_times,
+    less,
+    let_parts,
+    negative,
+    real,
+    select,
+)
 from gradc.loops.algebra.factors import Index, block_view, each, loop
 from gradc.loops.algebra.reflections import Columns
 from gradc.loops.language.program import (
@@ -122,8 +132,8 @@ class Products:
             place = at(row, t)
             return out.put(place, value) if isinstance(out, Array) else out.put(place[0], place[1], place[2], value)
 
-        named, tau = let("tau", self.f.at(k, self.taus, j))
-        multiplied, multiple = let("multiple", times(tau, self.gram.at(s, j)))
+        named, tau = let_parts("tau", self.f.at(k, self.taus, j))
+        multiplied, multiple = let_parts("multiple", fused_times(tau, self.gram.at(s, j)))
         start = put(j, select(b.eq(t, j), tau, self.zero))
         row = put(j, less(multiple, out.at(*at(s, t)), out.at(*at(j, t))))
         return (

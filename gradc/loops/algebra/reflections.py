@@ -13,9 +13,15 @@ from typing import Final
 
 import numpy as np
 
-from gradc.loops.algebra.arithmetic import Array, Number, conjugate, expression, let, times
-from gradc.loops.algebra.factors import Index, loop, store
-from gradc.loops.algebra.factors import let as let_expression
+from gradc.loops.algebra.arithmetic import (
+    Array,
+    Number,
+    conjugate,
+    expression,
+    fused_times,
+    let_parts,
+)
+from gradc.loops.algebra.factors import Index, let, loop, store
 from gradc.loops.language.program import (
     SEQUENTIAL,
     Accumulate,
@@ -123,10 +129,10 @@ class Reflector:
         of_first = b.fma(top, top, squares)
         for part in phase:
             of_first = b.fma(part, part, of_first)
-        rooted, length = let_expression(f"{word}length", b.sqrt(squares))
-        signed, beta = let_expression(f"{word}beta", b.select(b.lt(top, zero), length, b.neg(length)))
-        named, tau = let(f"{word}tau", (b.div(b.sub(beta, top), beta), *(b.div(b.neg(x), beta) for x in phase)))
-        scaling, scale = let(f"{word}scale", (b.sub(top, beta), *phase))
+        rooted, length = let(f"{word}length", b.sqrt(squares))
+        signed, beta = let(f"{word}beta", b.select(b.lt(top, zero), length, b.neg(length)))
+        named, tau = let_parts(f"{word}tau", (b.div(b.sub(beta, top), beta), *(b.div(b.neg(x), beta) for x in phase)))
+        scaling, scale = let_parts(f"{word}scale", (b.sub(top, beta), *phase))
         left = beta if self.scaled else b.mul(beta, b.load(self.size))
         return (
             *(Local(buffer) for buffer in (self.below, self.squares, *(() if self.scaled else (self.size,)))),
@@ -153,6 +159,6 @@ class Reflector:
         if len(scale) == 1:
             return (loop("i", lo, self.rows, *self.column.put((i,), (b.div(here[0], scale[0]),)), mode="vector"),)
         size = b.fma(scale[0], scale[0], b.mul(scale[1], scale[1]))
-        named, inverse = let(f"{self.word}inverse", tuple(b.div(part, size) for part in conjugate(scale)))
-        made, quotient = let(f"{self.word}quotient", times(here, inverse))
+        named, inverse = let_parts(f"{self.word}inverse", tuple(b.div(part, size) for part in conjugate(scale)))
+        made, quotient = let_parts(f"{self.word}quotient", fused_times(here, inverse))
         return (*named, loop("i", lo, self.rows, *made, *self.column.put((i,), quotient), mode="vector"))

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradc.loops.algebra.arithmetic import element
+from gradc.loops.algebra.arithmetic import Rows, element, largest_part, over, squares
 from gradc.loops.algebra.balance import Balance
 from gradc.loops.algebra.complex_schur import ComplexSchur
 from gradc.loops.algebra.factors import let, loop, store
 from gradc.loops.algebra.francis import Francis
 from gradc.loops.algebra.hessenberg import Hessenberg
-from gradc.loops.algebra.parts import Rows, largest_part, over, squares
 from gradc.loops.algebra.triangular_vectors import TriangularVectors, multiplied
 from gradc.loops.language.program import Accumulate, Buffer, Function, If, Local, Statement, b, variable
 from gradc.ops.general_spectra import EXTRA

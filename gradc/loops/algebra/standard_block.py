@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gradc.loops.algebra.arithmetic import Rows
 from gradc.loops.algebra.factors import let, loop, store
-from gradc.loops.algebra.parts import Rows
 from gradc.loops.language.program import Buffer, Expression, If, Local, Statement, b, variable
 
 

@@ -12,15 +12,15 @@ from gradc.loops.algebra.arithmetic import (
     Array,
     Number,
     Parted,
-    both,
     conjugate,
     expression,
+    fused_times,
     less,
-    let,
-    plus,
+    let_parts,
+    minus,
+    multiply_add,
     real,
     select,
-    times,
 )
 from gradc.loops.algebra.factors import Index, block_view, each, loop
 from gradc.loops.algebra.products import Products, views_of
@@ -108,10 +108,10 @@ class _Factoring:
             )
 
         # Where there is no reflection, tau is 0, and the vector is that of zeros below the diagonal.
-        named, now = let("now", left(i, t))
-        read, entry = let("entry", column.at(i))
-        share = dots.put((t,), plus(conjugate(entry), now, dots.at(t)))
-        multiple = select(b.gt(t, c), times(conjugate(f.at(k, taus, c)), dots.at(t)), zero)
+        named, now = let_parts("now", left(i, t))
+        read, entry = let_parts("entry", column.at(i))
+        share = dots.put((t,), multiply_add(conjugate(entry), now, dots.at(t)))
+        multiple = select(b.gt(t, c), fused_times(conjugate(f.at(k, taus, c)), dots.at(t)), zero)
         return (
             v.cleared(0, rows),
             taken.cleared(0, width),
@@ -134,7 +134,7 @@ class _Factoring:
                     *v.put((i,), entry),
                 ),
                 loop("t", 0, width, *taken.put((t,), multiple), mode="vector"),
-                loop("t", 0, width, *f.put(k, here, t, both(b.sub, top.at(t), taken.at(t))), mode="vector"),
+                loop("t", 0, width, *f.put(k, here, t, minus(top.at(t), taken.at(t))), mode="vector"),
                 *f.put(k, here, c, column.at(here)),
             ),
         )

@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradc.loops.algebra.arithmetic import element
-from gradc.loops.algebra.factors import let, loop, store
-from gradc.loops.algebra.parts import (
-    Cells,
+from gradc.loops.algebra.arithmetic import (
+    Array,
+    Number,
     Rows,
-    Scalar,
     conjugate,
+    element,
     extent,
     largest_part,
+    let_parts,
     minus,
     multiply_add,
-    named,
     negative,
     over,
-    selected,
+    scaled,
+    select,
     squares,
     times,
 )
+from gradc.loops.algebra.factors import let, loop, store
 from gradc.loops.algebra.reflections import dot_order
 from gradc.loops.language.program import Accumulate, Buffer, Expression, If, Local, Statement, b, variable
 
@@ -40,8 +41,8 @@ class TriangularVectors:
         self.t, self.x, self.size, self.values = t, x, size, values
         self.w, self.dtype = t.w, t.w.dtype
         self.is_real = t.parts == 1
-        self.u = Cells("u", self.w, 2, (size,))
-        self.dot, self.rest, self.other = (Cells(word, self.w, 2) for word in ("dot", "rest", "other"))
+        self.u = Array("u", self.dtype, (size,), 2)
+        self.dot, self.rest, self.other = (Array(word, self.dtype, (), 2) for word in ("dot", "rest", "other"))
         self.peak = Buffer("peak", self.dtype, (), "local")
         self.zero, self.one = b.constant(0.0, self.dtype), b.constant(1.0, self.dtype)
         limits = np.finfo(self.dtype)
@@ -50,21 +51,21 @@ class TriangularVectors:
         self.k = variable("k")
         self.value = element(self.w, values[0], self.k), element(self.w, values[1], self.k)
 
-    def _wide(self, x: Scalar) -> Scalar:
+    def _wide(self, x: Number) -> Number:
         """In two parts."""
         return x if len(x) == 2 else (x[0], self.zero)
 
     def statements(self) -> tuple[Statement, ...]:
         """All vectors, the largest part of each being 1."""
         j, size, k = variable("j"), self.size, self.k
-        lets, value = named("value", self.value)
+        lets, value = let_parts("value", self.value)
         least, small = let("small", b.maximum(b.mul(extent(value), self.eps), self.tiny))
         row, place = let("row", b.maximum(b.sub(b.sub(k, 1), variable("back")), 0))
         one = (
             *lets,
             least,
-            loop("j", 0, size, *self.u.put(j, value=(self.zero, self.zero)), mode="vector"),
-            *self.u.put(k, value=(self.one, self.zero)),
+            loop("j", 0, size, *self.u.put((j,), (self.zero, self.zero)), mode="vector"),
+            *self.u.put((k,), (self.one, self.zero)),
             *self._end_of_two(value[1]),
             loop("back", 0, k, row, *self._row(place, value, small)),
             *self._kept(value[1]),
@@ -79,14 +80,14 @@ class TriangularVectors:
             return ()
         k, after = self.k, b.minimum(b.add(self.k, 1), self.size - 1)
         upper, lower = self.t.at(k, after)[0], self.t.at(after, k)[0]
-        by_upper = (*self.u.put(after, value=(self.zero, b.div(part, upper))),)
+        by_upper = (*self.u.put((after,), (self.zero, b.div(part, upper))),)
         by_lower = (
-            *self.u.put(k, value=(b.neg(b.div(part, lower)), self.zero)),
-            *self.u.put(after, value=(self.zero, self.one)),
+            *self.u.put((k,), (b.neg(b.div(part, lower)), self.zero)),
+            *self.u.put((after,), (self.zero, self.one)),
         )
         return (If(b.gt(part, self.zero), (If(b.ge(b.abs(upper), b.abs(lower)), by_upper, by_lower),)),)
 
-    def _row(self, j: Expression, value: Scalar, small: Expression) -> tuple[Statement, ...]:
+    def _row(self, j: Expression, value: Number, small: Expression) -> tuple[Statement, ...]:
         """Element j; of a block of two rows the lower one waits for the upper one."""
         l, size = variable("l"), self.size  # noqa: E741 - the field's letter
         products = times(self.t.at(j, l), self.u.at(l))
@@ -95,78 +96,78 @@ class TriangularVectors:
             for buffer, x in zip(self.dot.buffers, products, strict=True)
         ]
         gathered = (
-            *self.dot.put(value=(self.zero, self.zero)),
+            *self.dot.put((), (self.zero, self.zero)),
             loop("l", b.add(j, 1), b.minimum(b.add(self.k, 2), size), *sums),
-            *self.rest.put(value=negative(self.dot.at())),
+            *self.rest.put((), negative(self.dot.at())),
         )
-        told, divisor = named("gap", minus(self._wide(self.t.at(j, j)), value))
+        told, divisor = let_parts("gap", minus(self._wide(self.t.at(j, j)), value))
         single = (*told, *self._divided("by", j, divisor, small))
         if not self.is_real or size < 3:
             return (*gathered, *single)
         before, after = b.maximum(b.sub(j, 1), 0), b.minimum(b.add(j, 1), size - 1)
         is_lower = b.logical_and(b.gt(j, 0), b.ne(self.t.at(j, before)[0], self.zero))
         is_upper = b.logical_and(b.lt(after, self.k), b.ne(self.t.at(after, j)[0], self.zero))
-        waits = self.other.put(value=self.rest.at())
+        waits = self.other.put((), self.rest.at())
         both = self._two_rows(j, after, value, small)
         return (*gathered, If(is_lower, waits, (If(is_upper, both, single),)))
 
-    def _two_rows(self, j: Expression, after: Expression, value: Scalar, small: Expression) -> tuple[Statement, ...]:
+    def _two_rows(self, j: Expression, after: Expression, value: Number, small: Expression) -> tuple[Statement, ...]:
         """By elimination with the larger element of the first column."""
-        corner = [named("corner", minus(self._wide(self.t.at(j, j)), value)),
-                  named("last", minus(self._wide(self.t.at(after, after)), value))]  # fmt: skip
+        corner = [let_parts("corner", minus(self._wide(self.t.at(j, j)), value)),
+                  let_parts("last", minus(self._wide(self.t.at(after, after)), value))]  # fmt: skip
         upper, lower = let("upper", self.t.at(j, after)[0]), let("lower", self.t.at(after, j)[0])
         wide_upper, wide_lower = (upper[1], self.zero), (lower[1], self.zero)
         exchange = let("exchange", b.gt(b.abs(lower[1]), extent(corner[0][1])))
-        pivot = named("pivot", selected(exchange[1], wide_lower, corner[0][1]))
-        second = named("second", selected(exchange[1], corner[1][1], wide_upper))
-        third = named("third", selected(exchange[1], corner[0][1], wide_lower))
-        fourth = named("fourth", selected(exchange[1], wide_upper, corner[1][1]))
+        pivot = let_parts("pivot", select(exchange[1], wide_lower, corner[0][1]))
+        second = let_parts("second", select(exchange[1], corner[1][1], wide_upper))
+        third = let_parts("third", select(exchange[1], corner[0][1], wide_lower))
+        fourth = let_parts("fourth", select(exchange[1], wide_upper, corner[1][1]))
         rest, other = self.rest.at(), self.other.at()
-        top = named("top", selected(exchange[1], other, rest))
-        bottom = named("bottom", selected(exchange[1], rest, other))
+        top = let_parts("top", select(exchange[1], other, rest))
+        bottom = let_parts("bottom", select(exchange[1], rest, other))
         unit = let("pivot_unit", largest_part(pivot[1]))
         size = let("pivot_size", squares(over(pivot[1], unit[1])))
-        ratio = named("ratio", over(times(over(third[1], unit[1]), conjugate(over(pivot[1], unit[1]))), size[1]))
-        left = named("left", minus(fourth[1], times(ratio[1], second[1])))
+        ratio = let_parts("ratio", over(times(over(third[1], unit[1]), conjugate(over(pivot[1], unit[1]))), size[1]))
+        left = let_parts("left", minus(fourth[1], times(ratio[1], second[1])))
         lets = (
             *corner[0][0], *corner[1][0], upper[0], lower[0], exchange[0], *pivot[0], *second[0], *third[0],
             *fourth[0], *top[0], *bottom[0], unit[0], size[0], *ratio[0], *left[0],
         )  # fmt: skip
         return (
             *lets,
-            *self.other.put(value=top[1]),
-            *self.rest.put(value=minus(bottom[1], times(ratio[1], top[1]))),
+            *self.other.put((), top[1]),
+            *self.rest.put((), minus(bottom[1], times(ratio[1], top[1]))),
             *self._divided("lower_by", after, left[1], small),
-            *self.rest.put(value=minus(self.other.at(), times(second[1], self.u.at(after)))),
+            *self.rest.put((), minus(self.other.at(), times(second[1], self.u.at(after)))),
             *self._divided("upper_by", j, pivot[1], small),
         )
 
-    def _divided(self, word: str, j: Expression, divisor: Scalar, small: Expression) -> tuple[Statement, ...]:
+    def _divided(self, word: str, j: Expression, divisor: Number, small: Expression) -> tuple[Statement, ...]:
         """Element j as what is left over a divisor; the vector is scaled down where that is beyond the range."""
         i, size = variable("i"), self.size
         vanishes = b.lt(extent(divisor), small)
-        lets, d = named(word, selected(vanishes, (small, self.zero), divisor))
+        lets, d = let_parts(word, select(vanishes, (small, self.zero), divisor))
         unit = let(f"{word}_unit", largest_part(d))
         rest = let(f"{word}_rest", largest_part(self.rest.at()))
         over_range = b.gt(rest[1], b.mul(unit[1], self.big))
         down = let("down", b.div(b.mul(unit[1], self.big), rest[1]))
-        scaled = (
+        smaller = (
             down[0],
-            loop("i", 0, size, *self.u.put(i, value=over_by(self.u.at(i), down[1])), mode="vector"),
-            *self.rest.put(value=over_by(self.rest.at(), down[1])),
-            *self.other.put(value=over_by(self.other.at(), down[1])),
+            loop("i", 0, size, *self.u.put((i,), scaled(self.u.at(i), down[1])), mode="vector"),
+            *self.rest.put((), scaled(self.rest.at(), down[1])),
+            *self.other.put((), scaled(self.other.at(), down[1])),
         )
-        shares, e = named(f"{word}_turn", over(d, unit[1]))
+        shares, e = let_parts(f"{word}_turn", over(d, unit[1]))
         length = let(f"{word}_size", squares(e))
         quotient = over(over(times(self.rest.at(), conjugate(e)), length[1]), unit[1])
         return (
             *lets,
             unit[0],
             rest[0],
-            If(over_range, scaled),
+            If(over_range, smaller),
             *shares,
             length[0],
-            *self.u.put(j, value=quotient),
+            *self.u.put((j,), quotient),
         )
 
     def _kept(self, part: Expression) -> tuple[Statement, ...]:
@@ -189,15 +190,10 @@ class TriangularVectors:
         )
 
 
-def over_by(x: Scalar, factor: Expression) -> Scalar:
-    """Each part times a real number."""
-    return tuple(b.mul(each, factor) for each in x)
-
-
 def multiplied(x: Rows, z: Rows, v: Rows, size: int) -> tuple[Statement, ...]:
     """``v = x @ z``, where row k of ``x`` has at most ``k + 2`` elements."""
     k, l, j = variable("k"), variable("l"), variable("j")  # noqa: E741 - the field's letter
-    read, entry = named("entry", x.at(k, l))
+    read, entry = let_parts("entry", x.at(k, l))
     added = v.put(k, j, multiply_add(entry, z.at(l, j), v.at(k, j)))
     return (
         loop(

@@ -12,14 +12,14 @@ import numpy as np
 from gradc.loops.algebra.arithmetic import (
     Array,
     Number,
-    both,
     conjugate,
+    fused_times,
     less,
-    let,
+    let_parts,
+    multiply_add,
     plus,
     real,
     scaled,
-    times,
 )
 from gradc.loops.algebra.factors import loop
 from gradc.loops.algebra.passes import BESIDE, DIAGONAL, PARTS, TAUS, Passes, held
@@ -63,8 +63,8 @@ class _Work(Passes):
         first = b.add(k, 1)
         panel, _, column = self.layout.place(0, k)
         last = size - 1
-        read_q, own_q = let("own_q", conjugate(self.q.at(k)))
-        read_v, own_v = let("own_v", conjugate(self.v.at(k)))
+        read_q, own_q = let_parts("own_q", conjugate(self.q.at(k)))
+        read_v, own_v = let_parts("own_v", conjugate(self.v.at(k)))
         own = self._less(self.f.at(panel, i, column), self.v.at(i), self.q.at(i), own_q, own_v)
         kept = loop("i", first, size, *self.f.put(panel, i, column, self.y.at(i)))
         end, _, last_column = self.layout.place(last, last)
@@ -124,7 +124,7 @@ class _Work(Passes):
         p, i, t = variable("p"), variable("i"), self.t
         sums = Array("sums", self.dtype, (width,), self.parts)
         corner = p * width
-        lets = [let(word, x.at(i)) for word, x in (("by_v", self.v), ("by_q", self.q), ("by_y", self.y))]
+        lets = [let_parts(word, x.at(i)) for word, x in (("by_v", self.v), ("by_q", self.q), ("by_y", self.y))]
         by_v, by_q, by_y = (value for _, value in lets)
 
         def row(*, below: bool) -> tuple[Statement, ...]:
@@ -133,11 +133,11 @@ class _Work(Passes):
             for start in self.columns:
                 here, place = b.add(t, start), b.add(corner, b.add(t, start))
                 own_q, own_v = conjugate(self.q.at(place)), conjugate(self.v.at(place))
-                named, now = let(f"now_{start}", self._less(self.f.at(p, i, here), by_v, by_q, own_q, own_v))
+                named, now = let_parts(f"now_{start}", self._less(self.f.at(p, i, here), by_v, by_q, own_q, own_v))
                 body += [*named, *self.f.put(p, i, here, now)]
                 if below:
-                    body += sums.put((here,), plus(conjugate(now), by_y, sums.at(here)))
-                dot = plus(now, self.y.at(place), dot)
+                    body += sums.put((here,), multiply_add(conjugate(now), by_y, sums.at(here)))
+                dot = multiply_add(now, self.y.at(place), dot)
             body += self.put_part(i, t, dot)
             read = [statement for statements, _ in (lets if below else lets[:2]) for statement in statements]
             return (*read, loop("t", 0, PARTS, *body, mode="vector"))
@@ -160,14 +160,14 @@ class _Work(Passes):
     def _next(self, panel: Expression, column: Expression, first: Expression) -> tuple[Statement, ...]:
         """``p = tau A y`` and ``q = p - (tau / 2) (p.H y) y``; y is the last reflection from here on."""
         size, i = self.layout.columns, variable("i")
-        named, tau = let("tau", self.f.at(panel, self.layout.padded + TAUS, column))
+        named, tau = let_parts("tau", self.f.at(panel, self.layout.padded + TAUS, column))
         p, y = self.product.at(i), self.y.at(i)
-        made, whole = let("whole", times(tau, both(b.add, p, self.total(i))))
-        half, middle = let("middle", times(scaled(tau, b.constant(0.5, self.dtype)), self.dot.at()))
+        made, whole = let_parts("whole", fused_times(tau, plus(p, self.total(i))))
+        half, middle = let_parts("middle", fused_times(scaled(tau, b.constant(0.5, self.dtype)), self.dot.at()))
         order = dot_order("i", size)
         dot = [
             Accumulate("add", buffer.name, (), term, order)
-            for buffer, term in zip(self.dot.buffers, times(conjugate(p), y), strict=True)
+            for buffer, term in zip(self.dot.buffers, fused_times(conjugate(p), y), strict=True)
         ]
         return (
             *named,
