@@ -97,6 +97,11 @@ def less(x: Number, y: Number, z: Number) -> Number:
     return multiply_add(negative(x), y, z)
 
 
+def less_two(v: Number, w: Number, x: Number, y: Number, z: Number) -> Number:
+    """``z - x * y - v * w``."""
+    return less(v, w, less(x, y, z))
+
+
 def select(mask: Expression, x: Number, y: Number) -> Number:
     """``x`` where the mask holds, else ``y``."""
     return tuple(b.select(mask, one, other) for one, other in zip(x, y, strict=True))

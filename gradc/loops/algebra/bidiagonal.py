@@ -17,6 +17,7 @@ from gradc.loops.algebra.arithmetic import (
     conjugate,
     fused_times,
     less,
+    less_two,
     let_parts,
     minus,
     multiply_add,
@@ -64,7 +65,7 @@ class _Work(Passes):
         panel, _, column = self.layout.place(0, k)
         read_w, own_w = let_parts("own_w", self.w.at(k))
         read_u, own_u = let_parts("own_u", conjugate(self.u.at(k)))
-        own = self._less(self.f.at(panel, i, column), self.v.at(i), self.x.at(i), own_w, own_u)
+        own = less_two(self.v.at(i), own_w, self.x.at(i), own_u, self.f.at(panel, i, column))
         first = b.add(k, 1)
         kept: tuple[Statement, ...] = ()
         if self.right is not None:
@@ -85,7 +86,7 @@ class _Work(Passes):
                 *read_w,
                 *read_u,
                 loop("i", k, size, *self.y.put((i,), own), mode="vector"),
-                *self._left(k, first),
+                *self.reflected(Reflector(self.y, k, size, scaled=True, word="left_"), DIAGONAL, k),
                 *self.w.put((k,), nothing),
                 *self.u.put((k,), nothing),
                 *self._products(k, panel, column),
@@ -104,30 +105,6 @@ class _Work(Passes):
         rows = loop("i", 0, layout.padded, loop("t", 0, layout.width, *nothing, mode="vector"))
         return (loop("p", 0, layout.count, rows),)
 
-    @staticmethod
-    def _less(value: Number, v: Number, x: Number, own_w: Number, own_u: Number) -> Number:
-        """An element, without what the last reflections take off."""
-        return less(v, own_w, less(x, own_u, value))
-
-    def _left(self, k: Expression, first: Expression) -> tuple[Statement, ...]:
-        """The vector y of the next reflection on the left."""
-        reflector = Reflector(self.y, k, self.layout.columns, scaled=True, word="left_")
-
-        def made(beta: Expression, tau: Number, scale: Number) -> tuple[Statement, ...]:
-            return (
-                *reflector.divided(first, scale),
-                *self.y.put((k,), real(self.one, self.parts)),
-                self.put_real(DIAGONAL, k, beta),
-                *self.put_tau(k, tau),
-            )
-
-        nothing = (
-            self.put_real(DIAGONAL, k, self.y.at(k)[0]),
-            self.y.cleared(k, self.layout.columns),
-            *self.put_tau(k, real(self.zero, self.parts)),
-        )
-        return reflector.statements(made, nothing)
-
     def _products(self, k: Expression, panel: Expression, column: Expression) -> tuple[Statement, ...]:
         """``w = conj(tau) y.H A``, the row that is left, and the partial sums of the products of A with that."""
         size, width, first = self.layout.columns, self.layout.width, b.add(k, 1)
@@ -139,9 +116,9 @@ class _Work(Passes):
         words = (("by_v", self.v), ("by_x", self.x), ("by_y", self.y))
         (read_v, by_v), (read_x, by_x), (read_y, by_y) = (let_parts(word, vector.at(i)) for word, vector in words)
         own_w, own_u = self.w.at(place), conjugate(self.u.at(place))
-        fresh, now = let_parts("now", self._less(self.f.at(p, i, t), by_v, by_x, own_w, own_u))
+        fresh, now = let_parts("now", less_two(by_v, own_w, by_x, own_u, self.f.at(p, i, t)))
         share = sums.put((t,), multiply_add(conjugate(by_y), now, sums.at(t)))
-        top_row, above = let_parts("above", self._less(self.f.at(p, k, t), self.v.at(k), self.x.at(k), own_w, own_u))
+        top_row, above = let_parts("above", less_two(self.v.at(k), own_w, self.x.at(k), own_u, self.f.at(p, k, t)))
         # The first element of y is 1, or 0 where there is no reflection.
         total, whole = let_parts("whole", plus(scaled(above, self.y.at(k)[0]), sums.at(t)))
         behind = b.gt(place, k)
@@ -209,7 +186,7 @@ class _Work(Passes):
                 *shared,
                 *turned,
                 loop("i", first, size, *product, mode="vector"),
-                *reflector.divided(first, scale),
+                *reflector.divided(scale),
                 loop("i", first, size, *self.u.put((i,), self.top.at(i)), mode="vector"),
                 *self.u.put((first,), real(self.one, self.parts)),
                 self.put_real(BESIDE, k, beta),

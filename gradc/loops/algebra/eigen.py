@@ -61,8 +61,8 @@ class _Eigen(Iteration):
             around = b.add(b.abs(element(self.d, i)), b.abs(element(self.d, b.add(i, 1))))
             return b.le(b.abs(self.beside(i)), b.fma(around, self.eps, floor))
 
-        def sweep(l: Expression, m: Expression, number: Expression) -> tuple[Statement, ...]:  # noqa: E741
-            return self._sweep(l, m, lambda i, c, s: rotations.keep(number, i, c, s) if kept else ())
+        def sweep(first: Expression, last: Expression, number: Expression) -> tuple[Statement, ...]:
+            return self._sweep(first, last, lambda i, c, s: rotations.keep(number, i, c, s) if kept else ())
 
         def applied(count: Expression) -> tuple[Statement, ...]:
             return (rotations.applied(self.w, range(self.panels), count, course.firsts, course.lasts),)
@@ -73,17 +73,17 @@ class _Eigen(Iteration):
             *course.statements(finite, negligible, sweep, applied, self.state(self.zero)),
         )
 
-    def _sweep(self, l: Expression, m: Expression, keep: Keep) -> tuple[Statement, ...]:  # noqa: E741
+    def _sweep(self, first: Expression, last: Expression, keep: Keep) -> tuple[Statement, ...]:
         """Rotations of neighbours, from the first pair of rows down, that chase one element out."""
         d, e, i, dtype, zero, one = self.d, self.e, variable("i"), self.dtype, self.zero, self.one
         sine, cosine, part, chased = (Buffer(word, dtype, (), "local") for word in ("sine", "cosine", "part", "chased"))
         two = b.constant(2.0, dtype)
-        before = b.maximum(b.sub(m, 1), 0)
-        corner, beside = let("corner", element(e, m))
-        slope, g = let("slope", b.div(b.sub(element(d, before), element(d, m)), b.mul(two, beside)))
+        before = b.maximum(b.sub(last, 1), 0)
+        corner, beside = let("corner", element(e, last))
+        slope, g = let("slope", b.div(b.sub(element(d, before), element(d, last)), b.mul(two, beside)))
         length, r = let("length", b.sqrt(b.fma(g, g, one)))
         signed = b.add(g, b.select(b.lt(g, zero), b.neg(r), r))
-        shifted = b.add(b.sub(element(d, l), element(d, m)), b.div(beside, signed))
+        shifted = b.add(b.sub(element(d, first), element(d, last)), b.div(beside, signed))
         here, next_ = element(d, i), element(d, b.add(i, 1))
         outside, f = let("outside", b.mul(b.load(sine), self.beside(i)))
         inside, h = let("inside", b.mul(b.load(cosine), self.beside(i)))
@@ -102,8 +102,8 @@ class _Eigen(Iteration):
             store(chased, (), shifted),
             loop(
                 "i",
-                l,
-                m,
+                first,
+                last,
                 outside,
                 inside,
                 *turned.lets,
@@ -117,7 +117,7 @@ class _Eigen(Iteration):
                 store(cosine, (), c),
                 *keep(i, c, s),
             ),
-            store(d, (m,), b.sub(element(d, m), b.load(part))),
-            store(e, (m,), b.load(chased)),
-            store(e, (l,), zero),
+            store(d, (last,), b.sub(element(d, last), b.load(part))),
+            store(e, (last,), b.load(chased)),
+            store(e, (first,), zero),
         )

@@ -68,10 +68,10 @@ class _Singular(Iteration):
             around = b.add(b.abs(element(self.d, i)), b.abs(element(self.d, b.add(i, 1))))
             return b.le(b.abs(self.beside(i)), b.mul(b.maximum(around, b.load(self.span)), self.eps))
 
-        def sweep(l: Expression, m: Expression, number: Expression) -> tuple[Statement, ...]:  # noqa: E741
+        def sweep(first: Expression, last: Expression, number: Expression) -> tuple[Statement, ...]:
             return self._sweep(
-                l,
-                m,
+                first,
+                last,
                 lambda i, c, s: left.keep(number, i, c, s) if kept else (),
                 lambda i, c, s: right.keep(number, i, c, s) if kept else (),
             )
@@ -91,7 +91,7 @@ class _Singular(Iteration):
             *course.statements(finite, negligible, sweep, applied, self.state(self.zero)),
         )
 
-    def _shift(self, l: Expression, m: Expression, x: Buffer, y: Buffer) -> tuple[Statement, ...]:  # noqa: E741
+    def _shift(self, first: Expression, last: Expression, x: Buffer, y: Buffer) -> tuple[Statement, ...]:
         """The pair of numbers of which the first rotation on the right is made.
 
         The shift is the smaller singular value of the last two rows; 0 where a value is negligible, for which it drives
@@ -99,27 +99,27 @@ class _Singular(Iteration):
         """
         d, i = self.d, variable("i")
         least = Buffer("least", self.dtype, (), "local")
-        before = b.maximum(b.sub(m, 1), 0)
+        before = b.maximum(b.sub(last, 1), 0)
         named_p, p = let("above", b.abs(element(d, before)))
-        named_q, q = let("under", b.abs(element(d, m)))
-        corner, beside = let("corner", element(self.e, m))
+        named_q, q = let("under", b.abs(element(d, last)))
+        corner, beside = let("corner", element(self.e, last))
         sums, total = let("total", b.add(p, q))
         differences, difference = let("difference", b.sub(p, q))
         square = b.mul(beside, beside)
         both = b.add(b.sqrt(b.fma(total, total, square)), b.sqrt(b.fma(difference, difference, square)))
         found, smaller = let("smaller", b.div(b.mul(b.mul(p, q), 2.0), both))
-        top, first = let("top", element(d, l))
-        ratio = b.div(smaller, first)
+        top, value = let("top", element(d, first))
+        ratio = b.div(smaller, value)
         is_zero = b.logical_or(
             b.le(b.load(least), b.mul(b.load(self.span), self.eps)), b.lt(b.mul(ratio, ratio), self.eps)
         )
         decided, none = let("none", is_zero)
-        shifted = b.mul(b.sub(first, smaller), b.add(first, smaller))
-        following = self.beside(l)
+        shifted = b.mul(b.sub(value, smaller), b.add(value, smaller))
+        following = self.beside(first)
         return (
             Local(least),
-            store(least, (), b.abs(element(d, m))),
-            loop("i", l, m, store(least, (), b.minimum(b.load(least), b.abs(element(d, i))))),
+            store(least, (), b.abs(element(d, last))),
+            loop("i", first, last, store(least, (), b.minimum(b.load(least), b.abs(element(d, i))))),
             named_p,
             named_q,
             corner,
@@ -128,11 +128,11 @@ class _Singular(Iteration):
             found,
             top,
             decided,
-            store(x, (), b.select(none, first, shifted)),
-            store(y, (), b.select(none, following, b.mul(first, following))),
+            store(x, (), b.select(none, value, shifted)),
+            store(y, (), b.select(none, following, b.mul(value, following))),
         )
 
-    def _sweep(self, l: Expression, m: Expression, left: Keep, right: Keep) -> tuple[Statement, ...]:  # noqa: E741
+    def _sweep(self, first: Expression, last: Expression, left: Keep, right: Keep) -> tuple[Statement, ...]:
         """Rotations on the right and on the left, from the first pair of rows down, that chase one element out."""
         d, e, i = self.d, self.e, variable("i")
         x, y = (Buffer(word, self.dtype, (), "local") for word in ("chased", "bulge"))
@@ -150,11 +150,11 @@ class _Singular(Iteration):
         return (
             Local(x),
             Local(y),
-            *self._shift(l, m, x, y),
+            *self._shift(first, last, x, y),
             loop(
                 "i",
-                l,
-                m,
+                first,
+                last,
                 *one.lets,
                 store(e, (i,), one.norm),
                 here,
@@ -174,8 +174,8 @@ class _Singular(Iteration):
                 *right(i, one.c, one.s),
                 *left(i, other.c, other.s),
             ),
-            store(e, (m,), b.load(x)),
-            store(e, (l,), self.zero),
+            store(e, (last,), b.load(x)),
+            store(e, (first,), self.zero),
         )
 
     def positive(self, panel: int) -> Statement:

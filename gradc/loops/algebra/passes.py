@@ -11,7 +11,7 @@ import numpy as np
 
 from gradc.loops.algebra.arithmetic import Array, Number, Parted, element, plus, real
 from gradc.loops.algebra.factors import Index, loop, store
-from gradc.loops.algebra.reflections import Columns
+from gradc.loops.algebra.reflections import Columns, Reflector
 from gradc.loops.language.program import Accumulate, Buffer, Expression, If, Local, Statement, b, variable
 
 TAUS, DIAGONAL, BESIDE, NUMBERS, EXTRA = 0, 1, 2, 3, 4
@@ -120,6 +120,25 @@ class Passes:
         """Set what reflection k multiplies by."""
         panel, _, column = self.layout.place(0, k)
         return (matrix or self.f).put(panel, self.layout.padded + TAUS, column, value)
+
+    def reflected(self, reflector: Reflector, row: int, k: Expression) -> tuple[Statement, ...]:
+        """A column becomes the vector of reflection k, what it leaves of it an element of a row behind the panels."""
+        column, first = reflector.column, reflector.first
+
+        def made(beta: Expression, tau: Number, scale: Number) -> tuple[Statement, ...]:
+            return (
+                *reflector.divided(scale),
+                *column.put((first,), real(self.one, self.parts)),
+                self.put_real(row, k, beta),
+                *self.put_tau(k, tau),
+            )
+
+        nothing = (
+            self.put_real(row, k, column.at(first)[0]),
+            column.cleared(first, reflector.rows),
+            *self.put_tau(k, real(self.zero, self.parts)),
+        )
+        return reflector.statements(made, nothing)
 
     def no_taus(self) -> Statement:
         """No reflections as yet."""

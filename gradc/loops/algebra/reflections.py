@@ -152,9 +152,9 @@ class Reflector:
             ),
         )
 
-    def divided(self, lo: Expression, scale: Number) -> tuple[Statement, ...]:
-        """The column from ``lo`` on, over ``scale``."""
-        i = variable("i")
+    def divided(self, scale: Number) -> tuple[Statement, ...]:
+        """The column below its first element, over ``scale``."""
+        i, lo = variable("i"), b.add(self.first, 1)
         here = self.column.at(i)
         if len(scale) == 1:
             return (loop("i", lo, self.rows, *self.column.put((i,), (b.div(here[0], scale[0]),)), mode="vector"),)

@@ -43,13 +43,13 @@ class Course:
         Nothing is done where it is not ``finite``; ``failed`` says that it did not end.
         """
         i, zero = variable("i"), b.constant(0)
-        bottom, m = let("m", b.clamp(b.load(self.last), self.size))
-        top, l = let("l", b.clamp(b.load(self.first), self.size))  # noqa: E741 - the field's letter
+        bottom, last = let("last_row", b.clamp(b.load(self.last), self.size))
+        top, first = let("first_row", b.clamp(b.load(self.first), self.size))
         which, number = let("number", b.clamp(b.load(self.count), max(self.kept, 1)))
         full, filled = let("filled", b.clamp(b.load(self.count), self.kept + 1))
         noted = (
-            store(self.firsts, (number,), l),
-            store(self.lasts, (number,), m),
+            store(self.firsts, (number,), first),
+            store(self.lasts, (number,), last),
             store(self.count, (), b.add(number, 1)),
         )
         flushed = (full, *applied(filled), store(self.count, (), zero)) if self.kept else ()
@@ -57,12 +57,12 @@ class Course:
         step = (
             bottom,
             store(self.first, (), zero),
-            loop("i", 0, m, If(negligible(i), (store(self.first, (), b.add(i, 1)),))),
+            loop("i", 0, last, If(negligible(i), (store(self.first, (), b.add(i, 1)),))),
             top,
             If(
-                b.eq(l, m),
-                (store(self.last, (), b.sub(m, 1)),),
-                ((which, *sweep(l, m, number), *noted, *use) if self.kept else tuple(sweep(l, m, zero))),
+                b.eq(first, last),
+                (store(self.last, (), b.sub(last, 1)),),
+                ((which, *sweep(first, last, number), *noted, *use) if self.kept else tuple(sweep(first, last, zero))),
             ),
         )
         buffers = (self.last, self.first, *((self.count, self.firsts, self.lasts) if self.kept else ()))

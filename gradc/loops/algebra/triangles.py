@@ -102,7 +102,7 @@ class _Factoring:
 
         def reflected(beta: Expression, tau: Number, scale: Number) -> tuple[Statement, ...]:
             return (
-                *reflector.divided(after, scale),
+                *reflector.divided(scale),
                 *column.put((here,), real(beta, self.parts)),
                 *f.put(k, taus, c, tau),
             )

@@ -89,15 +89,15 @@ class TriangularVectors:
 
     def _row(self, j: Expression, value: Number, small: Expression) -> tuple[Statement, ...]:
         """Element j; of a block of two rows the lower one waits for the upper one."""
-        l, size = variable("l"), self.size  # noqa: E741 - the field's letter
-        products = times(self.t.at(j, l), self.u.at(l))
+        column, size = variable("column"), self.size
+        products = times(self.t.at(j, column), self.u.at(column))
         sums = [
-            Accumulate("add", buffer.name, (), x, dot_order("l", size))
+            Accumulate("add", buffer.name, (), x, dot_order("column", size))
             for buffer, x in zip(self.dot.buffers, products, strict=True)
         ]
         gathered = (
             *self.dot.put((), (self.zero, self.zero)),
-            loop("l", b.add(j, 1), b.minimum(b.add(self.k, 2), size), *sums),
+            loop("column", b.add(j, 1), b.minimum(b.add(self.k, 2), size), *sums),
             *self.rest.put((), negative(self.dot.at())),
         )
         told, divisor = let_parts("gap", minus(self._wide(self.t.at(j, j)), value))
@@ -192,15 +192,15 @@ class TriangularVectors:
 
 def multiplied(x: Rows, z: Rows, v: Rows, size: int) -> tuple[Statement, ...]:
     """``v = x @ z``, where row k of ``x`` has at most ``k + 2`` elements."""
-    k, l, j = variable("k"), variable("l"), variable("j")  # noqa: E741 - the field's letter
-    read, entry = let_parts("entry", x.at(k, l))
-    added = v.put(k, j, multiply_add(entry, z.at(l, j), v.at(k, j)))
+    k, row, j = variable("k"), variable("row"), variable("j")
+    read, entry = let_parts("entry", x.at(k, row))
+    added = v.put(k, j, multiply_add(entry, z.at(row, j), v.at(k, j)))
     return (
         loop(
             "k",
             0,
             size,
             loop("j", 0, size, *v.put(k, j, v.zero()), mode="vector"),
-            loop("l", 0, b.minimum(b.add(k, 2), size), *read, loop("j", 0, size, *added, mode="vector")),
+            loop("row", 0, b.minimum(b.add(k, 2), size), *read, loop("j", 0, size, *added, mode="vector")),
         ),
     )

@@ -11,10 +11,10 @@ import numpy as np
 
 from gradc.loops.algebra.arithmetic import (
     Array,
-    Number,
     conjugate,
     fused_times,
     less,
+    less_two,
     let_parts,
     multiply_add,
     plus,
@@ -65,11 +65,11 @@ class _Work(Passes):
         last = size - 1
         read_q, own_q = let_parts("own_q", conjugate(self.q.at(k)))
         read_v, own_v = let_parts("own_v", conjugate(self.v.at(k)))
-        own = self._less(self.f.at(panel, i, column), self.v.at(i), self.q.at(i), own_q, own_v)
+        own = less_two(self.v.at(i), own_q, self.q.at(i), own_v, self.f.at(panel, i, column))
         kept = loop("i", first, size, *self.f.put(panel, i, column, self.y.at(i)))
         end, _, last_column = self.layout.place(last, last)
         v, q = self.v.at(last), self.q.at(last)
-        taken = self._less(self.f.at(end, last, last_column), v, q, conjugate(q), conjugate(v))
+        taken = less_two(v, conjugate(q), q, conjugate(v), self.f.at(end, last, last_column))
         vectors = (self.v, self.q, self.y)
         return (
             *(statement for array in (*vectors, self.product, self.dot) for statement in array.locals),
@@ -85,7 +85,7 @@ class _Work(Passes):
                 loop("i", k, size, *self.y.put((i,), own), mode="vector"),
                 self.put_real(DIAGONAL, k, self.y.at(k)[0]),
                 *[statement for array in vectors for statement in array.put((k,), nothing)],
-                *self._reflection(k, first),
+                *self.reflected(Reflector(self.y, first, size, scaled=True), BESIDE, k),
                 *self._products(first),
                 *self._next(panel, column, first),
                 *((kept,) if keep else ()),
@@ -93,30 +93,6 @@ class _Work(Passes):
             self.put_real(DIAGONAL, last, taken[0]),
             self.put_real(BESIDE, last, self.zero),
         )
-
-    @staticmethod
-    def _less(x: Number, v: Number, q: Number, own_q: Number, own_v: Number) -> Number:
-        """An element, without what the last reflection takes off."""
-        return less(v, own_q, less(q, own_v, x))
-
-    def _reflection(self, k: Expression, first: Expression) -> tuple[Statement, ...]:
-        """The vector y of the next reflection."""
-        reflector = Reflector(self.y, first, self.layout.columns, scaled=True)
-
-        def made(beta: Expression, tau: Number, scale: Number) -> tuple[Statement, ...]:
-            return (
-                *reflector.divided(first, scale),
-                *self.y.put((first,), real(self.one, self.parts)),
-                self.put_real(BESIDE, k, beta),
-                *self.put_tau(k, tau),
-            )
-
-        nothing = (
-            self.put_real(BESIDE, k, self.y.at(first)[0]),
-            self.y.cleared(first, self.layout.columns),
-            *self.put_tau(k, real(self.zero, self.parts)),
-        )
-        return reflector.statements(made, nothing)
 
     def _products(self, first: Expression) -> tuple[Statement, ...]:
         """One pass over the lower half: the last reflection is taken off, and the sums of products with y are made."""
@@ -133,7 +109,7 @@ class _Work(Passes):
             for start in self.columns:
                 here, place = b.add(t, start), b.add(corner, b.add(t, start))
                 own_q, own_v = conjugate(self.q.at(place)), conjugate(self.v.at(place))
-                named, now = let_parts(f"now_{start}", self._less(self.f.at(p, i, here), by_v, by_q, own_q, own_v))
+                named, now = let_parts(f"now_{start}", less_two(by_v, own_q, by_q, own_v, self.f.at(p, i, here)))
                 body += [*named, *self.f.put(p, i, here, now)]
                 if below:
                     body += sums.put((here,), multiply_add(conjugate(now), by_y, sums.at(here)))
