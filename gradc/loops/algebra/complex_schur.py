@@ -6,6 +6,8 @@ Implicit steps with Wilkinson's shift, by unitary matrices of two rows that chas
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gradc.loops.algebra.arithmetic import (
     Array,
     Number,
@@ -23,40 +25,22 @@ from gradc.loops.algebra.arithmetic import (
     squares,
     times,
 )
-from gradc.loops.algebra.deflation import Deflation
 from gradc.loops.algebra.factors import Index, let, loop, store
-from gradc.loops.language.program import Buffer, Expression, If, Local, Statement, b, variable
+from gradc.loops.algebra.schur import Schur, Trial
+from gradc.loops.language.program import Expression, If, Statement, b, variable
 
 
-class ComplexSchur:
-    """``h`` becomes its Schur form, ``z`` is turned with it; ``values`` are the rows of the parts of eigenvalues.
-
-    Without ``z`` only the part of ``h`` that has not come apart is kept up.
-    """
+class ComplexSchur(Schur):
+    """Single eigenvalues."""
 
     def __init__(self, h: Rows, z: Rows | None, size: int, values: tuple[int, int]) -> None:
-        self.h, self.z, self.size, self.values = h, z, size, values
-        self.w, self.dtype = h.w, h.w.dtype
-        self.search = Deflation(h, size)
-        self.m, self.before = self.search.m, self.search.before
+        super().__init__(h, z, size, values)
         self.pair = [Array(word, self.dtype, (), 2) for word in ("bulge", "under")]
-        self.begin = Buffer("bulge_row", self.search.start.dtype, (), "local")
-        self.zero, self.one = b.constant(0.0, self.dtype), b.constant(1.0, self.dtype)
 
-    @property
-    def end(self) -> Expression:
-        """Where the columns end that are kept up."""
-        return b.constant(self.size) if self.z is not None else b.add(self.m, 1)
+    def bulge(self) -> tuple[Statement, ...]:
+        return tuple(statement for array in self.pair for statement in array.locals)
 
-    def statements(self, lost: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        """All eigenvalues, the last one first; ``lost`` where there is no end."""
-        return (
-            *(statement for cells in self.pair for statement in cells.locals),
-            Local(self.begin),
-            *self.search.statements(self._attempt, lost),
-        )
-
-    def _attempt(self, first: Expression) -> tuple[Statement, ...]:
+    def attempt(self, first: Expression) -> tuple[Statement, ...]:
         value = self.h.at(self.m, self.m)
         found = tuple(store(self.w, (row, self.m), x) for row, x in zip(self.values, value, strict=True))
         longer = self._step(first) if self.size > 1 else ()
@@ -131,14 +115,9 @@ class ComplexSchur:
         sized, span = let("span_x", b.add(extent(x), extent(y)))
         around = b.mul(extent(x), b.add(extent(self.h.at(k, k)), extent(self.h.at(after, after))))
         lost = b.mul(extent(self.h.at(k, previous)), extent(y))
-        ends = b.logical_or(b.eq(k, first), b.le(lost, b.mul(around, self.search.eps)))
+        small = b.le(lost, b.mul(around, self.search.eps))
         kept = (*self.pair[0].put((), over(x, span)), *self.pair[1].put((), over(y, span)))
-        open_yet = b.logical_and(b.lt(b.load(self.begin), 0), b.ge(k, first))
-        try_row: tuple[Statement, ...] = (*gap, *below, sized, If(ends, (*kept, store(self.begin, (), k))))
-        return (
-            store(self.begin, (), b.constant(-1)),
-            loop("back", 0, self.m, found, If(open_yet, try_row)),
-        )
+        return self.begun(found, k, self.m, first, Trial((*gap, *below, sized), small, kept))
 
     def _rotation(self, k: Expression, column: Expression, first: Expression) -> tuple[Statement, ...]:
         """Turn rows and columns k and ``k + 1``: ``[[f, g], [-conj(g), conj(f)]]`` makes ``(norm, 0)`` of the pair."""
@@ -149,16 +128,15 @@ class ComplexSchur:
         length = let("norm", b.sqrt(squares(scaled[0][1], scaled[1][1])))
         first_lets, f = let_parts("f", conjugate(over(scaled[0][1], length[1])))
         second_lets, g = let_parts("g", conjugate(over(scaled[1][1], length[1])))
-        i, j = variable("i"), variable("j")
-        turned = (
-            loop("j", k, self.end, *self._turned(self.h, (k, j), (after, j), f, g), mode="vector"),
-            loop("i", 0, b.minimum(b.add(k, 3), b.add(self.m, 1)),
-                 *self._turned(self.h, (i, k), (i, after), conjugate(f), conjugate(g))),
-            *(() if self.z is None else (
-                loop("j", 0, self.size, *self._turned(self.z, (k, j), (after, j), conjugate(f), conjugate(g)),
-                     mode="vector"),
-            )),
-        )  # fmt: skip
+
+        def rows(m: Rows, places: Sequence[tuple[Index, Index]]) -> tuple[Statement, ...]:
+            return self._rotated(m, places, f, g)
+
+        def columns(m: Rows, places: Sequence[tuple[Index, Index]]) -> tuple[Statement, ...]:
+            return self._rotated(m, places, conjugate(f), conjugate(g))
+
+        last = b.minimum(b.add(k, 3), b.add(self.m, 1))
+        turned = self.turned(k, 2, last, rows, columns)
         zero = self.h.zero()
         chased = (
             *self.h.put(k, column, (b.mul(unit[1], length[1]), self.zero)),
@@ -183,10 +161,9 @@ class ComplexSchur:
         )
 
     @staticmethod
-    def _turned(
-        m: Rows, one: tuple[Index, Index], other: tuple[Index, Index], f: Number, g: Number
-    ) -> tuple[Statement, ...]:
+    def _rotated(m: Rows, places: Sequence[tuple[Index, Index]], f: Number, g: Number) -> tuple[Statement, ...]:
         """``(f x + g y, conj(f) y - conj(g) x)`` in the place of ``(x, y)``."""
+        one, other = places
         first, x = let_parts("x", m.at(*one))
         second, y = let_parts("y", m.at(*other))
         return (

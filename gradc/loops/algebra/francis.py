@@ -8,27 +8,21 @@ real Schur form, 1993, section 2.)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gradc.loops.algebra.arithmetic import Rows
-from gradc.loops.algebra.deflation import Deflation
 from gradc.loops.algebra.factors import Index, let, loop, store
+from gradc.loops.algebra.schur import Schur, Trial
 from gradc.loops.algebra.standard_block import StandardBlock
 from gradc.loops.language.program import Buffer, Expression, If, Local, Statement, b, variable
 
 
-class Francis:
-    """``h`` becomes its Schur form, ``z`` is turned with it; ``values`` are the rows of the parts of eigenvalues.
-
-    Without ``z`` only the part of ``h`` that has not come apart is kept up.
-    """
+class Francis(Schur):
+    """Single eigenvalues and blocks of two conjugate ones."""
 
     def __init__(self, h: Rows, z: Rows | None, size: int, values: tuple[int, int]) -> None:
-        self.h, self.z, self.size, self.values = h, z, size, values
-        self.w, self.dtype = h.w, h.w.dtype
-        self.search = Deflation(h, size)
-        self.m, self.before = self.search.m, self.search.before
-        self.bulge = [Buffer(f"bulge_{k}", self.dtype, (), "local") for k in range(3)]
-        self.begin = Buffer("bulge_row", self.search.start.dtype, (), "local")
-        self.zero = b.constant(0.0, self.dtype)
+        super().__init__(h, z, size, values)
+        self.chased = [Buffer(f"bulge_{k}", self.dtype, (), "local") for k in range(3)]
 
     def a(self, i: Index, j: Index) -> Expression:
         """An element of the matrix."""
@@ -37,20 +31,10 @@ class Francis:
     def put(self, i: Index, j: Index, value: Expression) -> Statement:
         return self.h.put(i, j, (value,))[0]
 
-    @property
-    def end(self) -> Expression:
-        """Where the columns end that are kept up."""
-        return b.constant(self.size) if self.z is not None else b.add(self.m, 1)
+    def bulge(self) -> tuple[Statement, ...]:
+        return tuple(map(Local, self.chased))
 
-    def statements(self, lost: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        """All eigenvalues, the last one first; ``lost`` where there is no end."""
-        return (
-            *(Local(buffer) for buffer in self.bulge),
-            Local(self.begin),
-            *self.search.statements(self._attempt, lost),
-        )
-
-    def _attempt(self, first: Expression) -> tuple[Statement, ...]:
+    def attempt(self, first: Expression) -> tuple[Statement, ...]:
         real, imaginary = self.values
         single = (
             store(self.w, (real, self.m), self.a(self.m, self.m)),
@@ -79,7 +63,7 @@ class Francis:
             *self._start(first, re, im),
             loop("k", 0, b.sub(self.m, 1), If(b.ge(k, b.load(self.begin)), chase)),
             If(b.gt(last, b.load(self.begin)), tuple(self._read(last, 2))),
-            store(self.bulge[2], (), self.zero),
+            store(self.chased[2], (), self.zero),
             *self._reflection(last, 2, first),
         )
 
@@ -141,28 +125,20 @@ class Francis:
         around = b.add(b.add(b.abs(self.a(previous, previous)), b.abs(self.a(k, k))), b.abs(self.a(after, after)))
         lost = b.mul(b.abs(self.a(k, previous)), b.add(b.abs(v1[1]), b.abs(v2[1])))
         small = b.le(lost, b.mul(b.mul(b.abs(v0[1]), around), self.search.eps))
-        ends = b.logical_or(b.eq(k, first), small)
         kept = tuple(
-            store(buffer, (), b.div(x, total[1])) for buffer, (_, x) in zip(self.bulge, (v0, v1, v2), strict=True)
+            store(buffer, (), b.div(x, total[1])) for buffer, (_, x) in zip(self.chased, (v0, v1, v2), strict=True)
         )
-        try_row: tuple[Statement, ...] = (
-            *(statement for statement, _ in (x, below, span, ratio, v0, v1, v2, total)),
-            If(ends, (*kept, store(self.begin, (), k))),
-        )
-        open_yet = b.logical_and(b.lt(b.load(self.begin), 0), b.ge(k, first))
-        return (
-            store(self.begin, (), b.constant(-1)),
-            loop("back", 0, b.sub(self.m, 1), named, If(open_yet, try_row)),
-        )
+        lets = tuple(statement for statement, _ in (x, below, span, ratio, v0, v1, v2, total))
+        return self.begun(named, k, b.sub(self.m, 1), first, Trial(lets, small, kept))
 
     def _read(self, k: Expression, count: int) -> list[Statement]:
         """The column that reflection k shortens."""
         column = b.maximum(b.sub(k, 1), 0)
-        return [store(buffer, (), self.a(b.add(k, n), column)) for n, buffer in enumerate(self.bulge[:count])]
+        return [store(buffer, (), self.a(b.add(k, n), column)) for n, buffer in enumerate(self.chased[:count])]
 
     def _reflection(self, k: Expression, count: int, first: Expression) -> tuple[Statement, ...]:
         """Reflect rows and columns k to ``k + count``, so that the bulge becomes its first element."""
-        x, *rest = (b.load(buffer) for buffer in self.bulge[:count])
+        x, *rest = (b.load(buffer) for buffer in self.chased[:count])
         beyond = b.abs(rest[0]) if count == 2 else b.maximum(b.abs(rest[0]), b.abs(rest[1]))
         unit = let("unit", b.maximum(beyond, b.abs(x)))
         parts = [let(f"part_{n}", b.div(each, unit[1])) for n, each in enumerate((x, *rest))]
@@ -179,19 +155,14 @@ class Francis:
             self.put(k, column, beta[1]),
             *(self.put(b.add(k, n + 1), column, self.zero) for n in range(count - 1)),
         )
-        kept = self.put(k, column, b.mul(self.a(k, column), b.sub(b.constant(1.0, self.dtype), tau[1])))
-        j, i = variable("j"), variable("i")
+        kept = self.put(k, column, b.mul(self.a(k, column), b.sub(self.one, tau[1])))
         weights, shares = [each for _, each in v], [each for _, each in by]
+
+        def reflected(m: Rows, places: Sequence[tuple[Index, Index]]) -> tuple[Statement, ...]:
+            return self._reflected(m, places, weights, shares)
+
         last = b.minimum(b.add(k, 4), b.add(self.m, 1))
-        turned = (
-            loop("j", k, self.end, *self._turned(self.h, [(b.add(k, n), j) for n in range(count)], weights, shares),
-                 mode="vector"),
-            loop("i", 0, last, *self._turned(self.h, [(i, b.add(k, n)) for n in range(count)], weights, shares)),
-            *(() if self.z is None else (
-                loop("j", 0, self.size,
-                     *self._turned(self.z, [(b.add(k, n), j) for n in range(count)], weights, shares), mode="vector"),
-            )),
-        )  # fmt: skip
+        turned = self.turned(k, count, last, reflected, reflected)
         lets = [unit, *parts, length, beta, tau, *v, *by[1:]]
         inner = b.gt(k, b.load(self.begin))
         return (
@@ -206,8 +177,8 @@ class Francis:
         )
 
     @staticmethod
-    def _turned(
-        m: Rows, places: list[tuple[Index, Index]], weights: list[Expression], shares: list[Expression]
+    def _reflected(
+        m: Rows, places: Sequence[tuple[Index, Index]], weights: list[Expression], shares: list[Expression]
     ) -> tuple[Statement, ...]:
         """``x - shares * (x[0] + weights @ x[1:])`` of the elements x at some places."""
         lets = [let(f"x_{n}", m.at(*place)[0]) for n, place in enumerate(places)]
