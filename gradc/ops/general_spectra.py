@@ -28,6 +28,7 @@ from gradc.ops.shape import broadcast
 from gradc.ops.spectra import (
     as_columns,
     as_rows,
+    diagonal_alone,
     differences,
     live_numbers,
     off_diagonal,
@@ -92,15 +93,6 @@ def _inside(context: JvpContext, vectors: Value) -> Value:
     return product(_inverse(vectors, a), moved, "ik,kj->ij")
 
 
-def _diagonal(x: Value) -> Value:
-    """0 beside the diagonal."""
-    return select(
-        broadcast(x.builder.constant(np.eye(int(x.aval.shape[-1]), dtype=bool)), x.aval.shape),
-        x,
-        x.builder.full(0.0, x.aval),
-    )
-
-
 # Values.
 
 
@@ -111,12 +103,12 @@ def _infer_values(a: Aval) -> Aval:
 
 def _values_vjp(context: VjpContext) -> Sequence[Any]:
     vectors = general_eigenvectors(context.operands[0])
-    return [_back(context, _diagonal(as_columns(context.ct, vectors.aval.shape)), vectors)]
+    return [_back(context, diagonal_alone(as_columns(context.ct, vectors.aval.shape)), vectors)]
 
 
 def _values_jvp(context: JvpContext) -> Value | None:
     inside = _inside(context, general_eigenvectors(context.operands[0]))
-    return total(_diagonal(inside), axes=(inside.aval.ndim - 2,), keepdims=False)
+    return total(diagonal_alone(inside), axes=(inside.aval.ndim - 2,), keepdims=False)
 
 
 general_eigenvalues: Op = register(

@@ -29,6 +29,7 @@ from gradc.ops.spectra import (
     as_columns,
     as_rows,
     between,
+    diagonal_alone,
     live_numbers,
     off_diagonal,
     reach_numbers,
@@ -122,7 +123,7 @@ def _turning(s: Value, x: Value) -> Value:
     part = imag(x)
     zero = part.builder.full(0.0, part.aval)
     turned = part / as_columns(s, part.aval.shape)
-    return make_complex(zero, turned - off_diagonal(turned, 0.0))
+    return make_complex(zero, diagonal_alone(turned))
 
 
 def _rows(s: Value, x: Value) -> Value:

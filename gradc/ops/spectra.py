@@ -73,10 +73,19 @@ def reach_numbers(mask: Value, k: int, context: JvpContext) -> Value:
     return broadcast(reshaped(anywhere, (*anywhere.aval.shape, 1)), context.result.aval.shape)
 
 
+def _on_diagonal(x: Value) -> Value:
+    """The mask of the diagonal of square matrices."""
+    return broadcast(x.builder.constant(np.eye(int(x.aval.shape[-1]), dtype=bool)), x.aval.shape)
+
+
 def off_diagonal(x: Value, diagonal: float) -> Value:
     """Square matrices with another number on the diagonal."""
-    mask = x.builder.constant(np.eye(int(x.aval.shape[-1]), dtype=bool))
-    return select(broadcast(mask, x.aval.shape), x.builder.full(diagonal, x.aval), x)
+    return select(_on_diagonal(x), x.builder.full(diagonal, x.aval), x)
+
+
+def diagonal_alone(x: Value) -> Value:
+    """Square matrices with 0 beside the diagonal."""
+    return select(_on_diagonal(x), x, x.builder.full(0.0, x.aval))
 
 
 def differences(w: Value) -> Value:

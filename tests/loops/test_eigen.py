@@ -6,28 +6,16 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.backends.llvm.emit import emit
-from gradc.backends.llvm.jit import load
-from gradc.backends.llvm.machine import host
 from gradc.errors import MatrixError
-from gradc.ir.aval import aval_of
-from gradc.ir.graph import Builder
-from gradc.loops.language.parse import parse_program
-from gradc.loops.language.verify import verify
-from gradc.loops.lowering.lower import lower
 from gradc.ops.spectra import eigenvalues, eigenvectors
+from tests.loops.decompositions import assert_orthonormal, assert_same_off_the_stack, found, not_finite, without_vectors
 
 SIZES = (1, 2, 3, 5, 16, 33, 70)
 
 
 def eigen(a: np.ndarray) -> list[np.ndarray]:
     """The values and vectors of a matrix by its lower triangle."""
-    builder = Builder()
-    x = builder.input("a", aval_of(a))
-    program = lower(builder.freeze([eigenvalues(x), eigenvectors(x)]))
-    verify(program)
-    assert str(parse_program(str(program))) == str(program)
-    return load(emit(program, host()), program)([a])
+    return found(a, lambda x: [eigenvalues(x), eigenvectors(x)])
 
 
 def assert_eigen(a: np.ndarray, w: np.ndarray, v: np.ndarray) -> None:
@@ -37,7 +25,7 @@ def assert_eigen(a: np.ndarray, w: np.ndarray, v: np.ndarray) -> None:
     scale = np.linalg.norm(symmetric, 2)
     wide = v.astype(float)
     assert np.abs(symmetric @ wide - wide * w).max() <= bound * scale
-    assert np.abs(wide.T @ wide - np.eye(len(a))).max() <= bound
+    assert_orthonormal(v, bound)
     assert np.abs(w - np.linalg.eigvalsh(symmetric)).max() <= bound * scale
     assert (np.diff(w) >= 0).all()
 
@@ -73,11 +61,7 @@ def test_special_matrices(a: np.ndarray) -> None:
 
 def alone(a: np.ndarray) -> np.ndarray:
     """The values by themselves."""
-    builder = Builder()
-    program = lower(builder.freeze([eigenvalues(builder.input("a", aval_of(a)))]))
-    verify(program)
-    assert "orthonormal" not in str(program), "values take no vectors"
-    return load(emit(program, host()), program)([a])[0]
+    return without_vectors(a, lambda x: [eigenvalues(x)])
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
@@ -93,12 +77,7 @@ def test_values_share_what_finds_vectors() -> None:
 
 
 def test_partial_sums_of_large_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They stand beside the matrix, not on the stack."""
-    a = np.random.default_rng(8).normal(size=(20, 20))
-    expected = eigen(a)
-    monkeypatch.setattr("gradc.loops.algebra.passes.LARGEST_PARTS", 0)
-    for found, same in zip(eigen(a), expected, strict=True):
-        assert np.array_equal(found, same)
+    assert_same_off_the_stack(monkeypatch, eigen)
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e200, 1e300])
@@ -110,10 +89,8 @@ def test_scales_that_leave_the_range(scale: float) -> None:
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_a_matrix_that_is_not_finite(number: float) -> None:
-    a = np.stack([np.eye(3), np.eye(3)])
-    a[1, 2, 1] = number
     with pytest.raises(MatrixError, match="eigh: the iteration for the eigenvalues did not converge"):
-        eigen(a)
+        eigen(not_finite(number))
 
 
 @pytest.mark.parametrize("backend", ["numpy", "llvm"])
@@ -134,6 +111,6 @@ def test_functions_without_signs(backend: str) -> None:
     rng = np.random.default_rng(2)
     x, t = rng.normal(size=(2, 4, 4))
     a, t = x @ x.T + np.eye(4), t + t.T
-    found, change = gradc.jit(lambda a, t: gradc.jvp(root, (a,), (t,)), backend=backend)(a, t)
-    np.testing.assert_allclose(found @ found, a, rtol=0, atol=1e-13)
-    np.testing.assert_allclose(change @ found + found @ change, t, rtol=0, atol=1e-13)
+    root_of_a, change = gradc.jit(lambda a, t: gradc.jvp(root, (a,), (t,)), backend=backend)(a, t)
+    np.testing.assert_allclose(root_of_a @ root_of_a, a, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(change @ root_of_a + root_of_a @ change, t, rtol=0, atol=1e-13)

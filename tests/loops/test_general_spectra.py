@@ -8,17 +8,10 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.backends.llvm.emit import emit
-from gradc.backends.llvm.jit import load
-from gradc.backends.llvm.machine import host
 from gradc.errors import MatrixError
 from gradc.ir.aval import aval
-from gradc.ir.graph import Builder
-from gradc.loops.language.parse import parse_program
-from gradc.loops.language.verify import verify
-from gradc.loops.lowering.lower import lower
 from gradc.ops.general_spectra import general_eigenvalues, general_eigenvectors
-from gradc.passes.split_complex import split_complex
+from tests.loops.decompositions import compiled
 
 SIZES = {"f8": (1, 2, 3, 5, 16, 33), "c16": (1, 2, 3, 8, 33), "f4": (3, 16), "c8": (3, 16)}
 
@@ -26,16 +19,8 @@ SIZES = {"f8": (1, 2, 3, 5, 16, 33), "c16": (1, 2, 3, 8, 33), "f4": (3, 16), "c8
 @functools.cache
 def kernel(text: str):
     """The parts of values, vectors and values alone, by a matrix in its parts."""
-    builder = Builder()
-    x = builder.input("a", aval(text))
-    graphs = [[general_eigenvalues(x), general_eigenvectors(x)], [general_eigenvalues(x)]]
-    found = []
-    for outputs in graphs:
-        program = lower(split_complex(builder.freeze(outputs)))
-        verify(program)
-        assert str(parse_program(str(program))) == str(program)
-        found.append(load(emit(program, host()), program))
-    return found
+    both = compiled(aval(text), lambda x: [general_eigenvalues(x), general_eigenvectors(x)])[1]
+    return both, compiled(aval(text), lambda x: [general_eigenvalues(x)])[1]
 
 
 def eigen(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

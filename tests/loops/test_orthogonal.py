@@ -7,28 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradc.backends.llvm.emit import emit
-from gradc.backends.llvm.jit import load
-from gradc.backends.llvm.machine import host
 from gradc.ir.aval import aval_of
-from gradc.ir.graph import Builder
-from gradc.loops.language.parse import parse_program
-from gradc.loops.language.verify import verify
-from gradc.loops.lowering.lower import lower
 from gradc.ops.orthogonal import qr_complement, qr_q, qr_r
+from tests.loops.decompositions import compiled
 
 SHAPES = ((1, 1), (2, 1), (3, 3), (7, 4), (9, 1), (33, 33), (70, 17), (129, 64))
 
 
-def run(*arrays: np.ndarray) -> list[np.ndarray]:
+def run(a: np.ndarray) -> list[np.ndarray]:
     """The factors of a matrix, and what completes them."""
-    builder = Builder()
-    (a,) = [builder.input("a", aval_of(x)) for x in arrays]
-    program = lower(builder.freeze([qr_q(a), qr_r(a), qr_complement(a)]))
-    verify(program)
-    assert str(parse_program(str(program))) == str(program)
-    assert str(program).count("call householder") == 1, "one node of reflections gives all"
-    return load(emit(program, host()), program)(list(arrays))
+    text, factored = compiled(aval_of(a), lambda x: [qr_q(x), qr_r(x), qr_complement(x)])
+    assert text.count("call householder") == 1, "one node of reflections gives all"
+    return factored([a])
 
 
 def matrix(*shape: int, dtype: str = "f8") -> np.ndarray:

@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.backends.llvm.emit import emit
-from gradc.backends.llvm.jit import load
-from gradc.backends.llvm.machine import host
 from gradc.errors import DerivativeError, MatrixError
-from gradc.ir.aval import aval_of
-from gradc.ir.graph import Builder
-from gradc.loops.language.parse import parse_program
-from gradc.loops.language.verify import verify
-from gradc.loops.lowering.lower import lower
 from gradc.ops.singular import left_vectors, pseudo_inverse, right_vectors, singular_values
+from tests.loops.decompositions import assert_orthonormal, assert_same_off_the_stack, found, not_finite, without_vectors
 
 SHAPES = ((1, 1), (2, 1), (3, 3), (7, 4), (33, 33), (70, 17))
 RTOL = 1e-12
@@ -23,13 +16,7 @@ RTOL = 1e-12
 
 def singular(a: np.ndarray) -> list[np.ndarray]:
     """The values, both sets of vectors, and the pseudo-inverse."""
-    builder = Builder()
-    x = builder.input("a", aval_of(a))
-    results = [singular_values(x), left_vectors(x), right_vectors(x), pseudo_inverse(x, rtol=RTOL)]
-    program = lower(builder.freeze(results))
-    verify(program)
-    assert str(parse_program(str(program))) == str(program)
-    return load(emit(program, host()), program)([a])
+    return found(a, lambda x: [singular_values(x), left_vectors(x), right_vectors(x), pseudo_inverse(x, rtol=RTOL)])
 
 
 def assert_singular(a: np.ndarray, s: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
@@ -38,8 +25,8 @@ def assert_singular(a: np.ndarray, s: np.ndarray, left: np.ndarray, right: np.nd
     scale = np.linalg.norm(a.astype(float), 2)
     u, v = left.astype(float), right.astype(float)
     assert np.abs((u * s) @ v.T - a).max() <= bound * scale
-    for vectors in (u, v):
-        assert np.abs(vectors.T @ vectors - np.eye(len(s))).max() <= bound
+    for vectors in (left, right):
+        assert_orthonormal(vectors, bound)
     assert np.abs(s - np.linalg.svd(a.astype(float), compute_uv=False)).max() <= bound * scale
     assert (np.diff(s) <= 0).all()
 
@@ -71,11 +58,7 @@ def test_special_matrices(a: np.ndarray) -> None:
 
 def alone(a: np.ndarray) -> np.ndarray:
     """The values by themselves."""
-    builder = Builder()
-    program = lower(builder.freeze([singular_values(builder.input("a", aval_of(a)))]))
-    verify(program)
-    assert "orthonormal" not in str(program), "values take no vectors"
-    return load(emit(program, host()), program)([a])[0]
+    return without_vectors(a, lambda x: [singular_values(x)])
 
 
 ROWS = 10.0 ** np.array([[-44.0], [0.0], [-20.0], [-38.0], [-41.0], [-3.0]])
@@ -104,12 +87,7 @@ def test_values_alone(a: np.ndarray) -> None:
 
 
 def test_partial_sums_of_large_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They stand beside the matrix, not on the stack."""
-    a = np.random.default_rng(8).normal(size=(20, 20))
-    expected = singular(a)
-    monkeypatch.setattr("gradc.loops.algebra.passes.LARGEST_PARTS", 0)
-    for found, same in zip(singular(a), expected, strict=True):
-        assert np.array_equal(found, same)
+    assert_same_off_the_stack(monkeypatch, singular)
 
 
 @pytest.mark.parametrize(
@@ -138,10 +116,8 @@ def test_scales_that_leave_the_range(scale: float) -> None:
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_a_matrix_that_is_not_finite(number: float) -> None:
-    a = np.stack([np.eye(3), np.eye(3)])
-    a[1, 2, 1] = number
     with pytest.raises(MatrixError, match="svd: the iteration for the singular values did not converge"):
-        singular(a)
+        singular(not_finite(number))
 
 
 @pytest.mark.parametrize("backend", ["numpy", "llvm"])
