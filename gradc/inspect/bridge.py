@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from gradc.inspect.derivation import Bridge, Step
@@ -10,7 +11,7 @@ from gradc.ir.graph import INPUT, Graph
 from gradc.ir.node import Fired
 
 _STABLE: Final[Mapping[str, str]] = {
-    "logistic": "σ({0}) by exp(-|{0}|), which cannot overflow",
+    "logistic": "σ({0}) by exp(-|{1}|), which cannot overflow",
     "softplus": "log1p(exp(-|{0}|)) + max({0}, 0)",
     "logistic_bce": "log1p(exp(-|{0}|)) + where({0} >= 0, 1 - {1}, {1})·|{0}|",
     "logsumexp": "m + log Σ exp({0} - m), m = max {0}",
@@ -51,13 +52,29 @@ def bridges(final: Graph | None, of: str) -> tuple[Bridge, ...]:
 
 def _what(final: Graph, fired: Fired, of: str) -> str:
     node = final.nodes[fired.result]
-    operands = [_name(final, i) for i in node.operands]
+    unnamed = (letter for letter in "uvw" if letter not in final.names.values())
+    operands = [_operand(final, i, unnamed) for i in node.operands]
     form = _STABLE.get(node.op.name)
-    shown = form.format(*operands) if form and all(operands) else fired.after
+    bare = [operand.removeprefix("-") for operand in operands]
+    shown = form.format(*operands, *bare) if form else _without_axes(fired.after)
     name: str | None = of if fired.result == final.outputs[0] else final.names.get(fired.result)
     if name is None:
-        name = _NOUNS.get(node.op.name, fired.before)
+        written = fired.before.replace("1.0 ", "1 ")
+        name = _NOUNS.get(node.op.name, written) if "(" in written else written
     return f"{name} is {shown}"
+
+
+def _operand(final: Graph, node: int, unnamed: Iterator[str]) -> str:
+    """An operand by its name, or by a letter."""
+    name = _name(final, node)
+    if not name and final.nodes[node].op.name == "neg":
+        return f"-{_name(final, final.nodes[node].operands[0]) or next(unnamed)}"
+    return name or next(unnamed)
+
+
+def _without_axes(text: str) -> str:
+    """What a law has made, without the keywords of ops."""
+    return re.sub(r", (axes|keepdims|lhs|rhs|out)=(\([^)]*\)|\w+)", "", text)
 
 
 def _name(final: Graph, node: int) -> str:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from gradc.inspect.expression import (
-    AXES,
     MINUS_ONE,
     ONE,
     TWO,
@@ -29,7 +28,6 @@ from gradc.inspect.expression import (
     children,
     contains,
     divide,
-    factors_of,
     is_pointwise,
     mul,
     negative,
@@ -42,6 +40,7 @@ from gradc.inspect.expression import (
 )
 from gradc.inspect.functions import CONSTANT_ALMOST_EVERYWHERE, DERIVATIVES, R, U, apply
 from gradc.inspect.laws import Reason
+from gradc.inspect.mixing import arrays, contraction, scalars, total, turned, unreduced
 from gradc.inspect.reading import Sizes, read_values
 from gradc.ir.aval import Aval, size_of
 from gradc.ir.graph import Builder, Value
@@ -61,6 +60,7 @@ _MATRIX = (
     Reason("matrix-left", "A @ B: δ @ Bᵀ for A", (), r"$AB$: $\delta B^{\mathsf T}$ for $A$"),
     Reason("matrix-right", "A @ B: Aᵀ @ δ for B", (), r"$AB$: $A^{\mathsf T} \delta$ for $B$"),
 )
+_OTHERS = Reason("product-of-others", "one factor varies: the product of the others")
 _PICKED = Reason("placed-back", "what is picked goes back to its place")
 _WRITTEN = Reason("written-over", "what is written over has no effect")
 _STRUCTURE = {
@@ -223,6 +223,8 @@ class Differentiation:
             names = {opened: self.names[expression]} if expression in self.names else {}
             inner = Differentiation(names, self.sizes)
             slope = substituted(inner.slope(opened, hole), {hole: arg})
+            if slope == ZERO:
+                continue
             for reason in inner.reasons:
                 self.note(reason)
             found += self.pull(arg, wrt, self.gathered(mul(ct, slope), shape, arg.shape), arg.shape)
@@ -250,7 +252,12 @@ class Differentiation:
         """The cotangents of the arguments of a function that mixes elements."""
         name, args = expression.function, expression.args
         if name == "reduce_sum":
-            return [_unreduced(ct, args[0].shape, expression.param("axes"), expression.param("keepdims"))]
+            return [unreduced(ct, args[0].shape, expression.param("axes"), expression.param("keepdims"))]
+        if name == "reduce_prod":
+            self.note(_OTHERS)
+            axes, keepdims = expression.param("axes"), expression.param("keepdims")
+            others = Apply("others", args, args[0].shape, (("axes", axes),))
+            return [mul(unreduced(ct, args[0].shape, axes, keepdims), others)]
         if name == "broadcast_to":
             return [self.gathered(ct, expression.shape, args[0].shape)]
         if name == "contract":
@@ -263,7 +270,7 @@ class Differentiation:
         if name == "transpose":
             axes = expression.param("axes")
             back = tuple(axes.index(axis) for axis in range(len(axes)))
-            return [mul(*_scalars(ct), turned(mul(*_arrays(ct)), back))]
+            return [mul(*scalars(ct), turned(mul(*arrays(ct)), back))]
         if name == "item":
             self.note(_STRUCTURE["slice"])
             shape, index = args[0].shape, expression.param("index")
@@ -343,58 +350,3 @@ def is_elementwise(expression: Expr, wrt: Symbol) -> bool:
 def _with_part(expression: Expr, place: int, part: Expr) -> Expr:
     parts = children(expression)
     return rebuilt(expression, (*parts[:place], part, *parts[place + 1 :]))
-
-
-# Expressions that mix elements
-
-
-def total(expression: Expr, axes: tuple[int, ...], *, keepdims: bool) -> Expr:
-    """The sum over some axes."""
-    shape = expression.shape
-    kept = tuple(1 if k in axes else d for k, d in enumerate(shape) if keepdims or k not in axes)
-    return Apply("reduce_sum", (expression,), kept, (("axes", axes), ("keepdims", keepdims)))
-
-
-def _unreduced(ct: Expr, shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Expr:
-    """The cotangent of a sum, ready to be broadcast over the places that were summed."""
-    if not ct.shape or keepdims or axes == tuple(range(len(axes))):
-        return ct
-    kept = tuple(1 if k in axes else d for k, d in enumerate(shape))
-    return Apply("reshape", (ct,), kept, (("shape", kept),))
-
-
-def contraction(a: Expr, b: Expr, lhs: str, rhs: str, out: str, shape: Shape) -> Expr:
-    """The product of two arrays summed over the letters that ``out`` does not have; a plain product where it is one."""
-    a, lhs = _untransposed(a, lhs)
-    b, rhs = _untransposed(b, rhs)
-    if (not lhs and rhs == out) or (not rhs and lhs == out) or lhs == rhs == out:
-        return mul(a, b)
-    names = dict(zip(dict.fromkeys(lhs + rhs), AXES, strict=False))
-    lhs, rhs, out = ("".join(names[letter] for letter in letters) for letters in (lhs, rhs, out))
-    return Apply("contract", (a, b), shape, (("lhs", lhs), ("out", out), ("rhs", rhs)))
-
-
-def _untransposed(operand: Expr, letters: str) -> tuple[Expr, str]:
-    """A transposed operand as itself, with its letters exchanged instead."""
-    if not isinstance(operand, Apply) or operand.function != "transpose":
-        return operand, letters
-    axes = operand.param("axes")
-    return operand.args[0], "".join(letters[axes.index(axis)] for axis in range(len(axes)))
-
-
-def _scalars(expression: Expr) -> list[Expr]:
-    return [f for f in factors_of(expression) if not f.shape]
-
-
-def _arrays(expression: Expr) -> list[Expr]:
-    return [f for f in factors_of(expression) if f.shape]
-
-
-def turned(operand: Expr, axes: tuple[int, ...]) -> Expr:
-    """The transpose, of a matrix product as the product the other way round."""
-    shape = tuple(operand.shape[axis] for axis in axes)
-    if isinstance(operand, Apply) and operand.function == "contract":
-        lhs, rhs, out = (operand.param(k) for k in ("lhs", "rhs", "out"))
-        a, b = operand.args
-        return contraction(a, b, lhs, rhs, "".join(out[axis] for axis in axes), shape)
-    return Apply("transpose", (operand,), shape, (("axes", axes),))

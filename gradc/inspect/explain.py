@@ -269,10 +269,11 @@ class _Teller:
         ct: Expr = ONE if first else self._known(user.symbol, outer)
         if is_elementwise(expression, wrt) and wrt.shape == shape:
             slope = differentiation.slope(expression, wrt)
-            link: list[Expr] = [Mul((outer, Slope(user.symbol.name, wrt.name, shape)))]
             part: list[Expr] = [slope if first else Mul((ct, slope))]
+            through = Mul((outer, Slope(user.symbol.name, wrt.name, shape)))
+            link = part if first else list[Expr]([through])
         else:
-            link = differentiation.pull(expression, wrt, outer, shape)
+            link = differentiation.pull(expression, wrt, ONE if first else outer, shape)
             part = Differentiation(differentiation.names, self.reading.sizes).pull(expression, wrt, ct, shape)
         reasons = differentiation.reasons or [_definition_reason(user, wrt)]
         return link or [ZERO], part or [ZERO], reasons

@@ -13,6 +13,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, Final
 
+import numpy as np
+
 from gradc.ir.aval import Dim, broadcast_shapes
 from gradc.ir.op import REGISTRY, Op
 from gradc.ops.regions import call
@@ -89,6 +91,23 @@ class Apply:
 
     def param(self, name: str) -> Any:
         return dict(self.params)[name]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The elements of a constant array, as a parameter that can be compared: its bytes and their dtype."""
+
+    content: bytes
+    dtype: str
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> Table:
+        return cls(array.tobytes(), array.dtype.str, array.shape)
+
+    @property
+    def array(self) -> np.ndarray:
+        return np.frombuffer(self.content, self.dtype).reshape(self.shape)
 
 
 _ROUNDING: Final = Fraction(1, 2**50)
@@ -173,6 +192,8 @@ def power(base: Expr, exponent: Expr) -> Expr:
         n = int(exponent.value)
         if isinstance(base, Number) and (base.value or n > 0) and abs(n) <= 8:
             return Power(base, exponent) if n < 0 and _is_long(base.value) else Number(_rounded(base.value**n))
+        if isinstance(base, Apply) and base.function == "sqrt" and n % 2 == 0:
+            return power(base.args[0], Number(Fraction(n // 2)))
         if isinstance(base, Power) and isinstance(base.exponent, Number):
             inner = base.exponent.value
             if inner.denominator == 1:
@@ -285,7 +306,7 @@ def record_of(function: str) -> Op | None:
 def is_pointwise(function: str) -> bool:
     """Whether a function is applied element by element."""
     op = record_of(function)
-    return function != "item" if op is None else op.elementwise
+    return function not in ("item", "others") if op is None else op.elementwise
 
 
 def rebuilt(expression: Expr, parts: tuple[Expr, ...]) -> Expr:

@@ -85,7 +85,9 @@ def _in_product(expression: Mul, fact: Fact) -> Expr | None:
 def _in_sum(expression: Mul, fact: Fact) -> Expr | None:
     """The same where some of the factors stand within a sum and the others, the same for all its terms, before it."""
     for place, factor in enumerate(expression.factors):
-        if not isinstance(factor, Apply) or factor.function != "reduce_sum" or not factor.param("keepdims"):
+        if not isinstance(factor, Apply) or factor.function != "reduce_sum":
+            continue
+        if factor.shape and not factor.param("keepdims"):
             continue
         (inside,) = factor.args
         outside = [f for k, f in enumerate(expression.factors) if k != place]
@@ -112,6 +114,8 @@ def _has(exponents: Mapping[Expr, Fraction], base: Expr, needed: Fraction) -> bo
 
 def _constant_along(factor: Expr, summed: Apply) -> bool:
     """Whether a factor is the same for all elements that a sum adds up."""
+    if not summed.shape:
+        return not factor.shape
     rank = len(summed.shape)
     lead = rank - len(factor.shape)
     return all(axis < lead or factor.shape[axis - lead] == 1 for axis in summed.param("axes"))

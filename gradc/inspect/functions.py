@@ -177,6 +177,10 @@ def _applied(expression: Apply, args: list[Any]) -> Any:
     name = expression.function
     if name == "item":
         return np.asarray(args[0])[expression.param("index")]
+    if name == "others":
+        return _others(np.asarray(args[0]), expression.param("axes"))
+    if name == "constant":
+        return expression.param("value").array
     if name in _VALUES:
         return _VALUES[name](*args)
     op = record_of(name)
@@ -191,6 +195,19 @@ def _applied(expression: Apply, args: list[Any]) -> Any:
         for a, shape in zip(args, shapes, strict=True)
     ]
     return op.evaluate(*sized, **params)
+
+
+def _others(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """For each element the product of the others along some axes: of those before it, times that of those behind."""
+    x = np.moveaxis(x, axes, range(len(axes)))
+    rows = x.reshape(-1, *x.shape[len(axes) :])
+    if not rows.size:
+        return x
+    behind = np.cumprod(rows[:0:-1], axis=0)[::-1]
+    before = np.cumprod(rows[:-1], axis=0)
+    ones = np.ones((1, *rows.shape[1:]))
+    product = np.concatenate([ones, before]) * np.concatenate([behind, ones])
+    return np.moveaxis(product.reshape(x.shape), range(len(axes)), axes)
 
 
 def _symbolic(shape: tuple[Any, ...]) -> bool:

@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Final
 
 from gradc.inspect.expression import AXES, ONE, ZERO, Apply, Expr, Number, Symbol, narrow, record_of
 from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, SUM, Notation, Printed
-from gradc.inspect.places import new_axes, picked, subscript, written_place
-from gradc.inspect.text import filled, matrix_product, own_template
+from gradc.inspect.places import (
+    is_flattened,
+    new_axes,
+    picked,
+    read_diagonal,
+    subscript,
+    triangle_of,
+    written_diagonal,
+    written_place,
+)
+from gradc.inspect.text import filled, is_prefix, matrix_product, own_template
 from gradc.ir.op import Op
 
 _GREEK: Final = frozenset({
@@ -64,7 +74,29 @@ class Latex(Notation):
     def slope(self, of: str, wrt: str) -> str:
         return rf"\frac{{\partial {self.name(of)}}}{{\partial {self.name(wrt)}}}"
 
+    def number(self, value: Fraction) -> Printed:
+        text, binds = super().number(value)
+        mantissa, found, exponent = text.partition("e")
+        if not found:
+            return text, binds
+        power = f"10^{{{int(exponent)}}}"
+        return (power, POWER) if mantissa == "1" else (rf"{mantissa} \cdot {power}", PRODUCT)
+
+    def factor(self, factor: Expr, level: int, *, last: bool) -> str:
+        return self.at(factor, level if last or not self._before_operand(factor) else POWER)
+
+    def _before_operand(self, expression: Expr) -> str:
+        r"""The name of an elementwise function that stands before its operand without brackets, such as ``\log``."""
+        if not isinstance(expression, Apply) or ("helper", True) in expression.params:
+            return ""
+        op = record_of(expression.function)
+        template = _record_template(op, expression) if op is not None and op.elementwise else ""
+        return template.format("").rstrip() if is_prefix(template) else ""
+
     def power(self, base: Expr, exponent: Expr) -> Printed:
+        function = self._before_operand(base)
+        if function and isinstance(exponent, Number) and isinstance(base, Apply):
+            return f"{function}^{{{self(exponent)}}} {self.at(base.args[0], ATOM)}", PREFIX
         return f"{{{self.at(base, ATOM)}}}^{{{self(exponent)}}}", POWER
 
     def function(self, expression: Apply) -> Printed:
@@ -85,12 +117,23 @@ class Latex(Notation):
         lhs, rhs, out = (expression.param(k) for k in ("lhs", "rhs", "out"))
         product = matrix_product(lhs, rhs, out)
         if product is None:
-            summed = "".join(c for c in dict.fromkeys(lhs + rhs) if c not in out)
+            # The axes of the result are its letters in their order, for it has no letters of its own to tell them.
+            letters = dict(zip(dict.fromkeys(out + lhs + rhs), AXES, strict=False))
+            summed = "".join(letters[c] for c in dict.fromkeys(lhs + rhs) if c not in out)
             total = rf"\sum_{{{summed}}} " if summed else ""
-            return f"{total}{self.at(a, ATOM)}_{{{lhs}}} {self.at(b, ATOM)}_{{{rhs}}}", PRODUCT
+            operands = [self._element(x, "".join(letters[c] for c in own)) for x, own in ((a, lhs), (b, rhs))]
+            return total + " ".join(operands), PRODUCT
         swapped, left_turned, right_turned = product
         left, right = (b, a) if swapped else (a, b)
         return rf"{self._turned(left, left_turned)} \, {self._turned(right, right_turned)}", PRODUCT
+
+    def _element(self, expression: Expr, letters: str) -> str:
+        """An element of an array by the letters of its axes."""
+        if not letters:
+            return self.at(expression, PREFIX)
+        text = self._turned(expression, turned=False) if isinstance(narrow(expression), Number) else None
+        text = text or self.at(expression, ATOM)
+        return f"{{{text}}}_{{{letters}}}" if "_" in text or "^" in text else f"{text}_{{{letters}}}"
 
     def _turned(self, expression: Expr, turned: bool) -> str:
         if isinstance(expression, Apply) and isinstance(filling := narrow(expression), Number):
@@ -113,8 +156,31 @@ class Latex(Notation):
     def _exp(self, expression: Apply) -> Printed:
         return f"e^{{{self(expression.args[0])}}}", POWER
 
+    def _transpose(self, expression: Apply) -> Printed:
+        return rf"{{{self.at(expression.args[0], ATOM)}}}^{{\mathsf T}}", POWER
+
+    def _constant(self, expression: Apply) -> Printed:
+        return rf"\text{{{escaped(str(expression.param('value').array.tolist()))}}}", ATOM
+
+    def _others(self, expression: Apply) -> Printed:
+        axes = expression.param("axes")
+        every = [AXES[k] for k in range(len(expression.shape))]
+        other = [f"{c}'" if k in axes else c for k, c in enumerate(every)]
+        one, inside = (",".join(every[k] for k in axes), ",".join(other[k] for k in axes))
+        return rf"\prod_{{{inside} \neq {one}}} {self._element(expression.args[0], ''.join(other))}", PRODUCT
+
+    def _select(self, expression: Apply) -> Printed:
+        if (triangle := triangle_of(expression)) is not None:
+            name, diagonal = triangle
+            below = f"_{{{diagonal}}}" if diagonal else ""
+            return rf"\operatorname{{{name}}}{below}\left({self(expression.args[1])}\right)", ATOM
+        op = record_of(expression.function)
+        return filled(self, _record_template(op, expression) if op else "", expression.args)
+
     def _reshape(self, expression: Apply) -> Printed:
         (x,) = expression.args
+        if (diagonal := written_diagonal(expression)) is not None:
+            return "I" if narrow(diagonal) == ONE else rf"\operatorname{{diag}}\left({self(diagonal)}\right)", ATOM
         if isinstance(x, Apply) and (index := picked(expression)):
             return f"{{{self.at(x.args[0], ATOM)}}}_{{[{index}]}}", ATOM
         if place := new_axes(expression).replace("None", r"\text{None}"):
@@ -123,7 +189,11 @@ class Latex(Notation):
 
     def _part(self, expression: Apply) -> Printed:
         base = expression.args[0]
+        if (matrix := read_diagonal(expression)) is not None:
+            return rf"\operatorname{{diag}}\left({self(matrix)}\right)", ATOM
         place = subscript(expression, self)
+        if is_flattened(base):
+            return rf"\operatorname{{ravel}}\left({self(base)}\right)_{{[{place}]}}", ATOM
         if expression.function == "item" and isinstance(base, Symbol) and base.name not in self.names:
             return latex_name(f"{base.name}[{place}]"), ATOM
         return f"{{{self.at(base, ATOM)}}}_{{[{place}]}}", ATOM
@@ -141,6 +211,10 @@ _SPECIAL: Final[dict[str, Callable[[Latex, Apply], Printed]]] = {
     "contract": Latex._contract,
     "reduce_sum": Latex._reduce_sum,
     "exp": Latex._exp,
+    "transpose": Latex._transpose,
+    "constant": Latex._constant,
+    "others": Latex._others,
+    "select": Latex._select,
     "polygamma": Latex._polygamma,
     "log_ndtr": Latex._log_ndtr,
     "item": Latex._part,

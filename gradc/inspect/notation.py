@@ -130,11 +130,16 @@ class Notation(ABC):
 
     def joined(self, factors: tuple[Expr, ...], times: str, level: int) -> str:
         """Factors side by side; between arrays that are multiplied element by element a sign of its own."""
-        text = self.at(factors[0], level)
-        for before, factor in pairwise(factors):
+        last = len(factors) - 1
+        texts = [self.factor(factor, level, last=k == last) for k, factor in enumerate(factors)]
+        for k, (before, factor) in enumerate(pairwise(factors), 1):
             both = self.has_matrices and before.shape and factor.shape
-            text += (self.elementwise_times if both else times) + self.at(factor, level)
-        return text
+            texts[k] = (self.elementwise_times if both else times) + texts[k]
+        return "".join(texts)
+
+    def factor(self, factor: Expr, level: int, *, last: bool) -> str:
+        """One factor of a product; ``last`` tells whether nothing follows that its text could be read to include."""
+        return self.at(factor, level)
 
     def number(self, value: Fraction) -> Printed:
         if value.denominator == 1 or _terminates(value):

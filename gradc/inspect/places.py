@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gradc.inspect.expression import Apply, Expr
+import numpy as np
+
+from gradc.inspect.expression import ZERO, Apply, Expr, narrow
 from gradc.ir.aval import Dim
 from gradc.ops.index import subscript_text
 from gradc.ops.shape import slice_text
@@ -70,6 +72,52 @@ def picked(expression: Apply) -> str:
     while len(parts) > 1 and parts[-1] == ":":
         parts.pop()
     return ", ".join(parts)
+
+
+def read_diagonal(expression: Apply) -> Expr | None:
+    """The matrix whose main diagonal a slice of its elements, row by row, takes; None where it is something else."""
+    rows = expression.args[0]
+    if expression.function != "slice" or not isinstance(rows, Apply) or rows.function != "reshape":
+        return None
+    matrix = rows.args[0]
+    if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1] or len(rows.shape) != 1:
+        return None
+    length = matrix.shape[0]
+    every = (expression.param("starts"), expression.param("steps"), expression.shape)
+    return matrix if every == ((0,), (length + 1,), (length,)) else None
+
+
+def written_diagonal(expression: Apply) -> Expr | None:
+    """What stands on the main diagonal of a matrix, the reshape of a row of zeros with it in steps; else None."""
+    row = expression.args[0]
+    if not isinstance(row, Apply) or row.function != "update_slice" or narrow(row.args[0]) != ZERO:
+        return None
+    shape, value = expression.shape, row.args[1]
+    if len(shape) != 2 or shape[0] != shape[1] or value.shape != shape[:1]:
+        return None
+    return value if (row.param("starts"), row.param("steps")) == ((0,), (shape[0] + 1,)) else None
+
+
+def triangle_of(expression: Apply) -> tuple[str, int] | None:
+    """``tril`` or ``triu`` and the diagonal where a selection with a constant mask leaves a triangle of a matrix."""
+    mask, _, other = expression.args
+    if not isinstance(mask, Apply) or mask.function != "constant" or narrow(other) != ZERO or len(mask.shape) != 2:
+        return None
+    array = mask.param("value").array
+    for diagonal in (0, -1, 1):
+        if np.array_equal(array, np.tri(len(array), array.shape[1], diagonal, dtype=bool)):
+            return "tril", diagonal
+        if np.array_equal(array, ~np.tri(len(array), array.shape[1], diagonal - 1, dtype=bool)):
+            return "triu", diagonal
+    return None
+
+
+def is_flattened(expression: Expr) -> bool:
+    """Whether an index counts elements row by row: the base is a reshape that changes more than axes of size 1."""
+    if not isinstance(expression, Apply) or expression.function != "reshape" or len(expression.shape) != 1:
+        return False
+    x = expression.args[0]
+    return len([size for size in x.shape if size != 1]) > 1 and not picked(expression)
 
 
 def _axis(start: Dim, size: Dim, step: int, length: Dim) -> str:

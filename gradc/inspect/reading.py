@@ -16,6 +16,7 @@ from gradc.inspect.expression import (
     Expr,
     Number,
     Symbol,
+    Table,
     add,
     coefficient_of,
     divide,
@@ -215,6 +216,8 @@ def expression_of(node: Node, parts: Sequence[Expr], nodes: Sequence[Node], size
     name, aval = node.op.name, node.aval
     if node.op is CONSTANT and not aval.shape:
         return _number(node.params["value"])
+    if node.op is CONSTANT:
+        return Apply(name, (), aval.shape, (("value", Table.of(node.params["value"])),))
     if name == "convert":
         if nodes[node.operands[0]].aval.dtype.kind == "b" and aval.dtype.kind != "b":
             return Apply("indicator", (parts[0],), aval.shape)
@@ -224,6 +227,10 @@ def expression_of(node: Node, parts: Sequence[Expr], nodes: Sequence[Node], size
         return sizes.symbol(node.params["dim"])
     if name == "broadcast_to":
         return parts[0] if isinstance(parts[0], Number) else spread(parts[0], aval.shape)
+    if name in ("reshape", "transpose") and isinstance(filling := narrow(parts[0]), Number):
+        return spread(filling, aval.shape)
+    if name == "transpose" and node.params["axes"] == tuple(range(len(aval.shape))):
+        return parts[0]
     if name == "reshape" and isinstance(parts[0], Apply) and ("keepdims", False) in parts[0].params:
         (x,), axes = parts[0].args, parts[0].param("axes")
         if aval.shape == tuple(1 if a in axes else d for a, d in enumerate(x.shape)):

@@ -9,6 +9,7 @@ from typing import Final
 
 from gradc.inspect.expression import Apply, Expr, Symbol
 from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, RELATION, Notation, Printed
+from gradc.inspect.places import triangle_of
 from gradc.inspect.text import matrix_product
 
 _PLAIN: Final = re.compile(r"[A-Za-z](\d\w*|_\w+)?|[A-Za-z]+_(hat|bar|new|old|\d+)|u\d+")
@@ -105,6 +106,10 @@ class Sympy(Notation):
             return f"log_ndtr_{expression.param('n')}({self(expression.args[0])})", ATOM
         if name == "reduce_sum":
             return f"total({self(expression.args[0])})", ATOM
+        if name == "constant":
+            return "Symbol('constant')", ATOM
+        if name == "select" and (triangle := triangle_of(expression)) is not None:
+            return f"{triangle[0]}({self(expression.args[1])}, {triangle[1]})", ATOM
         template = _CALLS.get(name)
         if template is None:
             return f"{name}({', '.join(self(a) for a in expression.args)})", ATOM

@@ -10,7 +10,16 @@ import numpy as np
 
 from gradc.inspect.expression import AXES, ONE, TWO, ZERO, Apply, Expr, Number, Power, Symbol, narrow, record_of
 from gradc.inspect.notation import ATOM, POWER, PREFIX, PRODUCT, RELATION, SUM, Notation, Printed, printable
-from gradc.inspect.places import new_axes, picked, subscript, written_place
+from gradc.inspect.places import (
+    is_flattened,
+    new_axes,
+    picked,
+    read_diagonal,
+    subscript,
+    triangle_of,
+    written_diagonal,
+    written_place,
+)
 from gradc.ir.aval import Aval
 
 _SUPERSCRIPTS: Final = {TWO: "²", Number(TWO.value + 1): "³"}
@@ -20,6 +29,7 @@ _OWN: Final = {
     "winner": "[{0} > {1}]",
     "indicator": "[{0}]",
     "broadcast_to": "{0}",
+    "others": "(Π of the others in {0})",
 }
 
 
@@ -76,8 +86,20 @@ class Text(Notation):
         over = "" if len(axes) == len(expression.args[0].shape) else "_" + ",".join(AXES[a] for a in axes)
         return f"Σ{over} {self.at(expression.args[0], PRODUCT)}", SUM
 
+    def _constant(self, expression: Apply) -> Printed:
+        return " ".join(str(expression.param("value").array.tolist()).split()), ATOM
+
+    def _select(self, expression: Apply) -> Printed:
+        if (triangle := triangle_of(expression)) is not None:
+            name, diagonal = triangle
+            inside = self(expression.args[1])
+            return f"{name}({inside}{f', {diagonal}' if diagonal else ''})", ATOM
+        return filled(self, record_template(expression), expression.args)
+
     def _reshape(self, expression: Apply) -> Printed:
         (x,) = expression.args
+        if (diagonal := written_diagonal(expression)) is not None:
+            return "I" if narrow(diagonal) == ONE else f"diag({self(diagonal)})", ATOM
         if isinstance(x, Apply) and (index := picked(expression)):
             return f"{self.at(x.args[0], ATOM)}[{index}]", ATOM
         if place := new_axes(expression):
@@ -85,7 +107,11 @@ class Text(Notation):
         return self.printed(x)
 
     def _part(self, expression: Apply) -> Printed:
-        return f"{self.at(expression.args[0], ATOM)}[{subscript(expression, self)}]", ATOM
+        if (matrix := read_diagonal(expression)) is not None:
+            return f"diag({self(matrix)})", ATOM
+        base = expression.args[0]
+        text = f"ravel({self(base)})" if is_flattened(base) else self.at(base, ATOM)
+        return f"{text}[{subscript(expression, self)}]", ATOM
 
     def _write(self, expression: Apply) -> Printed:
         base, value = expression.args[:2]
@@ -123,6 +149,8 @@ _SPECIAL: Final[dict[str, Callable[[Text, Apply], Printed]]] = {
     "log_ndtr": Text._log_ndtr,
     "transpose": Text._transpose,
     "reduce_sum": Text._reduce_sum,
+    "constant": Text._constant,
+    "select": Text._select,
     "reshape": Text._reshape,
     "item": Text._part,
     "slice": Text._part,
@@ -162,6 +190,17 @@ def filled(notation: Notation, template: str, args: tuple[Expr, ...]) -> Printed
     for k, arg in enumerate(args):
         before = template[: max(0, template.find(f"{{{k}}}"))].rstrip()
         relation = infix or before.endswith((">", "<", "="))
-        level = RELATION if before.endswith(("(", "[", "{", "|", ",")) else SUM if relation else ATOM
+        level = (
+            RELATION if before.endswith(("(", "[", "{", "|", ",", "cases}}", "&", r"\\")) else SUM if relation else ATOM
+        )
         texts.append(notation.at(arg, level))
-    return template.format(*texts), RELATION if infix else ATOM
+    if infix:
+        return template.format(*texts), RELATION
+    if template.startswith("{0}^"):
+        return template.format(*texts), PRODUCT if "{1}" in template else POWER
+    return template.format(*texts), PREFIX if is_prefix(template) else ATOM
+
+
+def is_prefix(template: str) -> bool:
+    r"""Whether a function stands before its operand without brackets, as in ``\log x``."""
+    return template.startswith("\\") and template.endswith(" {0}")

@@ -98,7 +98,30 @@ def odd_ops(x):
     )
 
 
+def factors(m, v):
+    lower = np.linalg.cholesky(m @ m.T + np.eye(3))
+    u = np.linalg.solve(lower, v[:3])
+    return 0.5 * u @ u + np.sum(np.log(np.diag(lower)))
+
+
+def inverses(m):
+    s = m @ m.T + 2 * np.eye(3)
+    return np.linalg.slogdet(s)[1] + np.trace(np.linalg.inv(s)) + np.sum(np.tril(s) ** 2)
+
+
+def chained(m, n, w):
+    return np.einsum("ij,jk,ki->", m, n, w) + np.sum(np.einsum("ij,jk->ki", m, n) ** 2)
+
+
+def factorial(m):
+    return np.sum(np.prod(m, axis=1) ** 2) + np.sum(np.prod(m, axis=0, keepdims=True))
+
+
 PROGRAMS = [
+    (factors, (M, V)),
+    (inverses, (M,)),
+    (chained, (M, N, R[0, :, :3])),
+    (factorial, (M,)),
     (indexing, (V, V[:2])),
     (slices, (V,)),
     (in_place, (V,)),

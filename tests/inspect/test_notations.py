@@ -79,6 +79,11 @@ EXPRESSIONS: list[tuple[Expr, str, str, str]] = [
     (apply("indicator", apply("gt", x, y)), "[x > y]", r"\left[x > y\right]", "Piecewise((1, (x > y)), (0, True))"),
     (apply("abs", add(x, y)), "|x + y|", r"\left|x + y\right|", "Abs(x + y)"),
     (mul(Slope("L", "x"), Slope("x", "y")), "dL/dx · dx/dy", "", "dL_dx*dx_dy"),
+    (power(apply("tanh", x), TWO), "tanh(x)²", r"\tanh^{2} x", "tanh(x)**2"),
+    (power(apply("sqrt", x), TWO), "x", "x", "x"),
+    (mul(apply("log", x), y), "log(x)·y", r"\left(\log x\right) \, y", "log(x)*y"),
+    (mul(y, apply("log", x)), "y·log(x)", r"y \, \log x", "y*log(x)"),
+    (add(x, number(1e-05)), "x + 1e-05", "x + 10^{-5}", "x + (1/100000)"),
     (power(x, MINUS_ONE), "1/x", r"\frac{1}{x}", "1/x"),
     (apply("log_ndtr", x, n=0), "log Φ(x)", r"\log \Phi\left(x\right)", "log(erfc(-(x)/sqrt(2))/2)"),
     (
@@ -143,3 +148,37 @@ def test_no_name_means_something_else_to_sympy() -> None:
 def test_control_characters_are_escaped() -> None:
     assert Text()(Symbol("a\nb\x1b[0m")) == r"a\nb\x1b[0m"
     assert Text()(Slope("L", "a\nb")) == r"dL/da\nb"
+
+
+@pytest.mark.parametrize(
+    ("letters", "printed"),
+    [
+        (("ijk", "kl", "ijl"), r"\sum_{l} W_{ijl} V_{lk}"),
+        (("ijk", "ij", "kji"), r"W_{kji} V_{kj}"),
+        (("ij", "ij", "i"), r"\sum_{j} W_{ij} V_{ij}"),
+    ],
+)
+def test_letters_in_latex_tell_the_order_of_the_axes(letters: tuple[str, str, str], printed: str) -> None:
+    assert Latex({})(contraction(W, V, *letters)) == printed
+
+
+def test_no_index_and_no_power_stands_twice_in_latex() -> None:
+    first = Symbol("a_1", (2, 2, 2))
+    assert Latex({})(contraction(first, W, "ijk", "kl", "ijl")) == r"\sum_{l} {a_{1}}_{ijl} W_{lk}"
+    inverse = Apply("inverse", (W,), (2, 2))
+    turned = Apply("transpose", (inverse,), (2, 2), (("axes", (1, 0)),))
+    assert Latex({})(turned) == r"{\left(W^{-1}\right)}^{\mathsf T}"
+    solved = Apply("triangular_solve", (W, v), (2,), (("transposed", False),))
+    assert Latex({})(power(solved, TWO)) == r"{\left(W^{-1} v\right)}^{2}"
+
+
+def test_the_branches_of_a_case_have_no_brackets() -> None:
+    case = apply("select", apply("gt", x, y), negative(x), y)
+    assert Latex({})(case) == r"\begin{cases} -x & x > y \\ y & \text{otherwise} \end{cases}"
+
+
+def test_the_elements_of_an_array_row_by_row_are_told() -> None:
+    rows = Apply("reshape", (Symbol("A", (2, 3)),), (6,), (("shape", (6,)),))
+    piece = Apply("slice", (rows,), (3,), (("sizes", (3,)), ("starts", (1,)), ("steps", (2,))))
+    assert Text()(piece) == "ravel(A)[1::2]"
+    assert Latex({})(piece) == r"\operatorname{ravel}\left(A\right)_{[1::2]}"

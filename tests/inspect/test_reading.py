@@ -137,12 +137,12 @@ def test_a_half_of_a_sum_of_two_is_no_mean(tell: Tell) -> None:
 
 def test_the_rule_of_an_op_is_told_by_numpys_name(tell: Tell) -> None:
     def peak(x):
-        return np.max(x) * np.prod(x)
+        return np.max(x) * np.min(x)
 
     derivation = tell(peak, np.array([1.0, 2.0, 3.0]))
-    assert "the rule of max; the rule of prod" in derivation.text()
+    assert "the rule of max; the rule of min" in derivation.text()
     assert "reduce_" not in derivation.latex()
-    assert r"\text{the rule of max; the rule of prod}" in derivation.latex()
+    assert r"\text{the rule of max; the rule of min}" in derivation.latex()
 
 
 def test_axes_that_come_and_go_are_told(tell: Tell) -> None:
@@ -167,3 +167,75 @@ def test_a_state_that_starts_at_zero_is_told_as_zero(tell: Tell) -> None:
     assert "ones" not in derivation.text()
     assert r"\mathbf{0}" in derivation.latex()
     assert r"0 \mathbf{1}" not in derivation.latex()
+
+
+def test_a_product_passes_that_of_the_others(tell: Tell) -> None:
+    def product(x):
+        return np.prod(x, axis=0).sum()
+
+    derivation = tell(product, np.array([[2.0, 0.0], [3.0, 5.0], [4.0, 0.0]]))
+    (step,) = derivation.steps
+    assert text(step.result) == "(Π of the others in x)"
+    assert step.value.tolist() == [[12, 0], [8, 0], [6, 0]]
+    assert r"\prod_{i' \neq i} x_{i'j}" in derivation.latex()
+
+
+def test_a_rule_may_hold_a_constant_array(tell: Tell) -> None:
+    def factored(s):
+        lower = np.linalg.cholesky(s)
+        return np.sum(np.log(np.diag(lower)))
+
+    derivation = tell(factored, np.array([[2.0, 0.5], [0.5, 1.0]]))
+    lines = derivation.text()
+    assert "Σ log(diag(lower))" in lines
+    assert "= diag(1/diag(lower))" in lines
+    assert "tril(lowerᵀ @ " in lines
+
+
+def test_a_term_that_is_the_result_has_no_slope_of_the_result_by_itself(tell: Tell) -> None:
+    def ridge(w, x):
+        margin = x @ w
+        return np.sum(np.tanh(margin)) + 0.5 * np.sum(w**2)
+
+    told = tell(ridge, np.ones(2), np.ones((3, 2))).text()
+    assert "dL/dL" not in told
+    assert "= Xᵀ @ dL/dmargin + w".replace("X", "x") in told
+
+
+def test_a_branch_without_slope_adds_nothing(tell: Tell) -> None:
+    def unit(v):
+        size = np.linalg.norm(v)
+        return np.sum(v**3) / size
+
+    assert "+ 0" not in tell(unit, np.array([1.0, 2.0])).text()
+
+
+def test_the_slope_of_softmax_and_cross_entropy_of_one_sample(tell: Tell) -> None:
+    def cross_entropy(z, t):
+        e = np.exp(z)
+        p = e / np.sum(e)
+        return -np.sum(t * np.log(p))
+
+    derivation = tell(cross_entropy, np.array([0.1, 0.7]), np.array([0.25, 0.75]))
+    assert {s.wrt.name: text(s.result) for s in derivation.steps}["z"] == "(Σ t)·p - t"
+
+
+def test_a_trace_of_a_product_is_told_by_matrices(tell: Tell) -> None:
+    def trace(a, b):
+        return np.einsum("ij,ji->", a, b)
+
+    derivation = tell(trace, np.ones((2, 3)), np.ones((3, 2)))
+    assert {s.wrt.name: text(s.result) for s in derivation.steps} == {"a": "bᵀ", "b": "aᵀ"}
+
+
+def test_what_a_law_computes_is_told_without_the_names_of_ops() -> None:
+    import gradc
+
+    def gated(w, x):
+        gate = networks.sigmoid(w @ x)
+        return np.sum((1 - gate) * np.tanh(x) + gate)
+
+    closing = gradc.value_and_grad(gated).compile(np.ones((2, 2)), np.ones(2)).explain().text().splitlines()[-1]
+    assert "; gate is σ(u) by exp(-|u|), which cannot overflow [stable-sigmoid, " in closing
+    assert "; 1 - gate is σ(-u) by exp(-|u|), which cannot overflow [one-minus-sigmoid, " in closing
+    assert "contract" not in closing
