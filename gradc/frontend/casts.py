@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from gradc.frontend.creation import CREATION
+from gradc.frontend.integers import require_fitting
 from gradc.frontend.session import current_session, holds_traced
 
 _AS_ARRAY: Final = np.asarray
@@ -37,6 +38,7 @@ class _Cast(type):
         if kwargs or len(args) != 1 or current_session() is None or not holds_traced(args):
             return cls.original(*args, **kwargs)
         (x,) = args
+        require_fitting(x, cls.original)
         array = CREATION[_AS_ARRAY](_AS_ARRAY, (x,), {}) if isinstance(x, (list, tuple)) else x
         converted = array.astype(cls.original)
         return converted if converted.shape else converted[()]

@@ -15,6 +15,7 @@ import numpy as np
 from gradc.errors import ShapeError, TraceError
 from gradc.frontend import arrayfunctions
 from gradc.frontend.arrayfunctions import shape_of
+from gradc.frontend.integers import require_fitting
 from gradc.frontend.lines import refuse
 from gradc.frontend.numpy_api import promote
 from gradc.frontend.selected import Selected
@@ -76,6 +77,7 @@ def _full(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         return shape_of(shape), fill_value, dtype
 
     shape, fill, dtype = arguments(*args, **kwargs)
+    require_fitting(fill, dtype)
 
     def make(session: Session) -> Value:
         value = promote.strong(session.lift(fill))
@@ -105,6 +107,7 @@ def _array(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         return _plain(original, args, kwargs)
     if not copy and ndmin == 0:
         return _same(x, dtype)
+    require_fitting(x, dtype)
 
     def make(session: Session) -> Value:
         value = promote.strong(session.lift(x))
@@ -222,6 +225,14 @@ def _like(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     return _plain(original, args, kwargs)
 
 
+def _full_like(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def arguments(a: Any, fill_value: Any, dtype: Any = None, **others: Any) -> Any:
+        return fill_value, getattr(a, "dtype", None) if dtype is None else dtype
+
+    require_fitting(*arguments(*args[:3], **kwargs))
+    return _like(original, args, kwargs)
+
+
 def _taken(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``np.take``, which dispatches on its table alone and not on the index. An element of it is a number."""
     made: Any = _like(original, args, kwargs)
@@ -247,7 +258,7 @@ CREATION: Final[dict[Original, Handler]] = {
     np.zeros_like: _like,
     np.ones_like: _like,
     np.empty_like: lambda original, args, kwargs: _like(_ZEROS_LIKE, args, kwargs),
-    np.full_like: _like,
+    np.full_like: _full_like,
     np.copy: _like,
     np.fromiter: _of_iterable,
     np.take: _taken,

@@ -54,6 +54,45 @@ def test_numbers_of_python_and_slopes() -> None:
     assert gradc.grad(lambda x: np.sum(x * np.int64(x)))(X) == pytest.approx(np.trunc(X))
 
 
+INTEGERS: dict[str, Callable[[Any], Any]] = {
+    "called": lambda n: np.int8(n),
+    "computed": lambda n: np.int8(2 * n),
+    "without a sign": lambda n: np.uint64(-n),
+    "list": lambda n: np.uint8([n, 1]),
+    "array": lambda n: np.array(n, dtype=np.int8)[None],
+    "nested": lambda n: np.array([[n, 1], [2, n]], "u1"),
+    "as array": lambda n: np.asarray([1, n], np.int8),
+    "full": lambda n: np.full(3, n, np.int8),
+    "full like": lambda n: np.full_like(np.zeros(3, np.int8), n),
+    "iterable": lambda n: np.fromiter([n, n], np.uint8),
+}
+
+
+@pytest.mark.parametrize("name", INTEGERS)
+def test_python_integers_out_of_range_raise_as_in_numpy(name: str) -> None:
+    """In a function that was compiled for another one before, too."""
+    function = INTEGERS[name]
+    compiled = gradc.jit(function)
+    for n in (0, 300, -1, 64):
+        try:
+            expected = function(n)
+        except OverflowError as error:
+            with pytest.raises(OverflowError, match=f"^{error}$"):
+                compiled(n)
+        else:
+            found = compiled(n)
+            np.testing.assert_array_equal(found, expected)
+            assert found.dtype == expected.dtype
+
+
+def test_python_integers_of_data_are_not_cut_off() -> None:
+    with pytest.raises(
+        TraceError, match=r"i8 may not hold it; convert what it was taken from with \.astype\(np\.int8\)"
+    ):
+        gradc.jit(lambda x: np.int8(x.sum().item()))(np.array([200, 100]))
+    assert gradc.jit(lambda x: np.int64(x.sum().item()))(np.array([200, 100])) == 300
+
+
 def test_rows_are_taken_by_indices_that_were_converted() -> None:
     table = np.arange(12.0).reshape(4, 3)
     of = lambda t, k: t[np.int64(k)].sum()  # noqa: E731
