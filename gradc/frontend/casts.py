@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import dis
 import sys
+import types
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import CodeType
 from typing import Any, Final
 
@@ -63,6 +67,53 @@ def _standing_for(kind: type) -> _Cast:
     """The class that stands for a scalar type."""
     return _Cast(kind.__name__, (kind,), {"__doc__": kind.__doc__, "__module__": kind.__module__, "original": kind})
 
+
+class TypesOfNumPy:
+    """NumPy's scalar types by name. What is put in the place of one is seen by the traces that call it alone.
+
+    A module asks its ``__getattr__`` for a name that it does not hold, so that the name is taken out of it meanwhile.
+    """
+
+    def __init__(self, module: types.ModuleType) -> None:
+        self._held = vars(module)
+        self._original = {name: self._held[name] for name in NAMES}
+        self._standing: dict[str, Any] = {}
+        self._lacks = self._held["__getattr__"]
+        self._called: ContextVar[frozenset[str]] = ContextVar("called", default=frozenset())
+
+    @contextmanager
+    def called(self, names: Iterable[str]) -> Iterator[None]:
+        """In this thread the code of a trace calls types by these names, as that of the traces around it does."""
+        token = self._called.set(self._called.get().union(names))
+        try:
+            yield
+        finally:
+            self._called.reset(token)
+
+    def get(self, name: str) -> Any:
+        """What a trace finds that calls it."""
+        return self._standing[name] if name in self._standing else self._held.get(name)
+
+    def put(self, name: str, kind: Any) -> None:
+        """Put something in a place, or there again what NumPy has there."""
+        if kind is self._original[name]:
+            self._held[name] = kind
+            del self._standing[name]
+            if not self._standing:
+                self._held["__getattr__"] = self._lacks
+        else:
+            self._standing[name] = kind
+            self._held["__getattr__"] = self._found
+            del self._held[name]
+
+    def _found(self, name: str) -> Any:
+        if name not in NAMES:
+            return self._lacks(name)
+        original = self._original[name]
+        return self._standing.get(name, original) if name in self._called.get() else original
+
+
+OF_NUMPY: Final = TypesOfNumPy(np)
 
 CASTS: Final = {id(kind): _standing_for(kind) for kind in _KINDS}
 """The stand-ins by the identity of what they stand for."""

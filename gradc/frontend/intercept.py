@@ -26,7 +26,7 @@ import numpy as np
 from gradc.frontend.cached import is_cached, keeping
 from gradc.frontend.callables import located, vectorized
 from gradc.frontend.callee import calls_itself
-from gradc.frontend.casts import CASTS
+from gradc.frontend.casts import CASTS, OF_NUMPY
 from gradc.frontend.concatenators import Concatenator
 from gradc.frontend.creation import CREATION, Handler
 from gradc.frontend.draws import GENERATORS, RefusedGenerator, refused, refused_always, refused_class, unchanged
@@ -241,10 +241,12 @@ def intercepted(function: Callable[..., Any], arguments: Any) -> Iterator[Callab
     walk.visit(function)
     walk.visit(list(arguments))
     taken: list[Place] = []
+    replaceable = walk.replaceable()
     INSTALLED.begin(known.homes)
     try:
-        INSTALLED.put(walk.replaceable(), known.stand_in, taken)
-        with unchanged([x for x in walk.fixed if isinstance(x, GENERATORS)]):
+        INSTALLED.put(replaceable, known.stand_in, taken)
+        types_called = OF_NUMPY.called([key for home, key in replaceable if home is OF_NUMPY])
+        with types_called, unchanged([x for x in walk.fixed if isinstance(x, GENERATORS)]):
             yield known.told(function) or function
     finally:
         INSTALLED.release(reversed(taken))

@@ -15,11 +15,11 @@ from typing import Any, Final
 import numpy as np
 
 from gradc.frontend.cached import is_cached
-from gradc.frontend.casts import CASTS, NAMES, called, compares
+from gradc.frontend.casts import CASTS, NAMES, OF_NUMPY, TypesOfNumPy, called, compares
 from gradc.frontend.frames import is_internal
 
 Container = Any
-"""A dict, a list or deque, a cell, a class, or an object with slots."""
+"""A dict, a list or deque, a cell, a class, NumPy's types, or an object with slots."""
 
 _LIMIT: Final = 20_000
 """Objects visited at most, so that a function that mentions half of a large library is still traced at once."""
@@ -62,8 +62,7 @@ class Walk:
 
     def replaceable(self) -> list[tuple[Container, Any]]:
         """What was found, without types of NumPy that a stand-in would not be identical with."""
-        numpy = vars(np)
-        return [(home, key) for home, key in self.found if not (home is numpy and key in self.compared)]
+        return [(home, key) for home, key in self.found if not (home is OF_NUMPY and key in self.compared)]
 
     def visit(self, x: Any) -> None:
         """Walk through what ``x`` leads to."""
@@ -162,7 +161,7 @@ class Walk:
         if content is np:
             mentioned = NAMES & names
             if mentioned:
-                self.found += [(vars(np), part) for part in sorted(mentioned & called(code))]
+                self.found += [(OF_NUMPY, part) for part in sorted(mentioned & called(code))]
                 self.compared |= mentioned if compares(code) else set()
         elif isinstance(content, types.ModuleType):
             self._module(content, names)
@@ -223,6 +222,8 @@ def read(container: Container, key: Any) -> Any:
         return container.get(key)
     if isinstance(container, types.CellType):
         return container.cell_contents
+    if isinstance(container, TypesOfNumPy):
+        return container.get(key)
     if isinstance(container, type):
         return vars(container).get(key)
     if isinstance(container, dict):
@@ -238,6 +239,8 @@ def store(container: Container, key: Any, content: Any) -> None:
         container[key] = content
     elif isinstance(container, types.CellType):
         container.cell_contents = content
+    elif isinstance(container, TypesOfNumPy):
+        container.put(key, content)
     elif isinstance(container, type):
         setattr(container, key, content)
     elif isinstance(container, (dict, *_ROWS)):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from operator import is_
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -116,6 +119,35 @@ def test_the_types_are_themselves_again() -> None:
     assert type(np.float64) is type
     assert len(INSTALLED) == 0
     assert seen[0] == (before[0], np.dtype("f8"), "<class 'numpy.float64'>", True)
+
+
+def test_the_types_are_themselves_to_other_threads() -> None:
+    """While a trace calls them, and another one within, also to a trace that asks for their identity."""
+    before = np.float64
+    halfway, looked = Event(), Event()
+
+    def look() -> tuple[bool, ...]:
+        halfway.wait()
+        asked = gradc.jit(lambda x: x if x.dtype.type is np.float64 else -x)(X)[0] == X[0]
+        try:
+            return np.float64 is before, type(np.ones(1)[0]) is np.float64, hasattr(np, "float65"), asked
+        finally:
+            looked.set()
+
+    def function(x: Any) -> Any:
+        x = np.float64(gradc.jit(lambda x: np.float64(np.float32(x)))(x))
+        halfway.set()
+        looked.wait()
+        assert not is_(np.float64, before)
+        return np.float64(x)
+
+    with ThreadPoolExecutor(1) as pool:
+        seen = pool.submit(look)
+        gradc.jit(function)(X)
+        assert seen.result() == (True, True, False, True)
+    assert np.float64 is before
+    assert vars(np)["float64"] is before
+    assert vars(np)["__getattr__"].__module__ == "numpy"
 
 
 def test_nothing_stands_in_for_a_type_whose_identity_is_asked_for() -> None:
