@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gradc.backends.numpy.closed_forms import Form
 from gradc.backends.numpy.comments import Comments, loss_name
 from gradc.backends.numpy.constants import MOST_LITERALS, array_text, embedded_text
 from gradc.backends.numpy.decompositions import shared_parts
@@ -89,11 +90,12 @@ class Body:
         """An operand of ``node`` as it stands."""
         return self.value(node.operands[position])
 
-    def constant(self, node: Node) -> Expression:
+    def constant(self, node: Node, form: Form | None) -> Expression:
         """The name of a constant array; its text stands below the function."""
-        name = self._names.take(self._graph.names.get(node.id, "constant").upper(), "CONSTANT")
+        default = form.name if form else "CONSTANT"
+        name = self._names.take(self._graph.names.get(node.id, default).upper(), default)
         value = node.params["value"]
-        text = array_text(value) if value.size <= MOST_LITERALS else embedded_text(name, value)
+        text = form.text if form else array_text(value) if value.size <= MOST_LITERALS else embedded_text(name, value)
         self.constants.append((name, text))
         return variable(name, node.aval.shape)
 

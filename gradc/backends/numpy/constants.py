@@ -61,8 +61,3 @@ def embedded_text(name: str, value: np.ndarray) -> str:
 def small(value: np.ndarray) -> bool:
     """Whether the array is written where it is used."""
     return value.size <= 4 and value.ndim == 1
-
-
-def counts(value: np.ndarray) -> bool:
-    """Whether the array is 0, 1, 2, ..."""
-    return value.ndim == 1 and value.dtype.kind in "iu" and bool(np.array_equal(value, np.arange(value.size)))

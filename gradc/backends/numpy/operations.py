@@ -7,13 +7,16 @@ from typing import Protocol
 
 import numpy as np
 
-from gradc.backends.numpy.constants import array_text, counts, small, uniform
+from gradc.backends.numpy.closed_forms import Form, closed_form
+from gradc.backends.numpy.constants import array_text, small, uniform
 from gradc.backends.numpy.contractions import contraction, permuted
 from gradc.backends.numpy.expressions import Expression, dtype_text, filled, literal, typed, whole
 from gradc.backends.numpy.shapes import exact, reshaped
+from gradc.backends.numpy.triangles import diagonal_read, is_lower, is_swap, triangle_taken
 from gradc.errors import CompileError
 from gradc.ir.aval import Aval, broadcast_shapes
 from gradc.ir.node import Node
+from gradc.ops.linalg import transposed_text
 from gradc.ops.shape import slice_text
 
 
@@ -28,8 +31,8 @@ class Scope(Protocol):
     def value(self, node: int) -> Expression:
         """A node that was written already, not only an operand."""
 
-    def constant(self, node: Node) -> Expression:
-        """The name of a constant array, which stands below the function."""
+    def constant(self, node: Node, form: Form | None) -> Expression:
+        """The name of a constant array, which stands below the function, in a form where there is one."""
 
 
 COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
@@ -88,12 +91,12 @@ def _constant(scope: Scope, node: Node) -> Expression:
     number = uniform(value)
     if number is not None:
         return literal(number)
-    if counts(value):
-        dtype = "" if value.dtype == np.dtype(int) else f", dtype={dtype_text(value.dtype)}"
-        return filled(f"np.arange({value.size}{dtype})", [], node.aval.shape)
+    form = closed_form(value)
+    if form is not None and form.is_range and (value.size > 2 or not value[0]):
+        return filled(form.text, [], node.aval.shape)
     if small(value):
         return filled(array_text(value), [], node.aval.shape)
-    return scope.constant(node)
+    return scope.constant(node, form)
 
 
 def _broadcast(scope: Scope, node: Node) -> Expression:
@@ -132,6 +135,11 @@ def _slice(scope: Scope, node: Node) -> Expression:
     x = scope.operand(node, 0)
     if not x.shape:
         return Expression(x.tree, x.width, x.shape, x.weak)
+    diagonal = diagonal_read(scope.nodes, node)
+    if diagonal is not None:
+        matrix, k = diagonal
+        whole_matrix = exact(scope.value(matrix), scope.nodes[matrix].aval)
+        return _view(f"np.diag({{0}}{f', {k}' if k else ''})", whole_matrix, node.aval)
     source = scope.nodes[node.operands[0]].aval
     text = slice_text(node.params["starts"], node.params["sizes"], node.params["steps"], source.shape)
     return _view(f"{{0}}[{text}]", exact(x, source), node.aval)
@@ -183,6 +191,30 @@ def _untransposed(scope: Scope, operand: int, letters: str) -> tuple[str, int]:
         letters = "".join(letters[axes.index(axis)] for axis in range(len(axes)))
         operand = inner
     return letters, operand
+
+
+def _select(scope: Scope, node: Node) -> Expression:
+    """A triangle of a matrix has a name in NumPy."""
+    found = triangle_taken(scope.nodes, node)
+    if found is not None:
+        kept, word, k = found
+        x = scope.value(kept)
+        if x.shape[-2:] == node.aval.shape[-2:]:
+            return filled(f"np.{word}({{0}}{f', {k}' if k else ''})", [x], x.shape)
+    return _elementwise(scope, node, _template(scope, node))
+
+
+def _triangular_solve(scope: Scope, node: Node) -> Expression:
+    """Of a factor that is a triangle already none is taken."""
+    factor = node.operands[0]
+    if not is_lower(scope.nodes, factor):
+        return filled(_template(scope, node), _exact_operands(scope, node), node.aval.shape)
+    aval, transposed = scope.nodes[factor].aval, node.params["transposed"]
+    if transposed and scope.nodes[factor].op.name == "transpose" and is_swap(scope.nodes[factor]):
+        (factor,), transposed = scope.nodes[factor].operands, False
+    matrix = exact(scope.value(factor), scope.nodes[factor].aval)
+    text = transposed_text(aval) if transposed else "{0}"
+    return filled(f"np.linalg.solve({text}, {{1}})", [matrix, _exact_operands(scope, node)[1]], node.aval.shape)
 
 
 def _update_of_number(scope: Scope, node: Node) -> Expression:
@@ -238,5 +270,7 @@ RULES: dict[str, Rule] = {
     "reduce_sum": _integer_reduction,
     "reduce_prod": _integer_reduction,
     "gather": _gather,
+    "select": _select,
+    "triangular_solve": _triangular_solve,
     "update_slice": _update_of_number,
 }

@@ -100,7 +100,9 @@ def _render(
         rows.insert(0, Line(_unpack(signature, inputs, leaf_order(signature, graph.input_avals))))
     arguments = argument_rows(signature, graph.input_avals) if checked else []
     code = [row.code for row in rows] + arguments + returned
-    heads = [text.partition("(")[0] + "(" for _, text in body.constants]
+    used = set(re.findall(r"\b[A-Z][A-Z_0-9]*\b", "\n".join(code)))
+    constants = [(constant, text) for constant, text in body.constants if constant in used]
+    heads = [text.partition("(")[0] + "(" for _, text in constants]
     helpers = helpers_of([*code, *heads, *tests])
     return _template().render(
         documentation=documentation,
@@ -112,7 +114,7 @@ def _render(
         passed=", ".join(a.name for a in signature.arguments),
         argument_rows=arguments,
         helpers=helpers,
-        constants=[f"{constant} = {text}" for constant, text in body.constants],
+        constants=[f"{constant} = {text}" for constant, text in constants],
         tests=tests,
     )
 

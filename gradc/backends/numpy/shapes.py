@@ -47,8 +47,8 @@ def full(number: Expression, aval: Aval) -> Expression:
     """A new array of one number: zeros, ones, or full."""
     shape = shape_text(aval.shape) if len(aval.shape) != 1 else str(aval.shape[0])
     default = np.dtype(np.float64)
-    if number.weak and number.text in ("0.0", "1.0", "0", "1", "False", "True"):
-        maker = "np.zeros" if number.text in ("0.0", "0", "False") else "np.ones"
+    if number.weak and number.text in ("0.0", "1.0", "0", "1", "0j", "False", "True"):
+        maker = "np.zeros" if number.text in ("0.0", "0", "0j", "False") else "np.ones"
         dtype = "" if aval.dtype == default else f", {dtype_text(aval.dtype)}"
         return filled(f"{maker}({shape}{dtype})", [], aval.shape)
     dtype = f", {dtype_text(aval.dtype)}" if number.weak and aval.dtype != default else ""
