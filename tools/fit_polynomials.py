@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import struct
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from interpolation import Fit, cut, nearest, polynomial, tangent
 from mpmath import mp, mpf
 
 FOLDER = Path(__file__).parents[1] / "gradc" / "backends" / "math"
@@ -33,23 +32,13 @@ NEAR = {"f64": (20, 52, 1023), "f32": (17, 23, 127)}  # the exponent of the firs
 CENTRE = mpf("3.75")  # where the argument of the polynomial of erfc is 0
 
 
-@dataclass(frozen=True)
-class Fit:
-    """A polynomial of ``degree`` for ``function`` on ``low`` to ``high``."""
-
-    meaning: str
-    function: Callable[[Any], Any]
-    low: Any
-    high: Any
-    degree: dict[str, int]
-
-
 def fits() -> dict[str, Fit]:
     """The polynomials by name."""
     half = mp.log(2) / 2 * (1 + mpf(2) ** -10)
     around_1 = -mpf(1) / 4, mpf(1) / 2
     low, high = mp.sqrt(mpf(1) / 2) - 1, mp.sqrt(2) - 1
     ratio = (high / (high + 2)) ** 2 * (1 + mpf(2) ** -20)
+    most = (mpf("0.7") * mp.log(2)) ** 2 * (1 + mpf(2) ** -10)
     eighth = (mp.pi / 4) ** 2 * (1 + mpf(2) ** -10)
 
     def odd(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -109,8 +98,12 @@ def fits() -> dict[str, Fit]:
         "LOG2_RATIO": Fit(*ratio_to_base(2), mpf(0), ratio, {"f64": 7}),
         "LOG10": Fit(*to_base(10), low, high, {"f32": 9}),
         "LOG10_RATIO": Fit(*ratio_to_base(10), mpf(0), ratio, {"f64": 7}),
-        "CBRT": Fit("m**(-1/3)", lambda m: mp.cbrt(1 / m), mpf(1), mpf(2), {"f64": 3, "f32": 5}),
-        "SINH": Fit("(sinh(x) - x) / x**3 in x**2", odd(mp.sinh), mpf(0), mpf(1), {"f64": 6, "f32": 3}),
+        "CBRT": Fit("m**(-1/3)", lambda m: mp.cbrt(1 / m), mpf(1), mpf(2), {"f64": 3}),
+        "CBRT_SQUARED": Fit("m**(-2/3)", lambda m: mp.cbrt(1 / m) ** 2, mpf(1), mpf(2), {"f32": 5}),
+        "SINH": Fit("(sinh(r) - r) / r**3 in r**2", odd(mp.sinh), mpf(0), most, {"f64": 5, "f32": 2}),
+        "COSH": Fit(
+            "(cosh(r) - 1) / r**2 in r**2", lambda z: (mp.cosh(mp.sqrt(z)) - 1) / z, mpf(0), most, {"f64": 5, "f32": 2}
+        ),
         "TANH": Fit("(tanh(r) - r) / r**3 in r**2", odd(mp.tanh), mpf(0), mpf("0.2556") ** 2, {"f64": 6}),
         "ARCTAN": Fit("(arctan(t) - t) / t**3 in t**2", odd(mp.atan), mpf(0), mpf(1) / 4, {"f64": 12, "f32": 5}),
         "ARCTAN_WIDE": Fit("the same", odd(mp.atan), mpf(0), mpf(1), {"f32": 8}),
@@ -225,35 +218,6 @@ def scaled_erfc(t: Any) -> Any:
     return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
 
 
-def nearest(value: Any, dtype: str) -> float:
-    """The number of ``dtype`` nearest to a value."""
-    double = float(value)
-    return double if dtype == "f64" else float(struct.unpack("<f", struct.pack("<f", double))[0])
-
-
-def polynomial(fit: Fit, degree: int) -> list[Any]:
-    """The coefficients, that of the constant first."""
-    nodes = [mp.cos(mp.pi * (2 * k + 1) / (2 * degree + 2)) for k in range(degree + 1)]
-    points = [(fit.low + fit.high) / 2 + (fit.high - fit.low) / 2 * node for node in nodes]
-    divided = [fit.function(point if abs(point) > mpf(10) ** -20 else mpf(10) ** -20) for point in points]  # not 0 / 0
-    for order in range(1, degree + 1):
-        for k in range(degree, order - 1, -1):
-            divided[k] = (divided[k] - divided[k - 1]) / (points[k] - points[k - order])
-    result = [divided[degree]]
-    for k in range(degree - 1, -1, -1):  # Newton's form to powers: multiply by (x - points[k]) and add
-        result = [mpf(0), *result]
-        for j in range(len(result) - 1):
-            result[j] -= points[k] * result[j + 1]
-        result[0] += divided[k]
-    return result
-
-
-def cut(value: Any, bits: int) -> float:
-    """The leading ``bits`` of a value: its product with a number of few bits is exact."""
-    exponent = int(mp.floor(mp.log(value, 2))) + 1 - bits
-    return float(mp.floor(mp.ldexp(value, -exponent)) * mp.mpf(2) ** exponent)
-
-
 def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
     """Numbers in several parts, each the nearest to what the parts before it leave."""
     found: dict[str, tuple[str, dict[str, tuple[float, ...]]]] = {}
@@ -271,10 +235,14 @@ def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
     split("LN2", "log(2), whose first part has bits to spare for a factor", mp.log(2), {"f64": (40,), "f32": (14,)})
     split(
         "HALF_PI",
-        "pi / 2, whose first parts in f64 have bits to spare for a factor",
+        "pi / 2, whose first parts have bits to spare for a factor",
         mp.pi / 2,
-        {"f64": (33, 33, 33), "f32": (24, 24)},
+        {"f64": (33, 33, 33)},
     )
+    for letter, name, numbers in zip("AB", ("TAN_ABOVE", "TAN_BELOW"), tangent(3, 4), strict=True):
+        meaning = f"{letter} of tan(r) = r (1 + z A(z)) / (1 - z / 2 + z**2 B(z)), z = r**2, to pi / 4"
+        found[name] = (meaning, {"f64": tuple(map(float, numbers))})
+    split("HALF_PI_FUSED", "pi / 2", mp.pi / 2, {"f64": (53, 53), "f32": (24, 24)})
     split("LN2_SIXTEENTH", "log(2) / 16, like LN2", mp.log(2) / 16, {"f64": (38,)})
     split("HALF_PI_PAIR", "pi / 2", mp.pi / 2, {"f64": (53,), "f32": (24,)})
     split("LOG2_E", "log2(e)", 1 / mp.log(2), {"f64": (53,), "f32": (24,)})
@@ -306,9 +274,10 @@ def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
     )
     rests = {"f64": [0, 1, *[0] * 5, -1], "f32": [0, 1, *[0] * 13, -1]}
     found["CUBE_POWERS"] = ("2**k of k = 0, 1 and, at the end, -1", {d: tuple(2.0**k for k in rests[d]) for d in rests})
+    thirds = {"f64": mpf(1) / 3, "f32": mpf(2) / 3}
     found["CUBE_ROOTS"] = (
-        "2**(-k / 3) of them",
-        {d: tuple(nearest(mpf(2) ** (-mpf(k) / 3), d) for k in rests[d]) for d in rests},
+        "2**(-k / 3) of them, in f32 its square",
+        {d: tuple(nearest(mpf(2) ** (-k * third), d) for k in rests[d]) for d, third in thirds.items()},
     )
     powers = [mpf(2) ** (mpf(k) / 16) for k in range(16)]
     found["SIXTEENTHS"] = ("2**(k / 16)", {"f64": tuple(float(p) for p in powers)})

@@ -52,20 +52,24 @@ def exp2(f: Formula, x: Term) -> Term:
 
 def expm1(f: Formula, x: Term) -> Term:
     """``exp(x) - 1``: ``2**n (exp(r) - 1) + (2**n - 1)``, of which the large parts are summed without error."""
+    inside = f.abs(x) < (f.form.bias - 1.5) * math.log(2)
+    reduced = reduce(f, x)
+    result = f.copysign(_grown(f, reduced, power_of_two(f, reduced.shifted), 1.0), x)
+    f.done_if(inside, result)
     f.comment("Below the first bound the result is -1, beyond the second infinity.")
-    kept = f.clamp(x, -(f.form.mantissa + 3) * math.log(2), (f.form.bias + 1.5) * math.log(2))
-    reduced = reduce(f, kept)
+    reduced = reduce(f, f.clamp(x, -(f.form.mantissa + 3) * math.log(2), (f.form.bias + 1.5) * math.log(2)))
     f.comment("Half of everything, for 2**n may be out of range where the result is not.")
-    half = power_of_two(f, reduced.shifted, -1)
-    r = reduced.r
+    return f.select(inside, result, _grown(f, reduced, power_of_two(f, reduced.shifted, -1), 0.5) * 2.0)
+
+
+def _grown(f: Formula, reduced: Reduced, power: Term, one: float) -> Term:
+    """``power exp(r) - one``."""
     f.comment("What rounding took from r counts, for the sum may cancel.")
+    r = reduced.r
     tail = f.fma(r * r, f.polynomial(coefficients.EXP[f.form.name], r), rounded_off(f, reduced))
-    ones = half - 0.5
-    product = half * r
-    total, error = f.two_sum(ones, product)
-    result = (total + f.fma(half, tail, error)) * 2.0
-    f.comment("Near 0 it is x itself, with its sign.")
-    return f.select(f.abs(x) < f.form.epsilon / 2, x, result)
+    f.comment("The product is the smaller number, or the other is 0.")
+    total, error = f.sum_with_error(power - one, power * r)
+    return total + f.fma(power, tail, error)
 
 
 def reduce(f: Formula, x: Term, error: Term | None = None) -> Reduced:

@@ -1,11 +1,11 @@
-"""``sinh`` and ``cosh`` by ``exp``, ``sinh`` near 0 by a polynomial; ``tanh`` by that of a short interval."""
+"""``cosh`` by ``exp``; ``sinh`` and ``tanh`` by those of a short interval."""
 
 from __future__ import annotations
 
 import math
 
 from gradc.backends.math import coefficients
-from gradc.backends.math.exponential import raised, reduce
+from gradc.backends.math.exponential import power_of_two, raised, reduce
 from gradc.backends.math.formats import F32
 from gradc.backends.math.formula import Formula
 from gradc.backends.math.term import Term
@@ -63,26 +63,44 @@ def _halves(f: Formula, x: Term, start: float = 0.0) -> tuple[Term, Term, Term]:
 def sinh(f: Formula, x: Term) -> Term:
     """``sinh(x)``, with the sign of x."""
     size = f.abs(x)
-    square = size * size
-    near = f.fma(size * square, f.polynomial(coefficients.SINH[f.form.name], square), size).named("near")
-    quarter, inverse = _quarter_exp(f, size)
-    far = (quarter - inverse) * 2.0
-    return f.copysign(f.select(size < 1.0, near, far), x)
+    inside = size < (f.form.bias - 1) * math.log(2)
+    result = f.copysign(_sinh_inside(f, size), x)
+    f.done_if(inside, result)
+    return f.select(inside, result, f.copysign(_quarter_exp(f, size) * 2.0, x))
+
+
+def _sinh_inside(f: Formula, x: Term) -> Term:
+    """``sinh(n log(2) + r) = cosh(n log(2)) sinh(r) + sinh(n log(2)) (1 + (cosh(r) - 1))``.
+
+    r is from ``-0.3 log(2)``, so that the large parts cancel little, to ``0.7 log(2)``; n is 0 near 0.
+    """
+    high, low = coefficients.LN2[f.form.name]
+    f.comment("x = n log(2) + r; n stands in the last bits of %shifted")
+    shifted = (f.fma(x, 1 / math.log(2), -0.2) + f.form.rounder).named("shifted")
+    n = (shifted - f.form.rounder).named("n")
+    r = f.fma(n, -low, f.fma(n, -high, x)).named("r")
+    square = r * r
+    sine = f.fma(r * square, f.horner(coefficients.SINH[f.form.name], square), r)
+    grown = square * f.horner(coefficients.COSH[f.form.name], square)
+    f.comment("2**n / 2, and its inverse over 4; 0 where that is subnormal")
+    half = power_of_two(f, shifted, -1)
+    inverse = f.from_bits(((2 * f.form.bias - 2) << f.form.mantissa) - f.bits(half))
+    above = half - inverse
+    return above + f.fma(half + inverse, sine, above * grown)
 
 
 def cosh(f: Formula, x: Term) -> Term:
     """``cosh(x)``."""
-    quarter, inverse = _quarter_exp(f, f.abs(x))
-    return (quarter + inverse) * 2.0
+    quarter = _quarter_exp(f, f.abs(x))
+    return (quarter + 0.0625 / quarter) * 2.0
 
 
-def _quarter_exp(f: Formula, size: Term) -> tuple[Term, Term]:
-    """``exp(size) / 4``, which is in range where the result is, and ``exp(-size) / 4``."""
+def _quarter_exp(f: Formula, size: Term) -> Term:
+    """``exp(size) / 4``, which is in range where the result is."""
     f.comment("Beyond the bound the result is infinite.")
     most = (f.form.bias + 2.3) * math.log(2)
     reduced = reduce(f, f.select(size > most, most, size))
     r = reduced.r
     f.comment("exp(r) = 1 + (r + r**2 P(r))")
     grown = f.fma(r * r, f.polynomial(coefficients.EXP[f.form.name], r), r) + 1.0
-    quarter = raised(f, grown, reduced.shifted, -2).named("quarter")
-    return quarter, 0.0625 / quarter
+    return raised(f, grown, reduced.shifted, -2).named("quarter")

@@ -13,11 +13,11 @@ from gradc.backends.math.term import Term
 
 
 def cbrt(f: Formula, x: Term) -> Term:
-    """The cube root, with the sign of x: ``a w**2`` with ``w = a**(-1/3)``, of ``x = 2**(3 n) a``.
+    """The cube root, with the sign of x: ``a u`` with ``u = a**(-2/3)``, of ``x = 2**(3 n) a``.
 
-    A polynomial starts w, and in f64 a step of Householder's method makes it right to two thirds of the digits (A. S.
-    Householder, The Numerical Treatment of a Single Nonlinear Equation, 1970), all without divisions. The last step is
-    Newton's.
+    In f32 a polynomial gives u; in f64 one starts ``w = a**(-1/3)``, and a step of Householder's method makes it right
+    to two thirds of the digits (A. S. Householder, The Numerical Treatment of a Single Nonlinear Equation, 1970), all
+    without divisions. The last step is Newton's.
     """
     form = f.form
     if f.has_exponents:
@@ -28,13 +28,16 @@ def cbrt(f: Formula, x: Term) -> Term:
     f.comment("k = 3 n + rest; n stands in the last bits of %shifted, rest in those of %rest")
     shifted = f.fma(k, 1 / 3, form.rounder).named("shifted")
     rest = f.bits(f.fma(shifted - form.rounder, -3.0, k + form.rounder)).named("rest")
-    f.comment("2**rest, and 2**(-rest / 3)")
+    f.comment("2**rest, and a power of it")
     a = (m * f.lookup("cube_powers", tables.CUBE_POWERS[form.name], rest)).named("a")
-    w = f.polynomial(coefficients.CBRT[form.name], m) * f.lookup("cube_roots", tables.CUBE_ROOTS[form.name], rest)
+    scale = f.lookup("cube_roots", tables.CUBE_ROOTS[form.name], rest)
     if form is F64:
+        w = f.polynomial(coefficients.CBRT["f64"], m) * scale
         missing = 1.0 - a * (w * w * w)
         w = f.fma(w * missing, f.fma(missing, 2 / 9, 1 / 3), w).named("w")
-    square = w * w
+        square = w * w
+    else:
+        square = f.horner(coefficients.CBRT_SQUARED["f32"], m) * scale
     t = (a * square).named("t")
     left = f.fma(t * t, -t, a) if f.fused else _left(f, a, t)
     root = raised(f, f.fma(left, square * (1 / 3), t), shifted)

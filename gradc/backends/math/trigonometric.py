@@ -30,6 +30,8 @@ WINDOW: Final = {"f64": 26, "f32": 8}
 """How many binades of arguments share a row of the table of 2 / pi."""
 
 TABLE: Final = "two_over_pi"
+LOW_BELOW: Final = -0.62
+"""How much r times a small addition to r changes what is below the quotient, where above it is added to it alone."""
 QUARTER: Final = {"sin": 0, "cos": 1, "tan": 0}
 
 
@@ -84,6 +86,9 @@ def of_small(f: Formula, x: Term, name: str) -> tuple[Term, Term]:
 
 
 def _near_f64(f: Formula, x: Term, name: str) -> Term:
+    if f.fused:
+        shifted, n = _nearest(f, x, 2 / math.pi)
+        return _of_rest(f, *_less_right_angles(f, x, n), f.bits(shifted), name)
     first, second, third, fourth = coefficients.HALF_PI["f64"]
     shifted, n = _nearest(f, x * (2 / math.pi))
     f.comment("r + low = x - n pi / 2; the products with the first three parts are exact.")
@@ -94,17 +99,30 @@ def _near_f64(f: Formula, x: Term, name: str) -> Term:
     return _of_rest(f, r, low, f.bits(shifted), name)
 
 
+def _less_right_angles(f: Formula, x: Term, n: Term) -> tuple[Term, Term]:
+    """``x - n pi / 2`` as a sum of two numbers, with fused multiply-adds.
+
+    The product with the first part of pi / 2, of as many bits as a number has, leaves no error: what is left is a
+    multiple of half the last bit of that part, and below 1. It is a multiple of the last bit of the second product
+    too, so that this order of their sum serves where that is the larger one (S. Boldo, S. Graillat and J.-M. Muller,
+    ACM TOMS 44, 2017).
+    """
+    first, second, third = coefficients.HALF_PI_FUSED[f.form.name]
+    f.comment("r + low = x - n pi / 2; the product with the first part leaves no error.")
+    exact = f.fma(n, -first, x)
+    product, product_low = f.product_with_error(n, f.number(second))
+    r, error = f.sum_with_error(exact, -product)
+    return r, f.fma(n, -third, error - product_low)
+
+
 def _near_f32(f: Formula, x: Term, size: Term, name: str) -> Term:
-    first, second, third = coefficients.HALF_PI["f32"]
+    if name == "tan":
+        shifted, n = _nearest(f, x, 2 / math.pi)
+        return _tangent_f32(f, *_less_right_angles(f, x, n), f.bits(shifted))
+    first, second, third = coefficients.HALF_PI_FUSED["f32"]
     shifted, n = _nearest(f, size, 2 / math.pi)
     f.comment("r = size - n pi / 2; the product with the first part leaves no error.")
     exact = f.fma(n, -first, size)
-    if name == "tan":
-        product, product_low = f.product_with_error(n, f.number(second))
-        f.comment("This order of the sum serves where the product is the larger one too: tried for all arguments.")
-        r, error = f.sum_with_error(exact, -product)
-        low = f.fma(n, -third, error - product_low)
-        return _with_sign(f, _tangent_f32(f, r, low, f.bits(shifted)), x)
     r = f.fma(n, -third, f.fma(n, -second, exact)).named("r")
     sine, cosine = _sine_and_cosine_f32(f, r)
     quadrant = f.bits(shifted)
@@ -120,14 +138,34 @@ def _sine_and_cosine_f32(f: Formula, r: Term) -> tuple[Term, Term]:
     return f.fma(r * square, f.polynomial(coefficients.SIN["f32"], square), r), f.fma(square, even, 1.0)
 
 
-def _tangent_f32(f: Formula, r: Term, low: Term, quadrant: Term) -> Term:
-    """The tangent of ``r + low`` plus right angles, with what rounding takes from the tangent and from its inverse."""
+def _tangent_f64(f: Formula, r: Term, low: Term, quadrant: Term) -> Term:
+    """The tangent of ``r + low`` plus ``quadrant`` right angles: a quotient, or its inverse with the sign changed."""
+    f.comment("tan(r) = r (1 + r**2 A(r**2)) / (1 - r**2 / 2 + r**4 B(r**2))")
     square = r * r
-    tail = f.fma(r * square, f.polynomial(coefficients.TAN["f32"], square), low)
+    part = f.fma(r * square, f.horner(coefficients.TAN_ABOVE["f64"], square), low)
+    half = square * 0.5
+    one_less_half = 1.0 - half
+    error = f.fma(low * LOW_BELOW, r, (1.0 - one_less_half) - half)
+    tail = f.fma(square * square, f.horner(coefficients.TAN_BELOW["f64"], square), error)
+    sine, sine_low = f.sum_with_error(r, part)
+    cosine, cosine_low = f.sum_with_error(one_less_half, tail)
+    odd = f.cast("trunc", quadrant, "i1")
+    above, above_low = f.select(odd, -cosine, sine), f.select(odd, -cosine_low, sine_low)
+    below, below_low = f.select(odd, sine, cosine), f.select(odd, sine_low, cosine_low)
+    f.comment("The quotient is rounded once; what it has too much is subtracted, so that -0 stays.")
+    inverse = 1.0 / below
+    quotient = (above * inverse).named("quotient")
+    excess = f.fma(quotient, below_low, -above_low) - f.rest(above, quotient, below)
+    return f.fma(-excess, inverse, quotient)
+
+
+def _tangent_f32(f: Formula, r: Term, low: Term, quadrant: Term) -> Term:
+    """The same in f32: a polynomial, and ``-1 / t`` corrected by what rounding took from t."""
+    square = r * r
+    tail = f.fma(r * square, f.horner(coefficients.TAN["f32"], square), low)
     tangent, tangent_low = f.sum_with_error(r, tail)
     inverse = -1.0 / tangent
-    lacking = f.fma(tangent_low, inverse, f.fma(tangent, inverse, 1.0))
-    return f.select(f.cast("trunc", quadrant, "i1"), f.fma(inverse, lacking, inverse), tangent)
+    return f.select(f.cast("trunc", quadrant, "i1"), f.fma(inverse * inverse, tangent_low, inverse), tangent)
 
 
 def _near_unfused_f32(f: Formula, x: Term, name: str) -> Term:
@@ -200,8 +238,9 @@ def _modulo_4(f: Formula, x: Term) -> Term:
 
 def _of_rest(f: Formula, r: Term, low: Term, quadrant: Term, name: str) -> Term:
     """The function of ``r + low`` plus ``quadrant`` right angles."""
-    if f.form is F32 and name == "tan":
-        return _tangent_f32(f, *f.sum_with_error(r, low), quadrant)
+    if name == "tan":
+        tangent = _tangent_f32 if f.form is F32 else _tangent_f64
+        return tangent(f, *f.sum_with_error(r, low), quadrant)
     if f.form is F32:
         return _signed(f, *_sine_and_cosine_f32(f, r + low), quadrant + QUARTER[name])
     f.comment("sin(r + low) and cos(r + low)")
@@ -211,18 +250,7 @@ def _of_rest(f: Formula, r: Term, low: Term, quadrant: Term, name: str) -> Term:
     one_less_half = 1.0 - half
     error = (1.0 - one_less_half) - half
     tail = f.fma(square * square, f.polynomial(coefficients.COS["f64"], square), error - r * low)
-    if name != "tan":
-        return _signed(f, r + part, one_less_half + tail, quadrant + QUARTER[name])
-    f.comment("their quotient, or the inverse with the sign changed, rounded once")
-    sine, sine_low = f.sum_with_error(r, part)
-    cosine, cosine_low = f.sum_with_error(one_less_half, tail)
-    odd = f.cast("trunc", quadrant, "i1")
-    above, above_low = f.select(odd, -cosine, sine), f.select(odd, -cosine_low, sine_low)
-    below, below_low = f.select(odd, sine, cosine), f.select(odd, sine_low, cosine_low)
-    inverse = 1.0 / below
-    quotient = (above * inverse).named("quotient")
-    rest = (f.rest(above, quotient, below) + above_low) - quotient * below_low
-    return f.fma(rest, inverse, quotient)
+    return _signed(f, r + part, one_less_half + tail, quadrant + QUARTER[name])
 
 
 def _signed(f: Formula, sine: Term, cosine: Term, quadrant: Term) -> Term:

@@ -92,6 +92,35 @@ def test_errors_are_at_most_those_in_the_docs(name: str, dtype: str, target: Tar
     assert error <= documented()[name, dtype, target.fma], where
 
 
+@pytest.mark.parametrize("target", [host(), UNFUSED], ids=["fused", "unfused"])
+@pytest.mark.parametrize(
+    ("name", "dtype", "argument"),
+    [
+        ("cosh", "f32", -5.200029),
+        ("cosh", "f32", 6.5864086),
+        ("expm1", "f32", 0.3469698),
+        ("expm1", "f32", 0.34747887),
+        ("tan", "f64", -715162.3465735351),
+    ],
+)
+def test_arguments_with_large_errors(name: str, dtype: str, argument: float, target: Target) -> None:
+    """Found among millions of numbers."""
+    arguments = (np.full(16, argument, NUMPY_DTYPES[dtype]),)
+    assert (
+        math_samples.ulps(name, arguments, evaluate(name, arguments, target))[0]
+        <= documented()[name, dtype, target.fma]
+    )
+
+
+@pytest.mark.parametrize(("name", "end"), [("expm1", 86.9), ("sinh", 87.3)])
+def test_both_paths_give_the_same_bits(name: str, end: float) -> None:
+    """A vector with an element at the end of the range, and one without."""
+    inside = np.linspace(-end, end, 1000, dtype=np.float32)
+    beyond = np.where(np.arange(1000) % 16 == 3, np.float32(89.2), inside)
+    found, expected = (evaluate(name, (x,), host()) for x in (beyond, inside))
+    assert found[beyond == inside].tobytes() == expected[beyond == inside].tobytes()
+
+
 @pytest.mark.parametrize("name", ["sin", "cos", "tan"])
 def test_large_angles_are_reduced_without_doubles(name: str) -> None:
     error, where = worst_case(name, "f32", dataclasses.replace(host(), fma=True, doubles=False), 2000, seed=0)
