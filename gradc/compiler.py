@@ -379,6 +379,9 @@ def _llvm_entry(compiled: Compiled) -> Entry:
 
     inputs, outputs = compiled.input_avals, compiled.output_avals
     entry = compile_entry(compiled.place, make) if compiled.hit is None else compiled.hit.entry
+    if any(aval.is_symbolic for aval in inputs):
+        flops, traffic = compiled.work
+        entry.work = flops + traffic
     return as_stored(entry, outputs) if any(map(is_stored_otherwise, (*inputs, *outputs))) else entry
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.errors import GradcError
-from gradc.ir.aval import Aval, SymbolicDim, aval_of
+from gradc.errors import GradcError, ShapeError
+from gradc.ir.aval import Aval, SymbolicDim, aval_of, size_of
 from gradc.ir.node import CONSTANT, INPUT, Fired, Node, Origin, Params, Tables, new_node, node_key
 from gradc.ir.op import REGISTRY, Op
 
@@ -21,6 +21,10 @@ __all__ = ["CONSTANT", "INPUT", "Builder", "Fired", "Graph", "Node", "Origin", "
 
 Rewrite = Callable[["Builder", Op, tuple[int, ...], dict[str, Any]], "Value | None"]
 """Tried before a node is made; a Value it returns stands for the node."""
+
+
+_ADDRESSES = 2**63
+"""The number of places in memory that an index of NumPy's can tell apart."""
 
 
 class Value:
@@ -188,8 +192,18 @@ class Builder:
         return index
 
     def interned(self, aval: Aval) -> Aval:
-        """The one object that stands for all equal abstract values among the nodes."""
-        return self._avals.setdefault(aval, aval)
+        """The one object that stands for all equal abstract values among the nodes.
+
+        Raises ShapeError for an array of more bytes than there are addresses: NumPy has none either.
+        """
+        known = self._avals.get(aval)
+        if known is not None:
+            return known
+        size = size_of(aval.shape)
+        if isinstance(size, int) and size * aval.dtype.itemsize >= _ADDRESSES:
+            raise ShapeError(f"{aval} has more bytes than a machine has addresses; make arrays of fewer elements")
+        self._avals[aval] = aval
+        return aval
 
     def is_constant(self, value: Value) -> bool:
         """Whether the value depends on no input."""

@@ -281,3 +281,16 @@ def test_the_users_own_errors_pass_through() -> None:
     with pytest.raises(TypeError, match=r"^mine$") as caught:
         trace(f, (X,))
     assert not isinstance(caught.value, GradcError)
+
+
+def test_an_array_that_no_memory_holds_is_refused_where_it_is_made() -> None:
+    def cube(x: np.ndarray) -> np.ndarray:
+        return np.sin(x[:, None, None] * x[:, None] * x)
+
+    with pytest.raises(ShapeError) as caught:
+        trace(cube, (np.zeros(2**21),), {})
+    line = inspect.getsourcelines(cube)[1] + 1
+    assert str(caught.value) == (
+        "f64[2097152,2097152,2097152] has more bytes than a machine has addresses; make arrays of fewer elements "
+        f"(test_errors.py:{line}: return np.sin(x[:, None, None] * x[:, None] * x))"
+    )

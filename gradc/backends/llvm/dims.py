@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
+from math import prod
+from typing import Final
 
 from gradc.ir.aval import Dim, SymbolicDim
+
+COUNTABLE: Final = 2**62
+"""Sizes from here on, and what they are computed of, may not fit an i64."""
+
+
+def countable_up_to(dims: Iterable[Dim]) -> int:
+    """The largest power of two such that with symbols up to it no step of computing one of the dims overflows."""
+    largest, listed = COUNTABLE, list(dims)
+    while largest > 1 and max((_magnitude(dim, largest) for dim in listed), default=0) >= COUNTABLE:
+        largest //= 2
+    return largest
+
+
+def _magnitude(dim: Dim, each: int) -> int:
+    """What no step of computing a size passes in magnitude, its symbols being at most ``each``."""
+    if not isinstance(dim, SymbolicDim):
+        return abs(dim)
+    return sum(abs(c) * prod(_atom_magnitude(atom, each) for atom in monomial) for monomial, c in dim.terms)
+
+
+def _atom_magnitude(atom: object, each: int) -> int:
+    if not isinstance(atom, tuple):
+        return each
+    _, left, right = atom
+    return _magnitude(left, each) + _magnitude(right, each)
 
 
 def size_parameters(symbols: Sequence[str]) -> list[tuple[str, str]]:

@@ -12,14 +12,15 @@ from typing import Any, Final
 
 import numpy as np
 
+from gradc.backends.llvm.dims import COUNTABLE
 from gradc.backends.llvm.divide import divide
 from gradc.backends.llvm.machine import host, parse, target_machine, tidy
 from gradc.backends.llvm.status import failure
 from gradc.backends.llvm.symbols import constant_symbol, kernel_symbol, linked_constants
 from gradc.backends.llvm.threads.text import PARALLEL
 from gradc.backends.sizes import read_sizes
-from gradc.errors import ArgumentError
-from gradc.ir.aval import aval_of, dim_value
+from gradc.errors import ArgumentError, ShapeError
+from gradc.ir.aval import Dim, aval_of, dim_value
 from gradc.ir.target import Target
 from gradc.loops.language.program import ALIGNMENT, LoopProgram
 
@@ -59,6 +60,8 @@ class Entry:
         self._symbols = program.symbols
         self.arena_bytes = program.arena_bytes
         """The scratch memory that a call needs."""
+        self.work: Dim = 0
+        """Operations and bytes of a call."""
         self._arenas: list[tuple[np.ndarray, int]] = []
         pointers = len(self._inputs) + len(self._outputs) + 1
         self.address: int = library[kernel_symbol(program)]
@@ -85,6 +88,8 @@ class Entry:
                 layout = "" if flags.c_contiguous and flags.aligned else ", not contiguous and aligned"
                 raise ArgumentError(f"{name}: expected {aval}, got {aval_of(array)}{layout}")
         sizes = self._sizes(inputs)
+        if sizes:
+            self._require_countable(sizes)
         outputs = [
             inputs[self.places[k]] if k in self.places else np.empty([dim_value(dim, sizes) for dim in shape], dtype)
             for k, (shape, dtype) in enumerate(self._outputs)
@@ -103,6 +108,16 @@ class Entry:
             return {}
         names, avals = zip(*self._inputs, strict=True)
         return read_sizes(names, avals, [array.shape for array in inputs])
+
+    def _require_countable(self, sizes: dict[str, int]) -> None:
+        """Raise ShapeError where the kernel's own arithmetic of sizes would overflow."""
+        steps, memory = dim_value(self.work, sizes), dim_value(self.arena_bytes, sizes)
+        if max(steps, memory) >= COUNTABLE:
+            given = ", ".join(f"{symbol} = {number}" for symbol, number in sorted(sizes.items()))
+            raise ShapeError(
+                f"{self._program.name}: a call with {given} takes {steps:.1e} steps and {memory:.1e} bytes of scratch "
+                "memory, more than can be counted; call it on smaller arrays"
+            )
 
     def _arena(self, size: int) -> tuple[np.ndarray, int]:
         """A block of scratch memory, and the aligned address in it. A call has one to itself while it runs."""

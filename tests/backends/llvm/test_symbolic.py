@@ -15,9 +15,10 @@ import pytest
 
 import gradc
 from gradc.backends.llvm import cache
+from gradc.backends.llvm.dims import countable_up_to
 from gradc.backends.llvm.entry.abi import abi
 from gradc.errors import ArgumentError, IndexBoundsError, ShapeError
-from gradc.ir.aval import dim_value, symbol
+from gradc.ir.aval import Dim, dim_value, symbol
 from gradc.kernel import Kernel
 from gradc.loops.language.parse import parse_program
 from gradc.loops.language.verify import verify
@@ -380,3 +381,51 @@ def test_sums_over_rows_have_the_bits_of_the_kernel_of_one_size(size: int) -> No
     x, gain = normal(size, 3), normal(3)
     ours, theirs = step.compile(*spec("f64[n,3] f64[3]"))(x, gain), step.compile(x, gain)(x, gain)
     assert [a.tobytes() for a in leaves(ours)] == [a.tobytes() for a in leaves(theirs)]
+
+
+def all_pairs_of_pairs(x: np.ndarray) -> np.ndarray:
+    cube = x[:, None, None] * x[None, :, None] * x
+    sums = np.cumsum(np.sin(cube), axis=0)
+    return np.sum(sums[-1] * sums[0])
+
+
+def test_sizes_whose_products_overflow_are_refused() -> None:
+    kernel = gradc.jit(all_pairs_of_pairs).compile(*spec("f64[n]"))
+    for _ in range(2):
+        kernel(normal(4))
+    with pytest.raises(ShapeError) as caught:
+        kernel(np.zeros(2**21))
+    assert str(caught.value) == (
+        "all_pairs_of_pairs: a call with n = 2097152 takes 2.8e+19 steps and 1.5e+20 bytes of scratch memory, "
+        "more than can be counted; call it on smaller arrays"
+    )
+    kernel(normal(4))
+
+
+def test_a_count_that_overflows_is_not_taken_for_none() -> None:
+    kernel = gradc.jit(lambda x: np.sum(x[:, None, None, None] * x[:, None, None] * x[:, None] * x)).compile(
+        *spec("f64[n]")
+    )
+    for _ in range(2):
+        kernel(normal(3))
+    with pytest.raises(ShapeError, match="n = 65536 takes"):
+        kernel(np.ones(2**16))
+
+
+def test_results_whose_size_overflows_are_refused() -> None:
+    kernel = gradc.jit(lambda x: np.outer(x.sum(axis=1), x.sum(axis=1)).ravel()).compile(*spec("f64[n,m]"))
+    for _ in range(2):
+        kernel(normal(3, 2))
+    with pytest.raises(ShapeError, match="m = 0, n = 4294967296 takes"):
+        kernel(np.zeros((2**32, 0)))
+
+
+N, M = symbol("n"), symbol("m")
+
+
+COUNTED = [(N, 2**61), (8 * N, 2**58), (N * N * N, 2**20), (N * M + N, 2**30), (N * N // 4096, 2**30)]
+
+
+@pytest.mark.parametrize(("dim", "largest"), COUNTED, ids=str)
+def test_the_largest_sizes_that_are_counted_natively(dim: Dim, largest: int) -> None:
+    assert countable_up_to([dim]) == largest

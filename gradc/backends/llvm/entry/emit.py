@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from gradc.backends.llvm.dims import Dims
+from gradc.backends.llvm.dims import Dims, countable_up_to
 from gradc.backends.llvm.entry import abi
 from gradc.backends.llvm.entry.apart import guard_apart
 from gradc.backends.llvm.entry.helpers import ARENA_HEAD, DECLARATIONS, POSITIONAL_MASK, SHARED
@@ -65,6 +65,7 @@ class _EntryWriter:
             self._walk(place.tree, value, iter(place.leaves), direct=True)
         for dim, own in self.derived:
             text.guard(text.value(f"icmp eq i64 {own}, {self.dims.operand(dim)}"))
+        self._guard_countable()
         given = {index: address for index, (_, address) in self.given.items()}
         guard_apart(text, self.plan, self.inputs, given, self.dims)
         held = [value for _, value in self.arrays]
@@ -103,6 +104,16 @@ class _EntryWriter:
         module = [DECLARATIONS, SHARED, kernel, *text.globals, *text.functions]
         module += [head, "begin:", *text.entry, *text.lines, "}"]
         return "\n".join(module), symbol, text.objects
+
+    def _guard_countable(self) -> None:
+        """Sizes of which a product could overflow are answered by Python, which counts without end."""
+        plan, text = self.plan, self.text
+        counts = [plan.arena, plan.work, *[aval.size * aval.dtype.itemsize for aval in plan.results]]
+        if not any(isinstance(dim, SymbolicDim) for dim in counts):
+            return
+        largest = countable_up_to(counts)
+        for symbol in plan.symbols:
+            text.guard(text.value(f"icmp ule i64 {self.symbols[symbol]}, {largest}"))
 
     def _bind(self) -> str:
         """Where the arguments stand by place."""
