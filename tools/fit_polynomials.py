@@ -25,7 +25,7 @@ from mpmath import mp, mpf
 FOLDER = Path(__file__).parents[1] / "gradc" / "backends" / "math"
 GAMMA = ("GAMMALN", "STIRLING", "DIGAMMA", "SIN_PI", "ONE_LESS_EULER", "LOG_PI", "HALF_LOG_TAU")  # how names start
 DIGITS = 120
-TABLES = ("TWO_OVER_PI", "LOG_FACTORS", "LOG_CELLS", "SIXTEENTHS", "CUBE")
+TABLES = ("TWO_OVER_PI", "LOG_FACTORS", "LOG_CELLS", "SIXTEENTHS", "CUB")
 PARTS = 4  # numbers in a row of TWO_OVER_PI
 WINDOW = {"f64": 26, "f32": 8}  # binades of an argument that share a row
 NEAR = {"f64": (20, 52, 1023), "f32": (17, 23, 127)}  # the exponent of the first one, mantissas, the largest exponent
@@ -192,6 +192,23 @@ def stirling(z: Any) -> Any:
     return x * (mp.loggamma(x) - (x - mpf(1) / 2) * mp.log(x) + x - mp.log(2 * mp.pi) / 2)
 
 
+def cubics(base: int) -> list[float]:
+    """Polynomials of degree 3 for ``log(1 + f) / (f log(base))``, less what f32 holds of ``1 / log(base)``, by powers.
+
+    There is one for each of 32 intervals of m = 1 + f, of which one begins at sqrt(1/2) and another ends at sqrt(2);
+    those from 1 on are twice as long, and 1 is inside one.
+    """
+    short, length = mpf(cut(1 / mp.log(base), 24)), mpf(1) / 32
+    root = 2 * mpf(nearest(mp.sqrt(mpf(1) / 2), "f32")) - 1
+    start, rows = root % length, []
+    for k in range(32):
+        low, high = (start + (k + side) * length for side in (0, 1))
+        if low >= root:  # of m / 2
+            low, high = (low - 1) / 2, (high - 1) / 2 if k < 31 else start
+        rows.append(polynomial(Fit("", lambda f: mp.log1p(f) / (f * mp.log(base)) - short, low, high, {}), 3))
+    return [nearest(row[power], "f32") for power in range(4) for row in rows]
+
+
 def digamma_series(z: Any) -> Any:
     x = 1 / mp.sqrt(z)
     return (mp.log(x) - 1 / (2 * x) - mp.digamma(x)) * x**2
@@ -272,6 +289,11 @@ def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
         "what is left of them",
         {d: tuple(nearest(v - h, d) for v, h in zip(logs[d], heads[d], strict=True)) for d in logs},
     )
+    for base in (2, 10):
+        meaning = (
+            f"log(1 + f) / (f log({base})), less LOG{base}_E, by the leading bits of 1 + f: coefficients of each power"
+        )
+        found[f"CUBICS_LOG{base}"] = (meaning, {"f32": tuple(cubics(base))})
     rests = {"f64": [0, 1, *[0] * 5, -1], "f32": [0, 1, *[0] * 13, -1]}
     found["CUBE_POWERS"] = ("2**k of k = 0, 1 and, at the end, -1", {d: tuple(2.0**k for k in rests[d]) for d in rests})
     thirds = {"f64": mpf(1) / 3, "f32": mpf(2) / 3}

@@ -32,6 +32,11 @@ class Target:
         """How many elements of ``itemsize`` bytes a vector register holds."""
         return max(1, self.vector_bits // (8 * itemsize))
 
+    @property
+    def holds_tables(self) -> bool:
+        """Whether two registers hold 32 numbers of f32 to choose from: those of AVX-512."""
+        return "+avx512f" in self.features
+
 
 GENERIC = Target()
 """A machine of which nothing is known."""

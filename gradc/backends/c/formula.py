@@ -80,9 +80,15 @@ class CFormula(Formula):
     """A formula that is written in C."""
 
     def __init__(
-        self, name: str, form: Format, fused: bool, parameters: Sequence[str] = ("x",), doubles: bool = True
+        self,
+        name: str,
+        form: Format,
+        fused: bool,
+        parameters: Sequence[str] = ("x",),
+        doubles: bool = True,
+        tables: bool = False,
     ) -> None:
-        super().__init__(name, form, fused, doubles)
+        super().__init__(name, form, fused, doubles, tables)
         self._numbers = itertools.count(1)
         self._used = dict.fromkeys(parameters, 1)
         self._given = dict.fromkeys(parameters, form.type)

@@ -73,7 +73,8 @@ class Helpers:
         def add(name: str) -> None:
             if name not in found:
                 helper, _, suffix = name.rpartition("_")
-                function = function_text(helper, suffix, self._has_fma(suffix), self._target.doubles)
+                fused, tables = self._has_fma(suffix), self._target.holds_tables
+                function = function_text(helper, suffix, fused, self._target.doubles, tables)
                 if function is not None:
                     found.update(function.tables)
                 text = function.function if function is not None else self._text(name)

@@ -31,7 +31,7 @@ class Text(NamedTuple):
 
 
 @cache
-def function_text(helper: str, suffix: str, fused: bool, doubles: bool) -> Text | None:
+def function_text(helper: str, suffix: str, fused: bool, doubles: bool, tables: bool) -> Text | None:
     """The C function ``helper`` on numbers of f32 or f64; None where there is no formula for it."""
     form = _FORMATS.get(suffix)
     if form is None:
@@ -42,7 +42,7 @@ def function_text(helper: str, suffix: str, fused: bool, doubles: bool) -> Text 
     function = _FUNCTIONS.get(helper)
     if function is None:
         return None
-    formula = CFormula(name, form, fused, PARAMETERS[: PRIMITIVES[helper].arity], doubles)
+    formula = CFormula(name, form, fused, PARAMETERS[: PRIMITIVES[helper].arity], doubles, tables)
     told = (function.__doc__ or "").strip().splitlines()[0].replace("``", "")
     return _text(formula, told, function(formula, *formula.arguments))
 

@@ -20,16 +20,18 @@ from gradc.backends.math.term import Number, Term
 class Formula(ABC):
     """The function ``name`` of numbers of the format ``form``.
 
-    ``fused`` says whether there are fused multiply-adds, ``doubles`` whether f32 may go on in f64.
+    ``fused`` says whether there are fused multiply-adds, ``doubles`` whether f32 may go on in f64, ``tables`` whether
+    formulas are chosen that look up many numbers, for registers hold 32 of f32.
 
     Types of values are called as in LLVM: ``double``, ``float``, ``i64``, ``i32``, ``i1``.
     """
 
-    def __init__(self, name: str, form: Format, fused: bool, doubles: bool = True) -> None:
+    def __init__(self, name: str, form: Format, fused: bool, doubles: bool = True, tables: bool = False) -> None:
         self.name = name
         self.form = form
         self.fused = fused
         self.doubles = doubles
+        self.tables = tables
 
     def within(self, form: Format) -> Self:
         """The same function, going on in numbers of another format."""

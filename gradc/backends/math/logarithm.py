@@ -2,13 +2,14 @@
 
 All take ``x = 2**k m`` with m between sqrt(1/2) and sqrt(2), and ``f = m - 1``; in f32 ``log`` and ``log1p`` between
 3/4 and 3/2. In f64 ``log(m)`` is a polynomial in ``s = f / (2 + f)``, summed so that f stands alone and is rounded last
-(J.-M. Muller, Elementary Functions, 3rd edition, chapter 6); in f32 it is a polynomial in f. To another base, f alone
-is multiplied by the exact factor and rounded last.
+(J.-M. Muller, Elementary Functions, 3rd edition, chapter 6); in f32 it is a polynomial in f, to another base one of 32
+where registers hold their coefficients. To another base, f alone is multiplied by the exact factor and rounded last.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -72,13 +73,15 @@ def log_of_double(f: Formula, x: Term) -> Term:
 
 def log2(f: Formula, x: Term) -> Term:
     """``log(x) / log(2)``: exact of powers of two."""
-    return _to_base(f, x, coefficients.LOG2_E, (1.0, 0.0), coefficients.LOG2 | coefficients.LOG2_RATIO)
+    cubics = "cubics_log2", tables.CUBICS_LOG2["f32"]
+    return _to_base(f, x, coefficients.LOG2_E, (1.0, 0.0), coefficients.LOG2 | coefficients.LOG2_RATIO, cubics)
 
 
 def log10(f: Formula, x: Term) -> Term:
     """``log(x) / log(10)``."""
+    cubics = "cubics_log10", tables.CUBICS_LOG10["f32"]
     table = coefficients.LOG10 | coefficients.LOG10_RATIO
-    return _to_base(f, x, coefficients.LOG10_E, coefficients.LOG10_2[f.form.name], table)
+    return _to_base(f, x, coefficients.LOG10_E, coefficients.LOG10_2[f.form.name], table, cubics)
 
 
 def _to_base(
@@ -87,11 +90,15 @@ def _to_base(
     factor: dict[str, tuple[float, ...]],
     of_two: tuple[float, ...],
     table: dict[str, tuple[float, ...]],
+    cubics: tuple[str, Sequence[float]],
 ) -> Term:
     """``k of_two + factor log(1 + fraction)``."""
-    k, fraction = split(f, x, to_base=True)
+    k, m = _split_at(f, x, ROOT[f.form.name])
+    fraction = m - 1.0
     high, low = factor[f.form.name]
-    if f.form.name == "f32":
+    if f.form is F32 and f.tables:
+        tail = fraction * _cubic(f, m, fraction, *cubics)
+    elif f.form is F32:
         tail = fraction * f.polynomial(table["f32"], fraction)
     else:
         half = fraction * fraction * (high / 2)
@@ -101,12 +108,24 @@ def _to_base(
     return result if f.has_exponents else specials(f, result, x, x)
 
 
-def split(f: Formula, x: Term, subnormal: bool = True, to_base: bool = False) -> tuple[Term, Term]:
+def _cubic(f: Formula, m: Term, x: Term, name: str, numbers: Sequence[float]) -> Term:
+    """One of 32 polynomials of degree 3, by the leading bits of m: ``ROOT`` and its double are ends of intervals."""
+    unused = F32.mantissa - 5
+    start = F32.bits_of(ROOT["f32"]) & ((1 << unused) - 1)
+    index = ((f.bits(m) - start) >> unused).named("index")
+    columns = [f.lookup(f"{name}_{power}", numbers[32 * power :][:32], index) for power in range(4)]
+    total = columns[3]
+    for column in columns[2::-1]:
+        total = f.fma(total, x, column)
+    return total
+
+
+def split(f: Formula, x: Term, subnormal: bool = True) -> tuple[Term, Term]:
     """``k`` and ``m - 1`` where ``x = 2**k m``, of a positive finite x.
 
     Where instructions give them, k is infinite of 0 and infinity, and m is NaN of negative numbers.
     """
-    k, m = _split_at(f, x, 0.75 if f.form is F32 and not to_base else ROOT[f.form.name], subnormal)
+    k, m = _split_at(f, x, 0.75 if f.form is F32 else ROOT[f.form.name], subnormal)
     return k, m - 1.0
 
 
@@ -137,7 +156,8 @@ def _split_at(f: Formula, x: Term, low: float, subnormal: bool = True) -> tuple[
         return f.select(m < 1.0, k + 1.0, k).named("k"), m
     m = f.significand(x)
     over = m >= 2 * low
-    return f.select(over, k + 1.0, k).named("k"), f.select(over, m * 0.5, m)
+    half = f.from_bits(f.bits(m) - (1 << f.form.mantissa))  # by integers, for which there are more pipelines
+    return f.select(over, k + 1.0, k).named("k"), f.select(over, half, m)
 
 
 def split_bits(f: Formula, x: Term, low: float, subnormal: bool = True) -> tuple[Term, Term]:

@@ -35,8 +35,9 @@ class IrFormula(Formula):
         lanes: int = 1,
         wide: bool = False,
         doubles: bool = True,
+        tables: bool = False,
     ) -> None:
-        super().__init__(name, form, fused, doubles)
+        super().__init__(name, form, fused, doubles, tables)
         self.lanes = lanes
         self._wide = wide
         self._parameters = list(parameters)
@@ -61,7 +62,7 @@ class IrFormula(Formula):
         return self._definition(2, [f"  ret {self.vector(result.kind)} {result.operand}"])
 
     @property
-    def tables(self) -> list[str]:
+    def looked_up(self) -> list[str]:
         """The constants that the function looks numbers up in, as globals."""
         return list(self._tables)
 

@@ -53,7 +53,8 @@ class Library:
             parted = PARTED.get(name)
             if parted is None:
                 apart = name not in SHORT or self._is_wide(form, lanes)
-                text = _definition(name, form, fused, lanes, apart, exponents, self._target.doubles)
+                doubles, tables = self._target.doubles, self._target.holds_tables
+                text = _definition(name, form, fused, lanes, apart, exponents, doubles, tables)
                 found.update(dict.fromkeys(text))
                 continue
             found.update(dict.fromkeys(parted.definitions(name, form, fused)))
@@ -84,9 +85,9 @@ def symbol(name: str, form: Format, lanes: int = 1) -> str:
 
 @cache
 def _definition(
-    name: str, form: Format, fused: bool, lanes: int, apart: bool, exponents: bool, doubles: bool
+    name: str, form: Format, fused: bool, lanes: int, apart: bool, exponents: bool, doubles: bool, tables: bool
 ) -> list[str]:
     parameters = PARAMETERS[: PRIMITIVES[name].arity]
-    formula = IrFormula(symbol(name, form, lanes), form, fused, parameters, lanes, exponents, doubles)
+    formula = IrFormula(symbol(name, form, lanes), form, fused, parameters, lanes, exponents, doubles, tables)
     result = (SHORT | LONG | EXPANSIONS)[name](formula, *formula.arguments)
-    return [*formula.tables, formula.text_apart(result) if apart else formula.text(result)]
+    return [*formula.looked_up, formula.text_apart(result) if apart else formula.text(result)]
