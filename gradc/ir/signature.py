@@ -129,11 +129,6 @@ def leaves(tree: Tree, steps: tuple[tuple[str, Key], ...] = ()) -> Iterator[tupl
             yield from leaves(child, (*steps, (tree.kind, key)))
 
 
-def path_text(root: str, steps: tuple[tuple[str, Key], ...]) -> str:
-    """The expression that reaches a leaf from its argument: ``w['hidden'][0].bias``."""
-    return root + "".join(f".{key}" if kind in KEYS_BY_NAME else f"[{key!r}]" for kind, key in steps)
-
-
 def flat_signature(graph: Graph, names: tuple[str, ...] = ()) -> Signature:
     """The signature of a kernel that takes the inputs one by one and returns a list of the outputs."""
     names = names or tuple(f"x{k}" for k in range(len(graph.inputs)))

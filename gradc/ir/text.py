@@ -135,8 +135,3 @@ def number_text(number: Any) -> str:
         bits = number.view(f"u{number.dtype.itemsize}")
         return f"nan:{int(bits):#x}"
     return str(number)
-
-
-def same_graph(left: Graph, right: Graph) -> bool:
-    """Whether two graphs have the same nodes, params, avals, constants by their bits, outputs and tables."""
-    return print_graph(left) == print_graph(right)

@@ -12,7 +12,7 @@ What is batched here is linear in the seeds: 0 where nothing is stored stays 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -106,9 +106,6 @@ def _applied(graph: Graph, node: Node, operands: Sequence[Tied | Value], lead: S
     values = [dense(x, lead, aval.shape) if isinstance(x, Tied) else x for x, aval in zip(operands, avals, strict=True)]
     flags = [isinstance(x, Tied) for x in operands]
     return Tied(apply_batched(graph, node, values, flags, lead), (None,) * len(lead))
-
-
-_LINEAR: Final = frozenset({neg, convert, add, sub, mul, div, select})
 
 
 def _kept_tied(

@@ -9,7 +9,7 @@ import pytest
 from gradc.errors import GradcError
 from gradc.ir.aval import aval
 from gradc.ir.graph import Builder, Graph, Origin, rebuild
-from gradc.ir.text import same_graph
+from gradc.ir.text import print_graph
 from gradc.ir.verify import verify
 from gradc.ops.elementwise import add, exp, neg
 
@@ -104,7 +104,7 @@ def test_the_networkx_graph_has_ordered_operands() -> None:
 
 def test_a_rebuild_without_laws_is_the_same_graph() -> None:
     graph = small()
-    assert same_graph(rebuild(graph, None), graph)
+    assert print_graph(rebuild(graph, None)) == print_graph(graph)
 
 
 def test_replay_into_another_graph() -> None:

@@ -8,7 +8,7 @@ import gradc.ops  # noqa: F401 - registers what `+` applies
 from gradc.errors import CompileError
 from gradc.ir.aval import aval
 from gradc.ir.graph import Builder, Graph
-from gradc.ir.signature import Argument, Branch, Leaf, Signature, Static, flat_signature, path_text
+from gradc.ir.signature import Argument, Branch, Leaf, Signature, Static, flat_signature
 
 
 def two_inputs() -> Graph:
@@ -22,8 +22,8 @@ def test_leaves_have_paths() -> None:
         "namedtuple", ("first", "rest"), (Leaf(1), Branch("list", (0,), (Branch("dict", ("k",), (Leaf(0),)),)))
     )
     signature = Signature((Argument("w", tree), Argument("mode", Static("'a'"))), Leaf(0))
-    paths = [(leaf, path_text(root, steps)) for leaf, root, steps in signature.input_paths()]
-    assert paths == [(1, "w.first"), (0, "w.rest[0]['k']")]
+    first, inner = ("namedtuple", "first"), (("namedtuple", "rest"), ("list", 0), ("dict", "k"))
+    assert list(signature.input_paths()) == [(1, "w", (first,)), (0, "w", inner)]
     signature.check(2, 1)
 
 

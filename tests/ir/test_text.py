@@ -13,7 +13,7 @@ from gradc.ir.aval import aval
 from gradc.ir.graph import Builder, Graph, Origin
 from gradc.ir.op import REGISTRY, Op
 from gradc.ir.parse import parse_graph
-from gradc.ir.text import print_graph, same_graph
+from gradc.ir.text import print_graph
 from gradc.ir.verify import verify
 from gradc.ops import elementwise, reduce, shape
 
@@ -71,8 +71,8 @@ def test_each_nan_is_one_of_its_own(bits: int) -> None:
 
 
 def test_signed_zeros_differ() -> None:
-    assert not same_graph(constants(np.array(0.0)), constants(np.array(-0.0)))
-    assert same_graph(constants(np.array(np.nan)), constants(np.array(np.nan)))
+    assert print_graph(constants(np.array(0.0))) != print_graph(constants(np.array(-0.0)))
+    assert print_graph(constants(np.array(np.nan))) == print_graph(constants(np.array(np.nan)))
 
 
 def test_a_weak_constant_stays_weak() -> None:
