@@ -63,10 +63,10 @@ def solve(node: Node, a: Pair, b: Pair) -> Pair:
 
 
 def inverse(node: Node, a: Pair) -> Pair:
-    """The ops ``inverse`` and ``pseudo_inverse``."""
-    rows, columns = (int(d) for d in node.aval.shape[-2:])
+    """The op ``inverse``."""
+    size = int(node.aval.shape[-1])
     found = node.op(_blocks(a), **node.params)
-    return Pair(_block(found, 0, rows, columns), _block(found, 1, rows, columns))
+    return Pair(_block(found, 0, size, size), _block(found, 1, size, size))
 
 
 # The parts of each element beside each other.

@@ -239,7 +239,6 @@ _RULES: Final[dict[str, Rule]] = {
     "solve": complex_matrices.solve,
     "triangular_solve": complex_matrices.triangular_solve,
     "inverse": complex_matrices.inverse,
-    "pseudo_inverse": complex_matrices.inverse,
     "cholesky": complex_matrices.cholesky,
     "general_eigenvectors": vectors_of,
     **complex_factors.RULES,
