@@ -41,13 +41,20 @@ def exp(f: Formula, x: Term) -> Term:
 
 def exp2(f: Formula, x: Term) -> Term:
     """``2**x``: exact where x is an integer."""
+    grown, shifted = _exp2_inside(f, x)
+    f.done_if(f.abs(x) < float(f.form.bias - 1), raised(f, grown, shifted))
     f.comment("Beyond these bounds the result is 0 or infinity, and stays so at them.")
-    x = f.clamp(x, -(f.form.mantissa + f.form.bias + 1.5), f.form.bias + 1.5)
+    return scaled(f, *_exp2_inside(f, f.clamp(x, -(f.form.mantissa + f.form.bias + 1.5), f.form.bias + 1.5)))
+
+
+def _exp2_inside(f: Formula, x: Term) -> tuple[Term, Term]:
+    """``2**(x - n)`` of the nearest integer n, which stands in the last bits of the second number."""
     f.comment("x = n + r, abs(r) <= 1 / 2; n stands in the last bits of %shifted")
     shifted = (x + f.form.rounder).named("shifted")
     r = (x - (shifted - f.form.rounder)).named("r")
     f.comment("2**r = 1 + r P(r)")
-    return scaled(f, f.fma(r, f.polynomial(coefficients.EXP2[f.form.name], r), 1.0), shifted)
+    polynomial = f.polynomial if f.form is F64 else f.horner  # by parts where the chain is long
+    return f.fma(r, polynomial(coefficients.EXP2[f.form.name], r), 1.0), shifted
 
 
 def expm1(f: Formula, x: Term) -> Term:
