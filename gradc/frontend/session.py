@@ -205,7 +205,7 @@ class Session:
             return self._number(kind, x)
         if is_traced(x):
             return x.current() if x.session is self else self._of_another(x)
-        if kind is np.ndarray or isinstance(x, (np.generic, np.memmap)):
+        if isinstance(x, (np.ndarray, np.generic)):
             return self._constant(x)
         if kind is Value:
             return x  # type: ignore[no-any-return]

@@ -294,3 +294,15 @@ def test_an_array_that_no_memory_holds_is_refused_where_it_is_made() -> None:
         "f64[2097152,2097152,2097152] has more bytes than a machine has addresses; make arrays of fewer elements "
         f"(test_errors.py:{line}: return np.sin(x[:, None, None] * x[:, None] * x))"
     )
+
+
+@pytest.mark.parametrize("masked", [np.ma.masked_array(X, mask=X > 2), np.ma.masked], ids=["array", "constant"])
+def test_masks_of_arrays_from_outside_are_not_dropped(masked: Any) -> None:
+    kind = type(masked).__name__
+    with pytest.raises(GradcError) as caught:
+        trace(lambda x: np.sum(x * masked), (X,), {})
+    assert str(caught.value).startswith(
+        f"a {kind} has a meaning of its own; pass np.asarray(...) of it (test_errors.py:"
+    )
+    with pytest.raises(GradcError, match="has a meaning of its own"):
+        trace(lambda x: np.multiply(x, masked), (X,), {})
