@@ -18,10 +18,11 @@ from gradc.errors import DerivativeError
 from gradc.ir.aval import Aval
 from gradc.ir.graph import CONSTANT, INPUT, Graph, Node
 from gradc.ops.contraction import contract
+from gradc.ops.elementwise import add
 from gradc.ops.index import gather, scatter
 from gradc.ops.reduce import logsumexp, reduce_max, reduce_min, reduce_prod, reduce_sum, softmax
 from gradc.ops.regions import call, stop_gradient
-from gradc.ops.shape import broadcast_to, concatenate, update_slice
+from gradc.ops.shape import broadcast_to, concatenate, reshape, update_slice
 
 Links = tuple[np.ndarray, np.ndarray]
 """Pairs of elements, counted row by row: of the result, and of the operand that they are made of."""
@@ -230,6 +231,9 @@ def _constant(graph: Graph, node_id: int) -> np.ndarray | None:
     if node.op is broadcast_to:
         inner = _constant(graph, node.operands[0])
         return None if inner is None else np.broadcast_to(inner, [int(d) for d in node.aval.shape])
+    if node.op in (add, reshape):  # as the places of many windows are
+        operands = [_constant(graph, i) for i in node.operands]
+        return None if any(x is None for x in operands) else np.asarray(node.op.evaluate(*operands, **node.params))
     return None
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from gradc.errors import ShapeError, TraceError
 from gradc.frontend.numpy_api.axes import as_shape, one_axis, require_size
-from gradc.frontend.numpy_api.notation import Array, composed
+from gradc.frontend.numpy_api.notation import Array, composed, lifted
 from gradc.frontend.numpy_api.promote import common_dtype
 from gradc.frontend.numpy_api.registry import implements, of_numpy
 from gradc.frontend.numpy_api.shapes import part, split_along
@@ -227,9 +227,19 @@ def sliding_window_view(
             raise ShapeError(
                 f"sliding_window_view: a window of {size} does not fit into axis {place} of {x.value.aval}"
             )
-        at = np.arange(length - size + 1)[:, None] + np.arange(size)
+        at = _starts(found, length - size + 1, size)[:, None] + np.arange(size)
         found = np.moveaxis(found[(slice(None),) * place + (at,)], place + 1, -1)
     return found
+
+
+_STORED: Final = 1 << 16
+"""Places of windows that are stored as a table; more of them are a sum of two counts in the graph."""
+
+
+def _starts(x: Any, count: int, size: int) -> Any:
+    """Where windows of a size start."""
+    starts = np.arange(count)
+    return starts if count * size <= _STORED else Array(lifted(x.value.builder, starts))
 
 
 def _listed(axis: Any) -> Any:

@@ -26,7 +26,8 @@ from gradc.loops.lowering.homes import Homes
 from gradc.loops.lowering.indexing import AnyIndex, Indices, axes_of, datum, flat_index, is_data, strides_of
 from gradc.loops.lowering.plan import Demands, Element, Member, Order, Plan, Stage, identity, is_move
 from gradc.loops.lowering.rows import is_row, rows_of
-from gradc.loops.lowering.windows import counting, equal_steps
+from gradc.loops.lowering.windows import Steps, counting, equal_steps, summed_steps
+from gradc.ops.elementwise import add
 from gradc.ops.index import index_position
 from gradc.ops.shape import iota
 
@@ -147,13 +148,24 @@ class _Planner:
         start = index_position(axes)
         at = index[start : start + rank]
         rest = iter((*index[:start], *index[start + rank :]))
-        numbers = [self._demand(stage, i, at) for i in indices]
-        by_axis = dict(zip(axes, numbers, strict=True))
-        place = tuple(
-            self._number(by_axis[a], length, a) if a in by_axis else next(rest)
-            for a, length in enumerate(array.aval.shape)
-        )
-        return numbers, place
+        summed = [self._summed(i, array.aval.shape[a]) for a, i in zip(axes, indices, strict=True)]
+        numbers = [self._demand(stage, i, at) if s is None else None for s, i in zip(summed, indices, strict=True)]
+        by_axis = dict(zip(axes, zip(summed, numbers, strict=True), strict=True))
+        place: list[AnyIndex] = []
+        for a, length in enumerate(array.aval.shape):
+            steps, number = by_axis.get(a, (None, None))
+            if steps is not None:
+                place.append(counting(steps, at))
+            else:
+                place.append(next(rest) if number is None else self._number(number, length, a))
+        return [number for number in numbers if number is not None], tuple(place)
+
+    def _summed(self, index: int, length: Dim) -> Steps | None:
+        """How indices count that are no table, but a sum of counts; nothing of them is computed then."""
+        node = self.nodes[index]
+        if node.op is not add or not isinstance(length, int) or node.aval.is_symbolic:
+            return None
+        return summed_steps(self.nodes, index, length)
 
     def _number(self, element: Element, length: Dim, into: int) -> AnyIndex:
         """An element of an index array as an index; one that counts in equal steps becomes arithmetic."""

@@ -7,17 +7,20 @@ table come, so that every sum has the bits that it had.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from gradc.ir.aval import Aval, Dim
 from gradc.ir.graph import CONSTANT, Value
+from gradc.ir.node import Node
 from gradc.ir.op import Op
 from gradc.loops.algebra.panels import never
 from gradc.loops.lowering.indexing import AnyIndex, Indices, strides_of
+from gradc.ops.elementwise import add
 from gradc.ops.index import gathered_shape, index_position
-from gradc.ops.shape import reshaped, slice_, update_slice
+from gradc.ops.shape import broadcast_to, reshape, reshaped, slice_, update_slice
 
 _MOST_SLICES: Final = 32
 """Windows of more places stay one loop that scatters: each slice is a nest of its own until nests are merged."""
@@ -144,14 +147,53 @@ def _tables(x: Value, indices: list[Value], axes: tuple[int, ...]) -> tuple[Step
     found = []
     for index, axis in zip(indices, axes, strict=True):
         length = x.aval.shape[axis]
-        table = _table(index)
-        if table is None or not isinstance(length, int):
+        if not isinstance(length, int) or index.aval.is_symbolic:
             return None
-        steps = equal_steps(table, length)
+        table = _table(index)
+        steps = summed_steps(index.builder.nodes, index.id, length) if table is None else equal_steps(table, length)
         if steps is None:
             return None
         found.append(steps)
     return tuple(found)
+
+
+def summed_steps(nodes: Sequence[Node], index: int, length: int) -> Steps | None:
+    """How indices that are a sum of known ones count; None where they leave the axis, or are data."""
+    found, shape = _steps(nodes, index), nodes[index].aval.shape
+    if found is None or 0 in shape:
+        return None
+    first, steps = found
+    spans = [step * (int(size) - 1) for step, size in zip(steps, shape, strict=True)]
+    least, most = (first + sum(bound(span, 0) for span in spans) for bound in (min, max))
+    return found if least >= 0 and most < length else None
+
+
+def _steps(nodes: Sequence[Node], node_id: int) -> Steps | None:
+    """How integers count that are sums of repeated constants."""
+    node = nodes[node_id]
+    shape = node.aval.shape
+    if node.op is CONSTANT:
+        value = node.params["value"]
+        least = int(value.min(initial=0))
+        found = equal_steps(value - least, int(value.max(initial=0)) - least + 1)
+        return None if found is None else (found[0] + least, found[1])
+    if node.op is add:
+        left, right = (_steps(nodes, i) for i in node.operands)
+        if left is None or right is None:
+            return None
+        return left[0] + right[0], tuple(one + other for one, other in zip(left[1], right[1], strict=True))
+    if node.op not in (broadcast_to, reshape):
+        return None
+    found, own = _steps(nodes, node.operands[0]), nodes[node.operands[0]].aval.shape
+    if found is None:
+        return None
+    if node.op is broadcast_to:
+        steps = tuple(0 if d == 1 else step for step, d in zip(found[1], own, strict=True))
+        return found[0], (*(0,) * (len(shape) - len(own)), *steps)
+    if [d for d in own if d != 1] != [d for d in shape if d != 1]:
+        return None
+    rest = iter([step for step, d in zip(found[1], own, strict=True) if d != 1])
+    return found[0], tuple(0 if d == 1 else next(rest) for d in shape)
 
 
 def _table(index: Value) -> np.ndarray | None:
