@@ -281,7 +281,7 @@ class Function(Callee, native=True):
     def _known(self, key: tuple[Any, ...], call: Call) -> Kernel | None:
         try:
             known = self._kernels.get(key, ())
-        except TypeError:
+        except (TypeError, ValueError):  # a memoryview that can be written
             raise unhashable(call) from None
         for guards, kernel in known:
             if not guards or all(call.leaves[position] == value for position, value in guards.items()):

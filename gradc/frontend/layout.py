@@ -98,7 +98,7 @@ def unhashable(call: Call) -> ArgumentError:
 def _has_hash(leaf: Any) -> bool:
     try:
         hash(leaf.__reduce__() if isinstance(leaf, slice) else leaf)
-    except TypeError:
+    except (TypeError, ValueError):
         return False
     return True
 

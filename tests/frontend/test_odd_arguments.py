@@ -114,3 +114,8 @@ def test_a_function_and_its_name_are_what_they_should_be() -> None:
         gradc.grad(3)  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match=r"^name=3 is no string; give the name of the generated function$"):
         gradc.jit(np.sin, name=3)  # type: ignore[arg-type]
+
+
+def test_a_memoryview_is_no_array() -> None:
+    with pytest.raises(ArgumentError, match=r"^argument x: memoryview is neither an array nor a number"):
+        gradc.grad(lambda x: np.sum(x))(memoryview(np.zeros(3)))
