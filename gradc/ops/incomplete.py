@@ -15,8 +15,6 @@ import numpy as np
 
 from gradc.errors import DerivativeError
 from gradc.ir.op import Context, Op
-from gradc.ops import incomplete_tables as tables
-from gradc.ops.bessel import horner
 from gradc.ops.special import special
 
 _EULER: Final = 0.5772156649015329
@@ -24,14 +22,8 @@ _LARGE: Final = 30.0
 """From this a on, Temme's expansion is right to the last bit."""
 _WINDOW: Final = (0.5, 1.3)
 """Where x over a is, it is used."""
-_ENDED: Final = 1e4
+_ENDED: Final = 1e3
 """Beyond it the wave of an a up to 10 is 0."""
-_SMALL_TERMS: Final = 22
-_STIRLING: Final = tuple(
-    numerator / denominator
-    for numerator, denominator in ((1, 12), (-1, 360), (1, 1260), (-1, 1680), (1, 1188), (-691, 360360))
-)
-"""``log(gamma(a))`` less its asymptotic form, by ``a**-2``, over a (DLMF 5.11.1)."""
 
 
 def below_largest(b: Any, order: Any, difference: Any, place: Any) -> Any:
@@ -43,25 +35,20 @@ def below_largest(b: Any, order: Any, difference: Any, place: Any) -> Any:
     close = b.select(near, difference, 0.0)
     s = b.div(close, b.add(close, b.mul(order, 2.0)))
     square = b.mul(s, s)
-    series = horner(b, square, [1.0 / (2 * k + 3) for k in range(17)])
-    inside = b.sub(b.mul(close, s), b.mul(order, b.mul(b.mul(b.mul(square, s), 2.0), series)))
+    inside = b.sub(b.mul(close, s), b.mul(order, b.mul(b.mul(b.mul(square, s), 2.0), b.area_series(square))))
     return b.select(near, inside, b.mul(order, b.sub(mu, b.log(b.div(place, order)))))
-
-
-def stirling(b: Any, a: Any) -> Any:
-    """What the logarithm of gamma has over its asymptotic form, of a from 10 on."""
-    inverse = b.div(1.0, a)
-    return b.mul(inverse, horner(b, b.mul(inverse, inverse), _STIRLING))
 
 
 def wave(b: Any, a: Any, x: Any) -> Any:
     """``x**a exp(-x) / gamma(a + 1)`` for any a: with Stirling's series where a is large."""
     large = b.maximum(a, 10.0)
     distance = below_largest(b, large, b.sub(x, large), x)
-    above = b.div(b.exp(b.neg(b.add(distance, stirling(b, large)))), b.sqrt(b.mul(large, 2.0 * math.pi)))
+    above = b.div(b.exp(b.neg(b.add(distance, b.stirling(large)))), b.sqrt(b.mul(large, 2.0 * math.pi)))
     small, place = b.minimum(a, 10.0), b.minimum(x, _ENDED)
     root = b.exp(b.mul(place, -0.5))
-    positive = b.logical_or(b.gt(small, -1.0), b.eq(b.mod(b.floor(small), 2.0), 1.0))
+    whole = b.floor(small)
+    even = b.eq(b.mul(b.floor(b.mul(whole, 0.5)), 2.0), whole)
+    positive = b.logical_or(b.gt(small, -1.0), b.logical_not(even))
     sign = b.select(positive, b.constant(1.0, np.float64), -1.0)
     over_gamma = b.mul(sign, b.exp(b.neg(b.gammaln(b.add(small, 1.0)))))
     below = b.mul(b.mul(b.mul(b.pow(place, small), root), over_gamma), root)
@@ -71,13 +58,8 @@ def wave(b: Any, a: Any, x: Any) -> Any:
 
 def _complement(b: Any, a: Any, x: Any) -> Any:
     """Q for a below 1 and small x: ``1 - x**a / gamma(a + 1) (1 + a sum((-x)**n / (n! (a + n))))``."""
-    inner = horner(b, b.sub(b.mul(a, 2.0), 1.0), tables.LGAMMA1P[::-1])
-    exponent = b.mul(a, b.sub(b.log(x), b.sub(b.mul(a, inner), _EULER)))
-    total, term = b.constant(0.0, np.float64), b.constant(1.0, np.float64)
-    for n in range(1, _SMALL_TERMS):
-        term = b.mul(term, b.mul(x, -1.0 / n))
-        total = b.add(total, b.div(term, b.add(a, float(n))))
-    return b.neg(b.add(b.expm1(exponent), b.mul(b.mul(b.exp(exponent), a), total)))
+    exponent = b.mul(a, b.sub(b.log(x), b.sub(b.mul(a, b.log_gamma_bend(a)), _EULER)))
+    return b.neg(b.add(b.expm1(exponent), b.mul(b.mul(b.exp(exponent), a), b.gamma_complement(a, x))))
 
 
 def _uniform(b: Any, a: Any, x: Any, *, upper: bool) -> Any:
@@ -85,11 +67,8 @@ def _uniform(b: Any, a: Any, x: Any, *, upper: bool) -> Any:
     difference = b.sub(x, a)
     distance = below_largest(b, a, difference, x)
     eta = b.copysign(b.sqrt(b.div(b.mul(distance, 2.0), a)), difference)
-    total = b.constant(0.0, np.float64)
-    for row in reversed(tables.TEMME):
-        total = b.add(b.div(total, a), horner(b, eta, row[::-1]))
     scale = b.div(b.exp(b.neg(distance)), b.sqrt(b.mul(a, 2.0 * math.pi)))
-    rest = b.mul(scale, total)
+    rest = b.mul(scale, b.gamma_middle(a, eta))
     place = b.copysign(b.sqrt(distance), difference)
     half = b.mul(b.erfc(place if upper else b.neg(place)), 0.5)
     return b.add(half, rest) if upper else b.sub(half, rest)

@@ -18,7 +18,7 @@ from gradc.ir.graph import Value
 from gradc.ir.op import Op
 from gradc.ops.elementwise import equal, select
 from gradc.ops.error_functions import scaled_complement
-from gradc.ops.incomplete import below_largest, incomplete, stirling, wave
+from gradc.ops.incomplete import below_largest, incomplete, wave
 
 _LARGE: Final = 100.0
 """From orders of this size on densities are bells."""
@@ -65,7 +65,7 @@ def _bell(b: Any, first: Any, second: Any, x: Any) -> tuple[Any, Any, Any]:
 def _scale(b: Any, first: Any, second: Any, distance: Any) -> Any:
     """``x**a (1 - x)**b / beta(a, b)`` over ``sqrt(a b / (2 pi (a + b)))``, for large orders."""
     a, c = b.maximum(first, _LARGE), b.maximum(second, _LARGE)
-    rest = b.sub(b.add(stirling(b, a), stirling(b, c)), stirling(b, b.add(a, c)))
+    rest = b.sub(b.add(b.stirling(a), b.stirling(c)), b.stirling(b.add(a, c)))
     return b.exp(b.neg(b.add(distance, rest)))
 
 
@@ -89,9 +89,9 @@ def weight(b: Any, first: Any, second: Any, x: Any) -> Any:
     """
     total, y = b.add(first, second), b.sub(1.0, x)
     size = b.maximum(total, 1.0)
-    both = b.mul(wave(b, first, b.mul(size, x)), wave(b, second, b.mul(size, y)))
     share = b.mul(b.div(first, total), second)
-    small = b.mul(b.div(both, wave(b, total, size)), share)
+    one = b.div(wave(b, first, b.mul(size, x)), wave(b, total, size))
+    small = b.mul(b.mul(one, share), wave(b, second, b.mul(size, y)))
     is_large, _, distance = _bell(b, first, second, x)
     large = b.mul(_scale(b, first, second, distance), b.sqrt(b.mul(share, 1.0 / (2.0 * math.pi))))
     return b.select(is_large, large, small)
@@ -102,7 +102,7 @@ def _loops(*, upper: bool) -> Callable[..., Any]:
         first, second, x = (b.convert(v, np.float64) for v in (of_a, of_b, of_x))
         y = b.sub(1.0, x)
         is_large, deviation, distance = _bell(b, first, second, x)
-        border = b.select(b.gt(first, 10.0), b.sub(first, 1.0), b.add(first, 1.0))
+        border = b.select(b.gt(first, 10.0), first, b.add(first, 1.0))
         border = b.select(b.gt(second, 0.5 * _LARGE), b.maximum(border, _EARLIEST), border)
         turned = b.select(is_large, b.lt(deviation, 0.0), b.gt(b.mul(x, b.add(b.add(first, second), 2.0)), border))
         near, far = b.select(turned, second, first), b.select(turned, first, second)
@@ -141,8 +141,8 @@ def _loops_density(b: Any, of_a: Any, of_b: Any, of_x: Any) -> Any:
     first, second, x = (b.convert(v, np.float64) for v in (of_a, of_b, of_x))
     total = b.add(first, second)
     size = b.maximum(total, 1.0)
-    both = b.mul(_one_less(b, first, b.mul(size, x)), _one_less(b, second, b.mul(size, b.sub(1.0, x))))
-    found = b.mul(b.div(both, _one_less(b, total, size)), size)
+    one = b.div(_one_less(b, first, b.mul(size, x)), _one_less(b, total, size))
+    found = b.mul(b.mul(one, _one_less(b, second, b.mul(size, b.sub(1.0, x)))), size)
     is_large, _, distance = _bell(b, first, second, x)
     height = b.sqrt(b.mul(b.mul(first, b.div(second, total)), 1.0 / (2.0 * math.pi)))
     large = b.div(b.div(b.mul(_scale(b, first, second, distance), height), x), b.sub(1.0, x))

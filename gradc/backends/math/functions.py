@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from gradc.backends.math import expansions
 from gradc.backends.math.arc import arccos, arcsin, arctan, arctan2
 from gradc.backends.math.error import erf, erfc
-from gradc.backends.math.expansions import beta_fraction, beta_middle, gamma_fraction, gamma_series
 from gradc.backends.math.exponential import exp, exp2, expm1
 from gradc.backends.math.gamma import digamma, gammaln
 from gradc.backends.math.hyperbolic import cosh, sinh, tanh
@@ -44,7 +44,12 @@ LONG: Final[dict[str, Callable[..., Term]]] = {
 """The others."""
 
 EXPANSIONS: Final[dict[str, Callable[..., Term]]] = {
-    function.__name__: function for function in (beta_fraction, beta_middle, gamma_fraction, gamma_series)
+    function.__name__: function
+    for function in (
+        *(expansions.area_series, expansions.stirling, expansions.log_gamma_bend),
+        *(expansions.gamma_series, expansions.gamma_fraction, expansions.gamma_complement, expansions.gamma_middle),
+        *(expansions.beta_fraction, expansions.beta_middle),
+    )
 }
 """Parts of functions, which have no bound of their own."""
 

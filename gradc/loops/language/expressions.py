@@ -147,8 +147,12 @@ FUNCTIONS: Final = (
 FUNCTIONS_OF_TWO: Final = ("arctan2", "fmod", "hypot")
 """The same of two numbers; the power, which integers have too, apart."""
 
-EXPANSIONS: Final = {"gamma_series": 2, "gamma_fraction": 2, "beta_fraction": 4, "beta_middle": 4}
-"""Series and continued fractions of so many numbers, parts of functions, that take hundreds of operations."""
+EXPANSIONS: Final = {
+    **dict.fromkeys(("area_series", "stirling", "log_gamma_bend"), 1),
+    **dict.fromkeys(("gamma_series", "gamma_fraction", "gamma_complement", "gamma_middle"), 2),
+    **dict.fromkeys(("beta_fraction", "beta_middle"), 4),
+}
+"""Series and continued fractions of so many numbers, parts of functions."""
 
 MATHEMATICS: Final = frozenset((*FUNCTIONS, *FUNCTIONS_OF_TWO, *EXPANSIONS, "pow"))
 """All of them."""
