@@ -3,26 +3,30 @@
 A number is ``high + low`` with low at most half a unit of high in the last place: 48 bits, in the range of f32. Sums,
 products, quotients and roots are those of double words (T. J. Dekker, Numer. Math. 18, 1971; M. Joldes, J.-M. Muller
 and V. Popescu, ACM TOMS 44, 2017); they take fused multiply-adds. Functions such as exp are those of f32 at high, and
-take low by their slopes, so they are right to f32 alone.
+take low by their slopes, so they are right to f32 alone; series and continued fractions are those of f32 at high.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from gradc.loops.language.builder import b
-from gradc.loops.language.expressions import Apply, Constant, Expression, apply, constant, walk
+from gradc.loops.language.expressions import EXPANSIONS, Apply, Constant, Expression, apply, constant, walk
 
 F32: Final = np.dtype(np.float32)
 F64: Final = np.dtype(np.float64)
 MOST: Final = float(np.finfo(np.float32).max)
 LEAST: Final = float(np.finfo(np.float32).tiny)
 _SLOPE_OF_ERF: Final = 2.0 / math.sqrt(math.pi)
+
+
+LONGEST: Final = 500
+"""A rule of more f64 parts stays in f64: each one takes some ten in f32."""
 
 
 class _UnknownError(Exception):
@@ -34,16 +38,20 @@ class _Pair:
     high: Expression
     low: Expression | None = None
     """None where it is 0."""
+    is_bound: bool = False
+    """Whether it stands for a constant beyond the range of f32, to which numbers can only be compared."""
 
 
 def without_doubles(rule: Expression) -> Expression:
-    """An expression whose f64 parts are all computed from f32, in f32; as it is where that cannot be told."""
-    if rule.dtype == F64 or not any(part.dtype == F64 for part in walk(rule)):
+    """An expression whose f64 parts are all computed from f32, in f32; as it is where that cannot be told, or takes
+    too many steps."""
+    parts = walk(rule)
+    if rule.dtype == F64 or not 0 < sum(part.dtype == F64 for part in parts) <= LONGEST:
         return rule
     pairs: dict[Expression, _Pair] = {}
     plain: dict[Expression, Expression] = {}
     try:
-        for part in walk(rule):
+        for part in parts:
             if part.dtype == F64:
                 pairs[part] = _wide(part, pairs, plain)
             elif any(operand.dtype == F64 for operand in part.operands):
@@ -71,10 +79,15 @@ def _wide(part: Expression, pairs: dict[Expression, _Pair], plain: dict[Expressi
         raise _UnknownError
     if part.primitive == "select":
         mask, x, y = part.operands
+        if _is_bounded((pairs[x], pairs[y])):
+            raise _UnknownError
         return _select(plain[mask], pairs[x], pairs[y])
-    if part.primitive not in _RULES:
+    operands = [pairs[operand] for operand in part.operands]
+    if part.primitive in EXPANSIONS:
+        return _Pair(apply(part.primitive, tuple([operand.high for operand in operands]), F32))
+    if part.primitive not in _RULES or (_is_bounded(operands) and part.primitive not in ("minimum", "maximum")):
         raise _UnknownError
-    return _RULES[part.primitive](*[pairs[operand] for operand in part.operands])
+    return _RULES[part.primitive](*operands)
 
 
 def _narrow(part: Expression, pairs: dict[Expression, _Pair]) -> Expression:
@@ -90,9 +103,13 @@ def _narrow(part: Expression, pairs: dict[Expression, _Pair]) -> Expression:
     raise _UnknownError
 
 
+def _is_bounded(operands: Sequence[_Pair]) -> bool:
+    return any(operand.is_bound for operand in operands)
+
+
 def _constant(value: float) -> _Pair:
     if not (value == 0 or LEAST <= abs(value) <= MOST or not math.isfinite(value)):
-        raise _UnknownError
+        return _Pair(constant(math.copysign(LEAST if abs(value) < LEAST else MOST, value), F32), is_bound=True)
     high = constant(value, F32)
     rest = value - float(high.value) if math.isfinite(value) else 0.0
     return _Pair(high, constant(rest, F32) if rest else None)
@@ -228,6 +245,22 @@ def _function(name: str, slope: Callable[[Expression, Expression], Expression]) 
     return rule
 
 
+def _pow(x: _Pair, y: _Pair) -> _Pair:
+    result = b.pow(x.high, y.high)
+    parts = [] if x.low is None else [b.mul(y.high, b.div(x.low, x.high))]
+    parts += [] if y.low is None else [b.mul(b.log(x.high), y.low)]
+    excess: Expression = constant(0.0, F32)
+    for part in parts:
+        excess = b.sub(excess, b.mul(part, result))
+    return _normal(result, excess) if parts else _Pair(result)
+
+
+def _slope_of_gammaln(x: Expression, _: Expression) -> Expression:
+    """To a tenth from 1/2 on: numbers nearer to poles are sums that leave no error."""
+    size = b.maximum(x, 0.5)
+    return b.sub(b.log(size), b.div(0.5, size))
+
+
 def _bell(x: Expression) -> Expression:
     return b.mul(_SLOPE_OF_ERF, b.exp(b.neg(b.mul(x, x))))
 
@@ -246,6 +279,9 @@ _RULES: Final[dict[str, Callable[..., _Pair]]] = {
     "floor": _floor,
     "exp": _function("exp", lambda x, y: y),
     "log": _function("log", lambda x, y: b.div(1.0, x)),
+    "expm1": _function("expm1", lambda x, y: b.add(y, 1.0)),
+    "pow": _pow,
+    "gammaln": _function("gammaln", _slope_of_gammaln),
     "log1p": _function("log1p", lambda x, y: b.div(1.0, b.add(x, 1.0))),
     "erf": _function("erf", lambda x, y: _bell(x)),
     "erfc": _function("erfc", lambda x, y: b.neg(_bell(x))),
