@@ -90,13 +90,20 @@ def test_a_result_that_is_also_a_product_changes_nothing() -> None:
         (lambda a, b, c: a * b + np.sum(b * c), 0),
         (lambda a, b, c: a * b - c[::-1], 1),
         (lambda a, b, c: 2.0 * a - b * c, 1),
-        (lambda a, b, c: 2.0 * a + b, 0),
         (lambda a, b, c: 0.5 * a - b * c, 0),
         (lambda a, b, c: 1.0 + a * (0.5 + a * (0.25 + a * b)), 3),
     ],
 )
 def test_which_products_are_fused(function: Any, count: int) -> None:
     assert fused(function, A, B, C) == count
+
+
+def test_exact_products_are_none_for_the_rule() -> None:
+    """Loops fuse them where they are at hand (``doubling``), which changes no bits."""
+    graph = kernel(lambda a, b, c: (2.0 * a + b, 2.0 * a + b * c), A, B, C).graph
+    assert sum(node.op.name == "multiply_add" for node in with_multiply_adds(graph).nodes) == 1
+    got = kernel(lambda a, b: 2.0 * a + b, A, B)(A, B)
+    assert got.tobytes() == (2.0 * A + B).tobytes()
 
 
 def test_every_length_has_the_same_bits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
@@ -23,6 +24,7 @@ from gradc.loops.language.program import (
     LoopProgram,
     Statement,
     Store,
+    Variable,
     rewrite,
     walk,
 )
@@ -66,6 +68,17 @@ def expressions_of(statement: Statement) -> tuple[Expression, ...]:
             return (index,)
         case _:
             return ()
+
+
+def uses_of(body: tuple[Statement, ...]) -> Counter[Expression]:
+    """How often each variable stands in the statements; a part that a statement shares counts once."""
+    uses: Counter[Expression] = Counter()
+    for statement in statements_of(body):
+        expressions = expressions_of(statement)
+        uses.update(e for e in expressions if isinstance(e, Variable))
+        for part in walk(*expressions):
+            uses.update(o for o in part.operands if isinstance(o, Variable))
+    return uses
 
 
 def buffers_named(block: tuple[Statement, ...]) -> Iterator[str]:

@@ -55,6 +55,7 @@ from gradc.loops.lowering.plan import Member, Plan, Stage
 from gradc.loops.lowering.requirements import Requirement, requirements
 from gradc.loops.lowering.scan import Scans
 from gradc.loops.lowering.scopes import Scopes
+from gradc.loops.lowering.squares import with_separate_squares
 from gradc.loops.lowering.stages import plan
 from gradc.loops.lowering.storage import Storages, assign, has_partial_array, partial_dtype, runs_in_blocks
 from gradc.loops.lowering.tidy import spell, tidy
@@ -137,7 +138,7 @@ class _Writer:
             self.scopes.emit(Check(requirement.condition, code, stops=True))
         self._block(self.nest.root)
         buffers = {buffer.name: buffer for buffer in self.memory.buffers()}
-        statements = with_doublings(tuple(self.scopes.blocks[0].statements))
+        statements = with_separate_squares(with_doublings(tuple(self.scopes.blocks[0].statements)))
         body = split(tidy(statements, self.names.spoken), self.names.loop)
         scalars = Scalars(lambda raw: self.names.wanted[raw], self.names.scalar)
         body = spell(distribute(merge(body, buffers), scalars, buffers), self.names)

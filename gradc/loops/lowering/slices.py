@@ -9,12 +9,13 @@ put together.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
 from gradc.ir.aval import Dim
-from gradc.ir.graph import Builder, Graph, Value, rebuild
+from gradc.ir.graph import Builder, Graph, Node, Value, rebuild
 from gradc.ir.op import Op
 from gradc.ops.elementwise import logical_or
 from gradc.ops.reduce import reduce_sum
@@ -25,7 +26,7 @@ _MOST_CUT: Final = 16
 _MOST_PIECES: Final = 64
 _BORDER: Final = 8
 """Elements that a sum may leave to others, so that its loop is that of a piece."""
-_LONG: Final = 4096
+_LONG: Final = 256
 """Elements from which on it pays to go over an array once and not twice."""
 _MOST_TERMS: Final = 4
 """Values that are summed in a piece."""
@@ -150,8 +151,24 @@ def aligned(graph: Graph) -> Graph:
 
 
 def _cuts(graph: Graph) -> dict[tuple[Dim, ...], tuple[int, int]]:
-    """For shapes of long arrays, where most of one goes into one piece of a concatenation: its start and stop."""
+    """For shapes of long arrays, where most of one goes into one piece of a concatenation: its start and stop.
+
+    Where several do, it is the one that has most values in common with a sum: they are computed once.
+    """
     found: dict[tuple[Dim, ...], tuple[int, int]] = {}
+    shared: dict[tuple[Dim, ...], int] = {}
+    for size, part in _long_parts(graph):
+        (source,), (start,) = part.operands, part.params["starts"]
+        shape = graph.nodes[source].aval.shape
+        if 0 < int(shape[0]) - size <= _BORDER:
+            count = _shared(graph, source)
+            if count > shared.get(shape, -1):
+                found[shape], shared[shape] = (start, start + size), count
+    return found
+
+
+def _long_parts(graph: Graph) -> Iterator[tuple[int, Node]]:
+    """The slices that go into the largest piece of a concatenation, with its size."""
     for node in graph.nodes:
         if node.op is not concatenate or node.aval.ndim != 1:
             continue
@@ -161,12 +178,29 @@ def _cuts(graph: Graph) -> dict[tuple[Dim, ...], tuple[int, int]]:
         if len(sizes) < len(set(node.operands)) or sizes[largest] < _LONG:
             continue
         for i in (largest, *graph.nodes[largest].operands):
-            part = graph.nodes[i]
-            if part.op is slice_:
-                (start,), shape = part.params["starts"], graph.nodes[part.operands[0]].aval.shape
-                if 0 < int(shape[0]) - sizes[largest] <= _BORDER:
-                    found.setdefault(shape, (start, start + sizes[largest]))
-    return found
+            if graph.nodes[i].op is slice_:
+                yield sizes[largest], graph.nodes[i]
+
+
+def _shared(graph: Graph, i: int) -> int:
+    """How many values of its shape a value needs that a sum over all elements needs too, at most."""
+    own = _needed(graph, i)
+    sums = [node.operands[0] for node in graph.nodes if node.op is reduce_sum]
+    return max(
+        (len(own & _needed(graph, x)) for x in sums if graph.nodes[x].aval.shape == graph.nodes[i].aval.shape),
+        default=0,
+    )
+
+
+def _needed(graph: Graph, i: int) -> set[int]:
+    """The values of a value's shape that are computed for it, itself among them."""
+    shape, needed, waiting = graph.nodes[i].aval.shape, set[int](), [i]
+    while waiting:
+        node = graph.nodes[waiting.pop()]
+        if node.op.elementwise and node.aval.shape == shape and node.id not in needed:
+            needed.add(node.id)
+            waiting += node.operands
+    return needed
 
 
 def _total(x: Value) -> Value:

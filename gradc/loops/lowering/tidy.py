@@ -25,7 +25,7 @@ from gradc.loops.language.program import (
     rewrite,
     walk,
 )
-from gradc.loops.language.traversal import expressions_of, statements_of
+from gradc.loops.language.traversal import expressions_of, statements_of, uses_of
 from gradc.loops.lowering.names import Names, Spelling
 
 _DEEPEST: Final = 6
@@ -33,24 +33,13 @@ _DEEPEST: Final = 6
 
 def tidy(body: tuple[Statement, ...], spoken: set[str]) -> tuple[Statement, ...]:
     """The same statements with fewer names; those of ``spoken`` stay if they are used."""
-    uses = _uses(body)
+    uses = uses_of(body)
     return _Block(uses, spoken, _dead(body, uses)).run(body)
 
 
 def spell(body: tuple[Statement, ...], names: Names) -> tuple[Statement, ...]:
     """The same statements with the names that people read in place of raw ones."""
     return _Speller(names).block(body, Spelling(None, names.taken))
-
-
-def _uses(body: tuple[Statement, ...]) -> Counter[Expression]:
-    """How often each variable stands in the statements; a part that a statement shares counts once."""
-    uses: Counter[Expression] = Counter()
-    for statement in statements_of(body):
-        expressions = expressions_of(statement)
-        uses.update(e for e in expressions if isinstance(e, Variable))
-        for part in walk(*expressions):
-            uses.update(o for o in part.operands if isinstance(o, Variable))
-    return uses
 
 
 def _dead(body: tuple[Statement, ...], uses: Counter[Expression]) -> set[Expression]:

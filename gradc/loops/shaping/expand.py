@@ -276,8 +276,7 @@ def _in_lane(
     def moved(statement: Statement) -> Statement:
         match statement:
             case Accumulate(order=Lanes(over=over)) if over == var:
-                home = partial[_element(statement)]
-                return Accumulate(statement.op, home.name, (lane,), statement.value, SEQUENTIAL)
+                return _in_one_lane(statement, partial[_element(statement)], lane)
             case For(body=body):
                 return replace(statement, body=tuple(moved(s) for s in body))
             case If(then=then, otherwise=otherwise):
@@ -287,6 +286,14 @@ def _in_lane(
         return statement
 
     return tuple(moved(s) for s in block)
+
+
+def _in_one_lane(statement: Accumulate, partial: Buffer, lane: Expression) -> Statement:
+    """A term added to the partial result of a lane; a product of floats is fused with it."""
+    match statement.op, statement.value:
+        case "add", Apply(primitive="mul", arguments=(x, y), dtype=dtype) if dtype.kind == "f":
+            return Store(partial.name, (lane,), b.fma(x, y, b.load(partial, (lane,))))
+    return Accumulate(statement.op, partial.name, (lane,), statement.value, SEQUENTIAL)
 
 
 def _only_accumulates(block: tuple[Statement, ...]) -> bool:

@@ -178,6 +178,27 @@ begin
     assert largest == y.max() / 2
 
 
+@pytest.mark.parametrize("length", ["32", "21", "n"])
+def test_products_in_lanes_are_fused(length: str) -> None:
+    """``(1 + e) * (1 - e) - 1`` is ``-e * e`` where the product is not rounded before it is added."""
+    text = f"""program p
+input x: f64[{length}]
+input y: f64[{length}]
+output total: f64[]
+
+begin
+  total[] = 0.0
+  for i in 0 to {"{n}" if length == "n" else length} vector:
+    total[] += x[i] * y[i] in 16 lanes of i, blocks of 1024
+"""
+    program = verify(parse_program(text))
+    count = 32 if length == "n" else int(length)
+    e, later = 2.0**-30, np.arange(count) >= 16
+    arrays = [np.where(later, 1 + e, -1.0), np.where(later, 1 - e, 1.0)]
+    (total,) = load(emit(program, host()), program)(arrays)
+    assert total == count - 32 - (count - 16) * e * e * host().fma
+
+
 def test_vectors_are_in_the_text() -> None:
     text = """program p
 input x: f64[1000]
