@@ -22,7 +22,7 @@ from gradc.loops.language.program import (
     Let,
     Statement,
 )
-from gradc.loops.language.traversal import uses_of
+from gradc.loops.language.traversal import statements_of, uses_of
 
 _TERMS: Final = 4
 """The most terms that go one by one."""
@@ -33,7 +33,17 @@ _DEEPEST: Final = 4
 
 def with_separate_squares(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
     """The same statements, every value a name of its own, with such sums in parts."""
+    if not any(_takes_squares(statement) for statement in statements_of(body)):
+        return body
     return tuple(_Squares(uses_of(body)).block(body))
+
+
+def _takes_squares(statement: Statement) -> bool:
+    return (
+        isinstance(statement, Accumulate)
+        and (statement.op, statement.value.dtype.kind) == ("add", "f")
+        and isinstance(statement.order, Lanes)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,7 @@ class _Squares:
                 yield replace(statement, body=tuple(self.block(body)))
             case If(then=then, otherwise=otherwise):
                 yield replace(statement, then=tuple(self.block(then)), otherwise=tuple(self.block(otherwise)))
-            case Accumulate(op="add", order=Lanes(), value=value) if value.dtype.kind == "f":
+            case Accumulate(value=value) if _takes_squares(statement):
                 terms = list(self._terms(value))
                 apart = 1 < len(terms) <= _TERMS and all(self._odd_factors(term) == frozenset() for term in terms)
                 yield from [replace(statement, value=term) for term in terms] if apart else [statement]
