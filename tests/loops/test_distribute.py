@@ -244,3 +244,41 @@ def test_short_rows_of_a_batch_that_the_call_tells() -> None:
     x = RNG.normal(size=(5, 3))
     for ours, expected in zip(several(x), single(x), strict=True):
         assert ours.tobytes() == expected.tobytes()
+
+
+def test_an_array_in_the_place_of_another_waits_until_that_is_read() -> None:
+    """What stands behind a sum goes along with the function before it, unless it takes the memory that is summed."""
+    text = changed(
+        HEAD
+        + """  for i in 0 to 6:
+    let t = tanh(w[i, 0])
+    y[i] = t
+    s[] += a[i] in sequence
+    c[i] = 2.0 * t
+    z[i, 0] = 3.0 * t
+  for i in 0 to 6:
+    s[] += c[i] in sequence
+"""
+    )
+    together, *_ = text.partition("s[] += a[i] in sequence")
+    assert "z[i, 0] = 3.0 * t" in together
+    assert "c[i]" not in together
+
+
+def test_a_program_whose_arrays_take_turns_in_memory() -> None:
+    """The cosine of the exponential was written over numbers whose sines were still to be summed."""
+
+    def function(x: Any) -> Any:
+        clipped = np.clip(abs(np.fft.rfft(x)) ** 2, -0.12, 0.12)
+        scaled = clipped[np.argmax(clipped)] * clipped
+        chosen = np.where(scaled > clipped, scaled * clipped, clipped - scaled)
+        written = scaled.copy()
+        written[0] = 0.366
+        total = np.sum(np.sin(written)) + np.sum(np.sin(np.exp2(np.sin(chosen))))
+        return total + np.sum(np.sin(np.diff(chosen, prepend=0.3)))
+
+    x = RNG.normal(size=3)
+    value, slope = gradc.value_and_grad(function)(x)
+    expected, expected_slope = gradc.value_and_grad(function, backend="numpy")(x)
+    np.testing.assert_allclose(value, expected, rtol=1e-13)
+    np.testing.assert_allclose(slope, expected_slope, rtol=1e-12, atol=1e-14)

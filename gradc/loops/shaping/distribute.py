@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from gradc.loops.language.accesses import share
+from gradc.loops.language.accesses import meet, share
 from gradc.loops.language.expressions import MATHEMATICS
 from gradc.loops.language.independence import conflict, may_run_as_one
 from gradc.loops.language.program import (
@@ -122,7 +122,7 @@ class _Distributor:
                 nests += [self._loop((clear,)), replace(statement, body=(self._loop((add,)),))]
                 tried += [(clear,), (replace(statement, body=(add,)),)]
                 body = self._without(body, statement)
-        parts = self._apart(_parts(body, by_columns=bool(nests)))
+        parts = self._apart(_parts(body, self.buffers, by_columns=bool(nests)))
         if not parts or not self._means_the_same([*tried, *parts]):
             return []
         return [*self.arrays, *nests, *map(self._loop, parts)]
@@ -293,7 +293,7 @@ def _iterations(block: Block) -> float:
     return most
 
 
-def _parts(body: Block, *, by_columns: bool) -> list[Block]:
+def _parts(body: Block, buffers: Mapping[str, Buffer], *, by_columns: bool) -> list[Block]:
     """The body in parts, of which one can run at once: around its first dear function, if there is one.
 
     ``by_columns`` says that sums are taken out already, so that the first scalars will do.
@@ -308,13 +308,16 @@ def _parts(body: Block, *, by_columns: bool) -> list[Block]:
         first -= 1
     while last < len(body) and simple[last]:
         last += 1
-    more, rest = _taken_along(body[last:])
+    more, rest = _taken_along(body[last:], buffers)
     parts = [part for part in (body[:first], body[first:last] + more, rest) if part]
     return parts if by_columns or len(parts) > 1 else []
 
 
-def _taken_along(block: Block) -> tuple[Block, Block]:
-    """The scalars and stores of a block that may as well run before all else in it, and what is left of it."""
+def _taken_along(block: Block, buffers: Mapping[str, Buffer]) -> tuple[Block, Block]:
+    """The scalars and stores of a block that may as well run before all else in it, and what is left of it.
+
+    An array may take the memory of another that the statement before it reads for the last time.
+    """
     taken: list[Statement] = []
     left: list[Statement] = []
     for statement in block:
@@ -322,7 +325,7 @@ def _taken_along(block: Block) -> tuple[Block, Block]:
         own = {part for part in walk(*expressions_of(statement)) if isinstance(part, Variable)}
         made = {s.variable for s in statements_of(others) if isinstance(s, Let)}
         touched = {*buffers_named(others), *(s.buffer.name for s in statements_of(others) if isinstance(s, Local))}
-        apart = not own & made and not touched.intersection(buffers_named((statement,)))
+        apart = not own & made and not meet(touched, buffers_named((statement,)), buffers)
         (taken if apart and isinstance(statement, (Let, Store)) else left).append(statement)
     return tuple(taken), tuple(left)
 
