@@ -67,8 +67,8 @@ def expand(program: LoopProgram, target: Target, keeps: Keeps | None = None) -> 
     outer = set(program.buffer)
     return replace(
         program,
-        body=_LaneLoops(outer | declared_names(program.body)).block(body),
-        functions=tuple(replace(f, body=_LaneLoops(outer | _names_of(f)).block(f.body)) for f in functions),
+        body=_LaneLoops(outer | declared_names(program.body), target.fma).block(body),
+        functions=tuple(replace(f, body=_LaneLoops(outer | _names_of(f), target.fma).block(f.body)) for f in functions),
     )
 
 
@@ -110,9 +110,10 @@ class _Contractions:
 
 @dataclass
 class _LaneLoops:
-    """Rewrites loops over which something is accumulated in lanes."""
+    """Rewrites loops over which something is accumulated in lanes; ``fuses`` products with the sums that take them."""
 
     taken: set[str]
+    fuses: bool
 
     def block(self, block: Iterable[Statement]) -> tuple[Statement, ...]:
         return tuple(new for statement in block for new in self._statement(statement))
@@ -197,7 +198,7 @@ class _LaneLoops:
         """The terms from ``start`` on, one in each lane."""
         lane = variable(unused_name("lane", self.taken))
         mode: Mode = "vector" if loop.mode == "vector" or _only_accumulates(loop.body) else "seq"
-        body = _in_lane(loop.body, loop.var, lane, targets, partials)
+        body = _in_lane(loop.body, loop.var, lane, targets, partials, fuses=self.fuses)
         return For(str(lane), ZERO, count, (Let(loop.var, b.add(start, lane)), *body), mode=mode)
 
     def _combine(self, targets: list[Accumulate], partials: list[Buffer]) -> list[Statement]:
@@ -268,15 +269,16 @@ def _element(statement: Accumulate) -> tuple[str, str, tuple[Expression, ...]]:
 
 
 def _in_lane(
-    block: tuple[Statement, ...], var: str, lane: Expression, targets: list[Accumulate], partials: list[Buffer]
-) -> tuple[Statement, ...]:
+    block: tuple[Statement, ...], var: str, lane: Expression, targets: list[Accumulate], partials: list[Buffer],
+    *, fuses: bool,
+) -> tuple[Statement, ...]:  # fmt: skip
     """The block with the accumulations over ``var`` going to the lane's partial results."""
     partial = {_element(t): p for t, p in zip(targets, partials, strict=True)}
 
     def moved(statement: Statement) -> Statement:
         match statement:
             case Accumulate(order=Lanes(over=over)) if over == var:
-                return _in_one_lane(statement, partial[_element(statement)], lane)
+                return _in_one_lane(statement, partial[_element(statement)], lane, fuses=fuses)
             case For(body=body):
                 return replace(statement, body=tuple(moved(s) for s in body))
             case If(then=then, otherwise=otherwise):
@@ -288,10 +290,10 @@ def _in_lane(
     return tuple(moved(s) for s in block)
 
 
-def _in_one_lane(statement: Accumulate, partial: Buffer, lane: Expression) -> Statement:
-    """A term added to the partial result of a lane; a product of floats is fused with it."""
+def _in_one_lane(statement: Accumulate, partial: Buffer, lane: Expression, *, fuses: bool) -> Statement:
+    """A term added to the partial result of a lane; a product of floats is fused with it where the machine can."""
     match statement.op, statement.value:
-        case "add", Apply(primitive="mul", arguments=(x, y), dtype=dtype) if dtype.kind == "f":
+        case "add", Apply(primitive="mul", arguments=(x, y), dtype=dtype) if dtype.kind == "f" and fuses:
             return Store(partial.name, (lane,), b.fma(x, y, b.load(partial, (lane,))))
     return Accumulate(statement.op, partial.name, (lane,), statement.value, SEQUENTIAL)
 
