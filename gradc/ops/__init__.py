@@ -29,10 +29,12 @@ from gradc.ops import (
     reduce,
     regions,
     rounding,
+    schur,
     shape,
     singular,
     spectra,
     systems,
+    triangular_equations,
 )
 
 __all__ = [
@@ -64,8 +66,10 @@ __all__ = [
     "reduce",
     "regions",
     "rounding",
+    "schur",
     "shape",
     "singular",
     "spectra",
     "systems",
+    "triangular_equations",
 ]

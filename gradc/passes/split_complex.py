@@ -19,7 +19,7 @@ from gradc.ops.complex import complex_dtype, real_dtype
 from gradc.ops.contraction import contract, masked_contract
 from gradc.ops.general_spectra import general_eigenvalues
 from gradc.ops.shape import concatenate, reshape, slice_
-from gradc.passes import complex_elimination, complex_factors, complex_matrices
+from gradc.passes import complex_elimination, complex_factors, complex_matrices, complex_triangles
 from gradc.passes import complex_functions as functions
 from gradc.passes import complex_inverses as inverses
 from gradc.passes.complex_fourier import transform
@@ -243,4 +243,5 @@ _RULES: Final[dict[str, Rule]] = {
     "general_eigenvectors": vectors_of,
     **complex_factors.RULES,
     **complex_elimination.RULES,
+    **complex_triangles.RULES,
 }

@@ -13,7 +13,16 @@ TOLD: Final = 2**46
 """Values beyond are told as this one."""
 
 
-_OF_MATRICES: Final = ("cholesky: ", "triangular_solve: ", "solve: ", "inverse: ", "eig: ", "eigh: ", "svd: ")
+_OF_MATRICES: Final = (
+    "cholesky: ",
+    "triangular_solve: ",
+    "solve: ",
+    "inverse: ",
+    "eig: ",
+    "eigh: ",
+    "svd: ",
+    "schur: ",
+)
 """How messages about matrices begin."""
 
 

@@ -27,6 +27,7 @@ _QR, _EIG, _EIGH, _SVD, _SLOGDET = (
 )
 
 _LU: Final = "_eliminated({0})"
+_SCHUR: Final = "_schur({0})"
 
 _PARTS: Final = {
     "qr_q": Part("qr", _QR, "{0}.Q"),
@@ -40,6 +41,8 @@ _PARTS: Final = {
     "lu_factors": Part("lu", _LU, "{0}[0]"),
     "lu_order": Part("lu", _LU, "{0}[1]"),
     "lu_pivots": Part("lu", _LU, "{0}[2]"),
+    "schur_form": Part("schur", _SCHUR, "{0}[0]"),
+    "schur_vectors": Part("schur", _SCHUR, "{0}[1]"),
 }
 
 

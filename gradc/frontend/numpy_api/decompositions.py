@@ -168,7 +168,7 @@ def scipy_eigvalsh(
 # Eigenvalues of any square matrices.
 
 
-def _square(name: str, a: Any) -> Any:
+def square(name: str, a: Any) -> Any:
     a, rows, columns = matrix(name, a)
     if rows != columns:
         raise ShapeError(f"{name}: {a.value.aval} is not square; the last two axes must be equal")
@@ -185,14 +185,14 @@ def eig(a: Any) -> Any:
 
     Vectors have length 1 and a real largest element. Raises MatrixError when it runs for a matrix that is not finite.
     """
-    a = _square("np.linalg.eig", a)
+    a = square("np.linalg.eig", a)
     return _EIG(_values(a), Array(general_spectra.general_eigenvectors(a.value)))
 
 
 @composed(np.linalg.eigvals, arrays=("a",))
 def eigvals(a: Any) -> Any:
     """The eigenvalues, always complex."""
-    return _values(_square("np.linalg.eigvals", a))
+    return _values(square("np.linalg.eigvals", a))
 
 
 @composed("scipy.linalg:eig", arrays=("a",))
@@ -214,7 +214,7 @@ def scipy_eig(
         raise TraceError(f"{name}: left=True is not supported on traced arrays; take the right vectors of a.conj().T")
     if homogeneous_eigvals:
         raise TraceError(f"{name}: homogeneous_eigvals=True is not supported on traced arrays")
-    a = _square(name, a)
+    a = square(name, a)
     return (_values(a), Array(general_spectra.general_eigenvectors(a.value))) if right else _values(a)
 
 

@@ -48,7 +48,7 @@ def spectrum_function(name: str, size: int, parts: int, dtype: np.dtype, *, vect
     balance = Balance(h, size, count + ORDER, count + SCALES)
     schur = (Francis if parts == 1 else ComplexSchur)(h, z, size, values)
     body = [
-        *_scaled(h, size, scale, state),
+        *in_range(h, size, scale, state),
         *balance.statements(),
         *Hessenberg(h, z, size).statements(),
         *schur.statements((store(w, state, b.constant(0.0, dtype)),)),
@@ -67,7 +67,7 @@ def spectrum_function(name: str, size: int, parts: int, dtype: np.dtype, *, vect
     return Function(name, (w,), (), tuple(body))
 
 
-def _scaled(h: Rows, size: int, scale: Buffer, state: tuple[int, int]) -> tuple[Statement, ...]:
+def in_range(h: Rows, size: int, scale: Buffer, state: tuple[int, int]) -> tuple[Statement, ...]:
     """The matrix, divided by its largest part where products may leave the range; 0 where it is not finite."""
     i, j = variable("i"), variable("j")
     dtype = h.w.dtype

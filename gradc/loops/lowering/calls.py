@@ -23,6 +23,7 @@ from gradc.loops.algebra.panels import (
     reordered,
     sweeps,
 )
+from gradc.loops.algebra.schur_form import schur_statements
 from gradc.loops.algebra.singular import (
     singular_statements,
     singular_value_row,
@@ -38,6 +39,7 @@ from gradc.loops.algebra.spectra import (
     three_diagonals,
 )
 from gradc.loops.algebra.substitution import System, sweep_function
+from gradc.loops.algebra.triangular_equations import root_statements, sylvester_statements
 from gradc.loops.language.program import (
     I64,
     Buffer,
@@ -62,6 +64,8 @@ from gradc.loops.lowering.ordered import (
     running_statements,
 )
 from gradc.ops.general_spectra import general_spectrum
+from gradc.ops.schur import schur_parts
+from gradc.ops.triangular_equations import root_parts, sylvester_parts
 
 NOT_POSITIVE_DEFINITE = "cholesky: the matrix is not positive definite"
 
@@ -320,4 +324,7 @@ _RULES = {
     singular_value_row.name: singular_statements,
     singular_vectors.name: singular_statements,
     general_spectrum.name: spectrum_statements,
+    schur_parts.name: schur_statements,
+    sylvester_parts.name: sylvester_statements,
+    root_parts.name: root_statements,
 }

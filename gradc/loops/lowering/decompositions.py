@@ -19,6 +19,7 @@ from gradc.loops.algebra.singular import (
     singular_values_rule,
 )
 from gradc.loops.algebra.spectra import eigenvalues_rule, eigenvectors_rule
+from gradc.loops.algebra.triangular_equations import root_rule, sylvester_rule
 
 _Rule = Callable[[tuple[Value, ...], dict[str, Any], Aval], Value | None]
 
@@ -46,6 +47,8 @@ _RULES: Final[dict[str, _Rule]] = {
     **_OF_BOTH,
     **{f"{name}_of_parts": rule for name, rule in _OF_BOTH.items()},
     "pseudo_inverse": pseudo_inverse_rule,
+    "sylvester": sylvester_rule,
+    "triangular_root": root_rule,
 }
 
 

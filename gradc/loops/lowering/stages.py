@@ -16,7 +16,7 @@ from typing import Final
 from gradc.errors import CompileError
 from gradc.ir.aval import Dim, is_nonnegative
 from gradc.ir.graph import CONSTANT, Graph, Node
-from gradc.loops.algebra import general_spectra, orthogonal, panels, singular, spectra
+from gradc.loops.algebra import general_spectra, orthogonal, panels, schur_form, singular, spectra, triangular_equations
 from gradc.loops.lowering import ordered
 from gradc.loops.lowering.comparisons import read_off
 from gradc.loops.lowering.costs import cheap_nodes, is_onto, repeats, share
@@ -40,7 +40,7 @@ _ONCE: Final = 17 / 16
 _MOST_MEMBERS: Final = 400
 """What one iteration of a stage computes at most; a longer chain is cut, so that functions stay quick to compile."""
 
-_ROOMS: Final = (panels, ordered, orthogonal, spectra, singular, general_spectra)
+_ROOMS: Final = (panels, ordered, orthogonal, spectra, singular, general_spectra, schur_form, triangular_equations)
 """The modules with ops that only the lowering knows."""
 
 
