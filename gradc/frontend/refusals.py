@@ -10,7 +10,6 @@ from typing import Any, Final
 from gradc.frontend.frames import is_internal
 
 _DEPENDS: Final = "the shape of the result depends on data; "
-_SYMMETRIC: Final = "of a symmetric matrix it is made of w, v = np.linalg.eigh(a)"
 
 _REFUSALS: Final = {
     "nonzero flatnonzero argwhere": _DEPENDS + "use the mask itself, as in np.where(mask, x, 0)",
@@ -19,12 +18,8 @@ _REFUSALS: Final = {
     "intersect1d setdiff1d setxor1d union1d": _DEPENDS + "use np.isin, which gives a mask",
     "trim_zeros": _DEPENDS + "slice the array, or multiply with a mask",
     "orth null_space": _DEPENDS + "use the vectors of np.linalg.svd, as many as you know are needed",
-    "schur hessenberg qz ordqz": "there is no triangular form with vectors of its own; the eigenvalues are "
-    "np.linalg.eigvals(a)",
-    "sqrtm": _SYMMETRIC + ", as (v * np.sqrt(w)) @ v.T",
-    "logm": _SYMMETRIC + ", as (v * np.log(w)) @ v.T",
-    "fractional_matrix_power": _SYMMETRIC + ", as (v * w**t) @ v.T",
-    "signm funm": _SYMMETRIC + ", as (v * f(w)) @ v.T with the function f",
+    "hessenberg qz ordqz": "the triangular form with vectors of its own is scipy.linalg.schur(a, output='complex')",
+    "funm": "of a symmetric matrix it is made of w, v = np.linalg.eigh(a), as (v * f(w)) @ v.T with the function f",
     "polar": "it is made of u, s, vt = np.linalg.svd(a, full_matrices=False), as u @ vt and (vt.T * s) @ vt",
     "eig_banded": "use np.linalg.eigh of the whole matrix",
     "eigvals_banded": "use np.linalg.eigvalsh of the whole matrix",

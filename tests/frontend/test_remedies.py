@@ -103,10 +103,6 @@ def of_eigenvalues(a: Any, function: Any) -> Any:
     return (v * function(w)) @ v.T
 
 
-def root(a: Any) -> Any:
-    return of_eigenvalues(a, np.sqrt)
-
-
 def polar(a: Any) -> Any:
     u, s, vt = np.linalg.svd(a, full_matrices=False)
     return u @ vt, (vt.T * s) @ vt
@@ -170,14 +166,8 @@ ROWS = [
     Row("bincount", lambda k: np.bincount(k), (K,), "minlength", lambda k: np.bincount(k, minlength=4)),
     Row("histogram", lambda x, k: np.histogram(x, k[0])[0], (X, K), "as a Python number",
         lambda x, n: np.histogram(x, n)[0], (X, 3), meaning=lambda x, n: np.histogram(x, n)[0]),
-    Row("square root of a matrix", lambda a: scipy.linalg.sqrtm(a), (S,), "np.linalg.eigh", root,
-        meaning=lambda a: scipy.linalg.sqrtm(a)),
-    Row("logarithm of a matrix", lambda a: scipy.linalg.logm(a), (S,), "np.linalg.eigh",
-        lambda a: of_eigenvalues(a, np.log), meaning=lambda a: scipy.linalg.logm(a)),
-    Row("power of a matrix", lambda a: scipy.linalg.fractional_matrix_power(a, 0.3), (S,), "np.linalg.eigh",
-        lambda a: of_eigenvalues(a, lambda w: w**0.3), meaning=lambda a: scipy.linalg.fractional_matrix_power(a, 0.3)),
-    Row("sign of a matrix", lambda a: scipy.linalg.signm(a), (S,), "np.linalg.eigh",
-        lambda a: of_eigenvalues(a, np.sign), meaning=lambda a: scipy.linalg.signm(a)),
+    Row("function of a matrix", lambda a: scipy.linalg.funm(a, np.arctan), (S,), "np.linalg.eigh",
+        lambda a: of_eigenvalues(a, np.arctan), meaning=lambda a: scipy.linalg.funm(a, np.arctan)),
     Row("polar", lambda a: scipy.linalg.polar(a), (S,), "np.linalg.svd", polar,
         meaning=lambda a: scipy.linalg.polar(a)),
     Row("eigenvalues of diagonals", lambda x, y: scipy.linalg.eigvals_banded(np.stack([x, y]), lower=True), (X, Y),
