@@ -13,6 +13,7 @@ import numpy as np
 
 from gradc.errors import ShapeError, TraceError
 from gradc.frontend.numpy_api.axes import one_axis, require_size
+from gradc.frontend.numpy_api.complex_order import order_of
 from gradc.frontend.numpy_api.notation import Array, composed, filled
 from gradc.frontend.numpy_api.promote import strong
 from gradc.frontend.numpy_api.registry import implements
@@ -39,12 +40,15 @@ def _check_kind(name: str, kind: Any, order: Any) -> None:
         raise TraceError(f"{name}: kind={kind!r} is no sort of NumPy; use 'stable'")
 
 
+def _order(x: Value, axis: int) -> Value:
+    return order_of(x, axis) if x.aval.dtype.kind == "c" else cumulative.argsort(x, axis=axis)
+
+
 @implements(np.argsort, arrays=("a",))
 def argsort(a: Value, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Value:
     """The positions of the elements in ascending order along an axis."""
     _check_kind("np.argsort", kind, order)
-    x, place = _along("np.argsort", a, axis)
-    return cumulative.argsort(x, axis=place)
+    return _order(*_along("np.argsort", a, axis))
 
 
 @implements(np.sort, arrays=("a",))
@@ -52,7 +56,7 @@ def sort(a: Value, axis: Any = -1, kind: Any = None, order: Any = None, *, stabl
     """The elements in ascending order along an axis."""
     _check_kind("np.sort", kind, order)
     x, place = _along("np.sort", a, axis)
-    return take_along_axis(x, cumulative.argsort(x, axis=place), place)
+    return take_along_axis(x, _order(x, place), place)
 
 
 def _check_kth(name: str, a: Value, kth: Any, axis: Any) -> None:
@@ -79,8 +83,9 @@ def argpartition(a: Value, kth: Any, axis: Any = -1, kind: Any = None, order: An
 
 @composed(np.sort_complex, arrays=("a",))
 def sort_complex(a: Any) -> Any:
-    """Raises TraceError: its result is complex."""
-    raise TraceError("np.sort_complex: complex numbers are not supported on traced arrays; use np.sort")
+    """The elements in ascending order along the last axis, as complex numbers; of integers of 8 and 16 bits in c64."""
+    ordered = np.sort(a)
+    return ordered if a.dtype.kind == "c" else ordered.astype(np.complex64 if a.dtype.char in "bhBH" else np.complex128)
 
 
 @composed(np.lexsort, sequences=("keys",))

@@ -9,6 +9,7 @@ import numpy as np
 
 from gradc.errors import ShapeError
 from gradc.frontend.numpy_api.axes import one_axis, require_size
+from gradc.frontend.numpy_api.complex_order import first_place, is_extreme
 from gradc.frontend.numpy_api.contractions import diagonal
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
@@ -34,14 +35,13 @@ def _first_extreme(name: str, op: Op, a: Value, axis: Any, keepdims: Any) -> Val
     if size == 0:
         raise ShapeError(f"{name}: {a.aval} has no element along the axis, so none is first")
     shape = x.aval.shape
-    extreme = broadcast(op(x, axes=(along,), keepdims=True), shape)
-    chosen = ops.equal(x, extreme)
-    if x.aval.is_float:
-        chosen = ops.logical_or(chosen, ops.isnan(x))
-    column = tuple(size if k == along else 1 for k in range(len(shape)))
-    positions = broadcast(x.builder.constant(np.arange(size, dtype=np.int64).reshape(column)), shape)
-    behind = x.builder.full(size, positions.aval)
-    first = reductions.reduce_min(ops.select(chosen, positions, behind), axes=(along,), keepdims=True)
+    if x.aval.dtype.kind == "c":
+        chosen = is_extreme(op, x, along)
+    else:
+        chosen = ops.equal(x, broadcast(op(x, axes=(along,), keepdims=True), shape))
+        if x.aval.is_float:
+            chosen = ops.logical_or(chosen, ops.isnan(x))
+    first = first_place(chosen, along, size)
     kept = tuple(1 if place in (None, k) else d for k, d in enumerate(a.aval.shape))
     return reshaped(
         first, kept if keepdims is True else tuple(d for k, d in enumerate(a.aval.shape) if place not in (None, k))

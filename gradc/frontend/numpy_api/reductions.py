@@ -9,14 +9,15 @@ import numpy as np
 
 from gradc.errors import DtypeError, ShapeError
 from gradc.frontend.numpy_api.axes import Axes, ufunc_axes
+from gradc.frontend.numpy_api.complex_order import extreme_of
 from gradc.frontend.numpy_api.promote import astype, broadcasted, converted, elementwise, strong, truth
-from gradc.frontend.numpy_api.registry import implements
+from gradc.frontend.numpy_api.registry import implements, lookup
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
 from gradc.ops import elementwise as ops
 from gradc.ops import reduce as reductions
 from gradc.ops.reduce import reduced_shape
-from gradc.ops.shape import broadcast
+from gradc.ops.shape import broadcast, reshaped
 
 
 @cache
@@ -43,9 +44,13 @@ def _selected(name: str, x: Value, where: Value | None, number: Any) -> Value:
 def _with_initial(op: Op, ufunc: np.ufunc, reduced: Value, initial: Value | None) -> Value:
     if not isinstance(initial, Value):
         return reduced
+    return elementwise(op, ufunc, reduced, converted(_number(ufunc, initial), reduced.aval.dtype))
+
+
+def _number(ufunc: np.ufunc, initial: Value) -> Value:
     if initial.aval.shape:
         raise ShapeError(f"np.{ufunc.__name__}: initial must be a number, not {initial.aval}")
-    return elementwise(op, ufunc, reduced, converted(initial, reduced.aval.dtype))
+    return initial
 
 
 @implements(np.sum, arrays=("a", "initial", "where"))
@@ -99,7 +104,23 @@ def _extremum(
     if isinstance(initial, Value) and any(x.aval.shape[k] == 0 for k in axes):
         shape = reduced_shape(x.aval.shape, axes, bool(keepdims))
         return broadcast(converted(initial, x.aval.dtype), shape)
+    if x.aval.dtype.kind == "c":
+        return _complex_extremum(name, op, ufunc, x, axes, bool(keepdims), initial)
     return _with_initial(of_two, ufunc, _reduce(op, x, axes, keepdims), initial)
+
+
+def _complex_extremum(
+    name: str, op: Op, ufunc: np.ufunc, x: Value, axes: Axes, keepdims: bool, initial: Value | None
+) -> Value:
+    """The first element that is the extreme one, and so has all of the derivative."""
+    shape = reduced_shape(x.aval.shape, axes, keepdims)
+    found = reshaped(extreme_of(name, op, x, axes), shape) if axes else x
+    if not isinstance(initial, Value):
+        return found
+    of_two = lookup(ufunc)
+    assert of_two is not None
+    larger: Value = of_two.function(found, converted(_number(ufunc, initial), x.aval.dtype))
+    return larger
 
 
 @implements(np.max, arrays=("a", "initial", "where"))  # np.amax is the same meaning under another name
