@@ -150,6 +150,25 @@ def test_distributions(name: str) -> None:
     np.testing.assert_allclose(found, of(*operands), rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "llvm", "reference"])
+@pytest.mark.parametrize("name", ["bdtri", "nbdtri"])
+def test_probabilities_of_events(name: str, backend: Any) -> None:
+    """They undo ``bdtr`` and ``nbdtr``, with slopes that are one over theirs; NaN where SciPy's are."""
+    of, undone = getattr(scipy.special, name), getattr(scipy.special, name[:-1])
+    k, n, y = np.meshgrid([0.0, 2.0, 4.0], [5.0, 9.0], [0.0, 1e-3, 0.2, 0.5, 0.98, 1.0, -0.1, np.nan])
+    found = gradc.jit(lambda *x: of(*x), backend=backend)(k, n, y)
+    np.testing.assert_allclose(found, of(k if name == "bdtri" else k.astype(int), n.astype(int), y), rtol=1e-11)
+    p = gradc.jit(lambda *x: of(*x), backend=backend)(2.0, 9.0, 0.3)
+    assert undone(2, 9, p) == pytest.approx(0.3, rel=1e-13)
+    slope = gradc.grad(lambda y: of(2.0, 9.0, y), backend=backend)(0.3)
+    assert slope * gradc.grad(lambda p: undone(2.0, 9.0, p))(p) == pytest.approx(1.0, rel=1e-12)
+    assert np.isnan(gradc.jit(lambda *x: of(*x), backend=backend)(-1.0, 5.0, 0.3))
+
+
+def test_as_many_events_as_there_are_have_no_probability() -> None:
+    assert np.isnan(gradc.jit(lambda *x: scipy.special.bdtri(*x))(np.array([5.0, 6.0]), 5.0, 0.3)).all()
+
+
 QUANTILES = {
     "t": (3.5,), "gamma": (2.5,), "invgamma": (2.5,), "chi2": (7.0,), "beta": (2.0, 0.5), "f": (3.0, 8.0),
     "chi": (4.0,), "maxwell": (),

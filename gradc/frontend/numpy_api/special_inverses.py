@@ -74,6 +74,21 @@ def betainccinv(a: Any, b: Any, y: Any) -> Any:
     return _share(odds(a, b, y, upper=True))
 
 
+@of_scipy("bdtri", "k", "n", "y")
+def bdtri(k: Any, n: Any, y: Any) -> Any:
+    """The probability p of which ``bdtr(k, n, p)`` is y, of at least 0 and fewer than ``n`` events."""
+    k, n, y = operands_of("bdtri", k, n, y, as_in="fdtr")
+    k = np.floor(k)
+    return betainccinv(k + 1.0, n - k, y)
+
+
+@of_scipy("nbdtri", "k", "n", "y")
+def nbdtri(k: Any, n: Any, y: Any) -> Any:
+    """The probability p of which ``nbdtr(k, n, p)`` is y, of whole numbers ``k`` and ``n``."""
+    k, n, y = operands_of("nbdtri", k, n, y, as_in="fdtr")
+    return betaincinv(np.floor(n), np.floor(k) + 1.0, y)
+
+
 def ratio_quantile(dfn: Any, dfd: Any, p: Any, *, upper: bool = False) -> Any:
     """The ratio of two variances of which ``fdtr``, or ``fdtrc``, is p."""
     return odds(dfn * 0.5, dfd * 0.5, p, upper=upper) * (dfd / dfn)
