@@ -90,11 +90,16 @@ def waves(x: Any, scale: Any) -> Any:
     return np.sum(scale * scipy.special.j0(x) + scipy.special.polygamma(1, x * x))
 
 
+def integrals(x: Any, scale: Any) -> Any:
+    below = scipy.special.gammainc(np.float32(2.5), x * x)
+    return scale * np.sum(below + scipy.special.betaincc(2.0, 3.5, 1 / (1 + np.exp(-x))))
+
+
 LARGE = [0.5, -3.0, 1e3, 2e5, -1e9, 3.3e20, 3e38]
 ORDINARY = [0.5, -1.3, 2.0, -0.01, 4.5, 3.0, -5.5]
 BELOW_AND_ABOVE_0 = [0.5, -3.3, 1e3, 1e-20, -0.75, 1.5, 3e36]
 
-CASES = [(angles, LARGE), (gammas, BELOW_AND_ABOVE_0), (inverses, ORDINARY), (waves, ORDINARY)]
+CASES = [(angles, LARGE), (gammas, BELOW_AND_ABOVE_0), (inverses, ORDINARY), (waves, ORDINARY), (integrals, ORDINARY)]
 
 
 @pytest.mark.skipif(any(shutil.which(tool) is None for tool in TOOLS), reason=f"needs {' and '.join(TOOLS)}")

@@ -1,12 +1,7 @@
-"""Functions that are computed in f64 elsewhere, on machines without it: f32 alone, against the f64 kernel.
-
-The source for Cortex-M4 is compiled for this machine, which has the same fused multiply-adds.
-"""
+"""Functions that are computed in f64 elsewhere, on machines without it: f32 alone, against the f64 kernel."""
 
 from __future__ import annotations
 
-import ctypes
-import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,7 +13,8 @@ import scipy.special
 
 import gradc
 from gradc.backends.llvm.machine import host
-from tests.backends.c.conftest import COMPILERS, STRICT
+from tests.backends.c.conftest import COMPILERS
+from tests.backends.c.narrow import in_f32_alone
 
 COUNT = 4096
 LARGEST = float(np.finfo(np.float32).max)
@@ -103,16 +99,7 @@ def test_in_f32_alone(name: str, tmp_path: Path) -> None:
     function, x, bound, *units = CASES[name]
     unit: Unit = units[0] if units else of_results
     program = gradc.jit(lambda x: function(x), name="tried")
-    program.compile(gradc.aval(f"f32[{COUNT}]")).save(tmp_path, format="c", target="cortex-m4")
-    library = tmp_path / "tried.so"
-    command = [COMPILERS[0], *STRICT, "-O1", "-shared", "-fPIC", "-o", str(library), str(tmp_path / "tried.c")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found = np.empty_like(x)
-    workspace = np.zeros(1 << 20, np.uint8)
-    place = workspace.ctypes.data + -workspace.ctypes.data % 64
-    pointers = [ctypes.c_void_p(at) for at in (x.ctypes.data, found.ctypes.data, place)]
-    assert ctypes.CDLL(str(library)).tried(*pointers) == 0
+    found = in_f32_alone(program, tmp_path, x)
     with np.errstate(all="ignore"):
         expected = np.asarray(program(x.astype(np.float64)))
         narrow = expected.astype(np.float32)
