@@ -24,6 +24,7 @@ from gradc.ir.op import REGISTRY
 
 _BY_NAME: Final[Mapping[str, str]] = {
     "logsumexp": "logsumexp",
+    "log_softmax": "log_softmax",
     "softmax": "softmax",
     "softplus": "softplus",
     "sigmoid": "logistic",
@@ -136,7 +137,7 @@ def _choices(function: str, aval: Aval) -> Iterator[dict[str, Any]]:
     axes: list[tuple[int, ...]] = [(axis,) for axis in range(aval.ndim)]
     if aval.ndim > 1:
         axes.append(tuple(range(aval.ndim)))
-    if function == "softmax":
+    if function in ("softmax", "log_softmax"):
         yield from ({"axes": a} for a in axes)
     elif function == "logsumexp":
         yield from ({"axes": a, "keepdims": keep} for a in axes for keep in (False, True))

@@ -240,6 +240,11 @@ def _evaluate_softmax(x: np.ndarray, *, axes: Axes) -> Any:
     return weights / np.sum(weights, axis=axes, keepdims=True)
 
 
+def _evaluate_log_softmax(x: np.ndarray, *, axes: Axes) -> Any:
+    below = x - _shift(x, axes)
+    return below - np.log(np.sum(np.exp(below), axis=axes, keepdims=True))
+
+
 def _infer_softmax(x: Aval, *, axes: Axes) -> Aval:
     if list(axes) != sorted(set(axes)) or not all(0 <= a < x.ndim for a in axes):
         raise ShapeError(f"softmax: axes {axes} do not fit {x}")
@@ -272,6 +277,17 @@ def _softmax_jvp(context: JvpContext) -> Value | None:
     return p * (tangent - spread(total(p * tangent, axes=axes, keepdims=True), p.aval.shape, axes))
 
 
+def _log_softmax_vjp(context: VjpContext) -> Sequence[Any]:
+    x, ct, axes = context.operands[0], context.ct, context.params["axes"]
+    return [ct - spread(reduce_sum(ct, axes=axes, keepdims=True), x.aval.shape, axes) * softmax(x, axes=axes)]
+
+
+def _log_softmax_jvp(context: JvpContext) -> Value | None:
+    (x,), (tangent,), axes = context.operands, context.tangents, context.params["axes"]
+    assert tangent is not None
+    return tangent - spread(total(softmax(x, axes=axes) * tangent, axes=axes, keepdims=True), x.aval.shape, axes)
+
+
 def _along_axes(mask: Value, context: Context) -> Value:
     """Where any element along the axes is alive."""
     axes = context.params["axes"]
@@ -283,19 +299,30 @@ logsumexp = _reduction(
     jvp=_logsumexp_jvp, live=_spread_mask, reach=_any_of, latex=r"\log \sum e^{{{0}}}",
     captures=("scipy.special:logsumexp",),
 )  # fmt: skip
-softmax: Op = register(
-    Op(
-        "softmax",
-        _infer_softmax,
-        _evaluate_softmax,
-        lambda params, result, x: f"_softmax({{0}}{_axis_text(dict(params, keepdims=False), x)})",
-        vjp=_softmax_vjp,
-        jvp=_softmax_jvp,
-        live=lambda mask, context: [_along_axes(mask, context)],
-        reach=lambda mask, k, context: _along_axes(mask, context),
-        batch=lambda c: _along_later_axes(softmax, c),
-        flops=lambda result, x, **params: x.size * 3,
-        captures=("scipy.special:softmax",),
-        latex=r"\operatorname{{softmax}} {0}",
+
+
+def _softmax_op(name: str, evaluate: Callable[..., Any], latex: str, **rules: Any) -> Op:
+    return register(
+        Op(
+            name,
+            _infer_softmax,
+            evaluate,
+            lambda params, result, x: f"_{name}({{0}}{_axis_text(dict(params, keepdims=False), x)})",
+            live=lambda mask, context: [_along_axes(mask, context)],
+            reach=lambda mask, k, context: _along_axes(mask, context),
+            batch=lambda c: _along_later_axes(REGISTRY[name], c),
+            captures=(f"scipy.special:{name}",),
+            latex=latex,
+            **rules,
+        )
     )
-)
+
+
+softmax: Op = _softmax_op(
+    "softmax", _evaluate_softmax, r"\operatorname{{softmax}} {0}", vjp=_softmax_vjp, jvp=_softmax_jvp,
+    flops=lambda result, x, **params: x.size * 3,
+)  # fmt: skip
+log_softmax: Op = _softmax_op(
+    "log_softmax", _evaluate_log_softmax, r"\log \operatorname{{softmax}} {0}", vjp=_log_softmax_vjp,
+    jvp=_log_softmax_jvp, flops=lambda result, x, **params: x.size * 4,
+)  # fmt: skip

@@ -100,6 +100,15 @@ def _negative_constant(builder: Builder, op: Op, ids: tuple[int, ...], params: d
     return builder.full(-factor[0], node.aval) * Value(builder, factor[1])
 
 
+@procedure("negative-constant", "a - (-c * x) -> a + c * x", "sub", ANY, "mul")
+def _subtracted_negative(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
+    node = builder.nodes[ids[1]]
+    factor = _factor(builder, "mul", node.operands)
+    if factor is None or factor[0].dtype.kind != "f" or not np.signbit(factor[0]):
+        return None
+    return Value(builder, ids[0]) + builder.full(-factor[0], node.aval) * Value(builder, factor[1])
+
+
 @procedure("power-of-two", "c1 * (c2 * x) -> (c1*c2) * x for powers of two", "mul div", ANY, ANY)
 def _power_of_two(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
     outer = _factor(builder, op.name, ids)
@@ -140,6 +149,7 @@ DOUBLES: Final = (
     *_negative_constant,
     *_power_of_two,
     *_common_power,
+    *_subtracted_negative,
 )
 
 

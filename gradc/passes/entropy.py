@@ -7,8 +7,7 @@ from typing import Any, Final
 from gradc.ir.graph import Builder, Node, Value
 from gradc.ir.op import Op
 from gradc.ops.elementwise import exp, logistic, logistic_bce, softplus, sub
-from gradc.ops.index import gather, index_position
-from gradc.ops.reduce import logsumexp, reduce_max, reduce_min, reduce_sum, softmax
+from gradc.ops.reduce import log_softmax, logsumexp, reduce_max, reduce_min, reduce_sum, softmax
 from gradc.ops.shape import broadcast, reshape, transpose
 from gradc.passes.moves import KINDS as MOVED
 from gradc.passes.moves import below_moves
@@ -98,20 +97,33 @@ def _softmax_of_transposed(builder: Builder, op: Op, ids: Ids, params: Params) -
     return transpose(softmax(Value(builder, weights.operands[0]), axes=axes), axes=order)
 
 
-@procedure("softmax-shift", "softmax(x - max(x)) -> softmax(x)", "softmax", "sub", logged=True)
+@procedure(
+    "softmax-shift",
+    "softmax(x - max(x)) -> softmax(x), log_softmax(x - max(x)) -> log_softmax(x)",
+    "softmax log_softmax",
+    "sub",
+    logged=True,
+)
 def _softmax_shift(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
     x, shift = builder.nodes[ids[0]].operands
     reduction = row_reduction(builder, shift, builder.nodes[x].aval.shape)
-    return softmax(Value(builder, x), **params) if _largest_of(builder, reduction, x, params["axes"]) else None
+    return op(Value(builder, x), **params) if _largest_of(builder, reduction, x, params["axes"]) else None
 
 
-@procedure("softmax", "exp(x - logsumexp(x)) -> softmax(x)", "exp", "sub", logged=True)
-def _softmax_of_log(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
-    x, normalizer = builder.nodes[ids[0]].operands
+@procedure("log-softmax", "x - logsumexp(x) -> log_softmax(x)", "sub", logged=True)
+def _log_softmax(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    """The largest element is taken from x, not added to the logarithm: no digit is lost of what is large in both."""
+    x, normalizer = ids
     reduction = row_reduction(builder, normalizer, builder.nodes[x].aval.shape)
     if reduction is None or reduction.op is not logsumexp or reduction.operands != (x,):
         return None
-    return softmax(Value(builder, x), axes=reduction.params["axes"])
+    return log_softmax(Value(builder, x), axes=reduction.params["axes"])
+
+
+@procedure("softmax", "exp(log_softmax(x)) -> softmax(x)", "exp", "log_softmax", logged=True)
+def _softmax_of_log(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    node = builder.nodes[ids[0]]
+    return softmax(Value(builder, node.operands[0]), **node.params)
 
 
 @procedure("logsumexp-shift", "max(x) + logsumexp(x - max(x)) -> logsumexp(x)", "add", logged=True)
@@ -136,34 +148,10 @@ def _logsumexp_shift(builder: Builder, op: Op, ids: Ids, params: Params) -> Valu
 # A log meets what was moved before it was taken: p[i], p.T, p.reshape(...).
 
 
-@procedure("log-softmax", "log(softmax(x)) -> x - logsumexp(x)", "log", logged=True)
-def _log_softmax(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+@procedure("log-softmax", "log(softmax(x)) -> log_softmax(x)", "log", f"softmax {MOVED}", logged=True)
+def _log_of_softmax(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
     node, move = below_moves(builder, ids[0])
-    if node.op is not softmax:
-        return None
-    x, axes = Value(builder, node.operands[0]), node.params["axes"]
-    rows = _gathered_rows(builder, builder.nodes[ids[0]], x, axes)
-    if rows is None:
-        rows = move(broadcast(logsumexp(x, axes=axes, keepdims=True), x.aval.shape))
-    return move(x) - rows
-
-
-def _gathered_rows(builder: Builder, picked: Node, x: Value, axes: tuple[int, ...]) -> Value | None:
-    """The logsumexp of each row in the places of ``softmax(x)[rows, columns]``: columns need no index then.
-
-    The gather of x beside it checks the bounds of all indices.
-    """
-    if picked.op is not gather or builder.nodes[picked.operands[0]].op is not softmax:
-        return None
-    indexed = picked.params["axes"]
-    left = [a for a in indexed if a not in axes]
-    if not left or not set(axes) <= set(indexed):
-        return None
-    rows = tuple(a - sum(b < a for b in axes) for a in left)
-    if index_position(rows) != index_position(indexed):
-        return None
-    indices = [Value(builder, i) for a, i in zip(indexed, picked.operands[1:], strict=True) if a in left]
-    return gather(logsumexp(x, axes=axes, keepdims=False), *indices, axes=rows)
+    return move(log_softmax(Value(builder, node.operands[0]), **node.params)) if node.op is softmax else None
 
 
 @procedure(
@@ -195,6 +183,7 @@ def _one_minus_moved_sigmoid(builder: Builder, op: Op, ids: Ids, params: Params)
 
 
 SOFTMAX: Final[tuple[Law, ...]] = (
-    *_softmax_of_exp, *_softmax_of_transposed, *_softmax_shift, *_softmax_of_log, *_log_softmax, *_logsumexp_of_exp,
+    *_softmax_of_exp, *_softmax_of_transposed, *_softmax_shift, *_softmax_of_log, *_log_of_softmax, *_log_softmax,
+    *_logsumexp_of_exp,
     *_logsumexp_shift, *_log_of_moved_sigmoid, *_one_minus_moved_sigmoid,
 )  # fmt: skip

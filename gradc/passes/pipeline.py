@@ -14,6 +14,7 @@ from gradc.passes.canonicalize import ARITHMETIC, UNSIGNED
 from gradc.passes.fold import FOLD
 from gradc.passes.movement import MOVEMENTS
 from gradc.passes.rewrite import Rules
+from gradc.passes.scattered import SCATTERED
 from gradc.passes.stabilize import AGGRESSIVE, SAFE
 
 Level = Literal["off", "safe", "aggressive"]
@@ -57,7 +58,7 @@ PASSES: Final[Mapping[str, tuple[Pass, ...]]] = {
 }
 """The passes of each level, in order. ``Stabilize`` holds the canonical laws too: a second walk would find nothing."""
 
-CANONICAL: Final = (FOLD, MOVEMENTS, ARITHMETIC)
+CANONICAL: Final = (FOLD, MOVEMENTS, SCATTERED, ARITHMETIC)
 
 
 @cache

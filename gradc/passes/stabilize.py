@@ -2,9 +2,9 @@
 
 The contract of level ``safe``: the right side is within a stated bound of the real value of the left, in value and
 gradient, in units in the last place of the sum of the absolute values of its terms (8 for every law here, see the
-tests; for shares of 1, such as softmax, of the 1); it may be finite where the formula as written overflows; and it is
-NaN wherever a leaf of the left is, which ``equality`` checks. Level ``aggressive`` adds laws that may lose a NaN or
-an infinity.
+tests; for shares of 1, such as softmax, and their logarithms, of the 1); it may be finite where the formula as written
+overflows; and it is NaN wherever a leaf of the left is, which ``equality`` checks. Level ``aggressive`` adds laws that
+may lose a NaN or an infinity.
 
 The measure by which the set ends: each law lowers the number of exp, log, sqrt and div in the graph, or replaces
 one of them or a difference by an op of the logistic or softmax family, which no law undoes; the laws that keep that

@@ -20,7 +20,7 @@ from gradc.ir.graph import CONSTANT, INPUT, Graph, Node
 from gradc.ops.contraction import contract
 from gradc.ops.elementwise import add
 from gradc.ops.index import gather, scatter
-from gradc.ops.reduce import logsumexp, reduce_max, reduce_min, reduce_prod, reduce_sum, softmax
+from gradc.ops.reduce import log_softmax, logsumexp, reduce_max, reduce_min, reduce_prod, reduce_sum, softmax
 from gradc.ops.regions import call, stop_gradient
 from gradc.ops.shape import broadcast_to, concatenate, reshape, update_slice
 
@@ -240,6 +240,7 @@ def _constant(graph: Graph, node_id: int) -> np.ndarray | None:
 _RULES: Final[dict[str, Callable[[Graph, Node, int], Links | None]]] = {
     **{op.name: _reduction for op in _REDUCTIONS},
     softmax.name: _softmax,
+    log_softmax.name: _softmax,
     concatenate.name: _joined,
     update_slice.name: _updated,
     scatter.name: _updated,

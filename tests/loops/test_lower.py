@@ -19,7 +19,7 @@ from gradc.loops.lowering.lower import lower
 from gradc.ops.contraction import contract, masked_contract
 from gradc.ops.elementwise import exp, greater, logistic, logistic_bce, maximum, select, sin
 from gradc.ops.index import gather, scatter
-from gradc.ops.reduce import logsumexp, reduce_max, reduce_prod, reduce_sum, softmax
+from gradc.ops.reduce import log_softmax, logsumexp, reduce_max, reduce_prod, reduce_sum, softmax
 from gradc.ops.shape import broadcast_to, concatenate, reshape, slice_, transpose, update_slice
 from gradc.transforms.adjoint import adjoint
 
@@ -112,18 +112,21 @@ def test_extrema_propagate_nan(name: str, run: Run) -> None:
     np.testing.assert_array_equal(columns, numpy(x, axis=0))
 
 
-def test_softmax_and_logsumexp_have_the_special_values_of_scipy(run: Run) -> None:
+def test_the_softmax_family_has_the_special_values_of_scipy(run: Run) -> None:
     x = numbers(6, 9)
     x[1] = -np.inf
     x[2, 3] = np.inf
     x[3, 4] = np.nan
     x[4] = 1e4
     x[5, 0] = -np.inf
-    graph = graph_of(lambda v: [softmax(v, axes=(1,)), logsumexp(v, axes=(1,), keepdims=False)], x)
-    p, total = run(graph, [x])
+    graph = graph_of(
+        lambda v: [softmax(v, axes=(1,)), logsumexp(v, axes=(1,), keepdims=False), log_softmax(v, axes=(1,))], x
+    )
+    p, total, q = run(graph, [x])
     with np.errstate(all="ignore"):
         np.testing.assert_allclose(p, scipy.special.softmax(x, axis=1), rtol=1e-14)
         np.testing.assert_allclose(total, scipy.special.logsumexp(x, axis=1), rtol=1e-14)
+        np.testing.assert_allclose(q, scipy.special.log_softmax(x, axis=1), rtol=1e-14)
 
 
 def test_sums_of_small_floats_keep_their_digits(run: Run) -> None:

@@ -130,8 +130,10 @@ class Grower:
 
     def reduced(self, x: Value) -> Value:
         axes = self.some(x.aval.ndim)
-        name = self.pick(["reduce_sum", "reduce_max", "reduce_min", "logsumexp", "softmax", "reduce_prod"])
-        if name == "softmax":
+        name = self.pick(
+            ["reduce_sum", "reduce_max", "reduce_min", "logsumexp", "softmax", "log_softmax", "reduce_prod"]
+        )
+        if name in ("softmax", "log_softmax"):
             return REGISTRY[name](x, axes=axes)
         made = REGISTRY[name](x, axes=axes, keepdims=bool(self.number(0, 1)))
         return REGISTRY["tanh"](made) if name == "reduce_prod" else made

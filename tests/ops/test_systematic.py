@@ -530,6 +530,7 @@ ROWS = [
     Row("reduce_all", (M,), lambda x: np.all(x, axis=0), {"axes": (0,), "keepdims": False}, smooth=False),
     Row("logsumexp", (X,), logsumexp, {"axes": (1,), "keepdims": False}),
     Row("softmax", (X,), softmax, {"axes": (1,)}),
+    Row("log_softmax", (X,), lambda x: elementwise(lambda v: mp.log(v))(softmax(x)), {"axes": (1,)}),
     Row("contract", (X, numbers(3, 2)), lambda a, b: a @ b, {"lhs": "ij", "rhs": "jk", "out": "ik"}),
     Row(
         "contract", (X, numbers(4, 3)), lambda a, b: b @ a.T, {"lhs": "ij", "rhs": "kj", "out": "ki"}, note="transposed"

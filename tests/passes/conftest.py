@@ -91,9 +91,10 @@ def _real_value(name: str, operands: list[np.ndarray], params: dict[str, Any]) -
         return np.asarray(np.vectorize(_REAL[name], otypes=[object])(*operands))
     if name in _BY_ROW:
         return _rows(operands[0], params["axes"], params["keepdims"], _BY_ROW[name])
-    if name == "softmax":
+    if name in ("softmax", "log_softmax"):
         weights = np.vectorize(mpmath.exp, otypes=[object])(operands[0])
-        return np.asarray(weights / _rows(weights, params["axes"], True, mpmath.fsum))
+        shares = np.asarray(weights / _rows(weights, params["axes"], True, mpmath.fsum))
+        return shares if name == "softmax" else np.asarray(np.vectorize(mpmath.log, otypes=[object])(shares))
     if name == "convert":
         return operands[0]
     return np.asarray(REGISTRY[name].evaluate(*operands, **params), object)  # movements
@@ -131,6 +132,8 @@ def _terms(
     if name in ("reduce_sum", "neg", "broadcast_to", "reshape", "transpose", "slice", "gather"):
         moved = [terms[0], *operands[1:]]
         return abs(_real_value(name, moved, params))
+    if name == "log_softmax":
+        return 1 + abs(value)  # the logarithm of a share of 1
     return np.asarray(abs(value)) if value.dtype == object else value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ both, either, differ, negated, greater = ops("logical_and logical_or logical_xor
 broadcast_to, reshape, transpose, slice_, update_slice, convert, concatenate = ops(
     "broadcast_to reshape transpose slice update_slice convert concatenate"
 )
-gather, total, largest, anywhere, contract = ops("gather reduce_sum reduce_max reduce_any contract")
+gather, scatter, total, largest, anywhere, contract = ops("gather scatter reduce_sum reduce_max reduce_any contract")
 
 
 class Case(NamedTuple):
@@ -45,6 +45,7 @@ M = "m:bool[7]"
 A = "a:f64[2,3]"
 
 
+ROWS = "v:f64[3] j:i64[3] x:f64[3,4]"
 XV = "x:f64[7] v:f64[3]"
 
 
@@ -62,6 +63,15 @@ def padded(v: Value, start: int) -> Value:
     """Seven zeros with v from ``start`` on."""
     zeros = v.builder.full(0.0, v.aval.with_shape((7,)))
     return update_slice(zeros, v, starts=(start,), steps=(1,), mode="set")
+
+
+def rows_of(v: Value, j: Value, x: Value, *, rows: Sequence[int] = range(3), read: bool = True) -> Value:
+    """Zeros of the shape of x with an element of v in each row, at the place that j says; x is read there too."""
+    counter = v.builder.constant(np.array(rows))
+    if read:
+        gather(x, counter, j, axes=(0, 1))
+    zeros = v.builder.full(False if v.aval.dtype == bool else 0.0, x.aval.with_dtype(v.aval.dtype))
+    return scatter(zeros, v, counter, j, axes=(0, 1), mode="add")
 
 
 def truth(m: Value, value: bool) -> Value:
@@ -93,6 +103,7 @@ CASES = (
     Case("absolute-of-negative", X, lambda x: absolute(-x), "abs(x)"),
     Case("absolute-twice", X, lambda x: absolute(absolute(x)), "abs(x)"),
     Case("negative-constant", X, lambda x: -(-3.0 * x), "3.0 * x"),
+    Case("negative-constant", XY, lambda x, y: y - -3.0 * x, "y + (3.0 * x)"),
     Case("power-of-two", X, lambda x: 0.5 * (2.0 * x), "x"),
     Case("power-of-two", X, lambda x: 2.0 * (x / 2.0), "x"),
     Case("power-of-two", X, lambda x: (3.0 * x) / 4.0, "0.75 * x"),
@@ -146,6 +157,14 @@ CASES = (
         "slice(x)",
     ),
     Case("negative-converted", "x:f32[7]", lambda x: convert(-x, dtype=np.dtype("f8")), "-convert(x)"),
+    Case("one-in-each-row", ROWS, lambda v, j, x: total(rows_of(v, j, x), axes=(1,), keepdims=False), "v"),
+    Case("one-in-each-row", ROWS, lambda v, j, x: total(rows_of(v, j, x), axes=(1,), keepdims=True), "reshape(v)"),
+    Case(
+        "one-in-each-row",
+        ROWS,
+        lambda v, j, x: anywhere(rows_of(greater(v, v), j, x), axes=(1,), keepdims=False),
+        "gt(v, v)",
+    ),
     Case("gather-all", X, lambda x: gather(x, x.builder.constant(np.arange(7)), axes=(0,)), "x"),
     Case("convert-identity", X, lambda x: convert(x, dtype=np.dtype("f8")), "x"),
     Case(
@@ -245,6 +264,20 @@ def test_every_law_has_a_case() -> None:
 )
 def test_what_would_lose_a_nan_or_a_digit_stays(function: Callable[[Value], Value]) -> None:
     case = Case("", X, function, "")
+    plain, written = built(case, None)
+    builder, value = built(case, RULES)
+    assert formula(builder, value.id) == formula(plain, written.id)
+
+
+@pytest.mark.parametrize("function", [
+    lambda v, j, x: total(rows_of(v, j, x, read=False), axes=(1,), keepdims=False),
+    lambda v, j, x: total(rows_of(v, j, x, rows=(0, 2, 2)), axes=(1,), keepdims=False),
+    lambda v, j, x: total(rows_of(v, j, x), axes=(0,), keepdims=False),
+    lambda v, j, x: total(rows_of(v, j, x), axes=(0, 1), keepdims=False),
+])  # fmt: skip
+def test_sums_of_what_is_written_elsewhere_stay(function: Callable[..., Value]) -> None:
+    """Where nothing else checks the places, a row has several elements, or all of them are summed."""
+    case = Case("", ROWS, function, "")
     plain, written = built(case, None)
     builder, value = built(case, RULES)
     assert formula(builder, value.id) == formula(plain, written.id)

@@ -15,7 +15,7 @@ from gradc.ops.cumulative import cumsum
 from gradc.ops.elementwise import exp, greater, select
 from gradc.ops.index import gather, scatter
 from gradc.ops.linalg import cholesky
-from gradc.ops.reduce import reduce_max, reduce_sum, softmax
+from gradc.ops.reduce import log_softmax, reduce_max, reduce_sum, softmax
 from gradc.ops.regions import stop_gradient
 from gradc.ops.shape import broadcast_to, concatenate, reshape, slice_, transpose, update_slice
 from gradc.transforms.pattern import Pattern, pattern_of
@@ -47,6 +47,7 @@ LINKS: dict[str, tuple[Callable[[Value], Value], np.ndarray]] = {
     "sum": (lambda x: reduce_sum(x, axes=(1,), keepdims=False), BLOCKS[[0, 3]]),
     "largest": (lambda x: reduce_max(x, axes=(0,), keepdims=True), EYE[:3] + EYE[3:]),
     "softmax": (lambda x: softmax(x, axes=(1,)), BLOCKS),
+    "log_softmax": (lambda x: log_softmax(x, axes=(1,)), BLOCKS),
     "softmax of columns": (lambda x: softmax(x, axes=(0,)), np.tile(np.eye(3, dtype=int), (2, 2))),
     "concatenate": (lambda x: concatenate(x, zeros(x, "f64[1,3]"), x, axis=0), np.r_[EYE, 0 * EYE[:3], EYE]),
     "gather": (lambda x: gather(x, constant(x, [1, 1]), axes=(0,)), EYE[[3, 4, 5, 3, 4, 5]]),

@@ -28,7 +28,7 @@ from gradc.ops.elementwise import (
 )
 from gradc.ops.index import gather, scatter
 from gradc.ops.linalg import cholesky, triangular_solve
-from gradc.ops.reduce import logsumexp, reduce_max, reduce_prod, reduce_sum, softmax
+from gradc.ops.reduce import log_softmax, logsumexp, reduce_max, reduce_prod, reduce_sum, softmax
 from gradc.ops.shape import broadcast_to, concatenate, reshape, slice_, transpose, update_slice
 from gradc.transforms.adjoint import adjoint
 from gradc.transforms.derivative import differentiate
@@ -130,6 +130,7 @@ REDUCTIONS = {
     "prod": lambda x: reduce_prod(x, axes=(1,), keepdims=False),
     "logsumexp": lambda x: logsumexp(x, axes=(1,), keepdims=False),
     "softmax": lambda x: reduce_sum(softmax(x, axes=(1,)) * x, axes=(1,), keepdims=False),
+    "log_softmax": lambda x: -reduce_sum(log_softmax(x, axes=(1,)) * x, axes=(1,), keepdims=False),
     "sums so far": lambda x: slice_(cumsum(x, axis=1, reverse=True), starts=(0, 0), sizes=(2, 1), steps=(1, 1)),
     "products so far": lambda x: slice_(cumprod(x, axis=1), starts=(0, 1), sizes=(2, 1), steps=(1, 1)),
     "contract": lambda x: contract(x, x.builder.constant(np.ones(2)), lhs="ij", rhs="j", out="i"),

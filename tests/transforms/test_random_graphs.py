@@ -64,7 +64,7 @@ def reduced(chance: random.Random, x: Value, y: Value) -> Value:
 def along(chance: random.Random, x: Value, y: Value) -> Value:
     axis = chance.randrange(x.aval.ndim)
     if chance.random() < 0.5:
-        return op("softmax", x, axes=(axis,))
+        return op(chance.choice(["softmax", "log_softmax"]), x, axes=(axis,))
     return op("cumsum", x, axis=axis, reverse=chance.random() < 0.5)
 
 

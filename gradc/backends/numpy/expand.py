@@ -1,7 +1,7 @@
 """Ops that are written over several lines become the ops of those lines, so that what they share is named once.
 
-``logistic``, ``softplus`` and ``logistic_bce`` of one value share ``e = exp(-abs(z))``; ``softmax`` and
-``logsumexp`` share the shift, the exponentials and their sum. Each line evaluates what the op's own ``evaluate``
+``logistic``, ``softplus`` and ``logistic_bce`` of one value share ``e = exp(-abs(z))``; ``softmax``, ``log_softmax``
+and ``logsumexp`` share the shift, the exponentials and their sum. Each line evaluates what the op's own ``evaluate``
 does, in the same order.
 """
 
@@ -111,7 +111,7 @@ def _logistic_bce(expander: Expander, operands: tuple[Value, ...], params: dict[
 
 
 class _Shifted:
-    """What softmax and logsumexp share: the largest element, the exponentials below it, and their sum.
+    """What the softmax family shares: the largest element, the exponentials below it, and their sum.
 
     Reduced axes are kept with size 1 only where they are needed to broadcast: not where all axes are reduced.
     """
@@ -131,6 +131,18 @@ def _softmax(expander: Expander, operands: tuple[Value, ...], params: dict[str, 
     return shifted.weights / spread(shifted.total, x.aval.shape, params["axes"])
 
 
+def _log_softmax(expander: Expander, operands: tuple[Value, ...], params: dict[str, Any]) -> Value:
+    """An infinite largest element is subtracted alone, as in scipy.special: the logarithm of the sum is NaN then."""
+    (x,), axes = operands, params["axes"]
+    if any(x.aval.shape[a] == 0 for a in axes):
+        return x
+    shifted = _Shifted(expander, x, axes)
+    logarithm = log(shifted.total)
+    usable = select(isfinite(shifted.largest), logarithm, x.builder.full(0.0, logarithm.aval))
+    below = expander.shared(x - spread(shifted.largest, x.aval.shape, axes), "shifted")
+    return below - spread(usable, x.aval.shape, axes)
+
+
 def _logsumexp(expander: Expander, operands: tuple[Value, ...], params: dict[str, Any]) -> Value:
     (x,) = operands
     axes = params["axes"]
@@ -147,5 +159,6 @@ EXPANSIONS: dict[str, Expansion] = {
     "softplus": _softplus,
     "logistic_bce": _logistic_bce,
     "softmax": _softmax,
+    "log_softmax": _log_softmax,
     "logsumexp": _logsumexp,
 }

@@ -185,7 +185,5 @@ def softmax(x: Value, axis: Any = None) -> Value:
 
 @implements("scipy.special:log_softmax", arrays=("x",))
 def log_softmax(x: Value, axis: Any = None) -> Value:
-    """``x - logsumexp(x)`` along axes."""
-    operand, axes = _floating("log_softmax", x), all_axes("scipy.special.log_softmax", axis, x)
-    total = reductions.logsumexp(operand, axes=axes, keepdims=True) if axes else operand
-    return operand - spread(total, operand.aval.shape, axes)
+    """``x - logsumexp(x)`` along axes, without the digits that both lose where they are large."""
+    return reductions.log_softmax(_floating("log_softmax", x), axes=all_axes("scipy.special.log_softmax", axis, x))

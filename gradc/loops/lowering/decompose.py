@@ -1,6 +1,6 @@
 """Ops that have no loops of their own, told in those that have.
 
-softmax and logsumexp become maxima, exponentials and sums; a contraction that is a mere product, a dot product, tiny,
+The softmax family becomes maxima, exponentials and sums; a contraction that is a mere product, a dot product, tiny,
 masked or of integers becomes products and a sum, which fuse with what surrounds them. The others stay calls. Writes
 into slices of zeros become concatenations (``gradc.loops.lowering.slices``), known indices in equal steps views
 (``gradc.loops.lowering.windows``).
@@ -158,6 +158,16 @@ def _softmax(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) 
     return weights / broadcast(total, x.aval.shape)
 
 
+def _log_softmax(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) -> Value:
+    """``x - max`` less the logarithm of the sum, so that no digit is lost of what is large in both."""
+    (x,), axes = operands, params["axes"]
+    if 0 in result.shape:
+        return x
+    largest = reduce_max(x, axes=axes, keepdims=True)
+    _, total = _weights(x, largest, axes)
+    return x - broadcast(_shift(largest), x.aval.shape) - broadcast(log(total), x.aval.shape)
+
+
 def _logsumexp(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) -> Value:
     """The largest element is subtracted, unless it is infinite: a row of -inf gives -inf."""
     (x,), axes = operands, params["axes"]
@@ -238,6 +248,7 @@ class _Letters:
 _RULES: Final[dict[str, _Rule]] = {
     **dict.fromkeys(REDUCTIONS, _reduction),
     "softmax": _softmax,
+    "log_softmax": _log_softmax,
     "logsumexp": _logsumexp,
     "gather": gather_rule,
     "scatter": scatter_rule,

@@ -59,6 +59,20 @@ def test_softmax_and_logsumexp_share_the_exponentials() -> None:
     ]
 
 
+def test_log_softmax_is_the_shifted_elements_less_a_logarithm() -> None:
+    b = Builder()
+    x = b.input("x", aval("f32[3,4]"))
+    assert body([op["softmax"](x, axes=(1,)), op["log_softmax"](x, axes=(1,))], b) == [
+        "largest = np.max(x, axis=1, keepdims=True)",
+        "shifted = x - largest",
+        "weights = np.exp(shifted)  # cannot overflow",
+        "total = np.sum(weights, axis=1, keepdims=True)",
+        "result = weights / total",
+        "t1 = shifted - np.where(np.isfinite(largest), np.log(total), 0.0)",
+        "return [result, t1]",
+    ]
+
+
 def test_numpy_broadcasts_and_results_have_their_exact_shape() -> None:
     b = Builder()
     x, r = b.input("x", aval("f64[2,3]")), b.input("r", aval("f64[3]"))
