@@ -21,21 +21,23 @@ def classifier_grad(
     h = np.tanh(x @ layers_0_W + layers_0_b)         # networks.py:28
     logits = h @ layers_1_W + layers_1_b             # networks.py:29
     largest = np.max(logits, axis=1, keepdims=True)  # networks.py:30
-    weights = np.exp(logits - largest)               # cannot overflow
+    shifted = logits - largest                       # networks.py:30
+    weights = np.exp(shifted)                        # cannot overflow
     total = np.sum(weights, axis=1, keepdims=True)   # networks.py:30
     p = weights / total                              # networks.py:30 [softmax]
     t1 = np.arange(6)                                # networks.py:31
-    t2 = np.where(np.isfinite(largest), np.log(total) + largest, largest)[:, 0]  # networks.py:31
-    L = -(np.sum(logits[t1, labels] - t2) / 6.0)     # networks.py:31
+    t2 = (shifted - np.where(np.isfinite(largest), np.log(total), 0.0))[t1, labels]  # networks.py:31 [log-softmax]
+    L = -(np.sum(t2) / 6.0)                          # networks.py:31
 
     # Backward: d_q is dL/dq.
-    d_logits = 0.16666666666666666 * p
-    np.add.at(d_logits, (t1, labels), -0.16666666666666666)
-    t3 = d_logits @ layers_1_W.T * (1.0 - h * h)
+    t3 = np.zeros((6, 3))
+    np.add.at(t3, (t1, labels), -0.16666666666666666)
+    d_logits = t3 + 0.16666666666666666 * p
+    t4 = d_logits @ layers_1_W.T * (1.0 - h * h)
     return (
         L,
         [
-            {"W": x.T @ t3, "b": np.sum(t3, axis=0)},
+            {"W": x.T @ t4, "b": np.sum(t4, axis=0)},
             {"W": h.T @ d_logits, "b": np.sum(d_logits, axis=0)},
         ],
     )

@@ -161,8 +161,6 @@ private:
             case CLASSIFIER_GRAD_OK: return;
             case CLASSIFIER_GRAD_FAILED_1:
                 detail::fail<error>(static_cast<int>(status), "index is out of bounds for axis 1 with size 3 (networks.py:31: return -np.mean(np.log(p[np.arange(len(x)), labels])))");
-            case CLASSIFIER_GRAD_FAILED_2:
-                detail::fail<error>(static_cast<int>(status), "index is out of bounds for axis 1 with size 3 (networks.py:29: logits = h @ layers[-1][\"W\"] + layers[-1][\"b\"])");
             default: detail::fail<error>(static_cast<int>(status), "classifier_grad failed");
         }
     }

@@ -77,13 +77,13 @@ mod classifier_grad {
 
     /// The function with the workspace of its calls.
     pub struct ClassifierGrad {
-        workspace: [Block; 12],
+        workspace: [Block; 16],
     }
 
     impl ClassifierGrad {
         pub const fn new() -> Self {
             ClassifierGrad {
-                workspace: [Block::EMPTY; 12],
+                workspace: [Block::EMPTY; 16],
             }
         }
 
@@ -169,7 +169,6 @@ mod classifier_grad {
         let message = match status {
             0 => return Ok(()),
             16 => "index is out of bounds for axis 1 with size 3 (networks.py:31: return -np.mean(np.log(p[np.arange(len(x)), labels])))",
-            17 => "index is out of bounds for axis 1 with size 3 (networks.py:29: logits = h @ layers[-1][\"W\"] + layers[-1][\"b\"])",
             _ => "classifier_grad failed",
         };
         Err(Error::Failed { status, message })
