@@ -279,7 +279,13 @@ def _softmax_jvp(context: JvpContext) -> Value | None:
 
 def _log_softmax_vjp(context: VjpContext) -> Sequence[Any]:
     x, ct, axes = context.operands[0], context.ct, context.params["axes"]
-    return [ct - spread(reduce_sum(ct, axes=axes, keepdims=True), x.aval.shape, axes) * softmax(x, axes=axes)]
+    shares = spread(reduce_sum(ct, axes=axes, keepdims=True), x.aval.shape, axes) * softmax(x, axes=axes)
+    if ct.node.op.name == "scatter" and ct.node.params["mode"] == "add":
+        base, *written = map(ct.builder.value, ct.node.operands)
+        number = ct.builder.scalar(base)
+        if number is not None and not number:  # what was picked is added where it belongs, without an array of zeros
+            return [ct.node.op(-shares, *written, **ct.node.params)]
+    return [ct - shares]
 
 
 def _log_softmax_jvp(context: JvpContext) -> Value | None:

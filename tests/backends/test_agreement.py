@@ -141,7 +141,7 @@ class Terms:
             left, right = (np.abs(o.astype(np.float64)) for o in operands)
             evaluate_ = node.op.evaluate
             return np.asarray(evaluate_(sums[0], right, **params) + evaluate_(left, sums[1], **params))
-        if name in ("softmax", "logsumexp", "reduce_max", "reduce_min"):
+        if name in ("softmax", "log_softmax", "logsumexp", "reduce_max", "reduce_min"):
             largest = np.max(sums[0], axis=params["axes"], keepdims=params.get("keepdims", True))
             return np.asarray(2.0 * largest * (np.abs(self.values[node.id]) if name == "softmax" else 1.0))
         assert node.op.linear, f"{name}: the test does not know how it passes terms on"

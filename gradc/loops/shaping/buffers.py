@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from gradc.ir.aval import Dim, SymbolicDim
@@ -74,9 +74,9 @@ def lay_out(lifetimes: Sequence[Lifetime], may_take: MayTake | None = None) -> A
         if isinstance(rows, SymbolicDim):
             for k, slot in zip(chosen, _in_words([lifetimes[k].slot for k in chosen]), strict=True):
                 lifetimes[k] = lifetimes[k]._replace(bytes=rows * slot)
-        places, end = _by_birth(chosen, lifetimes, may_take)
-        if may_take is None and end > largest_live([lifetimes[k] for k in chosen]):
-            places, end = min((places, end), _by_size(chosen, lifetimes), key=lambda made: made[1])
+        places, end, heirs = _by_birth(chosen, lifetimes, may_take)
+        if isinstance(rows, SymbolicDim) or (may_take is None and end > largest_live([lifetimes[k] for k in chosen])):
+            places, end = min((places, end), _by_size(chosen, lifetimes, heirs), key=lambda made: made[1])
         count = _whole_lines(rows, [lifetimes[k].slot for k in chosen])
         for k in chosen:
             offsets[k] = start + places[k] * count
@@ -101,22 +101,30 @@ def _whole_lines(rows: Dim, slots: Sequence[int]) -> Dim:
     return (rows + multiple - 1) // multiple * multiple
 
 
-def _by_size(chosen: Sequence[int], lifetimes: Sequence[Lifetime]) -> _Places:
-    """The largest first, each in the first gap among those that live with it."""
+def _by_size(chosen: Sequence[int], lifetimes: Sequence[Lifetime], heirs: Mapping[int, int]) -> _Places:
+    """The largest first, each in the first gap among those that live with it; heirs stand where the first stands."""
+    together = {k: lifetimes[k] for k in chosen if k not in heirs}
+    for k, first in heirs.items():
+        together[first] = together[first]._replace(last=max(together[first].last, lifetimes[k].last))
     offsets: dict[int, int] = {}
-    for born in sorted(chosen, key=lambda k: (-lifetimes[k].slot, lifetimes[k].first, k)):
-        life, place = lifetimes[born], 0
-        others = [k for k in offsets if lifetimes[k].first <= life.last and life.first <= lifetimes[k].last]
+    for born in sorted(together, key=lambda k: (-together[k].slot, together[k].first, k)):
+        life, place = together[born], 0
+        others = [k for k in offsets if together[k].first <= life.last and life.first <= together[k].last]
         for k in sorted(others, key=lambda k: offsets[k]):
             if place + life.slot <= offsets[k]:
                 break
-            place = max(place, offsets[k] + lifetimes[k].slot)
+            place = max(place, offsets[k] + together[k].slot)
         offsets[born] = place
-    return offsets, max((offsets[k] + lifetimes[k].slot for k in chosen), default=0)
+    end = max((offsets[k] + life.slot for k, life in together.items()), default=0)
+    return offsets | {k: offsets[first] for k, first in heirs.items()}, end
 
 
-def _by_birth(chosen: Sequence[int], lifetimes: Sequence[Lifetime], may_take: MayTake | None) -> _Places:
+def _by_birth(
+    chosen: Sequence[int], lifetimes: Sequence[Lifetime], may_take: MayTake | None
+) -> tuple[dict[int, int], int, dict[int, int]]:
+    """Each in the smallest gap when it is born; and whose place was taken first by those that took one."""
     offsets: dict[int, int] = {}
+    heirs: dict[int, int] = {}
     gaps = _Gaps()
     dying: dict[int, list[int]] = defaultdict(list)
     order = sorted(chosen, key=lambda k: (lifetimes[k].first, -lifetimes[k].slot, k))
@@ -134,8 +142,9 @@ def _by_birth(chosen: Sequence[int], lifetimes: Sequence[Lifetime], may_take: Ma
         else:
             candidates.remove(taken)
             offsets[born] = offsets[taken]
+            heirs[born] = heirs.get(taken, taken)
         dying[life.last].append(born)
-    return offsets, gaps.end
+    return offsets, gaps.end, heirs
 
 
 def largest_live(lifetimes: Sequence[Lifetime]) -> int:

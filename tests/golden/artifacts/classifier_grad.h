@@ -1,6 +1,6 @@
 /* L and dL/d(layers[0]["W"], layers[0]["b"], layers[1]["W"], layers[1]["b"]) of classifier(),
  * networks.py:25.
- * gradc 0.1.0, f64, i64, graph 9611d750. Runs on any x86-64.
+ * gradc 0.1.0, f64, i64, graph d66becf3. Runs on any x86-64.
  * Generated; yours, no conditions (0BSD). No libc, no libm, no allocation, no writable globals. */
 #ifndef CLASSIFIER_GRAD_H
 #define CLASSIFIER_GRAD_H
@@ -12,7 +12,7 @@ extern "C" {
 #define CLASSIFIER_GRAD_ABI_VERSION     1
 #define CLASSIFIER_GRAD_WORKSPACE_SIZE  896  /* bytes: a constant, so it can be a static array */
 #define CLASSIFIER_GRAD_WORKSPACE_ALIGN 64
-#define CLASSIFIER_GRAD_FLOPS           1412  /* of a call */
+#define CLASSIFIER_GRAD_FLOPS           1394  /* of a call */
 typedef enum {
     CLASSIFIER_GRAD_OK = 0,
     CLASSIFIER_GRAD_NULL_INPUT = 1,  /* an input is NULL */

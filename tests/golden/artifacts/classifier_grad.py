@@ -30,14 +30,13 @@ def classifier_grad(
     L = -(np.sum(t2) / 6.0)                          # networks.py:31
 
     # Backward: d_q is dL/dq.
-    t3 = np.zeros((6, 3))
-    np.add.at(t3, (t1, labels), -0.16666666666666666)
-    d_logits = t3 + 0.16666666666666666 * p
-    t4 = d_logits @ layers_1_W.T * (1.0 - h * h)
+    d_logits = 0.16666666666666666 * p
+    np.add.at(d_logits, (t1, labels), -0.16666666666666666)
+    t3 = d_logits @ layers_1_W.T * (1.0 - h * h)
     return (
         L,
         [
-            {"W": x.T @ t4, "b": np.sum(t4, axis=0)},
+            {"W": x.T @ t3, "b": np.sum(t3, axis=0)},
             {"W": h.T @ d_logits, "b": np.sum(d_logits, axis=0)},
         ],
     )

@@ -45,7 +45,7 @@ export async function load(source = "classifier_grad.wasm") {
         const place = places();
         const from = inputs.map((input) => ("size" in input ? place(bytes(input)) : 0));
         const at = results.map((result) => place(bytes(result)));
-        const workspace = place(1024);
+        const workspace = place(768);
         const values = inputs.map((input, k) => {
             const value = given[input.name];
             if (!("size" in input)) return number(input, value);

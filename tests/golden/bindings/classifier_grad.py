@@ -39,7 +39,7 @@ def classifier_grad(
     status = _classifier_grad(
         _at(layers_0_W), _at(layers_0_b), _at(layers_1_W), _at(layers_1_b), _at(x), _at(labels),
         _at(L), _at(d_layers_0_W), _at(d_layers_0_b), _at(d_layers_1_W), _at(d_layers_1_b),
-        _scratch.address(1024),
+        _scratch.address(768),
     )
     if status:
         kind, message = _classifier_grad_failures[status]

@@ -77,13 +77,13 @@ mod classifier_grad {
 
     /// The function with the workspace of its calls.
     pub struct ClassifierGrad {
-        workspace: [Block; 16],
+        workspace: [Block; 12],
     }
 
     impl ClassifierGrad {
         pub const fn new() -> Self {
             ClassifierGrad {
-                workspace: [Block::EMPTY; 16],
+                workspace: [Block::EMPTY; 12],
             }
         }
 
