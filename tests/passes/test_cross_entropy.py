@@ -64,3 +64,17 @@ def test_one_maximum_and_one_exponential(form: Callable[[Any], Any]) -> None:
 def test_a_label_out_of_bounds_is_told(backend: Any) -> None:
     with pytest.raises(IndexError, match="index 5 is out of bounds for axis 1 with size 5"):
         gradc.grad(loss(shifted), backend=backend)(RNG.normal(size=(4, 5)), np.array([0, 5, 1, 2]))
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numpy", "reference"])
+def test_rows_that_are_picked_twice_or_never(backend: Any) -> None:
+    """Their cotangents add up; a row that is not picked has the slope 0, whatever stands in it."""
+    z = RNG.normal(size=(5, 4))
+    z[3], z[4, 1] = np.nan, np.inf
+    rows, columns = np.array([0, 2, 2, 0]), np.array([1, 1, 3, 1])
+    expected = np.zeros(z.shape)
+    for row, column in zip(rows, columns, strict=True):
+        expected[row] += scipy.special.softmax(z[row]) / 4
+        expected[row, column] -= 0.25
+    found = gradc.grad(lambda z: -np.mean(shifted(z)[rows, columns]), backend=backend)(z)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15)
