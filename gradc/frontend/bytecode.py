@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import itertools
 import linecache
 import opcode
 from types import CodeType, FrameType
@@ -85,7 +86,10 @@ def origin_of(code: CodeType, line: int, module_globals: dict[str, Any] | None =
 
 def _make(code: CodeType, module_globals: dict[str, Any] | None) -> CodeTable:
     linecache.checkcache(code.co_filename)
-    instructions = [i for i in dis.get_instructions(code) if i.opname not in _SKIPPED]
+    written = list(dis.get_instructions(code))
+    # In 3.11 a call has two instructions, and once it ran often a frame stands on the first while it lasts.
+    begins = {two.offset: one.offset for one, two in itertools.pairwise(written) if one.opname == "PRECALL"}
+    instructions = [i for i in written if i.opname not in _SKIPPED]
     lines = _lines(code, module_globals)
     sites: dict[int, Site] = {}
     returns: dict[int, tuple[str, ...]] = {}
@@ -97,7 +101,7 @@ def _make(code: CodeType, module_globals: dict[str, Any] | None) -> CodeTable:
         first = position if instruction.opname == "UNPACK_SEQUENCE" else position + 1
         site = Site(_targets(instructions, first), lines.get(offset, ()))
         # A frame that called Python code stands, in some versions, on the inline caches after its call.
-        for covered in range(offset, following, 2):
+        for covered in range(begins.get(offset, offset), following, 2):
             sites[covered] = site
         if instruction.opname == "RETURN_VALUE":
             returns[offset] = _returned(instructions, position)

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 NO_SITE: Final = Site((), ())
 
 
-class _Running(NamedTuple):
-    """A frame of the user's, and what is remembered of operations in its code by instruction offset."""
+class _Code(NamedTuple):
+    """A code object of the user's, and what is remembered of operations in it by instruction offset.
 
-    frame: FrameType
+    ``words`` are those of frames that are entered, by the identity of the site and the number of arguments.
+    """
+
     table: CodeTable
     places: dict[int, Place]
+    words: dict[tuple[int, int], int]
 
 
 class Follower:
@@ -33,15 +36,15 @@ class Follower:
     The innermost frame that was met last is the ``frame`` of the session, the places of its code its ``places``.
     """
 
-    __slots__ = ("_places", "_sites", "_words", "root", "session", "stack")
+    __slots__ = ("_codes", "_sites", "_words", "root", "session", "stack")
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.root: FrameType | None = None
-        self.stack: list[_Running] = []
+        self.stack: list[tuple[FrameType, _Code]] = []
         self._sites: dict[int, Site] = {}
-        self._places: dict[int, tuple[CodeTable, dict[int, Place]]] = {}
-        self._words: dict[Any, tuple[int, Any]] = {}
+        self._codes: dict[int, _Code] = {}
+        self._words: dict[tuple[Any, ...], int] = {}
 
     def enter(self, frame: FrameType | None) -> Site:
         """The site of the user's code that runs at or above ``frame``; its line becomes the origin of new nodes."""
@@ -65,7 +68,9 @@ class Follower:
 
     def follow(self, frame: FrameType) -> bool:
         """Whether ``frame`` is of the user's code; it is the one that runs then."""
-        if is_internal(frame.f_code.co_filename) or user_frame(frame, self.root) is None:
+        if id(frame.f_code) not in self._codes and is_internal(frame.f_code.co_filename):
+            return False
+        if frame is self.root:
             return False
         self._switch(frame)
         return True
@@ -82,17 +87,22 @@ class Follower:
 
     def _switch(self, frame: FrameType) -> None:
         stack = self.stack
-        if len(stack) > 1 and stack[-2].frame is frame:
+        if len(stack) > 1 and stack[-2][0] is frame:
             self._leave()
-        elif stack and user_frame(frame.f_back, self.root) is stack[-1].frame:
-            self._enter(frame)
         else:
-            self._walk(frame)
-        _, table, places = stack[-1]
+            caller = user_frame(frame.f_back, self.root)
+            if len(stack) > 1 and caller is stack[-2][0]:  # one call after the other
+                self._leave()
+                self._enter(frame)
+            elif stack and caller is stack[-1][0]:
+                self._enter(frame)
+            else:
+                self._walk(frame)
+        table, places, _ = stack[-1][1]
         self.session.frame, self.session.places, self._sites = frame, places, table.sites
 
     def _walk(self, frame: FrameType) -> None:
-        standing = {id(running.frame): k for k, running in enumerate(self.stack)}
+        standing = {id(running): k for k, (running, _) in enumerate(self.stack)}
         entered: list[FrameType] = []
         current: FrameType | None = frame
         while current is not None and id(current) not in standing:
@@ -105,43 +115,50 @@ class Follower:
             self._enter(new)
 
     def _enter(self, frame: FrameType) -> None:
-        code = frame.f_code
-        known = self._places.get(id(code))
+        code, stack, session = frame.f_code, self.stack, self.session
+        known = self._codes.get(id(code))
         if known is None:  # the table keeps the code, and with it its id
-            known = self._places[id(code)] = (table_of(code, frame.f_globals), {})
-        table, places = known
-        site, marks = NO_SITE, list[int]()
-        if self.stack:
-            caller = self.stack[-1]
-            site = caller.table.sites.get(caller.frame.f_lasti, NO_SITE)
+            known = self._codes[id(code)] = _Code(table_of(code, frame.f_globals), {}, {})
+        table = known.table
+        site, entry = NO_SITE, [0]
+        if stack:
+            caller, called_from = stack[-1]
+            site = called_from.table.sites.get(caller.f_lasti, NO_SITE)
             if table.call:
                 variables = frame.f_locals
                 for name in table.parameters:
-                    self._collect(variables.get(name), marks)
-        self.stack.append(_Running(frame, table, places))
-        key = (id(table), id(site), len(marks))
-        found = self._words.get(key)
-        if found is None:
-            word = Entered(table, site, len(marks))
-            found = self._words[key] = (self.session.tape.word(word), word)
-        self.session.record((found[0], *marks))
+                    content = variables.get(name)
+                    mark = session.mark(content)
+                    if mark != NOTHING:
+                        entry.append(mark)
+                    elif content is not None:
+                        self._collect(content, entry)
+        stack.append((frame, known))
+        key = (id(site), len(entry))  # a site stands in a table, which keeps it
+        word = known.words.get(key)
+        if word is None:
+            word = known.words[key] = session.tape.word(Entered(table, site, len(entry) - 1))
+        entry[0] = word
+        session.record(entry)
 
     def _leave(self) -> None:
-        frame, table, _ = self.stack.pop()
+        frame, code = self.stack.pop()
         session = self.session
         session.frame = None
         variables = frame.f_locals
-        results = table.returns.get(frame.f_lasti, ())
-        marks = [session.mark(variables.get(name)) for name in results]
-        held = [(name, x) for name, x in variables.items() if isinstance(x, TracedBase)]
-        names = [name for name, _ in held]
-        marks += [session.mark(x) for _, x in held]
-        key = (len(results), *names)
-        found = self._words.get(key)
-        if found is None:
-            word = Left(len(results), tuple(names))
-            found = self._words[key] = (session.tape.word(word), word)
-        session.record((found[0], *marks))
+        results = code.table.returns.get(frame.f_lasti, ())
+        entry = [0, *[session.mark(variables.get(name)) for name in results]]
+        held: list[Any] = [len(results)]
+        for name, x in variables.items():
+            if isinstance(x, TracedBase):
+                held.append(name)
+                entry.append(session.mark(x))
+        key = tuple(held)
+        word = self._words.get(key)
+        if word is None:
+            word = self._words[key] = session.tape.word(Left(len(results), key[1:]))
+        entry[0] = word
+        session.record(entry)
 
     def _collect(self, content: Any, marks: list[int]) -> None:
         own = self.session.mark(content)

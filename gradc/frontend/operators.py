@@ -7,7 +7,7 @@ entry on the tape. These methods are what a trace of many small operations spend
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -80,16 +80,39 @@ def as_integers(bools: Collection[int], operands: tuple[Any, ...]) -> tuple[Any,
     return tuple([x.python_number(promote.python_integer) if id(x) in own else x for x in operands])
 
 
+Methods = Mapping[str, tuple[str, Any, Callable[..., Any]]]
+"""Methods by name: their form (binary, reflected, unary, element), what stands for them at a place, and themselves."""
+
+LONG: Final = 4096
+"""After so many values a trace is worth machine code."""
+
+MACHINE: Final[list[Callable[[type, Methods], dict[str, Any] | None]]] = []
+"""What makes machine code of methods: it gives what takes their place, or None where it has to be asked later."""
+
+
 def with_operators(traced: Class) -> Class:
     """Give the class of traced arrays Python's operators; its ``operate``, ``update`` and ``taken`` do what is new."""
-    made = {f"__{name}__": _unary(traced, name) for name in _UNARY}
+    methods: dict[str, tuple[str, Any, Callable[..., Any]]] = {}
+
+    def in_machine_code() -> None:
+        makers, MACHINE[:] = MACHINE[:], []  # another thread finds none meanwhile
+        for make in makers:
+            faster = make(traced, methods)
+            if faster is None:
+                MACHINE.append(make)
+            for special, method in (faster or {}).items():
+                setattr(traced, special, method)
+
+    for name in _UNARY:
+        methods[f"__{name}__"] = ("unary", name, _unary(traced, name, in_machine_code))
     for name in (*_BINARY, *_COMPARISONS):
-        made[f"__{name}__"] = _forward(traced, name)
+        methods[f"__{name}__"] = ("binary", name, _forward(traced, name, in_machine_code))
     for name in _BINARY:
-        made[f"__r{name}__"] = _reflected(traced, name)
-        made[f"__i{name}__"] = _in_place(name)
+        methods[f"__r{name}__"] = ("reflected", name, _reflected(traced, name, in_machine_code))
+    methods["__getitem__"] = ("element", ITEM, _getitem(traced))
+    made = {special: method for special, (_, _, method) in methods.items()}
+    made |= {f"__i{name}__": _in_place(name) for name in _BINARY}
     made["__divmod__"], made["__rdivmod__"] = _divmod, _rdivmod
-    made["__getitem__"] = _getitem(traced)
     for special, method in made.items():
         method.__name__ = special
         method.__qualname__ = f"{traced.__name__}.{special}"
@@ -97,7 +120,7 @@ def with_operators(traced: Class) -> Class:
     return traced
 
 
-def _forward(traced: Any, name: str) -> Callable[..., Any]:
+def _forward(traced: Any, name: str, is_long: Callable[[], None]) -> Callable[..., Any]:
     # What is called at every operation stands in the closure: a look-up in a module costs more.
     frame_of, bare = sys._getframe, object.__new__
 
@@ -119,8 +142,10 @@ def _forward(traced: Any, name: str) -> Callable[..., Any]:
                     session.record((place.word, self.known))
                 made = bare(traced)
                 made.session = session
-                made.known = session.count
-                session.count += 1
+                made.known = count = session.count
+                session.count = count + 1
+                if not count % LONG:
+                    is_long()
                 made.kind = kind = place.kind
                 made.scalar = kind.scalar
                 made.memory = None
@@ -131,7 +156,7 @@ def _forward(traced: Any, name: str) -> Callable[..., Any]:
     return method
 
 
-def _reflected(traced: Any, name: str) -> Callable[..., Any]:
+def _reflected(traced: Any, name: str, is_long: Callable[[], None]) -> Callable[..., Any]:
     frame_of, bare = sys._getframe, object.__new__
 
     def method(self: Any, other: Any) -> Any:
@@ -150,8 +175,10 @@ def _reflected(traced: Any, name: str) -> Callable[..., Any]:
                 session.record((place.word, self.known))
                 made = bare(traced)
                 made.session = session
-                made.known = session.count
-                session.count += 1
+                made.known = count = session.count
+                session.count = count + 1
+                if not count % LONG:
+                    is_long()
                 made.kind = kind = place.kind
                 made.scalar = kind.scalar
                 made.memory = None
@@ -162,7 +189,7 @@ def _reflected(traced: Any, name: str) -> Callable[..., Any]:
     return method
 
 
-def _unary(traced: Any, name: str) -> Callable[..., Any]:
+def _unary(traced: Any, name: str, is_long: Callable[[], None]) -> Callable[..., Any]:
     frame_of, bare = sys._getframe, object.__new__
 
     def method(self: Any) -> Any:
@@ -174,8 +201,10 @@ def _unary(traced: Any, name: str) -> Callable[..., Any]:
                 session.record((place.word, self.known))
                 made = bare(traced)
                 made.session = session
-                made.known = session.count
-                session.count += 1
+                made.known = count = session.count
+                session.count = count + 1
+                if not count % LONG:
+                    is_long()
                 made.kind = kind = place.kind
                 made.scalar = kind.scalar
                 made.memory = None

@@ -51,7 +51,6 @@ ESCAPED: Final = (
     "return it from the function instead of keeping it, and compute in one thread"
 )
 
-
 ASIDE: Final[ContextVar[str]] = ContextVar("gradc_aside", default="")
 """The function under functools.cache that is called outside of the trace."""
 
@@ -191,9 +190,11 @@ class Session:
         """The kind of the values of any abstract value."""
         return self.kind(self.tape.builder.interned(aval))
 
-    def mark(self, x: object) -> int:
+    def mark(self, x: Any) -> int:
         """What stands for a traced value of this trace on the tape; NOTHING for anything else."""
-        return x.mark() if is_traced(x) and x.session is self else NOTHING
+        if isinstance(x, TracedBase) and x.session is self:  # type: ignore[attr-defined]
+            return x.known if x.known >= 0 else x.mark()  # type: ignore[attr-defined,no-any-return]
+        return NOTHING
 
     def lift(self, x: Any, role: str = "") -> Value:
         """``x`` as a Value of this trace: traced values, arrays, numbers, and sequences of them.
@@ -295,8 +296,7 @@ class Session:
             return known[value.id]
         nodes = self.builder.nodes
         pending, order = [value.id], list[int]()
-        seen: set[int] = set()
-        used: list[int] = []
+        seen, used = set[int](), list[int]()
         while pending:
             index = pending.pop()
             if index in seen or index in known:

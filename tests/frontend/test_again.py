@@ -262,3 +262,20 @@ def test_a_ufunc_of_three_operands_is_known_the_second_time() -> None:
     of = scipy.special.radian
     found = gradc.jit(lambda d, m, s: of(d, m, s) + of(d, m, s) * of(m, d, s))(30.0, 20.0, 10.0)
     assert found == pytest.approx(of(30.0, 20.0, 10.0) * (1 + of(20.0, 30.0, 10.0)), rel=1e-15)
+
+
+def test_the_trace_is_the_same_however_often_the_code_ran() -> None:
+    """CPython rewrites instructions that run often, and frames stand elsewhere then."""
+
+    def named(x: Any) -> Any:
+        for k in range(3):
+            size = abs(x[k])
+            largest = np.maximum(size, x[0])
+            x = x + largest * x.sum() - x[k]
+        return x
+
+    traces = [trace(named, [VECTOR]) for _ in range(12)]
+    assert len({found.written.digest() for found in traces}) == 1
+    texts = [print_graph(found.graph) for found in traces]
+    assert set(texts) == {texts[0]}
+    assert "size" in texts[0]

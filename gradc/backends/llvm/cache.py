@@ -84,19 +84,40 @@ def place_of(source: Draft, options: str) -> Place | None:
     ``options`` tells all that the code depends on besides the trace. Raises CompileError where the system has no
     permissions that keep others from writing there.
     """
+    own = _own_store()
+    made_by = None if own is None else stamp()
+    return None if own is None or made_by is None else Place(own, key_of(source, options, made_by), source)
+
+
+def kept_object(ir: str) -> bytes:
+    """The object file of a module that LLVM's passes leave alone, kept on disk by the module's text."""
+    own = _own_store()
+    if own is None:
+        return object_code(ir, passes=False)
+    import llvmlite
+    import llvmlite.binding as binding
+
+    parts = {"module": ir, "target": repr(host()), "llvmlite": llvmlite.__version__, "llvm": binding.llvm_version_info}
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    code = own.get(key)
+    if code is None:
+        code = object_code(ir, passes=False)
+        own.put(key, code)
+    return code
+
+
+def _own_store() -> Store | None:
+    """The store of the directory that is set; None where none is."""
     directory = config.cache_dir.value
     if not directory:
         return None
     if os.name != "posix":
         raise CompileError("GRADC_CACHE_DIR needs the file permissions of a POSIX system; unset it")
-    made_by = stamp()
-    if made_by is None:
-        return None
     try:
         path = os.path.abspath(directory)
     except OSError:  # The working directory is gone, and a relative one in it: the store says that it cannot be used.
         path = directory
-    return Place(store(path), key_of(source, options, made_by), source)
+    return store(path)
 
 
 def compile_entry(place: Place | None, make: Callable[[], tuple[str, LoopProgram, Facts]]) -> Entry:

@@ -9,13 +9,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from gradc.backends.llvm.cache import kept_object
 from gradc.backends.llvm.entry.abi import Abi, abi
 from gradc.backends.llvm.entry.emit import KERNEL, PARAMETERS, emit_entry, parameter_table
 from gradc.backends.llvm.entry.helpers import EXPORTS
 from gradc.backends.llvm.entry.plan import Fixed, Plan
 from gradc.backends.llvm.entry.reuse import KEPT, RECORD_RESULTS
 from gradc.backends.llvm.entry.runtime import RECORD_ARENAS, RECORD_CALLS, RECORD_WORDS, text
-from gradc.backends.llvm.jit import Entry, link, object_code
+from gradc.backends.llvm.jit import Entry, link
 from gradc.config import environment
 from gradc.frontend.session import RUNNING
 
@@ -68,7 +69,7 @@ def native_entry(kernel: Entry, plan: Plan) -> NativeEntry | None:
     table = (ctypes.c_size_t * len(words))(*words)
     addresses = known.addresses | _runtime() | {name: id(value) for name, value in objects.items()}
     addresses |= {KERNEL: kernel.address, PARAMETERS: ctypes.addressof(table)}
-    library = link(object_code(ir, passes=False), addresses, [symbol], plan.name)
+    library = link(kept_object(ir), addresses, [symbol], plan.name)
     # Values of the user's may lead back to the function: they are held where the collector sees them.
     fixed = [leaf.value for place in plan.places for leaf in place.leaves if isinstance(leaf, Fixed)]
     owned = [value for value in objects.values() if not any(value is own for own in fixed)]
@@ -86,7 +87,7 @@ def _runtime() -> dict[str, int]:
     known = abi()
     assert isinstance(known, Abi)
     addresses = known.addresses | {"gradc.traces": RUNNING.ctypes.data, "gradc.environment": ctypes.addressof(_ENVIRON)}
-    library = link(object_code(text(), passes=False), addresses, EXPORTS, "entries")
+    library = link(kept_object(text()), addresses, EXPORTS, "entries")
     _KEPT.append(library)
     return {name: library[name] for name in EXPORTS}
 
