@@ -25,10 +25,11 @@ from mpmath import mp, mpf
 FOLDER = Path(__file__).parents[1] / "gradc" / "backends" / "math"
 GAMMA = ("GAMMALN", "STIRLING", "DIGAMMA", "SIN_PI", "ONE_LESS_EULER", "LOG_PI", "HALF_LOG_TAU")  # how names start
 DIGITS = 120
-TABLES = ("TWO_OVER_PI", "LOG_FACTORS", "LOG_CELLS", "SIXTEENTHS", "CUB")
+TABLES = ("TWO_OVER_PI", "LOG_FACTORS", "LOG_CELLS", "LOG2_FACTORS", "LOG2_CELLS", "SIXTEENTHS", "CUBE")
 PARTS = 4  # numbers in a row of TWO_OVER_PI
 WINDOW = {"f64": 26, "f32": 8}  # binades of an argument that share a row
 NEAR = {"f64": (20, 52, 1023), "f32": (17, 23, 127)}  # the exponent of the first one, mantissas, the largest exponent
+CELL = -mpf(1) / 64, mpf(1) / 32  # of m c - 1 for LOG2_FACTORS: the intervals beside 1
 CENTRE = mpf("3.75")  # where the argument of the polynomial of erfc is 0
 
 
@@ -96,7 +97,9 @@ def fits() -> dict[str, Fit]:
         "EXP2": Fit("(2**r - 1) / r", lambda r: (mpf(2) ** r - 1) / r, -mpf(1) / 2, mpf(1) / 2, {"f64": 11, "f32": 5}),
         "LOG2": Fit(*to_base(2), low, high, {"f32": 9}),
         "LOG2_RATIO": Fit(*ratio_to_base(2), mpf(0), ratio, {"f64": 7}),
+        "LOG2_CELL": Fit(*to_base(2), *CELL, {"f32": 3}),
         "LOG10": Fit(*to_base(10), low, high, {"f32": 9}),
+        "LOG10_CELL": Fit(*to_base(10), *CELL, {"f32": 3}),
         "LOG10_RATIO": Fit(*ratio_to_base(10), mpf(0), ratio, {"f64": 7}),
         "CBRT": Fit("m**(-1/3)", lambda m: mp.cbrt(1 / m), mpf(1), mpf(2), {"f64": 3}),
         "CBRT_SQUARED": Fit("m**(-2/3)", lambda m: mp.cbrt(1 / m) ** 2, mpf(1), mpf(2), {"f32": 5}),
@@ -192,21 +195,23 @@ def stirling(z: Any) -> Any:
     return x * (mp.loggamma(x) - (x - mpf(1) / 2) * mp.log(x) + x - mp.log(2 * mp.pi) / 2)
 
 
-def cubics(base: int) -> list[float]:
-    """Polynomials of degree 3 for ``log(1 + f) / (f log(base))``, less what f32 holds of ``1 / log(base)``, by powers.
+def fine_cells() -> tuple[list[float], list[float]]:
+    """Factors of 32 intervals of m from 1 to 3/2 and from 3/4 to 1, and minus their logarithms to base 2.
 
-    There is one for each of 32 intervals of m = 1 + f, of which one begins at sqrt(1/2) and another ends at sqrt(2);
-    those from 1 on are twice as long, and 1 is inside one.
+    The logarithm is a multiple of 2**-16, so that sums with integers are exact in f32. Of the factors for which 1 / c
+    is 1/16 to 3/8 of an interval from its end on the side of 1, where the logarithm of m is small beside that of c,
+    it is the one whose logarithm is nearest to such a multiple. At 1 both are exact.
     """
-    short, length = mpf(cut(1 / mp.log(base), 24)), mpf(1) / 32
-    root = 2 * mpf(nearest(mp.sqrt(mpf(1) / 2), "f32")) - 1
-    start, rows = root % length, []
-    for k in range(32):
-        low, high = (start + (k + side) * length for side in (0, 1))
-        if low >= root:  # of m / 2
-            low, high = (low - 1) / 2, (high - 1) / 2 if k < 31 else start
-        rows.append(polynomial(Fit("", lambda f: mp.log1p(f) / (f * mp.log(base)) - short, low, high, {}), 3))
-    return [nearest(row[power], "f32") for power in range(4) for row in rows]
+    step, rows = mpf(2) ** -16, [(mpf(0), 1.0, 0.0)]
+    for k in range(1, 31):
+        scale = mpf(1) if k < 16 else mpf(1) / 2
+        near, far = (scale * (1 + (k + side) / mpf(32)) for side in ((0, 1) if k < 16 else (1, 0)))
+        ends = [mp.log(near + (far - near) * part, 2) for part in (mpf(1) / 16, mpf(3) / 8)]
+        logs = [n * step for n in range(int(mp.ceil(min(ends) / step)), int(mp.floor(max(ends) / step)) + 1)]
+        factors = [nearest(mpf(2) ** -log, "f32") for log in logs]
+        rows.append(min((abs(mp.log(c, 2) + log), c, float(log)) for c, log in zip(factors, logs, strict=True)))
+    rows.append(rows[0])
+    return [factor for _, factor, _ in rows], [log for _, _, log in rows]
 
 
 def digamma_series(z: Any) -> Any:
@@ -289,11 +294,12 @@ def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
         "what is left of them",
         {d: tuple(nearest(v - h, d) for v, h in zip(logs[d], heads[d], strict=True)) for d in logs},
     )
-    for base in (2, 10):
-        meaning = (
-            f"log(1 + f) / (f log({base})), less LOG{base}_E, by the leading bits of 1 + f: coefficients of each power"
-        )
-        found[f"CUBICS_LOG{base}"] = (meaning, {"f32": tuple(cubics(base))})
+    factors, logs_2 = fine_cells()
+    found["LOG2_FACTORS"] = (
+        "c of the intervals from 1 to 3/2 and from 3/4 to 1, by the leading bits of m, for which log2(c) has 16 bits",
+        {"f32": tuple(factors)},
+    )
+    found["LOG2_CELLS"] = ("-log2(c) of LOG2_FACTORS", {"f32": tuple(logs_2)})
     rests = {"f64": [0, 1, *[0] * 5, -1], "f32": [0, 1, *[0] * 13, -1]}
     found["CUBE_POWERS"] = ("2**k of k = 0, 1 and, at the end, -1", {d: tuple(2.0**k for k in rests[d]) for d in rests})
     thirds = {"f64": mpf(1) / 3, "f32": mpf(2) / 3}

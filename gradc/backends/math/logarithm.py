@@ -2,14 +2,15 @@
 
 All take ``x = 2**k m`` with m between sqrt(1/2) and sqrt(2), and ``f = m - 1``; in f32 ``log`` and ``log1p`` between
 3/4 and 3/2. In f64 ``log(m)`` is a polynomial in ``s = f / (2 + f)``, summed so that f stands alone and is rounded last
-(J.-M. Muller, Elementary Functions, 3rd edition, chapter 6); in f32 it is a polynomial in f, to another base one of 32
-where registers hold their coefficients. To another base, f alone is multiplied by the exact factor and rounded last.
+(J.-M. Muller, Elementary Functions, 3rd edition, chapter 6); in f32 it is a polynomial in f. To another base, f alone
+is multiplied by the exact factor and rounded last. Where registers hold 32 numbers, those to another base take
+``m c - 1`` in the place of f in f32, with a factor c by the leading bits of m whose logarithm adds to k without error,
+so that a short polynomial is enough (P. T. P. Tang, ACM TOMS 16, 1990).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -73,15 +74,17 @@ def log_of_double(f: Formula, x: Term) -> Term:
 
 def log2(f: Formula, x: Term) -> Term:
     """``log(x) / log(2)``: exact of powers of two."""
-    cubics = "cubics_log2", tables.CUBICS_LOG2["f32"]
-    return _to_base(f, x, coefficients.LOG2_E, (1.0, 0.0), coefficients.LOG2 | coefficients.LOG2_RATIO, cubics)
+    if f.form is F32 and f.tables:
+        return _to_base_in_cells(f, x, (1.0, 0.0), coefficients.LOG2_E, coefficients.LOG2_CELL)
+    return _to_base(f, x, coefficients.LOG2_E, (1.0, 0.0), coefficients.LOG2 | coefficients.LOG2_RATIO)
 
 
 def log10(f: Formula, x: Term) -> Term:
     """``log(x) / log(10)``."""
-    cubics = "cubics_log10", tables.CUBICS_LOG10["f32"]
+    if f.form is F32 and f.tables:
+        return _to_base_in_cells(f, x, coefficients.LOG10_2["f32"], coefficients.LOG10_E, coefficients.LOG10_CELL)
     table = coefficients.LOG10 | coefficients.LOG10_RATIO
-    return _to_base(f, x, coefficients.LOG10_E, coefficients.LOG10_2[f.form.name], table, cubics)
+    return _to_base(f, x, coefficients.LOG10_E, coefficients.LOG10_2[f.form.name], table)
 
 
 def _to_base(
@@ -90,15 +93,12 @@ def _to_base(
     factor: dict[str, tuple[float, ...]],
     of_two: tuple[float, ...],
     table: dict[str, tuple[float, ...]],
-    cubics: tuple[str, Sequence[float]],
 ) -> Term:
     """``k of_two + factor log(1 + fraction)``."""
     k, m = _split_at(f, x, ROOT[f.form.name])
     fraction = m - 1.0
     high, low = factor[f.form.name]
-    if f.form is F32 and f.tables:
-        tail = fraction * _cubic(f, m, fraction, *cubics)
-    elif f.form is F32:
+    if f.form is F32:
         tail = fraction * f.polynomial(table["f32"], fraction)
     else:
         half = fraction * fraction * (high / 2)
@@ -108,16 +108,34 @@ def _to_base(
     return result if f.has_exponents else specials(f, result, x, x)
 
 
-def _cubic(f: Formula, m: Term, x: Term, name: str, numbers: Sequence[float]) -> Term:
-    """One of 32 polynomials of degree 3, by the leading bits of m: ``ROOT`` and its double are ends of intervals."""
-    unused = F32.mantissa - 5
-    start = F32.bits_of(ROOT["f32"]) & ((1 << unused) - 1)
-    index = ((f.bits(m) - start) >> unused).named("index")
-    columns = [f.lookup(f"{name}_{power}", numbers[32 * power :][:32], index) for power in range(4)]
-    total = columns[3]
-    for column in columns[2::-1]:
-        total = f.fma(total, x, column)
-    return total
+def _to_base_in_cells(
+    f: Formula,
+    x: Term,
+    of_two: tuple[float, ...],
+    factor: dict[str, tuple[float, ...]],
+    table: dict[str, tuple[float, ...]],
+) -> Term:
+    """``of_two (k - log2(c)) + factor log(1 + r)``, ``r = m c - 1``: the difference is exact, and 0 near 1."""
+    f.comment("x = 2**k m with m from 0.75 to its double")
+    logs = tables.LOG2_CELLS["f32"]
+    if f.has_exponents:
+        f.comment("below 1 the exponent is k - 1, and the number of the table 1 - log2(c)")
+        k, m = f.exponent(x), f.significand_around_1(x)
+        name, logs = "log2_cells_of_exponents", tuple(log + (k >= 16) for k, log in enumerate(logs))
+    else:
+        k, m = split_bits(f, x, 0.75)
+        name = "log2_cells"
+    index = (f.bits(m) >> (F32.mantissa - 5)).named("index")
+    c = f.lookup("log2_factors", tables.LOG2_FACTORS["f32"], index)
+    r = f.fma(m, c, -1.0) if f.fused else -f.rest(f.number(1.0), m, c)
+    whole = (k + f.lookup(name, logs, index)).named("whole")
+    high = factor["f32"][0]
+    tail = r * f.horner(table["f32"], r)
+    if of_two[1] == 0.0:
+        result = whole + f.fma(r, high, tail)
+    else:
+        result = f.fma(whole, of_two[0], f.fma(r, high, f.fma(whole, of_two[1], tail)))
+    return result if f.has_exponents else specials(f, result, x, x)
 
 
 def split(f: Formula, x: Term, subnormal: bool = True) -> tuple[Term, Term]:
