@@ -18,6 +18,7 @@ from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import Entry, assembly, load, optimised_ir
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.math.library import INLINED, NAMES
+from gradc.backends.llvm.targets import MACHINES
 from gradc.ir.target import Target
 from gradc.loops.language.program import PRIMITIVES, Buffer, For, LoopProgram, Store, b, size, variable
 from gradc.loops.language.verify import verify
@@ -228,6 +229,15 @@ def test_functions_of_several_registers_are_called_and_compiled_once() -> None:
     ir = optimised_ir(chain(3, 10 * lanes), host())
     assert len(re.findall(rf"call .*<{lanes} x double> @gradc.exp.f64.x{lanes}\(", ir)) == 3
     assert ir.count("define internal") == 1
+
+
+@pytest.mark.parametrize("cpu", ["haswell", "znver4"])
+def test_registers_are_kept_where_no_access_crosses_a_line(cpu: str) -> None:
+    target = MACHINES["x86_64-linux"].processors[cpu]
+    text = assembly(emit(program_of("pow", NUMPY_DTYPES["f32"], 1024), target), target)
+    stored = re.findall(r"^\s+v(\S+)\s+%[yz]mm\d+, (?:-?\d+)?\(%r[sb]p\)", text, re.MULTILINE)
+    assert stored
+    assert all(re.fullmatch(r"mov(ap[sd]|dqa\d*)", instruction) for instruction in stored)
 
 
 def test_straight_line_code_has_no_forms_for_vectors() -> None:

@@ -59,7 +59,12 @@ class IrFormula(Formula):
 
     def text_apart(self, result: Term) -> str:
         """The same, never inlined."""
-        return self._definition(2, [f"  ret {self.vector(result.kind)} {result.operand}"])
+        return self._definition(self._apart, [f"  ret {self.vector(result.kind)} {result.operand}"])
+
+    @property
+    def _apart(self) -> int:
+        """The attributes of functions that are never inlined, of numbers or of vectors (``Library.attributes``)."""
+        return 2 if self.lanes == 1 else 3
 
     @property
     def looked_up(self) -> list[str]:
@@ -130,7 +135,7 @@ class IrFormula(Formula):
             total = (
                 self._result(f"insertelement {t} {total}, {element} {value}, i64 {lane}") if self.lanes > 1 else value
             )
-        return self._definition(2, [f"  ret {t} {total}"])
+        return self._definition(self._apart, [f"  ret {t} {total}"])
 
     def _lane(self, operand: str, lane: int, form: Format) -> str:
         """An element of a parameter, in the format ``form``."""

@@ -28,6 +28,10 @@ NAMES: Final = frozenset((*SHORT, *LONG, *PARTED))
 INLINED: Final = 24
 """Calls of short functions that are inlined. Each one takes some milliseconds to compile."""
 
+STACK_BITS: Final = 128
+"""What calls align the stack to. Wider registers are stored across lines of the cache unless a function aligns it:
+``pow`` of f32, with 54 such accesses, took 1.5 times as long at three of four stack addresses."""
+
 
 class Library:
     """The math functions that a module for ``target`` calls."""
@@ -69,8 +73,12 @@ class Library:
         if self._short_calls:
             inlined = self._short_calls <= INLINED
             found.append(f"attributes #1 = {{ {'alwaysinline' if inlined else 'noinline'} {plain} }}")
-        if any(name not in SHORT or self._is_wide(form, lanes) for name, form, lanes in self._called):
+        apart = {lanes for name, form, lanes in self._called if name not in SHORT or self._is_wide(form, lanes)}
+        if 1 in apart or any(name in PARTED for name, _, _ in self._called):
             found.append(f"attributes #2 = {{ noinline {plain} }}")
+        if apart - {1}:
+            realign = '"stackrealign" ' if self._target.vector_bits > STACK_BITS else ""
+            found.append(f"attributes #3 = {{ noinline {realign}{plain} }}")
         return found
 
     def _is_wide(self, form: Format, lanes: int) -> bool:
