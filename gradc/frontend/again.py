@@ -51,6 +51,9 @@ _ONE_NODE: Final[frozenset[Any]] = ELEMENTWISE | {
 }  # fmt: skip
 """What becomes the same node again: it looks at nothing but abstract values and Python numbers."""
 
+_OF_FLOATS: Final = frozenset({"add", "sub", "mul", "truediv", "neg", "pos", "abs"})
+"""Operators that make a Python float of Python floats whatever their values."""
+
 _PLAIN: Final = frozenset({bool, str, type(None), type})
 
 
@@ -164,6 +167,19 @@ def operation(
     return fresh(session, traced, outcome.kind)
 
 
+def met(
+    session: Session, traced: type[Tracer], what: Any, operands: tuple[Any, ...], frame: FrameType
+) -> Tracer | None:
+    """The result of a ufunc of one traced operand, where the user's instruction did the same last; None elsewhere."""
+    if frame is not session.frame or len(operands) != 1:
+        return None
+    place, operand = session.places.get(frame.f_lasti), operands[0]
+    if place is None or place.what is not what or type(operand) is not traced or place.left is not operand.kind:
+        return None
+    session.record((place.word, operand.known))
+    return fresh(session, traced, place.kind)
+
+
 def call(
     session: Session,
     traced: type[Tracer],
@@ -210,7 +226,7 @@ def _outcome(
     outcome = session.outcomes.get((what, key))
     if outcome is None:
         kinds = [x.kind for x in operands]
-        if any(kind.aval.weak for kind in kinds):
+        if not all(_is_told_by_kind(what, kind.aval) for kind in kinds):
             return None
         positions = iter(range(len(operands)))
         pattern = _told(traced, (args, kwargs), lambda: _Slot(next(positions)))
@@ -290,7 +306,12 @@ def _foreseen(what: Any, pattern: Any, avals: Sequence[Aval]) -> Aval | None:
         result = _worked_out(session, what, _filled(pattern, inputs))
     except Exception:  # noqa: BLE001  whatever it is, working it out on the operands themselves tells it with the user's line
         return None
-    return None if result.aval.weak else result.aval
+    return result.aval
+
+
+def _is_told_by_kind(what: Any, aval: Aval) -> bool:
+    """Whether what an operation gives depends on no more of an operand: of Python's integers it may be the value."""
+    return not aval.weak or (aval.dtype.kind == "f" and (what in _OF_FLOATS or isinstance(what, np.ufunc)))
 
 
 def _word(session: Session, outcome: Outcome, site: Site, takes: int) -> int:

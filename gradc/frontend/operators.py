@@ -81,7 +81,8 @@ def as_integers(bools: Collection[int], operands: tuple[Any, ...]) -> tuple[Any,
 
 
 Methods = Mapping[str, tuple[str, Any, Callable[..., Any]]]
-"""Methods by name: their form (binary, reflected, unary, element), what stands for them at a place, and themselves."""
+"""Methods by name: their form (binary, reflected, in_place, unary, element), what stands for them at a place, and
+themselves."""
 
 LONG: Final = 4096
 """After so many values a trace is worth machine code."""
@@ -109,9 +110,9 @@ def with_operators(traced: Class) -> Class:
         methods[f"__{name}__"] = ("binary", name, _forward(traced, name, in_machine_code))
     for name in _BINARY:
         methods[f"__r{name}__"] = ("reflected", name, _reflected(traced, name, in_machine_code))
+        methods[f"__i{name}__"] = ("in_place", name, _in_place(name, _forward(traced, name, in_machine_code, depth=2)))
     methods["__getitem__"] = ("element", ITEM, _getitem(traced))
     made = {special: method for special, (_, _, method) in methods.items()}
-    made |= {f"__i{name}__": _in_place(name) for name in _BINARY}
     made["__divmod__"], made["__rdivmod__"] = _divmod, _rdivmod
     for special, method in made.items():
         method.__name__ = special
@@ -120,13 +121,13 @@ def with_operators(traced: Class) -> Class:
     return traced
 
 
-def _forward(traced: Any, name: str, is_long: Callable[[], None]) -> Callable[..., Any]:
+def _forward(traced: Any, name: str, is_long: Callable[[], None], depth: int = 1) -> Callable[..., Any]:
     # What is called at every operation stands in the closure: a look-up in a module costs more.
     frame_of, bare = sys._getframe, object.__new__
 
     def method(self: Any, other: Any) -> Any:
         session = self.session
-        frame = frame_of(1)
+        frame = frame_of(depth)
         if frame is session.frame or session.follow(frame):
             place = session.places.get(frame.f_lasti)
             if (
@@ -239,8 +240,10 @@ def _getitem(traced: Any) -> Callable[..., Any]:
     return method
 
 
-def _in_place(name: str) -> Callable[..., Any]:
+def _in_place(name: str, forward: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
+        if self.scalar:  # a number: what comes of it is another one
+            return forward(self, other)
         return self.update(name, other, sys._getframe(1))
 
     return method

@@ -175,7 +175,9 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         if method == "__call__" and not keywords:
-            made = again.operation(require_session(), Tracer, ufunc, inputs, sys._getframe(1))
+            session, frame = require_session(), sys._getframe(1)
+            made = again.met(session, Tracer, ufunc, inputs, frame)
+            made = made if made is not None else again.operation(session, Tracer, ufunc, inputs, frame)
             if made is not None:
                 return made
         return perform(lambda session: ufuncs.apply(session, ufunc, method, inputs, keywords))
@@ -285,9 +287,7 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
         return made
 
     def update(self, name: str, other: Any, frame: FrameType) -> Self:
-        """``x += other``: writes into the array, or makes a new number of a number."""
-        if self.scalar:
-            return self.operate(name, self, other, frame)  # type: ignore[no-any-return]
+        """``x += other`` of an array, which is written."""
         made = self.operate(name, self, other, frame)
         if made is NotImplemented:
             return made  # type: ignore[no-any-return]

@@ -18,7 +18,6 @@ from gradc.backends.llvm.cache import kept_object
 from gradc.backends.llvm.entry.abi import HEAD, TYPE, abi, function_address
 from gradc.backends.llvm.jit import link
 from gradc.frontend.again import Place
-from gradc.frontend.items import ITEM
 from gradc.frontend.operators import Methods
 from gradc.frontend.session import Session
 from gradc.frontend.tape import Kind, Tape
@@ -37,7 +36,7 @@ _API: Final = {
     "Py_DecRef": "void (ptr)",
     "Py_IncRef": "void (ptr)",
 }
-_OBJECTS: Final = ("traced", "item", "none", "nowhere", "float")
+_OBJECTS: Final = ("traced", "true", "none", "nowhere", "float")
 
 _ONE_ARGUMENT: Final = 8
 _NO_ARGUMENT: Final = 4
@@ -79,7 +78,7 @@ def in_machine_code(traced: type, methods: Methods) -> dict[str, Any]:
 
 
 def _linked(traced: type, methods: Methods, offsets: Mapping[str, int]) -> Any:
-    objects: dict[str, object] = {"traced": traced, "item": ITEM, "none": None, "nowhere": (), "float": float}
+    objects: dict[str, object] = {"traced": traced, "true": True, "none": None, "nowhere": (), "float": float}
     for name, (_, what, method) in methods.items():
         objects |= {f"what.{name}": what, f"method.{name}": method}
     addresses = {f"gradc.{name}": id(value) for name, value in objects.items()}
@@ -326,8 +325,7 @@ _PLAIN: Final = f"""
   %is.traced = icmp eq ptr %class, @gradc.traced
 """
 
-_BODIES: Final = {
-    "binary": f"""
+_BINARY: Final = f"""
   {_PLAIN}
   %left.fits = icmp eq ptr %left, %own
   %fits = and i1 %left.fits, %class.fits
@@ -349,6 +347,16 @@ plain:
 one:
   %result.one = call ptr @gradc.record(ptr %session, ptr %place, ptr %made, ptr %first, ptr null)
   ret ptr %result.one
+"""
+
+_BODIES: Final = {
+    "binary": _BINARY,
+    "in_place": f"""
+  %number = Traced.scalar(%self)
+  %is.number = icmp eq ptr %number, @gradc.true
+  br i1 %is.number, label %other.number, label %python
+other.number:
+  {_BINARY}
 """,
     "reflected": f"""
   {_PLAIN}
@@ -388,4 +396,5 @@ one:
   ret ptr %result
 """,
 }
-"""By form: where the operands are those of the place, record them. An element was taken from the same array before."""
+"""By form: where the operands are those of the place, record them. An element was taken from the same array before;
+in place a number becomes another one, and an array is written."""

@@ -117,6 +117,30 @@ def complex_numbers(z: Any) -> Any:
     return [w * 1j + (2 - 1j) * w / 3 for w in (z, z, z * z)][-1]
 
 
+def in_place(x: Any, y: Any, z: Any) -> Any:
+    """Numbers and arrays without axes of the same kind at one instruction: the numbers stay, the arrays are written."""
+    number, array = x[0], np.zeros(())
+    alias = array
+    found = []
+    for total in (number, number, array, number, array, array):
+        kept = total
+        for step in (y, 0.5, 0.5, y):
+            total += step
+            total *= z
+            total -= 1
+        found.append(kept + total * 2)
+    return sum(found) + alias + array
+
+
+def python_floats(x: float, y: float) -> Any:
+    total, i = 0.0, 0
+    for _ in range(4):
+        total += x * y - 0.5 / x
+        total = -total + abs(y) + np.sin(total) * x + (total > y) * 2 + x**2 + (x > 0) // 1
+        i += x < y
+    return total + i
+
+
 def integers(i: Any, n: Any) -> Any:
     total = i
     for _ in range(3):
@@ -133,6 +157,8 @@ PROGRAMS: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (written, (np.arange(3.0),)),
     (through_functions, (np.array([0.5]),)),
     (complex_numbers, (np.complex64(1 + 2j),)),
+    (in_place, (np.array([1.5]), np.float64(2.0), np.float64(0.5))),
+    (python_floats, (1.5, -2.0)),
     (integers, (np.arange(5), 3)),
 ]
 
@@ -179,6 +205,17 @@ def test_a_long_trace_gets_it_and_what_is_compiled_is_right(
     assert seen.index(type(machine["__add__"])) == LONG // 2
     assert value == 2.5
     assert slope_of == 2.0
+
+
+@pytest.mark.parametrize(("function", "arguments"), PROGRAMS)
+@pytest.mark.parametrize("way", ["python", "machine"])
+def test_a_trace_computes_what_numpy_does(use: Any, way: str, function: Any, arguments: Any) -> None:
+    use(way)
+    copies = [np.array(x) if isinstance(x, np.ndarray) else x for x in arguments]
+    with np.errstate(all="ignore"):
+        wanted = function(*arguments)
+        found = gradc.jit(function, backend="numpy")(*copies)
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_the_python_method_answers_what_is_not_known(use: Any) -> None:
