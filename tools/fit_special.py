@@ -1,4 +1,4 @@
-"""Fits the polynomials of Bessel functions and exponential integrals: writes the tables of gradc/ops.
+"""Fits the polynomials of Bessel and Airy functions and exponential integrals: writes the tables of gradc/ops.
 
     python tools/fit_special.py
 
@@ -103,6 +103,58 @@ def decay_of_e1(z: Any) -> Any:
     return x * mp.exp(x) * mp.e1(x)
 
 
+AIRY_LEFT, MIDDLE_OF_AI, MIDDLE_OF_BI = mpf(3), mpf(2), mpf(4)
+"""Where the waves of Airy's functions begin, and the asymptotic forms of Ai and Bi."""
+
+
+def airy(kind: str, slope: int, x: Any) -> Any:
+    return (mp.airyai if kind == "ai" else mp.airybi)(x, derivative=slope)
+
+
+def airy_left(kind: str, slope: int) -> Callable[[Any], Any]:
+    """In ``-x / 3``."""
+    return lambda z: airy(kind, slope, -AIRY_LEFT * z)
+
+
+def airy_near(slope: int) -> Callable[[Any], Any]:
+    """Ai without its exponential in ``sqrt(x / 2)``, in which it is an entire function."""
+
+    def function(z: Any) -> Any:
+        x = MIDDLE_OF_AI * z * z
+        return airy("ai", slope, x) * mp.exp(phase_of_airy(x))
+
+    return function
+
+
+def airy_far(kind: str, slope: int) -> Callable[[Any], Any]:
+    """Without its exponential and root in ``(middle / x)**1.5``."""
+    middle, sign = (MIDDLE_OF_AI, 1) if kind == "ai" else (MIDDLE_OF_BI, -1)
+
+    def function(z: Any) -> Any:
+        x = middle / z ** (mpf(2) / 3)
+        root = x ** (mpf(-1) / 4 if slope else mpf(1) / 4)
+        return airy(kind, slope, x) * mp.exp(sign * phase_of_airy(x)) * root
+
+    return function
+
+
+def phase_of_airy(x: Any) -> Any:
+    return 2 * x * mp.sqrt(x) / 3
+
+
+def wave_of_airy(slope: int, *, imaginary: bool) -> Callable[[Any], Any]:
+    """``Ai + i Bi`` of -x, or -i times its slope, over its wave in ``(3 / x)**3``; the imaginary part over its root."""
+
+    def function(z: Any) -> Any:
+        x = AIRY_LEFT / z ** (mpf(1) / 3)
+        turn = mp.exp(mp.mpc(0, phase_of_airy(x) - mp.pi / 4)) * (mp.mpc(0, -1) if slope else 1)
+        found = mp.mpc(airy("ai", slope, -x), airy("bi", slope, -x)) * turn
+        found *= mp.sqrt(mp.pi) * x ** (mpf(-1) / 4 if slope else mpf(1) / 4)
+        return found.imag / mp.sqrt(z) if imaginary else found.real
+
+    return function
+
+
 def growth_of_ei(z: Any) -> Any:
     """``x exp(-x) Ei(x)`` in ``10 / x``."""
     x = MIDDLE_OF_EI / z
@@ -124,6 +176,23 @@ BESSEL = {
     "K1E": Fit("sqrt(x) exp(x) K1(x)", decay(1), 32),
 }  # fmt: skip
 
+AIRY = {
+    "AI_LEFT": Fit("Ai(-x) in x / 3", airy_left("ai", 0), 22),
+    "AI_SLOPE_LEFT": Fit("Ai'(-x)", airy_left("ai", 1), 22),
+    "BI_LEFT": Fit("Bi(-x)", airy_left("bi", 0), 22),
+    "BI_SLOPE_LEFT": Fit("Bi'(-x)", airy_left("bi", 1), 22),
+    "P": Fit("(Ai + i Bi)(-x) over its wave, real, in (3 / x)**3", wave_of_airy(0, imaginary=False), 24),
+    "Q": Fit("the imaginary part, over (3 / x)**1.5", wave_of_airy(0, imaginary=True), 28),
+    "R": Fit("(Bi' - i Ai')(-x) over its wave, real", wave_of_airy(1, imaginary=False), 24),
+    "S": Fit("the imaginary part, over (3 / x)**1.5", wave_of_airy(1, imaginary=True), 28),
+    "AI_NEAR": Fit("exp(zeta) Ai(x) in sqrt(x / 2)", airy_near(0), 24),
+    "AI_SLOPE_NEAR": Fit("exp(zeta) Ai'(x)", airy_near(1), 24),
+    "AI_FAR": Fit("x**(1/4) exp(zeta) Ai(x) in (2 / x)**1.5", airy_far("ai", 0), 22),
+    "AI_SLOPE_FAR": Fit("x**(-1/4) exp(zeta) Ai'(x)", airy_far("ai", 1), 22),
+    "BI_FAR": Fit("x**(1/4) exp(-zeta) Bi(x) in (4 / x)**1.5", airy_far("bi", 0), 30),
+    "BI_SLOPE_FAR": Fit("x**(-1/4) exp(-zeta) Bi'(x)", airy_far("bi", 1), 30),
+}  # fmt: skip
+
 INTEGRALS = {
     "E1": Fit("(E1(x) + gamma + log(x)) / x from 0 to 1", rest_of_ei(-1, mpf(1)), 12),
     "E1_FAR": Fit("x exp(x) E1(x) in (x - 2) / (x + 2), from -1/3 to 1", decay_of_e1, 28),
@@ -138,6 +207,7 @@ INCOMPLETE = {
     )
 }
 FILES = {
+    "airy_tables": ("Airy's functions", AIRY),
     "bessel_tables": ("Bessel functions", BESSEL),
     "integral_tables": ("exponential integrals", INTEGRALS),
     "incomplete_tables": ("the incomplete gamma functions", INCOMPLETE),

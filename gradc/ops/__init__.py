@@ -1,6 +1,7 @@
 """What may stand in a graph: importing this package registers every op."""
 
 from gradc.ops import (
+    airy,
     bessel,
     bessel_waves,
     bits,
@@ -38,6 +39,7 @@ from gradc.ops import (
 )
 
 __all__ = [
+    "airy",
     "bessel",
     "bessel_waves",
     "bits",

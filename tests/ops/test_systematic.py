@@ -114,6 +114,20 @@ def incomplete_beta(a: Any, b: Any, x: Any) -> Any:
     return mp.betainc(a, b, 0, x, regularized=True)
 
 
+def airy(kind: str, slope: bool, scaled: bool, note: str) -> Row:
+    """A row left of 0, near it or far to the right."""
+    inputs = {"": X, "near": POSITIVE, "far": POSITIVE * 9, "left": POSITIVE * -9}[note]
+    of, sign = {"ai": (mp.airyai, 1), "bi": (mp.airybi, -1)}[kind]
+
+    def exact(x: Any) -> Any:
+        factor = mp.exp(sign * 2 * x * mp.sqrt(x) / 3) if scaled and x > 0 else 1
+        return of(x, derivative=int(slope)) * factor
+
+    params = {"kind": kind, "slope": slope, "scaled": scaled}
+    name = f"{kind}{'-slope' * slope}{'-scaled' * scaled}"
+    return Row("airy", (inputs,), elementwise(exact), params, note=f"{name}-{note}".rstrip("-"))
+
+
 def inverse_gamma(a: Any, p: Any) -> Any:
     """By Newton's method in the logarithm of x, from SciPy's."""
     at = mp.log(mp.mpf(float(scipy.special.gammaincinv(float(a), float(p)))))
@@ -448,6 +462,14 @@ ROWS = [
     Row("y1", (POSITIVE,), elementwise(lambda x: mp.bessely(1, x))),
     Row("y0", (POSITIVE * 9,), elementwise(lambda x: mp.bessely(0, x)), note="far"),
     Row("y1", (POSITIVE * 9,), elementwise(lambda x: mp.bessely(1, x)), note="far"),
+    *(
+        airy(kind, slope, False, note)
+        for kind in ("ai", "bi")
+        for slope in (False, True)
+        for note in ("", "far", "left")
+    ),
+    *(airy(kind, slope, True, note) for kind in ("ai", "bi") for slope in (False, True) for note in ("near", "far")),
+    airy("bi", False, True, "left"),
     Row("gammainc", (POSITIVE, POSITIVE[::-1]), elementwise(lower_gamma), wrt=(1,)),
     Row("gammaincc", (POSITIVE, POSITIVE[::-1]), elementwise(upper_gamma), wrt=(1,)),
     Row("gammainc", (POSITIVE * 20 + 9, POSITIVE * 21 + 8), elementwise(lower_gamma), wrt=(1,), note="large"),

@@ -1,4 +1,4 @@
-"""Bessel functions of a known order, by those of the orders 0 and 1 or by ``bessel_orders``."""
+"""Bessel functions of a known order, by those of the orders 0 and 1 or by ``bessel_orders``; Airy's functions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import numpy as np
 from gradc.errors import TraceError
 from gradc.frontend.numpy_api import bessel_orders
 from gradc.frontend.numpy_api.notation import Array, composed, told
+from gradc.frontend.numpy_api.registry import implements
 from gradc.frontend.numpy_api.special import as_special
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
 from gradc.ops import bessel, bessel_waves
+from gradc.ops.airy import airy as airy_op
 
 HIGHEST: Final = 100
 """The highest order, each of which takes a step."""
@@ -124,3 +126,22 @@ _second_kind("kn", ("n", "x"), (bessel.k0, bessel.k1), 1)
 _second_kind("yv", ("v", "z"), (bessel_waves.y0, bessel_waves.y1), -1)
 _second_kind("kv", ("v", "z"), (bessel.k0, bessel.k1), 1)
 _second_kind("kve", ("v", "z"), (bessel.k0e, bessel.k1e), 1)
+
+
+@implements("scipy.special:airy", arrays=("x",))
+def airy(x: Value) -> tuple[Value, ...]:
+    """Ai, its slope, Bi and its slope, of real numbers."""
+    return _airy("airy", x, scaled=False)
+
+
+@implements("scipy.special:airye", arrays=("x",))
+def airye(x: Value) -> tuple[Value, ...]:
+    """Ai and its slope times ``exp(2/3 x**1.5)``, NaN left of 0, and Bi and its slope over that, of real numbers."""
+    return _airy("airye", x, scaled=True)
+
+
+def _airy(name: str, x: Value, *, scaled: bool) -> tuple[Value, ...]:
+    operand = as_special(name, x)
+    return tuple(
+        airy_op(operand, kind=kind, slope=slope, scaled=scaled) for kind in ("ai", "bi") for slope in (False, True)
+    )

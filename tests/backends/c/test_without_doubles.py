@@ -51,6 +51,19 @@ def of_terms(n: int, x: np.ndarray, result: np.ndarray) -> np.ndarray:
     return of_results(x, np.maximum(np.abs(result), np.abs(np.where(x < 0, reflected, 0))))
 
 
+def of_airy(k: int, x: np.ndarray, result: np.ndarray) -> np.ndarray:
+    """Left of -1/2 2**-23 of the size of the wave, or of that of its slope."""
+    root = np.sqrt(np.sqrt(np.maximum(-x.astype(np.float64), 0.5)))
+    size = (root if k % 2 else 1 / root) / np.sqrt(np.pi)
+    return np.where(x < -0.5, np.spacing(np.float32(1)) * size, of_results(x, result))
+
+
+def airy(k: int, scaled: bool = False) -> tuple[Any, ...]:
+    function = scipy.special.airye if scaled else scipy.special.airy
+    inputs = between(-30, 26, -sizes(1e-30, 1e4)) if not scaled else between(0, 10, sizes(1e-30, LARGEST))
+    return lambda x: function(x)[k], inputs, 3, partial(of_airy, k)
+
+
 def polygamma(n: int) -> tuple[Any, ...]:
     low, high = 1e-30 ** (1 / (n + 1)), 1e30 ** (1 / n)
     return lambda x: scipy.special.polygamma(n, x), between(-10, 30, sizes(low, high)), 3 + 2 * n, partial(of_terms, n)
@@ -80,6 +93,8 @@ CASES: dict[str, tuple[Any, ...]] = {
     "j1": (scipy.special.j1, between(-30, 30, sizes(1e-30, LARGEST)), 2, of_waves),
     "y0": (scipy.special.y0, between(0, 30, sizes(1e-30, LARGEST)), 2, of_waves),
     "y1": (scipy.special.y1, between(0, 30, sizes(1e-30, LARGEST)), 2, of_waves),
+    **{f"airy_{k}": airy(k) for k in range(4)},
+    **{f"airye_{k}": airy(k, scaled=True) for k in range(4)},
     "spence": (scipy.special.spence, between(0, 4, sizes(1e-30, LARGEST)), 2),
     "exp1": (scipy.special.exp1, between(0, 10, sizes(1e-38, 80)), 2),
     "expi": (
