@@ -99,6 +99,24 @@ def test_x86(target: Target, wider: str | None, runs: bool) -> None:
     assert wider is None or not re.search(wider, assembly(ir, target))
 
 
+@pytest.mark.parametrize(("form", "shape", "aside"), [
+    ("ij,jk->ik", (128, 10, 64), True),  # the left operand is transposed beside two vectors of rows
+    ("ij,kj->ik", (64, 64, 64), True),
+    ("ij,jk->ik", (32, 20, 32), True),  # two vectors and a half
+    ("ij,jk->ik", (16, 16, 16), False),  # two vectors, and nothing beside them
+    ("ij,jk->ik", (16, 8, 16), False),  # one, whose elements come with the multiply-adds
+])  # fmt: skip
+def test_elements_are_spread_aside_where_units_that_shuffle_are_wanted(
+    form: str, shape: tuple[int, int, int], aside: bool
+) -> None:
+    """By the instruction for integers, which on Zen 4 is a load alone, though what follows are multiply-adds."""
+    sizes = dict(zip("ikj", shape, strict=True))
+    wide = assembly(emit(product("product", form, sizes, np.dtype("f8"), AVX512), AVX512), AVX512)
+    assert ("vpbroadcastq" in wide) == aside
+    for target in (AVX2, SSE2):
+        assert " asm " not in emit(product("product", form, sizes, np.dtype("f8"), target), target)
+
+
 def _tools() -> tuple[list[str], list[str]] | None:
     """A compiler and a linker for AArch64, of the system or Zig's. They need no C library, which Zig would build."""
     zig = [sys.executable, "-m", "ziglang"] if importlib.util.find_spec("ziglang") else None

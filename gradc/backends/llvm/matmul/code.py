@@ -17,6 +17,9 @@ from gradc.ir.target import Target
 LINE: Final = 64
 """Bytes of a cache line."""
 
+ZMM: Final = 64
+"""Bytes of a vector of AVX-512."""
+
 Index = int | str
 """A number that is known now, or the name of an i64."""
 
@@ -170,6 +173,23 @@ class Code:
         one = self.writer.value(f"load {single}, ptr {place}, align {self.bytes}")
         zeros = f"<{self.lanes} x i32> zeroinitializer"
         return self.writer.value(f"shufflevector {single} {one}, {single} poison, {zeros}")
+
+    @property
+    def spreads_aside(self) -> bool:
+        """Whether elements spread without what multiplies, adds and shuffles, as in vectors of AVX-512."""
+        return self.lanes * self.bytes == ZMM and self.library.target.triple.startswith("x86_64")
+
+    def spread_aside(self, place: str) -> str:
+        """The element at ``place`` in all lanes, by the instruction for integers.
+
+        On Zen 4 that is a load alone, where the one for floating point takes units that shuffle, one of which
+        multiplies and adds too. LLVM has the latter before multiply-adds, whatever it is given, so this is written out.
+        """
+        name = {4: "vpbroadcastd", 8: "vpbroadcastq"}[self.bytes]
+        return self.writer.value(
+            f'call {self.vector} asm "{name} $1, $0", "=v,*m"(ptr elementtype({self.element}) {place}) '
+            "memory(argmem: read) nounwind willreturn"
+        )
 
     def broadcast(self, value: str) -> str:
         """A number in all lanes."""

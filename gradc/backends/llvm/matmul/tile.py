@@ -21,6 +21,11 @@ is for tiles that take so little of a product's time that the time of compiling 
 sums are apart, more steps would want more registers than there are."""
 
 
+CROWDED_VECTORS: Final = 3
+"""Where a row has more vectors than this, one element in all lanes serves so many multiply-adds that it does not matter
+which units spread it; with so many, if the last is short it does not either."""
+
+
 @dataclass(frozen=True, slots=True)
 class Matrices:
     """Where the matrices of one product begin."""
@@ -219,17 +224,33 @@ class Tile:
         added: list[str] = []
         for number in range(self.rows):
             place = row[0].code.pointer(left, number * self.left[0])
-            factors: dict[int, str] = {}
+            factors = self._factors(row, place)
             for position, (vector, other) in enumerate(zip(row, loaded, strict=True), number * len(row)):
-                code = vector.code
-                if code.lanes not in factors:
-                    factors[code.lanes] = code.spread(place)
-                factor = factors[code.lanes]
+                code, factor = vector.code, factors[vector.code.lanes]
                 if sums:
                     added.append(code.multiply_add(factor, other, sums[position]))
                 else:
                     added.append(code.multiply(factor, other))
         return added
+
+    def _factors(self, row: list[_Vector], place: str) -> dict[int, str]:
+        """The element at ``place`` in all lanes of each kind of vector of a row, by their number.
+
+        One that a single multiply-add uses is loaded by it.
+        """
+        kinds = {vector.code.lanes: vector.code for vector in row}
+        first = row[0].code
+        if first.spreads_aside and self._is_crowded(row):
+            factor = first.spread_aside(place)
+            return {lanes: first.piece(factor, code, 0) for lanes, code in kinds.items()}
+        return {lanes: code.spread(place) for lanes, code in kinds.items()}
+
+    def _is_crowded(self, row: list[_Vector]) -> bool:
+        """Whether spreading would be in the way of multiply-adds: few of them use an element, and they are narrow, or
+        there are shuffles beside them."""
+        last = row[-1].code.lanes
+        few = len(row) == 2 or (len(row) == CROWDED_VECTORS and 2 * last >= row[0].code.lanes)
+        return few and (bool(self.spread) or last < row[0].code.lanes)
 
     def _finish(self, code: Code, place: Matrices, sums: list[str], adds: bool | str) -> None:
         """Store the sums, or add them to what earlier blocks of k left."""
