@@ -22,6 +22,9 @@ from gradc.backends.math.term import Term
 
 ROOT: Final = {"f64": math.sqrt(0.5), "f32": float(np.float32(math.sqrt(0.5)))}
 
+BOUND: Final = {"f64": math.nextafter(math.sqrt(2), 0), "f32": 4 / 3}
+"""Products with it are rounded to at least 2 just from where m of ``split`` is its least on."""
+
 HUGE: Final = 2.0**60
 """Beyond it ``1 + x`` and the like are x, and a power of two that makes them small may be out of range."""
 
@@ -55,11 +58,9 @@ def log1p_inside(f: Formula, x: Term, low: Term | None = None) -> Term:
     In ``1 + x = 2**k (1 + f)``, f is x times a power of two and that less 1. ``low`` is what rounding took from x;
     few bits of it count.
     """
-    if f.has_exponents and f.form is F32:
-        f.comment(
-            "x + 1 = 2**k m with m from 3/4 to 3/2: the product is rounded down to no power of two, nor up to one"
-        )
-        k = f.exponent((x + 1.0) * (4 / 3))
+    if f.has_exponents:
+        f.comment("x + 1 = 2**k m, where the product is at least 2 or 4 from the bounds of m on, and below them is not")
+        k = f.exponent((x + 1.0) * BOUND[f.form.name])
     else:
         k, _ = split(f, x + 1.0, subnormal=False)
     power = whole_power(f, -k)

@@ -17,7 +17,7 @@ import pytest
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import Entry, assembly, load, optimised_ir
 from gradc.backends.llvm.machine import host
-from gradc.backends.llvm.math.library import INLINED, NAMES
+from gradc.backends.llvm.math.library import INLINED, INLINED_WIDE, NAMES
 from gradc.backends.llvm.targets import MACHINES
 from gradc.ir.target import Target
 from gradc.loops.language.program import PRIMITIVES, Buffer, For, LoopProgram, Store, b, size, variable
@@ -206,14 +206,14 @@ def test_other_machines_need_no_library_either(target: Target) -> None:
     assert not foreign_calls(text)
 
 
-def chain(calls: int, length: int) -> str:
+def chain(calls: int, length: int, target: Target | None = None) -> str:
     f64 = np.dtype(np.float64)
     x, y, i = Buffer("x", f64, (length,), "input"), Buffer("y", f64, (length,), "output"), variable("i")
     value = b.load(x, (i,))
     for _ in range(calls):
         value = b.exp(value)
     body = For("i", size(0), size(length), (Store("y", (i,), value),), mode="vector")
-    return emit(verify(LoopProgram("chain", (x, y), (body,))), host())
+    return emit(verify(LoopProgram("chain", (x, y), (body,))), target or host())
 
 
 def test_few_short_functions_are_inlined_and_many_called() -> None:
@@ -224,10 +224,16 @@ def test_few_short_functions_are_inlined_and_many_called() -> None:
     assert few.count(f"call <{lanes} x double> @gradc.exp.f64.x{lanes}(") == INLINED
 
 
-def test_functions_of_several_registers_are_called_and_compiled_once() -> None:
-    lanes = 4 * host().lanes(8)
-    ir = optimised_ir(chain(3, 10 * lanes), host())
-    assert len(re.findall(rf"call .*<{lanes} x double> @gradc.exp.f64.x{lanes}\(", ir)) == 3
+@pytest.mark.parametrize(("cpu", "most"), [("haswell", 0), ("znver4", INLINED_WIDE)])
+def test_functions_of_several_registers_are_compiled_once_if_called_often(cpu: str, most: int) -> None:
+    target = MACHINES["x86_64-linux"].processors[cpu]
+    lanes = 4 * target.lanes(8)
+    for calls in (most, most + 1):
+        ir = chain(calls, 10 * lanes, target)
+        assert len(re.findall(rf"call .*<{lanes} x double> @gradc.exp.f64.x{lanes}\(", ir)) == calls
+        assert ("alwaysinline" in ir) == (0 < calls <= most)
+    ir = optimised_ir(ir, target)
+    assert len(re.findall(rf"call .*<{lanes} x double> @gradc.exp.f64.x{lanes}\(", ir)) == most + 1
     assert ir.count("define internal") == 1
 
 

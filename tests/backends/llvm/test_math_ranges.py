@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gradc.backends.llvm.machine import host
+from gradc.backends.math.logarithm import BOUND, ROOT
 from tests.backends.llvm.test_math import DTYPES, NUMPY_DTYPES, UNFUSED, Target, evaluate
 
 
@@ -29,3 +30,11 @@ def test_exp2_of_integers_is_exact_to_the_ends(dtype: str) -> None:
     for each in (1, 64):  # beside others, and alone in a vector
         x = np.repeat(whole, each).astype(NUMPY_DTYPES[dtype])
         assert np.array_equal(evaluate("exp2", (x,), host()), np.repeat(expected, each))
+
+
+@pytest.mark.parametrize(("dtype", "least"), [("f64", ROOT["f64"]), ("f32", 0.75)])
+def test_log1p_finds_the_exponent_that_integers_would_give(dtype: str, least: float) -> None:
+    """By a product, where the exponent is an instruction: of m from ``least`` to its double, k is 0."""
+    kind = NUMPY_DTYPES[dtype].type
+    bound, edge = kind(BOUND[dtype]), kind(2 * least)
+    assert np.nextafter(edge, kind(0)) * bound < kind(2) <= edge * bound

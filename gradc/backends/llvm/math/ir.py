@@ -53,13 +53,13 @@ class IrFormula(Formula):
         """The parameters of the function."""
         return [Term(self, f"%{name}", self.form.type) for name in self._parameters]
 
-    def text(self, result: Term) -> str:
+    def text(self, result: Term, attributes: int) -> str:
         """The function that gives ``result``, with the declarations of what it calls."""
-        return self._definition(1, [f"  ret {self.vector(result.kind)} {result.operand}"])
+        return self._definition(attributes, [f"  ret {self.vector(result.kind)} {result.operand}"])
 
     def text_apart(self, result: Term) -> str:
         """The same, never inlined."""
-        return self._definition(self._apart, [f"  ret {self.vector(result.kind)} {result.operand}"])
+        return self.text(result, self._apart)
 
     @property
     def _apart(self) -> int:

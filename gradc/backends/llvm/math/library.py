@@ -1,11 +1,12 @@
 """The functions there are, and what a module carries of them.
 
 A function is compiled for each number of lanes in which it is called. Short functions are inlined where there are few
-calls; those of vectors of several registers, and long functions, never are.
+calls; those of vectors of several registers only where there are 32, too; long functions never are.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from typing import Final
@@ -15,7 +16,7 @@ import numpy as np
 from gradc.backends.llvm.math import remainder
 from gradc.backends.llvm.math.ir import IrFormula
 from gradc.backends.llvm.types import vector_type
-from gradc.backends.math.formats import Format, format_of
+from gradc.backends.math.formats import F32, Format, format_of
 from gradc.backends.math.functions import EXPANSIONS, LONG, PARAMETERS, SHORT
 from gradc.ir.target import Target
 from gradc.loops.language.expressions import PRIMITIVES
@@ -28,6 +29,13 @@ NAMES: Final = frozenset((*SHORT, *LONG, *PARTED))
 INLINED: Final = 24
 """Calls of short functions that are inlined. Each one takes some milliseconds to compile."""
 
+INLINED_WIDE: Final = 4
+"""Calls of a short function with vectors of several registers that are inlined where there are 32 registers, those of
+AVX-512: constants stay in registers then, and values need not be stored. Where there are 16, some took longer."""
+
+CROWDED: Final = {("log1p", F32)}
+"""Functions that need more than 32 for vectors of four: they are called."""
+
 STACK_BITS: Final = 128
 """What calls align the stack to. Wider registers are stored across lines of the cache unless a function aligns it:
 ``pow`` of f32, with 54 such accesses, took 1.5 times as long at three of four stack addresses."""
@@ -39,12 +47,12 @@ class Library:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._short_calls = 0
-        self._called: dict[tuple[str, Format, int], None] = {}
+        self._called: Counter[tuple[str, Format, int]] = Counter()
 
     def call(self, name: str, dtype: np.dtype, operands: Sequence[str], lanes: int = 1) -> str:
         """The instruction that applies a function to numbers, or to vectors of ``lanes`` numbers."""
         form = format_of(dtype)
-        self._called[name, form, lanes] = None
+        self._called[name, form, lanes] += 1
         self._short_calls += name in SHORT and not self._is_wide(form, lanes)
         t = vector_type(form.type, lanes)
         return f"call {t} @{symbol(name, form, lanes)}({', '.join(f'{t} {operand}' for operand in operands)})"
@@ -56,9 +64,9 @@ class Library:
         for name, form, lanes in self._called:
             parted = PARTED.get(name)
             if parted is None:
-                apart = name not in SHORT or self._is_wide(form, lanes)
                 doubles, tables = self._target.doubles, self._target.holds_tables
-                text = _definition(name, form, fused, lanes, apart, exponents, doubles, tables)
+                group = self._group(name, form, lanes)
+                text = _definition(name, form, fused, lanes, group, exponents, doubles, tables)
                 found.update(dict.fromkeys(text))
                 continue
             found.update(dict.fromkeys(parted.definitions(name, form, fused)))
@@ -73,13 +81,24 @@ class Library:
         if self._short_calls:
             inlined = self._short_calls <= INLINED
             found.append(f"attributes #1 = {{ {'alwaysinline' if inlined else 'noinline'} {plain} }}")
-        apart = {lanes for name, form, lanes in self._called if name not in SHORT or self._is_wide(form, lanes)}
-        if 1 in apart or any(name in PARTED for name, _, _ in self._called):
+        groups = {self._group(*called) for called in self._called}
+        if 2 in groups or any(name in PARTED for name, _, _ in self._called):
             found.append(f"attributes #2 = {{ noinline {plain} }}")
-        if apart - {1}:
+        if 3 in groups:
             realign = '"stackrealign" ' if self._target.vector_bits > STACK_BITS else ""
             found.append(f"attributes #3 = {{ noinline {realign}{plain} }}")
+        if 4 in groups:
+            found.append(f"attributes #4 = {{ alwaysinline {plain} }}")
         return found
+
+    def _group(self, name: str, form: Format, lanes: int) -> int:
+        """The attributes of a function: of short ones, of long ones of numbers and of vectors, and of inlined ones."""
+        if name not in SHORT:
+            return 2 if lanes == 1 else 3
+        if not self._is_wide(form, lanes):
+            return 1
+        few = self._called[name, form, lanes] <= INLINED_WIDE and (name, form) not in CROWDED
+        return 4 if few and self._target.holds_tables else 3
 
     def _is_wide(self, form: Format, lanes: int) -> bool:
         """Whether a vector takes several registers, so that its function is worth a call."""
@@ -93,9 +112,9 @@ def symbol(name: str, form: Format, lanes: int = 1) -> str:
 
 @cache
 def _definition(
-    name: str, form: Format, fused: bool, lanes: int, apart: bool, exponents: bool, doubles: bool, tables: bool
+    name: str, form: Format, fused: bool, lanes: int, group: int, exponents: bool, doubles: bool, tables: bool
 ) -> list[str]:
     parameters = PARAMETERS[: PRIMITIVES[name].arity]
     formula = IrFormula(symbol(name, form, lanes), form, fused, parameters, lanes, exponents, doubles, tables)
     result = (SHORT | LONG | EXPANSIONS)[name](formula, *formula.arguments)
-    return [*formula.looked_up, formula.text_apart(result) if apart else formula.text(result)]
+    return [*formula.looked_up, formula.text(result, group)]
