@@ -123,6 +123,10 @@ class Formula(ABC):
     def is_nan(self, x: Term) -> Term:
         return self.apply("uno", (x, x), x.kind, "i1")
 
+    def is_odd(self, n: Term) -> Term:
+        """Whether an integer is odd that stands in the last bits of a positive number."""
+        return self.cast("trunc", n, "i1")
+
     def clamp(self, x: Term, low: float, high: float) -> Term:
         """``x`` moved into the bounds; NaN stays."""
         below = self.select(x > high, high, x)

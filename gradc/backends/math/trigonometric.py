@@ -110,9 +110,9 @@ def _less_right_angles(f: Formula, x: Term, n: Term) -> tuple[Term, Term]:
     first, second, third = coefficients.HALF_PI_FUSED[f.form.name]
     f.comment("r + low = x - n pi / 2; the product with the first part leaves no error.")
     exact = f.fma(n, -first, x)
-    product, product_low = f.product_with_error(n, f.number(second))
-    r, error = f.sum_with_error(exact, -product)
-    return r, f.fma(n, -third, error - product_low)
+    product, product_low = f.product_with_error(n, f.number(-second))
+    r, error = f.sum_with_error(exact, product)
+    return r, f.fma(n, -third, error + product_low)
 
 
 def _near_f32(f: Formula, x: Term, size: Term, name: str) -> Term:
@@ -128,7 +128,7 @@ def _near_f32(f: Formula, x: Term, size: Term, name: str) -> Term:
     quadrant = f.bits(shifted)
     if name == "cos":
         return _signed(f, sine, cosine, quadrant + 1)
-    value = f.bits(f.select(f.cast("trunc", quadrant, "i1"), cosine, sine))
+    value = f.bits(f.select(f.is_odd(quadrant), cosine, sine))
     return f.from_bits(value ^ (((quadrant << 30) ^ f.bits(x)) & (1 << 31)))
 
 
@@ -149,7 +149,7 @@ def _tangent_f64(f: Formula, r: Term, low: Term, quadrant: Term) -> Term:
     tail = f.fma(square * square, f.horner(coefficients.TAN_BELOW["f64"], square), error)
     sine, sine_low = f.sum_with_error(r, part)
     cosine, cosine_low = f.sum_with_error(one_less_half, tail)
-    odd = f.cast("trunc", quadrant, "i1")
+    odd = f.is_odd(quadrant)
     above, above_low = f.select(odd, -cosine, sine), f.select(odd, -cosine_low, sine_low)
     below, below_low = f.select(odd, sine, cosine), f.select(odd, sine_low, cosine_low)
     f.comment("The quotient is rounded once; what it has too much is subtracted, so that -0 stays.")
@@ -165,7 +165,7 @@ def _tangent_f32(f: Formula, r: Term, low: Term, quadrant: Term) -> Term:
     tail = f.fma(r * square, f.horner(coefficients.TAN["f32"], square), low)
     tangent, tangent_low = f.sum_with_error(r, tail)
     inverse = -1.0 / tangent
-    return f.select(f.cast("trunc", quadrant, "i1"), f.fma(inverse * inverse, tangent_low, inverse), tangent)
+    return f.select(f.is_odd(quadrant), f.fma(inverse * inverse, tangent_low, inverse), tangent)
 
 
 def _near_unfused_f32(f: Formula, x: Term, name: str) -> Term:
@@ -255,7 +255,7 @@ def _of_rest(f: Formula, r: Term, low: Term, quadrant: Term, name: str) -> Term:
 
 def _signed(f: Formula, sine: Term, cosine: Term, quadrant: Term) -> Term:
     """By the last two bits of ``quadrant``: sine, cosine, -sine, -cosine."""
-    value = f.select(f.cast("trunc", quadrant, "i1"), cosine, sine)
+    value = f.select(f.is_odd(quadrant), cosine, sine)
     return f.from_bits(f.bits(value) ^ ((quadrant & 2) << (f.form.bits - 2)))
 
 

@@ -238,6 +238,21 @@ def test_functions_of_several_registers_are_compiled_once_if_called_often(cpu: s
 
 
 @pytest.mark.parametrize("cpu", ["haswell", "znver4"])
+def test_the_second_path_of_a_vector_function_is_one_of_its_own(cpu: str) -> None:
+    target = MACHINES["x86_64-linux"].processors[cpu]
+    lanes = 4 * target.lanes(4)
+    near, far = re.findall(
+        rf"^define internal .* @gradc\.tan\.f32\.x{lanes}(?:\.far)?\((?:.|\n)*?^}}",
+        emit(program_of("tan", NUMPY_DTYPES["f32"], 1024), target),
+        re.MULTILINE,
+    )
+    assert near.count("call ") == near.count("@llvm.") + 1
+    assert f"@gradc.tan.f32.x{lanes}.far(" in near
+    assert "double" in far
+    assert "double" not in near
+
+
+@pytest.mark.parametrize("cpu", ["haswell", "znver4"])
 def test_registers_are_kept_where_no_access_crosses_a_line(cpu: str) -> None:
     target = MACHINES["x86_64-linux"].processors[cpu]
     text = assembly(emit(program_of("pow", NUMPY_DTYPES["f32"], 1024), target), target)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from gradc.backends.llvm.types import number
 from gradc.backends.math import tables
@@ -24,6 +24,8 @@ class IrFormula(Formula):
     """The function ``name`` of numbers of the format ``form``, or of vectors of ``lanes`` such numbers, as IR.
 
     ``fused`` says whether the target has fused multiply-adds, ``wide`` whether it has the instructions of AVX-512F.
+    Where the formula has a second path, ``part`` is ``near`` for the first one, which calls the other part for the
+    rest, ``far`` for that, and ``whole`` for both.
     """
 
     def __init__(
@@ -36,8 +38,9 @@ class IrFormula(Formula):
         wide: bool = False,
         doubles: bool = True,
         tables: bool = False,
+        part: Literal["whole", "near", "far"] = "whole",
     ) -> None:
-        super().__init__(name, form, fused, doubles, tables)
+        super().__init__(f"{name}.far" if part == "far" else name, form, fused, doubles, tables)
         self.lanes = lanes
         self._wide = wide
         self._parameters = list(parameters)
@@ -47,6 +50,8 @@ class IrFormula(Formula):
         self._numbers = itertools.count(1)
         self._tables: dict[str, None] = {}
         self._block = ".entry"
+        self._part = part
+        self._near: list[str] = []
 
     @property
     def arguments(self) -> list[Term]:
@@ -55,6 +60,9 @@ class IrFormula(Formula):
 
     def text(self, result: Term, attributes: int) -> str:
         """The function that gives ``result``, with the declarations of what it calls."""
+        if self._near:
+            self._lines = self._near
+            return self._definition(attributes, [])
         return self._definition(attributes, [f"  ret {self.vector(result.kind)} {result.operand}"])
 
     def text_apart(self, result: Term) -> str:
@@ -67,6 +75,11 @@ class IrFormula(Formula):
         return 2 if self.lanes == 1 else 3
 
     @property
+    def has_far(self) -> bool:
+        """Whether this near part calls a far one."""
+        return bool(self._near)
+
+    @property
     def looked_up(self) -> list[str]:
         """The constants that the function looks numbers up in, as globals."""
         return list(self._tables)
@@ -76,6 +89,10 @@ class IrFormula(Formula):
 
         Where it holds for some elements, they must get the same from what follows.
         """
+        if self._part == "far" and self._block == ".entry":
+            self._block = ".far"  # another path may follow
+            self._lines += ["  br label %.far", ".far:"]
+            return
         label = f"more.{next(self._numbers)}"
         condition = self._all(holds)
         self._lines += [
@@ -85,6 +102,10 @@ class IrFormula(Formula):
             f"{label}:",
         ]
         self._block = label
+        if self._part == "near" and not self._near:
+            t = self.vector(self.form.type)
+            found = f"call {t} @{self.name}.far({', '.join(f'{t} %{name}' for name in self._parameters)})"
+            self._near = [*self._lines, f"  %far = {found}", f"  ret {t} %far"]
 
     def repeat(self, count: int, first: Sequence[Term], step: Callable[..., Sequence[Term]]) -> list[Term]:
         """What ``count`` steps make of some numbers: a loop that counts down."""
@@ -160,7 +181,7 @@ class IrFormula(Formula):
     def apply(self, operation: str, operands: Sequence[Term | Number], kind: str, result: str) -> Term:
         """An instruction on operands of the type ``kind``."""
         listed = ", ".join(self.operand(operand, kind) for operand in operands)
-        word = f"fcmp {operation}" if result != kind else operation
+        word = operation if result == kind else f"icmp {operation}" if kind[0] == "i" else f"fcmp {operation}"
         return self.emit(f"{word} {self.vector(kind)} {listed}", result)
 
     def emit(self, instruction: str, kind: str) -> Term:
@@ -212,6 +233,13 @@ class IrFormula(Formula):
         left, right = self.operand(x, kind), self.operand(y, kind)
         t = self.vector(kind)
         return self.emit(f"select {self.vector(mask.kind)} {mask.operand}, {t} {left}, {t} {right}", kind)
+
+    def is_odd(self, n: Term) -> Term:
+        """Where a test of bits is one instruction, by it: LLVM, which would shift, does not know that the sign is 0."""
+        if not self._wide:
+            return super().is_odd(n)
+        bits = n & (1 << (int(n.kind[1:]) - 1) | 1)
+        return self.apply("ne", (bits, 0), bits.kind, "i1")
 
     # Exponents, where the machine has instructions for them.
 

@@ -1,7 +1,8 @@
 """The functions there are, and what a module carries of them.
 
 A function is compiled for each number of lanes in which it is called. Short functions are inlined where there are few
-calls; those of vectors of several registers only where there are 32, too; long functions never are.
+calls; those of vectors of several registers only where there are 32, too; long functions never are, but for one. The
+second path of a vector function, for arguments that are seldom met, is a function of its own.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -35,6 +36,9 @@ AVX-512: constants stay in registers then, and values need not be stored. Where 
 
 CROWDED: Final = {("log1p", F32)}
 """Functions that need more than 32 for vectors of four: they are called."""
+
+INLINED_LONG: Final = frozenset(("tan",))
+"""Long functions whose first path is short enough to be inlined like that."""
 
 STACK_BITS: Final = 128
 """What calls align the stack to. Wider registers are stored across lines of the cache unless a function aligns it:
@@ -84,7 +88,7 @@ class Library:
         groups = {self._group(*called) for called in self._called}
         if 2 in groups or any(name in PARTED for name, _, _ in self._called):
             found.append(f"attributes #2 = {{ noinline {plain} }}")
-        if 3 in groups:
+        if groups & {3, 4}:
             realign = '"stackrealign" ' if self._target.vector_bits > STACK_BITS else ""
             found.append(f"attributes #3 = {{ noinline {realign}{plain} }}")
         if 4 in groups:
@@ -93,12 +97,12 @@ class Library:
 
     def _group(self, name: str, form: Format, lanes: int) -> int:
         """The attributes of a function: of short ones, of long ones of numbers and of vectors, and of inlined ones."""
-        if name not in SHORT:
-            return 2 if lanes == 1 else 3
-        if not self._is_wide(form, lanes):
+        if name in SHORT and not self._is_wide(form, lanes):
             return 1
         few = self._called[name, form, lanes] <= INLINED_WIDE and (name, form) not in CROWDED
-        return 4 if few and self._target.holds_tables else 3
+        if few and lanes > 1 and name in SHORT.keys() | INLINED_LONG and self._target.holds_tables:
+            return 4
+        return 2 if lanes == 1 else 3
 
     def _is_wide(self, form: Format, lanes: int) -> bool:
         """Whether a vector takes several registers, so that its function is worth a call."""
@@ -114,7 +118,14 @@ def symbol(name: str, form: Format, lanes: int = 1) -> str:
 def _definition(
     name: str, form: Format, fused: bool, lanes: int, group: int, exponents: bool, doubles: bool, tables: bool
 ) -> list[str]:
-    parameters = PARAMETERS[: PRIMITIVES[name].arity]
-    formula = IrFormula(symbol(name, form, lanes), form, fused, parameters, lanes, exponents, doubles, tables)
-    result = (SHORT | LONG | EXPANSIONS)[name](formula, *formula.arguments)
-    return [*formula.looked_up, formula.text(result, group)]
+    found: list[str] = []
+    parts: tuple[Literal["whole", "near", "far"], ...] = ("near", "far") if lanes > 1 and group > 2 else ("whole",)
+    for part in parts:
+        own, parameters = symbol(name, form, lanes), PARAMETERS[: PRIMITIVES[name].arity]
+        formula = IrFormula(own, form, fused, parameters, lanes, exponents, doubles, tables, part)
+        result = (SHORT | LONG | EXPANSIONS)[name](formula, *formula.arguments)
+        text = formula.text_apart(result) if part == "far" else formula.text(result, group)
+        found += [*formula.looked_up, text]
+        if not formula.has_far:
+            break
+    return found
