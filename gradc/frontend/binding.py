@@ -48,7 +48,7 @@ def with_seed(signature: inspect.Signature, name: str) -> inspect.Signature:
 
 
 class Binder:
-    """Binds calls to a signature; with ``defaults`` they are filled in.
+    """Binds calls to a signature; with ``defaults`` they are filled in, but for a bare ``object()``, "not given".
 
     ``inspect.Signature.bind`` does it, and says what is wrong, where a call has more to it than arguments in order and
     names of parameters: it takes several times as long.
@@ -63,7 +63,9 @@ class Binder:
         self._names = tuple([p.name for p in parameters])
         self._positional = sum(p.kind is not inspect.Parameter.KEYWORD_ONLY for p in parameters)
         self._only = sum(p.kind is inspect.Parameter.POSITIONAL_ONLY for p in parameters)
-        self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty} if defaults else {}
+        given = {p.name: p.default for p in parameters if p.default is not p.empty} if defaults else {}
+        self._defaults = {name: value for name, value in given.items() if type(value) is not object}
+        self._unsaid = given.keys() - self._defaults.keys()
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The call. Raises ArgumentError as Python would raise TypeError."""
@@ -108,4 +110,8 @@ class Binder:
             raise ArgumentError(f"{self.label}{self.signature}: {error}") from None
         if self.defaults:
             bound.apply_defaults()
-        return bound.arguments.items()
+        said = bound.arguments
+        for name in self._unsaid:
+            if said[name] is self.signature.parameters[name].default:
+                del said[name]
+        return said.items()

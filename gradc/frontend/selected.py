@@ -1,11 +1,13 @@
 """``x[mask]`` with a mask that is data: its size is not known, so it stays an array with a mask.
 
-What is elementwise, and what reduces all of it, does not need the size: ``x[x > 0].sum()``, ``y[m] *= 2``,
-``y[m] = np.log(x[m])``. Everything else is refused.
+The mask may be one of elements or of rows. What is elementwise, what reduces all of it or rows of it, and what takes
+parts of its rows does not need the size: ``x[x > 0].sum()``, ``y[m] *= 2``, ``y[m] = np.log(x[m])``. Everything else is
+refused.
 """
 
 from __future__ import annotations
 
+from types import EllipsisType
 from typing import Any, Final
 
 import numpy as np
@@ -14,14 +16,16 @@ from gradc.frontend.lines import refuse
 from gradc.frontend.session import is_traced
 
 _WHERE: Final = np.where
-"""Kept from import on: during a trace there is a stand-in in its place."""
+"""Kept from import on, as the functions below: during a trace there are stand-ins in their places."""
 
 _REDUCTIONS: Final = frozenset({np.sum, np.prod, np.mean, np.var, np.std, np.any, np.all})
 _EXTREMES: Final = {np.max: -np.inf, np.min: np.inf}
+_ELEMENTWISE: Final = frozenset({np.clip, np.nan_to_num, np.round, np.around})
+_BASIC: Final = (int, slice, type(None), EllipsisType)
 
 
 class Selected(np.lib.mixins.NDArrayOperatorsMixin):
-    """The elements of ``whole`` where ``mask`` holds, both traced and of one shape.
+    """The elements or rows of ``whole`` where ``mask`` holds, both traced; the mask is of its first axes.
 
     Elsewhere ``whole`` holds 1, where most functions are finite; nothing there is ever seen.
     """
@@ -37,8 +41,8 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
 
     @classmethod
     def of(cls, x: Any, mask: Any) -> Selected:
-        """``x[mask]``."""
-        return cls(np.where(mask, x, np.ones((), x.dtype)), mask)
+        """``x[mask]``; what is written into either of them later is not seen."""
+        return cls(np.where(over_rows(mask, x.ndim), x, np.ones((), x.dtype)), mask.copy())
 
     @property
     def dtype(self) -> np.dtype:
@@ -48,8 +52,9 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def ndim(self) -> int:
-        """1: they stand in a row."""
-        return 1
+        """1 and the axes of a row."""
+        ndim: int = self.whole.ndim - self.mask.ndim + 1
+        return ndim
 
     def __getattr__(self, name: str) -> Any:
         function = _METHODS.get(name)
@@ -62,35 +67,60 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
         return Selected(self.whole.astype(dtype), self.mask)
 
     def copy(self) -> Selected:
-        """The elements themselves: they are never written."""
-        return self
+        """The same elements, of which ``+=`` changes one alone."""
+        return Selected(self.whole, self.mask)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
-        if method != "__call__" or (keywords and keywords != {"out": (self,)}):  # `x[mask] *= 2` has out=
+        if method != "__call__" or ufunc.signature is not None or ufunc.nout > 1:
             raise self.refusal()
-        return Selected(ufunc(*[self.beside(x) for x in inputs]), self.mask)
+        operands = [self.beside(x) for x in inputs]
+        if not keywords:
+            return Selected(ufunc(*operands), self.mask)
+        if keywords.keys() != {"out"} or keywords["out"][0] is not self:  # `x[mask] *= 2` has out=
+            raise self.refusal()
+        written = self.whole.copy()
+        ufunc(*operands, out=(written,))
+        self.whole = written
+        return self
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        given = {name: x for name, x in kwargs.items() if not (name == "axis" and x in (None, 0, -1))}
-        if len(args) == 2 and args[1] in (None, 0, -1):
-            args = args[:1]
-        if len(args) == 1 and function in _REDUCTIONS and "axis" not in given:
-            return function(self.whole, where=self.mask, **given)
-        if len(args) == 1 and function in _EXTREMES and self.dtype.kind == "f" and not given:
-            return function(self.whole, where=self.mask, initial=_EXTREMES[function])
+        if function in _REDUCTIONS or function in _EXTREMES:
+            axis = kwargs.get("axis", args[1] if len(args) == 2 else None)
+            given = {name: x for name, x in kwargs.items() if name != "axis"}
+            if len(args) <= 2 and not given.keys() & {"where", "out"}:
+                return self._reduced(function, axis, given)
         if function is _WHERE and len(args) == 3 and not kwargs:
             return Selected(np.where(*[self.beside(x) for x in args]), self.mask)
-        if function in (np.clip, np.nan_to_num, np.round):
+        if function in _ELEMENTWISE:
             return Selected(function(*[self.beside(x) for x in args], **kwargs), self.mask)
         raise self.refusal()
 
+    def _reduced(self, function: Any, axis: Any, given: dict[str, Any]) -> Any:
+        """Over axes of rows elements again, over the first axis too what has a size that is known."""
+        named = range(self.ndim) if axis is None else axis if type(axis) is tuple else (axis,)
+        if any(type(a) is not int or not -self.ndim <= a < self.ndim for a in named):
+            raise self.refusal()
+        axes, more = {a % self.ndim for a in named}, self.mask.ndim - 1
+        of_rows = tuple(sorted(a + more for a in axes if a))
+        if 0 not in axes:
+            return Selected(function(self.whole, axis=of_rows, **given), self.mask)
+        if function in _EXTREMES:
+            given = {"initial": _EXTREMES[function], **given}
+            if self.dtype.kind != "f":
+                raise self.refusal()
+        every = None if len(axes) == self.ndim else (*range(more + 1), *of_rows)
+        found = function(self.whole, axis=every, where=over_rows(self.mask, self.whole.ndim), **given)
+        return found.reshape((1, *found.shape[more + 1 :])) if given.get("keepdims") else found
+
     def beside(self, x: Any) -> Any:
-        """Another operand in the shape of the whole: chosen by the same mask, or a number."""
+        """Another operand beside the whole: chosen by the same mask, or what belongs to every row."""
         if isinstance(x, Selected):
             if x.mask is not self.mask and x.mask.current() != self.mask.current():
                 raise refuse("two arrays chosen by different masks meet; their sizes depend on data")
+            if x.ndim != self.ndim:
+                raise self.refusal()
             return x.whole
-        if np.ndim(x) == 0:
+        if np.ndim(x) < self.ndim:
             return x
         raise self.refusal()
 
@@ -104,7 +134,12 @@ class Selected(np.lib.mixins.NDArrayOperatorsMixin):
         raise self.refusal()
 
     def __getitem__(self, index: Any) -> Any:
-        raise self.refusal()
+        """All of the first axis, ``x[mask][:, 0]``."""
+        items = index if type(index) is tuple else (index,)
+        every = type(items[0]) is slice and items[0] == slice(None) if items else False
+        if not every or not all(type(part) in _BASIC for part in items):
+            raise self.refusal()
+        return Selected(self.whole[_after_mask(self.mask, items[1:])], self.mask)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise self.refusal()
@@ -123,9 +158,27 @@ _METHODS: Final = {
 }  # fmt: skip
 
 
-def chosen_by(index: Any) -> Any:
-    """The traced mask of booleans that an index is; None where it is something else, or is known."""
-    item: Any = index[0] if type(index) is tuple and len(index) == 1 else index
-    if not is_traced(item) or item.aval.dtype != np.dtype(bool):
+def over_rows(mask: Any, ndim: int) -> Any:
+    """A mask of the first axes beside an array of ``ndim`` axes."""
+    return mask[(..., *(None,) * (ndim - mask.ndim))] if ndim > mask.ndim else mask
+
+
+def _after_mask(mask: Any, items: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (*(slice(None),) * mask.ndim, *items)
+
+
+def chosen_by(index: Any, array: Any) -> tuple[Any, Any] | None:
+    """The traced mask of booleans that an index begins with, and the index of the parts that it is a mask of.
+
+    The latter is None for the array itself. None for another index, and for a mask that is known.
+    """
+    items = index if type(index) is tuple and index else (index,)
+    mask: Any = items[0]
+    if not is_traced(mask) or mask.aval.dtype != np.dtype(bool) or not all(type(part) in _BASIC for part in items[1:]):
         return None
-    return item if item.session.concrete(item.current()) is None else None
+    shape = array.aval.shape
+    if mask.aval.shape != (shape[: mask.aval.ndim] if mask.aval.shape else shape):
+        return None
+    if mask.session.concrete(mask.current()) is not None:
+        return None
+    return mask, _after_mask(mask, items[1:]) if items[1:] else None

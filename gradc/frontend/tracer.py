@@ -243,9 +243,10 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
         made = item(require_session(), self, index, frame)
         if made is not None:
             return made
-        mask = chosen_by(index)
-        if mask is not None and mask.aval.shape == self.aval.shape:
-            return Selected.of(self, mask)
+        chosen = chosen_by(index, self)
+        if chosen is not None:
+            mask, parts = chosen
+            return Selected.of(self if parts is None else self.taken(parts, frame), mask)
         view = index is Ellipsis or (type(index) is tuple and any(part is Ellipsis for part in index))
         return perform(
             lambda session: indexing.getitem(session.lift(self), index_of(session, index), session.lift),

@@ -170,7 +170,10 @@ def _infer_complement(a: Aval) -> Aval:
     return Aval((*a.shape[:-1], rows - columns), a.dtype)
 
 
-def _no_derivative(context: Any) -> Any:
+def _no_derivative(context: Any) -> list[Any]:
+    """Raises DerivativeError; of what has no elements there is nothing to derive."""
+    if 0 in context.operands[0].aval.shape:
+        return [None]
     raise DerivativeError(
         f"qr_complement: the columns that complete an orthonormal basis of {context.operands[0].aval} are one choice "
         "of many and have no derivative; use mode='reduced' or full_matrices=False"
@@ -184,7 +187,7 @@ qr_complement: Op = register(
         lambda a: _evaluate(mode="complete")(a)[0][..., a.shape[-1] :],
         lambda params, result, a: f"np.linalg.qr({{0}}, mode='complete')[0][..., {a.shape[-1]}:]",
         vjp=_no_derivative,
-        jvp=_no_derivative,
+        jvp=lambda c: _no_derivative(c)[0],
         live=live_everywhere,
         reach=reach_everywhere,
         batch=lambda c: qr_complement(c.operands[0]),

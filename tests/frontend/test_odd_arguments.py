@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import enum
 import functools
+import pickle
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 import gradc
 from gradc.errors import ArgumentError
@@ -119,3 +121,26 @@ def test_a_function_and_its_name_are_what_they_should_be() -> None:
 def test_a_memoryview_is_no_array() -> None:
     with pytest.raises(ArgumentError, match=r"^argument x: memoryview is neither an array nor a number"):
         gradc.grad(lambda x: np.sum(x))(memoryview(np.zeros(3)))
+
+
+NOT_GIVEN = object()
+
+
+def scaled(x: Any, y: Any = NOT_GIVEN, *, by: float = 2.0) -> Any:
+    return x * by if y is NOT_GIVEN else x * y * by
+
+
+def test_a_default_that_says_not_given_is_not_given() -> None:
+    function = gradc.jit(scaled)
+    assert [function(3.0), function(3.0, 4.0), function(3.0, y=5.0), function(3.0, by=1.0)] == [6.0, 24.0, 30.0, 3.0]
+    assert gradc.grad(scaled, (0, 1))(3.0, 4.0) == (8.0, 6.0)
+    kernel = function.compile(3.0)
+    assert kernel(3.0) == pickle.loads(pickle.dumps(kernel))(3.0) == 6.0  # noqa: S301
+    with pytest.raises(ArgumentError, match="argument y: object is neither an array nor a number"):
+        function(3.0, object())
+
+
+def test_defaults_of_functions_of_scipy() -> None:
+    a = np.array([[2.0, 1.0], [0.5, 3.0]])
+    for function in (scipy.linalg.sqrtm, scipy.linalg.logm, scipy.linalg.signm):
+        np.testing.assert_allclose(gradc.jit(function)(a), function(a), rtol=1e-13, atol=1e-14)

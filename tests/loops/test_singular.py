@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -146,3 +148,14 @@ def test_vectors_that_complete_a_basis() -> None:
     np.testing.assert_allclose((u[:, :2] * s) @ vh, a, rtol=0, atol=1e-14)
     with pytest.raises(DerivativeError, match="one choice of many and have no derivative"):
         gradc.grad(lambda a: np.linalg.svd(a)[0][0, 0])(a)
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (0, 3, 0), (3, 5, 0), (0, 4, 2)])
+def test_matrices_without_elements_have_the_slope_of_nothing(shape: tuple[int, ...]) -> None:
+    def total(a: np.ndarray) -> Any:
+        return sum(np.sum(part) for part in np.linalg.svd(a))
+
+    a = np.ones(shape)
+    assert gradc.grad(total)(a).shape == shape
+    value, slope = gradc.jvp(total, (a,), (a,))
+    assert (value, slope) == (total(a), 0.0)

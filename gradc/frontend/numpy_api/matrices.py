@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ import numpy as np
 from gradc.errors import DtypeError, ShapeError
 from gradc.frontend.numpy_api.axes import one_axis, require_size
 from gradc.frontend.numpy_api.notation import composed
-from gradc.frontend.numpy_api.orders import contraction_order
 from gradc.frontend.numpy_api.registry import of_numpy
 
 # Other names: numpy.linalg's functions work on the last axes.
@@ -127,20 +127,32 @@ def multi_dot(arrays: Any) -> Any:
     terms = [x[None, :] if x.ndim == 1 and k == 0 else x[:, None] if x.ndim == 1 else x for k, x in enumerate(listed)]
     if any(x.ndim != 2 for x in terms):
         raise ShapeError("np.linalg.multi_dot: all arrays must be matrices, the first and the last may be vectors")
-    letters = [chr(97 + k) + chr(98 + k) for k in range(len(terms))]
-    sizes = {
-        pair[k]: d if isinstance(d, int) else 64
-        for pair, x in zip(letters, terms, strict=True)
-        for k, d in enumerate(x.shape)
-    }
-    live: dict[int, Any] = dict(enumerate(terms))
-    place = {k: k for k in live}
-    for number, (i, j) in enumerate(contraction_order(letters, letters[0][0] + letters[-1][-1], sizes), len(terms)):
-        left, right = sorted((i, j), key=lambda k: place[k])
-        live[number], place[number] = live.pop(left) @ live.pop(right), place[left]
-    (product,) = live.values()
+    sizes = [d if isinstance(d, int) else 64 for d in (terms[0].shape[0], *(x.shape[1] for x in terms))]
+    splits = _chain(sizes)
+
+    def multiplied(i: int, j: int) -> Any:
+        """The product of the terms from i up to j."""
+        if j - i == 1:
+            return terms[i]
+        return multiplied(i, splits[i, j]) @ multiplied(splits[i, j], j)
+
+    product = multiplied(0, len(terms))
     product = product[0] if first else product
     return product[..., 0] if last else product
+
+
+def _chain(sizes: Sequence[int]) -> dict[tuple[int, int], int]:
+    """Where to split the product of the terms from i up to j, of which term k is ``sizes[k]`` by ``sizes[k + 1]``."""
+    count = len(sizes) - 1
+    cost = {(k, k + 1): 0 for k in range(count)}
+    splits: dict[tuple[int, int], int] = {}
+    for length in range(2, count + 1):
+        for i in range(count - length + 1):
+            j = i + length
+            totals = {k: cost[i, k] + cost[k, j] + sizes[i] * sizes[k] * sizes[j] for k in range(i + 1, j)}
+            splits[i, j] = min(totals, key=lambda k: totals[k])
+            cost[i, j] = totals[splits[i, j]]
+    return splits
 
 
 # Systems of tensors.

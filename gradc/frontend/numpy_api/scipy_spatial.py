@@ -59,6 +59,11 @@ def _minkowski(u: Any, v: Any, w: Any, p: Any) -> Any:
     return np.linalg.norm(u - v if w is None else (u - v) * w ** (1.0 / p), p, axis=-1)
 
 
+def _hamming(u: Any, v: Any, w: Any) -> Any:
+    differ = (u != v).astype(np.float64)
+    return np.mean(differ, axis=-1) if w is None else np.sum(differ * (w / np.sum(w)), axis=-1)
+
+
 METRICS: Final[dict[str, tuple[Callable[..., Any], tuple[str, ...]]]] = {
     "euclidean": (_euclidean, ("w",)),
     "sqeuclidean": (_sqeuclidean, ("w",)),
@@ -66,6 +71,7 @@ METRICS: Final[dict[str, tuple[Callable[..., Any], tuple[str, ...]]]] = {
     "chebyshev": (_chebyshev, ()),
     "canberra": (_canberra, ("w",)),
     "braycurtis": (_braycurtis, ("w",)),
+    "hamming": (_hamming, ("w",)),
     "cosine": (_cosine, ()),
     "correlation": (_correlation, ()),
     "minkowski": (_minkowski, ("w", "p")),
@@ -98,8 +104,8 @@ def _points(name: str, x: Any, ndim: int) -> Any:
 def pdist(X: Any, metric: Any = "euclidean", *, w: Any = None, p: Any = None) -> Any:
     """The distances of all pairs of rows, the first with every later one, then the second. Raises TraceError.
 
-    Metrics are ``euclidean``, ``sqeuclidean``, ``cityblock``, ``chebyshev``, ``canberra``, ``braycurtis``, ``cosine``,
-    ``correlation`` and ``minkowski``.
+    Metrics are ``euclidean``, ``sqeuclidean``, ``cityblock``, ``chebyshev``, ``canberra``, ``braycurtis``, ``hamming``,
+    ``cosine``, ``correlation`` and ``minkowski``.
     """
     name = "scipy.spatial.distance.pdist"
     x = _points(name, X, 2)

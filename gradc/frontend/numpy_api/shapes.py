@@ -252,7 +252,7 @@ def _cuts(name: str, length: Dim, sections: Any, uneven: bool) -> list[tuple[int
     """Start and stop of every piece."""
     if isinstance(length, SymbolicDim):
         raise ShapeError(f"{name}: the size {length} is symbolic and cannot be split; slice it, or fix the size")
-    if isinstance(sections, (tuple, list, np.ndarray)):
+    if isinstance(sections, (tuple, list)) or np.ndim(sections):
         bounds = [0, *[operator.index(s) for s in sections], length]
         pieces = [range(length)[slice(a, b)] for a, b in itertools.pairwise(bounds)]
         return [(p.start, max(p.stop, p.start)) for p in pieces]
