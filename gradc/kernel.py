@@ -151,6 +151,16 @@ class Kernel(Callee, native=True):
             final=self.graph,
         )
 
+    def report(self, *, written: Sequence[tuple[str, int, str]] = ()) -> str:
+        """One HTML page with all of the above, side by side, lines linked by the user's line that they come from.
+
+        ``written`` are the lines of the function to show: file as shown, number, text; by default those that the trace
+        met. Complex numbers have no derivation; the page says so.
+        """
+        from gradc.inspect.report import forms_of, report
+
+        return report(forms_of(self), written)
+
     def save(
         self,
         path: str | os.PathLike[str],

@@ -1,4 +1,4 @@
-"""The command line ``gradc``: compile, show, explain and check a function of a file."""
+"""The command line ``gradc``: compile, show, explain, report and check a function of a file."""
 
 from __future__ import annotations
 

@@ -17,10 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from gradc import __version__
+from gradc.artifacts.files import write_file
 from gradc.cli.arguments import example_of
 from gradc.cli.check import Row, compare, concrete
 from gradc.cli.failure import Failure, UserCode, one_line
 from gradc.cli.request import Request, request
+from gradc.cli.source import lines_of
 from gradc.cli.stages import EMITS, STAGES, emitted
 from gradc.cli.terminal import note, show, show_table
 from gradc.errors import GradcError
@@ -173,6 +175,32 @@ def show_(
     backend = "llvm" if emit in ("loops", "llvm", "asm", "c") else "numpy"
     kernel = asked.compile(backend=backend, stabilize=stabilize, threads=threads)
     show(emitted(kernel, emit, after, stabilize), EMITS[emit])
+
+
+@gradc.command("report")
+@_common
+@_derivative
+@click.option("-o", "--output", "written", metavar="PATH", type=click.Path(), help="The file to write, in the place of "
+              "printing the page.")  # fmt: skip
+def report_(
+    target: str, specs: tuple[str, ...], wrt: str | None, stabilize: str, derivative: Derivative, written: str | None
+) -> None:
+    """Make one HTML page of FILE:FUNC: derivation, source, NumPy, loops, LLVM IR and assembly side by side."""
+    if written == "":
+        raise Failure("-o is empty; leave it out to print the page")
+    asked = request(target, specs, wrt, derivative)
+    if written is not None and Path(written).resolve() == asked.target.path:
+        raise Failure(f"-o {written} is the file of {asked.target.name} itself; write to another")
+    kernel = asked.compile(backend="llvm", stabilize=stabilize)
+    page = kernel.report(written=lines_of(asked.target, kernel.trace))
+    if written is None:
+        sys.stdout.write(page)
+        return
+    try:
+        write_file(page.encode(), os.path.abspath(written))
+    except OSError as error:
+        raise Failure(f"{written} cannot be written: {error.strerror or error}") from error
+    note(f"wrote {written}")
 
 
 @gradc.command("explain")

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from gradc.cli.failure import Failure, UserCode
+from gradc.ir.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -70,3 +71,17 @@ def _hint(module: ModuleType, name: str) -> str:
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; its functions are {', '.join(own)}" if own else "; it has no functions"
+
+
+def lines_of(target: Target, trace: Graph) -> list[tuple[str, int, str]]:
+    """The lines of the function, of its file those around it that the trace met too, and the lines met elsewhere."""
+    met = {(origin.file, origin.line): origin.text for own in trace.origins.values() for origin in own}
+    shown, numbers = target.path.name, [line for file, line in met if file == target.path.name]
+    try:
+        lines, first = inspect.getsourcelines(target.function)
+        numbers += [first, first + len(lines) - 1]
+        text = target.path.read_text(encoding="utf-8").splitlines()
+    except (OSError, TypeError, UnicodeDecodeError):  # a function that no line of the file defines
+        return [(file, line, text) for (file, line), text in sorted(met.items())]
+    whole = [(shown, k, text[k - 1]) for k in range(min(numbers), min(max(numbers), len(text)) + 1)]
+    return whole + [(file, line, text) for (file, line), text in sorted(met.items()) if file != shown]

@@ -261,3 +261,22 @@ def test_check_finds_a_difference(gradc: Gradc) -> None:
     assert outcome.out.splitlines()[1].split() == ["x", "float", "1", "1.0e+00", "0", "0.5", "wrong"]
     assert "the gradient of at_the_kink is not that of finite differences in x" in outcome.err
     assert gradc("check", "net.py:at_the_kink", "--tolerance", "1").code == 0
+
+
+def test_report_is_a_page_with_the_lines_of_the_function(gradc, net: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    written = gradc("report", "net.py:loss", "-o", str(out))
+    assert (written.code, written.out) == (0, "")
+    page = out.read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "def loss(w11, w12, w21, w22, v1, v2, x1, x2, y):" in page
+    assert gradc("report", "net.py:loss").out == page
+
+
+def test_report_is_not_written_where_it_cannot_be(gradc, net: Path, tmp_path: Path) -> None:
+    before = (tmp_path / "net.py").read_text(encoding="utf-8")
+    for place, message in [("net.py", "write to another"), ("none/report.html", "cannot be written"), ("", "is empty")]:
+        refused = gradc("report", "net.py:loss", "-o", place)
+        assert refused.code == 2
+        assert message in refused.err
+    assert (tmp_path / "net.py").read_text(encoding="utf-8") == before
