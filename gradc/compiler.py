@@ -364,6 +364,12 @@ def _reference_entry(compiled: Compiled) -> Entry:
     return lambda inputs: evaluate(compiled.runs, list(inputs))
 
 
+def _debug_entry(compiled: Compiled) -> Entry:
+    from gradc.backends.debug import evaluate
+
+    return lambda inputs: evaluate(compiled.runs, list(inputs))
+
+
 def _numpy_entry(compiled: Compiled) -> Entry:
     from gradc.backends.numpy import flat_entry
 
@@ -387,6 +393,7 @@ def _llvm_entry(compiled: Compiled) -> Entry:
 
 _ENTRIES: Final[dict[str, Callable[[Compiled], Entry]]] = {
     "reference": _reference_entry,
+    "debug": _debug_entry,
     "numpy": _numpy_entry,
     "llvm": _llvm_entry,
 }

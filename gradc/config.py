@@ -146,7 +146,7 @@ def _count(text: str) -> int:
 stabilize: Final = Knob("GRADC_STABILIZE", "safe", _choice("off", "safe", "aggressive"))
 """The level of functions that are given none: ``off``, ``safe`` or ``aggressive``."""
 
-backend: Final = Knob("GRADC_BACKEND", "llvm", _choice("llvm", "numpy", "reference"))
+backend: Final = Knob("GRADC_BACKEND", "llvm", _choice("llvm", "numpy", "reference", "debug"))
 """The backend of functions that are given none."""
 
 roll: Final = Knob("GRADC_ROLL", True, _switch)

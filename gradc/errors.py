@@ -46,6 +46,10 @@ class MatrixError(GradcError, LinAlgError):
     """A matrix is not what is asked of it: not positive definite, or singular."""
 
 
+class NanError(GradcError, FloatingPointError):
+    """A result is NaN, which the backend ``"debug"`` refuses: where that came from."""
+
+
 class CompileError(GradcError, RuntimeError):
     """A backend cannot turn this graph into code."""
 

@@ -11,10 +11,11 @@ from typing import Any, Final, Literal, get_args
 from gradc.errors import ArgumentError
 from gradc.transforms.derivative import Derivative
 
-Backend = Literal["llvm", "numpy", "reference"]
+Backend = Literal["llvm", "numpy", "reference", "debug"]
 Stabilize = Literal["off", "safe", "aggressive"]
 Format = Literal["py", "lib", "c", "ir", "wasm"]
-BACKENDS: Final[tuple[Backend, ...]] = get_args(Backend)
+BACKENDS: Final[tuple[Backend, ...]] = ("llvm", "numpy", "reference")
+"""Those that give what NumPy gives, NaN and all. ``"debug"`` gives the same, and refuses results that are NaN."""
 STABILIZE: Final[tuple[Stabilize, ...]] = get_args(Stabilize)
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 """What a kernel is saved as."""
@@ -43,7 +44,7 @@ class Request:
     def __post_init__(self) -> None:
         if type(self.threads) is not int or self.threads < 1:
             raise ArgumentError(f"threads={self.threads!r} is not a whole number from 1 on")
-        _one_of("backend", self.backend, BACKENDS)
+        _one_of("backend", self.backend, get_args(Backend))
         _one_of("stabilize", self.stabilize, STABILIZE)
 
 

@@ -19,6 +19,12 @@ def evaluate(graph: Graph, inputs: Sequence[Any]) -> list[np.ndarray]:
     arrays of their own: they alias neither inputs, constants nor each other.
     Raises ArgumentError for inputs that do not fit.
     """
+    values = every_value(graph, inputs)
+    return [values[i].copy() for i in graph.outputs]
+
+
+def every_value(graph: Graph, inputs: Sequence[Any]) -> list[np.ndarray]:
+    """The value of each node, as ``evaluate`` computes them."""
     arrays = [np.asarray(value) for value in inputs]
     sizes = bind_sizes(graph, [array.shape for array in arrays])
     for name, aval, array in zip(graph.input_names, graph.input_avals, arrays, strict=True):
@@ -35,4 +41,4 @@ def evaluate(graph: Graph, inputs: Sequence[Any]) -> list[np.ndarray]:
             if sizes:
                 params = {key: with_numbers(value, sizes) for key, value in params.items()}
             values.append(np.asarray(node.op.evaluate(*[values[i] for i in node.operands], **params)))
-    return [values[i].copy() for i in graph.outputs]
+    return values
