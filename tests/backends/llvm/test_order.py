@@ -30,6 +30,7 @@ SIZES = [
     {"i": 5, "j": 2100, "k": 19, "a": 1, "b": 3},
     {"i": 35, "j": 57, "k": 36, "a": 1, "b": 2},
     {"i": 37, "j": 2101, "k": 3, "a": 2, "b": 2},
+    {"i": 7, "j": 70, "k": 10, "a": 2, "b": 2},
 ]
 BATCH = symbol("batch")
 
@@ -90,10 +91,11 @@ def test_symbolic_depth(form: str, rows: int, depth: int) -> None:
     assert_same_bits(product(form, {"i": rows, "j": BATCH, "k": 136}, "f8"), {"batch": depth})
 
 
-def test_epilogue() -> None:
+@pytest.mark.parametrize("n", [40, 10])
+def test_epilogue(n: int) -> None:
     program = parse_program(
-        "program p\ninput a: f64[5,3]\ninput w: f64[3,40]\ninput c: f64[40]\noutput h: f64[5,40]\n\nbegin\n"
-        "  h{0; 40, 1} = contract ij,jk->ik [i=5, j=3, k=40] f64 (a{0; 3, 1}, w{0; 40, 1}) then z of i, k:\n"
+        f"program p\ninput a: f64[5,3]\ninput w: f64[3,{n}]\ninput c: f64[{n}]\noutput h: f64[5,{n}]\n\nbegin\n"
+        f"  h{{0; {n}, 1}} = contract ij,jk->ik [i=5, j=3, k={n}] f64 (a{{0; 3, 1}}, w{{0; {n}, 1}}) then z of i, k:\n"
         "    let s = z + c[k]\n    h[i, k] = maximum(s, 0.0) * s\n"
     )
     assert_same_bits(program, {})

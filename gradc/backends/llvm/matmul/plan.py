@@ -7,11 +7,12 @@ it is first transposed into local memory, or, with few rows, the sums run in the
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
 from gradc.backends.llvm.matmul.limits import RIGHT_BYTES, Packing, copies_panels, limits, packs_blocks
+from gradc.backends.llvm.matmul.pairs import pairs_up
 from gradc.backends.llvm.matmul.product import TYPICAL, Product, is_turned
 from gradc.backends.llvm.matmul.ways import DotPlan, Part, TilePlan, parts
 from gradc.ir.target import Target
@@ -186,7 +187,8 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
     registers = target.registers - (
         SPARE_REGISTERS if packing == "transpose" and target.registers >= TRANSPOSING_REGISTERS else 0
     )
-    rows, vectors = _tile_shape(m, -(-n // lanes), k, registers, most, lanes if is_turned(product) else 1)
+    in_all = -(-n // lanes), product.m.left != 1 and pairs_up(lanes, n, size)
+    rows, vectors = _tile_shape(m, in_all, k, registers, most, lanes if is_turned(product) else 1)
     columns = vectors * lanes
     if blocks:
         bounds = limits(target)
@@ -229,38 +231,71 @@ def _panel_depth(packing: Packing, row: int) -> int:
     return DEPTH if packing == "none" else min(DEPTH, PANEL_BYTES // row)
 
 
+@dataclass(frozen=True, slots=True)
+class _Width:
+    """How many tiles of some vectors there are side by side; ``paired`` if two rows share the last of them."""
+
+    tiles: int
+    vectors: int
+    paired: bool = False
+
+    def sums(self, rows: int) -> int:
+        """How many vectors hold the sums of so many rows."""
+        return rows * self.vectors - (rows // 2 if self.paired else 0)
+
+    def registers(self, rows: int) -> int:
+        """How many a tile takes: its sums, a row of the right operand, and an element of the left, or two and both.
+
+        What is left of an odd number of rows takes the last columns as they are.
+        """
+        return self.sums(rows) + self.vectors + (3 + rows % 2 if self.paired else 1)
+
+
+def _widths(vectors_in_all: int, vectors: int, paired: bool) -> list[_Width]:
+    """The tiles side by side; ``paired`` if rows share the last vector, where it is not the only one of its tile."""
+    found = [_Width(_count(part), part.step) for part in parts(vectors_in_all, vectors)]
+    if paired and found[-1].vectors > 1:
+        last = found.pop()
+        found += [replace(last, tiles=last.tiles - 1)] if last.tiles > 1 else []
+        found.append(replace(last, tiles=1, paired=True))
+    return found
+
+
 def _tile_shape(
-    m: int, vectors_in_all: int, depth: int, registers: int, most: tuple[int, int], square: int
+    m: int, columns: tuple[int, bool], depth: int, registers: int, most: tuple[int, int], square: int
 ) -> tuple[int, int]:
     """The tile that takes the fewest cycles, of at most so many rows and vectors; code counts as time.
 
-    Sums are stored in squares of so many rows and lanes, or one by one.
+    ``columns`` are all vectors of a row, and whether two rows share the last. Sums are stored in squares of so many
+    rows and lanes, or one by one.
     """
     best: tuple[float, int, int] | None = None
-    for vectors in range(1, min(vectors_in_all, most[1]) + 1):
+    for vectors in range(1, min(columns[0], most[1]) + 1):
+        widths = _widths(columns[0], vectors, columns[1])
         for rows in range(1, min(m, most[0]) + 1):
-            if rows * vectors + vectors + 1 > registers:
+            if max(width.registers(rows) for width in widths) > registers:
                 break
-            row_parts, column_parts = list(parts(m, rows)), list(parts(vectors_in_all, vectors))
+            row_parts = list(parts(m, rows))
             cycles = sum(
-                _count(across) * _count(down) * _cycles(down.step, across.step, depth, square)
-                for across in column_parts
+                width.tiles * _count(down) * _cycles(down.step, width, depth, square)
+                for width in widths
                 for down in row_parts
             )
-            code = sum(down.step for down in row_parts) * sum(across.step for across in column_parts)
+            code = sum(down.step for down in row_parts) * sum(part.step for part in parts(columns[0], vectors))
             candidate = (cycles * (1 + CODE_SHARE * code), -rows, vectors)
             best = min(best, candidate) if best else candidate
     assert best is not None, "a tile of one row and one vector fits everywhere"
     return -best[1], best[2]
 
 
-def _cycles(rows: int, vectors: int, depth: int, square: int) -> float:
+def _cycles(rows: int, width: _Width, depth: int, square: int) -> float:
     """Cycles of a tile for a sum of ``depth``: two multiply-adds and two loads a cycle, and what a tile takes besides.
 
     A vector counts as two loads, since most lie across two cache lines.
     """
+    vectors = width.vectors
     stored = _up(rows, square) * vectors
-    return depth * (max(rows * vectors / 2, rows / 2 + vectors, LATENCY) + 0.25) + stored + TILE_CYCLES
+    return depth * (max(width.sums(rows) / 2, rows / 2 + vectors, LATENCY) + 0.25) + stored + TILE_CYCLES
 
 
 def _count(part: Part) -> int:

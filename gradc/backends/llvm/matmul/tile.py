@@ -9,6 +9,7 @@ from typing import Final
 from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.finish import VectorFinish
 from gradc.backends.llvm.matmul.packing import short, transpose_short, transposed
+from gradc.backends.llvm.matmul.pairs import apart, both, of_two, pairs_up, twice
 from gradc.backends.llvm.matmul.product import Axis
 
 UNROLLED: Final = 64
@@ -112,7 +113,20 @@ class Tile:
             replace(self, finish=None)._finish(code, place, sums, adds)
 
     def _zeros(self, row: list[_Vector]) -> list[str]:
-        return ["zeroinitializer"] * (self.rows * len(row))
+        return ["zeroinitializer"] * len(self._kinds(row))
+
+    def _kinds(self, row: list[_Vector]) -> list[str]:
+        """The types of the sums, row after row; then of the last columns of each pair of rows, if they are in pairs."""
+        if not self._pairs(row):
+            return [vector.code.vector for vector in row] * self.rows
+        *whole, last = (vector.code for vector in row)
+        pairs = [of_two(last).vector] * (self.rows // 2) + [last.vector] * (self.rows % 2)
+        return [code.vector for code in whole] * self.rows + pairs
+
+    def _pairs(self, row: list[_Vector]) -> bool:
+        """Whether the last columns of two rows are in one vector."""
+        code = row[0].code
+        return self.rows > 1 and pairs_up(code.lanes, self.width, code.bytes)
 
     def _sums(
         self, row: list[_Vector], left: str, right: str, sums: list[str], depth: Index, padded: bool
@@ -143,9 +157,7 @@ class Tile:
 
     def _carried(self, row: list[_Vector], sums: list[str]) -> list[tuple[str, str]]:
         """The sums and their types, for a loop that carries them."""
-        return [
-            (vector.code.vector, value) for vector, value in zip(row * self.rows, sums or self._zeros(row), strict=True)
-        ]
+        return list(zip(self._kinds(row), sums or self._zeros(row), strict=True))
 
     def _transposing(self, row: list[_Vector], place: Matrices, panel: str, depth: int) -> list[str]:
         """The sums, while the right operand's next elements along k, a vector of each column, go to the panel."""
@@ -221,17 +233,24 @@ class Tile:
     def _step(self, row: list[_Vector], left: str, right: str, sums: list[str], padded: bool) -> list[str]:
         """The products of a column of ``left`` and a row of ``right``, added to ``sums``."""
         loaded = [v.code.load(v.code.pointer(right, v.start), None if padded else v.count) for v in row]
+        pairs, last = self._pairs(row), row[-1].code
+        whole = row[:-1] if pairs else row
+        doubled = twice(last, loaded[-1]) if pairs else ""
         added: list[str] = []
+        paired: list[str] = []
+        waiting: list[str] = []
         for number in range(self.rows):
-            place = row[0].code.pointer(left, number * self.left[0])
-            factors = self._factors(row, place)
-            for position, (vector, other) in enumerate(zip(row, loaded, strict=True), number * len(row)):
-                code, factor = vector.code, factors[vector.code.lanes]
-                if sums:
-                    added.append(code.multiply_add(factor, other, sums[position]))
-                else:
-                    added.append(code.multiply(factor, other))
-        return added
+            factors = self._factors(row, row[0].code.pointer(left, number * self.left[0]))
+            for vector, other in zip(whole, loaded, strict=not pairs):
+                added.append(_added(vector.code, factors[vector.code.lanes], other, sums, len(added)))
+            waiting.append(factors[row[0].code.lanes])
+            if pairs and number % 2:
+                factor = both(last, row[0].code, *waiting[-2:])
+                position = self.rows * len(whole) + number // 2
+                paired.append(_added(of_two(last), factor, doubled, sums, position))
+        if pairs and self.rows % 2:
+            paired.append(_added(last, factors[last.lanes], loaded[-1], sums, -1))
+        return added + paired
 
     def _factors(self, row: list[_Vector], place: str) -> dict[int, str]:
         """The element at ``place`` in all lanes of each kind of vector of a row, by their number.
@@ -249,11 +268,13 @@ class Tile:
         """Whether spreading would be in the way of multiply-adds: few of them use an element, and they are narrow, or
         there are shuffles beside them."""
         last = row[-1].code.lanes
-        few = len(row) == 2 or (len(row) == CROWDED_VECTORS and 2 * last >= row[0].code.lanes)
+        long = 2 * last >= row[0].code.lanes or self._pairs(row)
+        few = len(row) == 2 or (len(row) == CROWDED_VECTORS and long)
         return few and (bool(self.spread) or last < row[0].code.lanes)
 
     def _finish(self, code: Code, place: Matrices, sums: list[str], adds: bool | str) -> None:
         """Store the sums, or add them to what earlier blocks of k left."""
+        sums = self._apart(self._row(code), sums)
         if isinstance(adds, bool):
             self._store(code, place, sums, adds=adds)
             return
@@ -265,6 +286,15 @@ class Tile:
             self._store(code, place, sums, adds=later)
             writer.line(f"br label %{labels[2]}")
         writer.label(labels[2])
+
+    def _apart(self, row: list[_Vector], sums: list[str]) -> list[str]:
+        """The sums row after row, none in pairs."""
+        if not self._pairs(row):
+            return sums
+        columns, last = len(row) - 1, row[-1].code
+        whole, paired = sums[: self.rows * columns], sums[self.rows * columns :]
+        ends = [end for pair in paired[: self.rows // 2] for end in apart(last, pair)] + paired[self.rows // 2 :]
+        return [x for k, end in enumerate(ends) for x in (*whole[k * columns : (k + 1) * columns], end)]
 
     def _store(self, code: Code, place: Matrices, sums: list[str], *, adds: bool) -> None:
         row = self._row(code)
@@ -315,6 +345,11 @@ class Tile:
 
     def _other(self, part: _Vector, place: Matrices, other: int, number: int) -> str:
         return part.code.pointer(place.others[other], number * self.down[other] + part.start * self.across[other])
+
+
+def _added(code: Code, factor: str, other: str, sums: list[str], position: int) -> str:
+    """A product, added to the sum at a position; the first of all are not."""
+    return code.multiply_add(factor, other, sums[position]) if sums else code.multiply(factor, other)
 
 
 @dataclass(frozen=True, slots=True)

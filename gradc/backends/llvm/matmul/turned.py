@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from gradc.backends.llvm.matmul.pairs import pairs_up
 from gradc.backends.llvm.matmul.plan import PANEL_BYTES, TRANSPOSING_REGISTERS, plan
 from gradc.backends.llvm.matmul.product import Product, is_turned
 from gradc.backends.llvm.matmul.ways import DotPlan, TilePlan
@@ -59,6 +60,7 @@ def turned(product: Product, target: Target) -> Product:
     gains = after < TURN_GAIN * before or (after == before and n.right != 1 and squares)
     if m.left != 1:
         shares = lanes >= TRANSPOSED_LANES or columns >= lanes
+        before -= rows // 2 * pairs_up(lanes, columns, product.dtype.itemsize)
         gains = target.registers >= TRANSPOSING_REGISTERS and shares and after < TRANSPOSED_GAIN * before
     return product.transposed if fits and gains and columns > 1 else product
 
@@ -73,6 +75,8 @@ def ragged(product: Product, chosen: TilePlan | DotPlan, target: Target) -> tupl
     if not isinstance(chosen, TilePlan) or chosen.packs_blocks or is_turned(product):
         return None
     if not (isinstance(m, int) and isinstance(n, int) and _splits(m, n, lanes)):
+        return None
+    if product.m.left != 1 and pairs_up(lanes, n, product.dtype.itemsize):
         return None
     last = replace(product, n=replace(product.n, length=n % lanes))
     other = turned(last, target)
