@@ -19,17 +19,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cells import CELL, cell_range, cells, fine_cells
 from interpolation import Fit, cut, nearest, polynomial, tangent
 from mpmath import mp, mpf
 
 FOLDER = Path(__file__).parents[1] / "gradc" / "backends" / "math"
 GAMMA = ("GAMMALN", "STIRLING", "DIGAMMA", "SIN_PI", "ONE_LESS_EULER", "LOG_PI", "HALF_LOG_TAU")  # how names start
 DIGITS = 120
-TABLES = ("TWO_OVER_PI", "LOG_FACTORS", "LOG_CELLS", "LOG2_FACTORS", "LOG2_CELLS", "SIXTEENTHS", "CUBE")
+TABLES = ("TWO_OVER_PI", "LOG_FACTORS", "LOG_CELLS", "LOG2_FACTORS", "LOG2_CELL", "LOG10_CELL", "SIXTEENTHS", "CUBE")
 PARTS = 4  # numbers in a row of TWO_OVER_PI
 WINDOW = {"f64": 26, "f32": 8}  # binades of an argument that share a row
 NEAR = {"f64": (20, 52, 1023), "f32": (17, 23, 127)}  # the exponent of the first one, mantissas, the largest exponent
-CELL = -mpf(1) / 64, mpf(1) / 32  # of m c - 1 for LOG2_FACTORS: the intervals beside 1
 CENTRE = mpf("3.75")  # where the argument of the polynomial of erfc is 0
 
 
@@ -46,10 +46,10 @@ def fits() -> dict[str, Fit]:
         """``(function(x) / x - 1) / x**2`` as a function of ``x**2``."""
         return lambda z: (function(mp.sqrt(z)) / mp.sqrt(z) - 1) / z
 
-    def to_base(base: int) -> tuple[str, Callable[[Any], Any]]:
-        """The logarithm of ``1 + f`` over f, without the factor of which f32 holds the most."""
+    def to_base(base: int, bits: int = 24) -> tuple[str, Callable[[Any], Any]]:
+        """The logarithm of ``1 + f`` over f, without the factor of which that many bits hold the most."""
         factor = 1 / mp.log(base)
-        short = mpf(cut(factor, 24))
+        short = mpf(cut(factor, bits))
         return (
             f"log(1 + f) / (f log({base})) - {float(short)!r}",
             lambda f: mp.log1p(f) / f * factor - short,
@@ -97,9 +97,10 @@ def fits() -> dict[str, Fit]:
         "EXP2": Fit("(2**r - 1) / r", lambda r: (mpf(2) ** r - 1) / r, -mpf(1) / 2, mpf(1) / 2, {"f64": 11, "f32": 5}),
         "LOG2": Fit(*to_base(2), low, high, {"f32": 9}),
         "LOG2_RATIO": Fit(*ratio_to_base(2), mpf(0), ratio, {"f64": 7}),
-        "LOG2_CELL": Fit(*to_base(2), *CELL, {"f32": 3}),
+        "LOG2_CELL_F64": Fit(*to_base(2, 53), *CELL["f64"], {"f64": 9}),
+        "LOG2_CELL_F32": Fit(*to_base(2), *CELL["f32"], {"f32": 3}),
         "LOG10": Fit(*to_base(10), low, high, {"f32": 9}),
-        "LOG10_CELL": Fit(*to_base(10), *CELL, {"f32": 3}),
+        "LOG10_CELL": Fit(*to_base(10), *CELL["f32"], {"f32": 3}),
         "LOG10_RATIO": Fit(*ratio_to_base(10), mpf(0), ratio, {"f64": 7}),
         "CBRT": Fit("m**(-1/3)", lambda m: mp.cbrt(1 / m), mpf(1), mpf(2), {"f64": 3}),
         "CBRT_SQUARED": Fit("m**(-2/3)", lambda m: mp.cbrt(1 / m) ** 2, mpf(1), mpf(2), {"f32": 5}),
@@ -156,35 +157,6 @@ def log_cube(r: Any) -> Any:
     return (mp.log1p(r) - r + r * r / 2) / r**3
 
 
-def cells(dtype: str) -> list[tuple[Any, Any, float]]:
-    """Intervals of numbers m from about 3/4 to 3/2, each with a factor for which ``m c - 1`` is exact; at 1 it is 1.
-
-    In f64 1 is in the middle of the first; in f32 it is between the first and the last.
-    """
-    count, bits, middle = (16, 5, mpf(1) / 2) if dtype == "f64" else (32, 6, mpf(0))
-    found = []
-    for k in range(count):
-        scale = mpf(1) if 2 * k < count else mpf(1) / 2
-        low, high = (scale * (1 + (k + side - middle) / count) for side in (0, 1))
-        if k == 0:
-            low = 1 - middle / 2 / count  # the half of the interval below 1 is finer
-
-        def size(factor: Any, ends: tuple[Any, Any] = (low, high)) -> Any:
-            return max(abs(end * factor - 1) for end in ends)
-
-        at_one = k == 0 or (k == count - 1 and not middle)
-        factor = mpf(1) if at_one else min((mpf(a) / 2**bits for a in range(1, 2 ** (bits + 1))), key=size)
-        assert size(factor) <= scale * mpf(2) ** (1 - bits), "the product has too many bits"
-        found.append((low, high, float(factor)))
-    return found
-
-
-def cell_range() -> tuple[Any, Any]:
-    """The least and the largest ``m c - 1`` in both formats."""
-    ends = [end * c - 1 for dtype in ("f64", "f32") for low, high, c in cells(dtype) for end in (low, high)]
-    return min(ends), max(ends)
-
-
 def gammaln_rest(u: Any) -> Any:
     return (mp.loggamma(2 + u) / u - (1 - mp.euler)) / u
 
@@ -193,25 +165,6 @@ def stirling(z: Any) -> Any:
     """``x (gammaln(x) - (x - 1 / 2) log(x) + x - log(2 pi) / 2)`` of ``x = z**(-1 / 2)``, which is large near z = 0."""
     x = 1 / mp.sqrt(z)
     return x * (mp.loggamma(x) - (x - mpf(1) / 2) * mp.log(x) + x - mp.log(2 * mp.pi) / 2)
-
-
-def fine_cells() -> tuple[list[float], list[float]]:
-    """Factors of 32 intervals of m from 1 to 3/2 and from 3/4 to 1, and minus their logarithms to base 2.
-
-    The logarithm is a multiple of 2**-16, so that sums with integers are exact in f32. Of the factors for which 1 / c
-    is 1/16 to 3/8 of an interval from its end on the side of 1, where the logarithm of m is small beside that of c,
-    it is the one whose logarithm is nearest to such a multiple. At 1 both are exact.
-    """
-    step, rows = mpf(2) ** -16, [(mpf(0), 1.0, 0.0)]
-    for k in range(1, 31):
-        scale = mpf(1) if k < 16 else mpf(1) / 2
-        near, far = (scale * (1 + (k + side) / mpf(32)) for side in ((0, 1) if k < 16 else (1, 0)))
-        ends = [mp.log(near + (far - near) * part, 2) for part in (mpf(1) / 16, mpf(3) / 8)]
-        logs = [n * step for n in range(int(mp.ceil(min(ends) / step)), int(mp.floor(max(ends) / step)) + 1)]
-        factors = [nearest(mpf(2) ** -log, "f32") for log in logs]
-        rows.append(min((abs(mp.log(c, 2) + log), c, float(log)) for c, log in zip(factors, logs, strict=True)))
-    rows.append(rows[0])
-    return [factor for _, factor, _ in rows], [log for _, _, log in rows]
 
 
 def digamma_series(z: Any) -> Any:
@@ -294,12 +247,12 @@ def constants() -> dict[str, tuple[str, dict[str, tuple[float, ...]]]]:
         "what is left of them",
         {d: tuple(nearest(v - h, d) for v, h in zip(logs[d], heads[d], strict=True)) for d in logs},
     )
-    factors, logs_2 = fine_cells()
+    fine = {dtype: fine_cells(dtype) for dtype in ("f64", "f32")}
     found["LOG2_FACTORS"] = (
-        "c of the intervals from 1 to 3/2 and from 3/4 to 1, by the leading bits of m, for which log2(c) has 16 bits",
-        {"f32": tuple(factors)},
+        "c of the intervals from 1 to 3/2 and from 3/4 to 1, by the leading bits of m, for which log2(c) has few bits",
+        {dtype: tuple(factors) for dtype, (factors, _) in fine.items()},
     )
-    found["LOG2_CELLS"] = ("-log2(c) of LOG2_FACTORS", {"f32": tuple(logs_2)})
+    found["LOG2_CELLS"] = ("-log2(c) of LOG2_FACTORS", {dtype: tuple(found) for dtype, (_, found) in fine.items()})
     rests = {"f64": [0, 1, *[0] * 5, -1], "f32": [0, 1, *[0] * 13, -1]}
     found["CUBE_POWERS"] = ("2**k of k = 0, 1 and, at the end, -1", {d: tuple(2.0**k for k in rests[d]) for d in rests})
     thirds = {"f64": mpf(1) / 3, "f32": mpf(2) / 3}

@@ -33,6 +33,8 @@ from gradc.loops.lowering.costs import DEAR
 HIDING: Final = 4
 """Registers of a value in a loop with dear functions: their long chains of operations run side by side."""
 
+PAIRED: Final = frozenset(("log10", "log1p"))
+"""Dear functions that take two registers where tables stand in some: constants and values of four do not fit beside."""
 
 UNROLLED: Final = 8
 WORK: Final = 400
@@ -178,7 +180,9 @@ def registers(body: Sequence[Statement], target: Target) -> tuple[int, int]:
     """How many elements fill a register in a loop, and in how many registers its chains of operations are hidden."""
     parts = [part for statement in body for part in walk(*expressions_of(statement))]
     sizes = {part.dtype.itemsize for part in parts if part.dtype.kind == "f"}
-    return max(target.lanes(min(sizes, default=8)), 2), HIDING if _is_heavy(body) else 1
+    names = {part.primitive for part in parts if isinstance(part, Apply)}
+    hiding = 1 if not names & DEAR else HIDING // 2 if target.holds_tables and names & PAIRED else HIDING
+    return max(target.lanes(min(sizes, default=8)), 2), hiding
 
 
 def is_crowded(body: Sequence[Statement], factor: int, target: Target) -> bool:

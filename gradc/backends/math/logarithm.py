@@ -3,9 +3,9 @@
 All take ``x = 2**k m`` with m between sqrt(1/2) and sqrt(2), and ``f = m - 1``; in f32 ``log`` and ``log1p`` between
 3/4 and 3/2. In f64 ``log(m)`` is a polynomial in ``s = f / (2 + f)``, summed so that f stands alone and is rounded last
 (J.-M. Muller, Elementary Functions, 3rd edition, chapter 6); in f32 it is a polynomial in f. To another base, f alone
-is multiplied by the exact factor and rounded last. Where registers hold 32 numbers, those to another base take
-``m c - 1`` in the place of f in f32, with a factor c by the leading bits of m whose logarithm adds to k without error,
-so that a short polynomial is enough (P. T. P. Tang, ACM TOMS 16, 1990).
+is multiplied by the exact factor and rounded last. Where registers hold 32 numbers of f32, and 16 of f64, ``log2`` and
+the ``log10`` of f32 take ``m c - 1`` in the place of f, with a factor c by the leading bits of m whose logarithm adds
+to k without error, so that a short polynomial is enough (P. T. P. Tang, ACM TOMS 16, 1990).
 """
 
 from __future__ import annotations
@@ -75,17 +75,18 @@ def log_of_double(f: Formula, x: Term) -> Term:
 
 def log2(f: Formula, x: Term) -> Term:
     """``log(x) / log(2)``: exact of powers of two."""
-    if f.form is F32 and f.tables:
-        return _to_base_in_cells(f, x, (1.0, 0.0), coefficients.LOG2_E, coefficients.LOG2_CELL)
+    if f.tables:
+        table = tables.LOG2_CELL_F64 | tables.LOG2_CELL_F32
+        return _to_base_in_cells(f, x, (1.0, 0.0), coefficients.LOG2_E, table)
     return _to_base(f, x, coefficients.LOG2_E, (1.0, 0.0), coefficients.LOG2 | coefficients.LOG2_RATIO)
 
 
 def log10(f: Formula, x: Term) -> Term:
     """``log(x) / log(10)``."""
-    if f.form is F32 and f.tables:
-        return _to_base_in_cells(f, x, coefficients.LOG10_2["f32"], coefficients.LOG10_E, coefficients.LOG10_CELL)
-    table = coefficients.LOG10 | coefficients.LOG10_RATIO
-    return _to_base(f, x, coefficients.LOG10_E, coefficients.LOG10_2[f.form.name], table)
+    factor, of_two = coefficients.LOG10_E, coefficients.LOG10_2[f.form.name]
+    if f.tables and f.form is F32:
+        return _to_base_in_cells(f, x, of_two, factor, tables.LOG10_CELL)
+    return _to_base(f, x, factor, of_two, coefficients.LOG10 | coefficients.LOG10_RATIO)
 
 
 def _to_base(
@@ -118,20 +119,22 @@ def _to_base_in_cells(
 ) -> Term:
     """``of_two (k - log2(c)) + factor log(1 + r)``, ``r = m c - 1``: the difference is exact, and 0 near 1."""
     f.comment("x = 2**k m with m from 0.75 to its double")
-    logs = tables.LOG2_CELLS["f32"]
+    form = f.form.name
+    logs, factors = tables.LOG2_CELLS[form], tables.LOG2_FACTORS[form]
     if f.has_exponents:
         f.comment("below 1 the exponent is k - 1, and the number of the table 1 - log2(c)")
         k, m = f.exponent(x), f.significand_around_1(x)
-        name, logs = "log2_cells_of_exponents", tuple(log + (k >= 16) for k, log in enumerate(logs))
+        name, logs = "log2_cells_of_exponents", tuple(log + (2 * k >= len(logs)) for k, log in enumerate(logs))
     else:
         k, m = split_bits(f, x, 0.75)
         name = "log2_cells"
-    index = (f.bits(m) >> (F32.mantissa - 5)).named("index")
-    c = f.lookup("log2_factors", tables.LOG2_FACTORS["f32"], index)
+    index = (f.bits(m) >> (f.form.mantissa + 1 - len(logs).bit_length())).named("index")
+    c = f.lookup("log2_factors", factors, index)
     r = f.fma(m, c, -1.0) if f.fused else -f.rest(f.number(1.0), m, c)
     whole = (k + f.lookup(name, logs, index)).named("whole")
-    high = factor["f32"][0]
-    tail = r * f.horner(table["f32"], r)
+    high = factor[form][0]
+    polynomial = f.horner if f.form is F32 else f.polynomial  # by parts where the chain is long
+    tail = r * polynomial(table[form], r)
     if of_two[1] == 0.0:
         result = whole + f.fma(r, high, tail)
     else:

@@ -273,7 +273,7 @@ class IrFormula(Formula):
         kind, count = self.form.type, len(table)
         texts = [f"{kind} {number(value, self.form.dtype)}" for value in table]
         register = 512 // self.form.bits
-        if self._wide and self.lanes % register == 0 and count in (register, 2 * register):
+        if self._wide and self.lanes > 1 and count in (register, 2 * register):
             return self._permuted(texts, index, register)
         constant = f"gradc.{name}.{self.form.name}"
         self._tables[
@@ -300,14 +300,16 @@ class IrFormula(Formula):
         return [self.lookup(table, padded, index * columns + k) for k in range(columns)]
 
     def _permuted(self, texts: Sequence[str], index: Term, register: int) -> Term:
-        """The same, of a table that stands in one or two registers."""
+        """The same, of a table that stands in one or two registers; a shorter vector is part of one."""
         t, places = f"<{register} x {self.form.type}>", f"<{register} x {index.kind}>"
         halves = [f"<{', '.join(texts[k : k + register])}>" for k in range(0, len(texts), register)]
         letter = "d" if self.form.bits == 64 else "s"
         parts = []
         for first in range(0, self.lanes, register):
-            lanes = range(first, first + register)
-            at = f"{places} {self._shuffled(self.vector(index.kind), index.operand, 'poison', lanes)}"
+            lanes = [f"i32 {k if k < self.lanes else 'poison'}" for k in range(first, first + register)]
+            given = f"{self.vector(index.kind)} {index.operand}, {self.vector(index.kind)} poison"
+            place = self._result(f"shufflevector {given}, <{register} x i32> <{', '.join(lanes)}>")
+            at = f"{places} {place}"
             if len(halves) == 1:
                 symbol, arguments = f"@llvm.x86.avx512.permvar.{letter}f.512", f"{t} {halves[0]}, {at}"
                 kinds = f"{t}, {places}"
@@ -316,6 +318,8 @@ class IrFormula(Formula):
                 arguments, kinds = f"{t} {halves[0]}, {at}, {t} {halves[1]}", f"{t}, {places}, {t}"
             self._declared[f"declare {t} {symbol}({kinds})"] = None
             parts.append(self._result(f"call {t} {symbol}({arguments})"))
+        if self.lanes < register:
+            return Term(self, self._shuffled(t, parts[0], "poison", range(self.lanes)), self.form.type)
         return self._joined(parts, register)
 
     def _avx512(self, name: str, *operands: Term, more: str = "") -> Term:
@@ -356,7 +360,7 @@ class IrFormula(Formula):
 
     def _shuffled(self, t: str, left: str, right: str, lanes: range) -> str:
         """Some lanes of two vectors."""
-        if len(lanes) == self.lanes and right == "poison":
+        if t.startswith(f"<{len(lanes)} x ") and right == "poison":
             return left
         listed = ", ".join(f"i32 {lane}" for lane in lanes)
         return self._result(f"shufflevector {t} {left}, {t} {right}, <{len(lanes)} x i32> <{listed}>")

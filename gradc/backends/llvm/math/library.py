@@ -17,7 +17,7 @@ import numpy as np
 from gradc.backends.llvm.math import remainder
 from gradc.backends.llvm.math.ir import IrFormula
 from gradc.backends.llvm.types import vector_type
-from gradc.backends.math.formats import F32, Format, format_of
+from gradc.backends.math.formats import Format, format_of
 from gradc.backends.math.functions import EXPANSIONS, LONG, PARAMETERS, SHORT
 from gradc.ir.target import Target
 from gradc.loops.language.expressions import PRIMITIVES
@@ -30,12 +30,9 @@ NAMES: Final = frozenset((*SHORT, *LONG, *PARTED))
 INLINED: Final = 24
 """Calls of short functions that are inlined. Each one takes some milliseconds to compile."""
 
-INLINED_WIDE: Final = 4
-"""Calls of a short function with vectors of several registers that are inlined where there are 32 registers, those of
-AVX-512: constants stay in registers then, and values need not be stored. Where there are 16, some took longer."""
-
-CROWDED: Final = {("log1p", F32)}
-"""Functions that need more than 32 for vectors of four: they are called."""
+INLINED_WIDE: Final = 16
+"""Registers of all calls of a short function with vectors of several that are inlined where there are 32 registers,
+those of AVX-512: constants stay in registers, and values need not be stored. Where there are 16, some took longer."""
 
 INLINED_LONG: Final = frozenset(("tan",))
 """Long functions whose first path is short enough to be inlined like that."""
@@ -99,7 +96,7 @@ class Library:
         """The attributes of a function: of short ones, of long ones of numbers and of vectors, and of inlined ones."""
         if name in SHORT and not self._is_wide(form, lanes):
             return 1
-        few = self._called[name, form, lanes] <= INLINED_WIDE and (name, form) not in CROWDED
+        few = self._called[name, form, lanes] * lanes <= INLINED_WIDE * self._target.lanes(form.bits // 8)
         if few and lanes > 1 and name in SHORT.keys() | INLINED_LONG and self._target.holds_tables:
             return 4
         return 2 if lanes == 1 else 3
