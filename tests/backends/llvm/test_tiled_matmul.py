@@ -326,6 +326,16 @@ def test_which_kernel() -> None:
     assert isinstance(chosen("i,i->", {"i": 60}, "f4", AVX512), DotPlan)
 
 
+def test_tiles_of_a_batch_are_wide_where_that_reads_left_operands_once() -> None:
+    sizes = {"b": 16, "i": 128, "j": 128, "k": 32}
+    shapes = []
+    for form, more in (("bij,bjk->bik", {}), ("ij,jk->ik", {}), ("bji,bjk->bik", {}), ("bij,bjk->bik", {"j": 129})):
+        plan = chosen(form, {x: length for x, length in (sizes | more).items() if x in form}, "f8", AVX512)
+        assert isinstance(plan, TilePlan)
+        shapes.append((plan.rows, plan.vectors))
+    assert shapes == [(4, 4), (8, 2), (8, 2), (8, 2)]
+
+
 def test_few_long_rows_by_rows_are_dots_where_there_are_many_registers() -> None:
     sizes = {"i": 8, "j": 32, "k": 100}
     assert chosen("ij,kj->ik", sizes, "f4", AVX512) == DotPlan(4, 4, 16, 1, 32)

@@ -48,6 +48,10 @@ STREAM_VECTORS: Final = 4
 """With few rows, a right operand that is larger than this is read along its rows, so many side by side: fewer than a
 cache has ways, as rows may lie a power of two apart."""
 
+NEAR_BYTES: Final = 32 * 1024
+"""In a batch every left operand is new, and comes from farther away than a right one of at most this size does when it
+is read again. Wide tiles read the left one less often."""
+
 FETCHED_BYTES: Final = 8 * 1024
 FETCHED_ROWS: Final = 4
 """A right operand of at least this size, and at most that of a panel, is fetched ahead for at most so many rows."""
@@ -188,7 +192,9 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
         SPARE_REGISTERS if packing == "transpose" and target.registers >= TRANSPOSING_REGISTERS else 0
     )
     in_all = -(-n // lanes), product.m.left != 1 and pairs_up(lanes, n, size)
-    rows, vectors = _tile_shape(m, in_all, k, registers, most, lanes if is_turned(product) else 1)
+    in_place = packing == "none" and not is_turned(product)
+    wide = bool(product.outer) and product.k.left == 1 and in_place and k * n * size <= NEAR_BYTES
+    rows, vectors = _tile_shape(m, in_all, k, registers, most, lanes if is_turned(product) else 1, wide)
     columns = vectors * lanes
     if blocks:
         bounds = limits(target)
@@ -262,14 +268,14 @@ def _widths(vectors_in_all: int, vectors: int, paired: bool) -> list[_Width]:
 
 
 def _tile_shape(
-    m: int, columns: tuple[int, bool], depth: int, registers: int, most: tuple[int, int], square: int
+    m: int, columns: tuple[int, bool], depth: int, registers: int, most: tuple[int, int], square: int, wide: bool
 ) -> tuple[int, int]:
     """The tile that takes the fewest cycles, of at most so many rows and vectors; code counts as time.
 
     ``columns`` are all vectors of a row, and whether two rows share the last. Sums are stored in squares of so many
-    rows and lanes, or one by one.
+    rows and lanes, or one by one. ``wide`` takes of tiles as fast as each other the widest, not the highest.
     """
-    best: tuple[float, int, int] | None = None
+    best: tuple[float, int, int, int] | None = None
     for vectors in range(1, min(columns[0], most[1]) + 1):
         widths = _widths(columns[0], vectors, columns[1])
         for rows in range(1, min(m, most[0]) + 1):
@@ -282,10 +288,10 @@ def _tile_shape(
                 for down in row_parts
             )
             code = sum(down.step for down in row_parts) * sum(part.step for part in parts(columns[0], vectors))
-            candidate = (cycles * (1 + CODE_SHARE * code), -rows, vectors)
+            candidate = (cycles * (1 + CODE_SHARE * code), -vectors if wide else 0, -rows, vectors)
             best = min(best, candidate) if best else candidate
     assert best is not None, "a tile of one row and one vector fits everywhere"
-    return -best[1], best[2]
+    return -best[2], best[3]
 
 
 def _cycles(rows: int, width: _Width, depth: int, square: int) -> float:
