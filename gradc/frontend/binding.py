@@ -13,7 +13,8 @@ from gradc.frontend.dlpack import is_foreign, shared
 from gradc.frontend.layout import Call
 from gradc.frontend.tree import LEAF, TreeDef, flatten
 
-_OF_NUMPY: Final = (np.ufunc, type(np.sum))
+_OF_NUMPY: Final = (np.ufunc, type(np.savetxt))
+"""The classes of NumPy's functions. During a trace, which may be the first to import this, others have stand-ins."""
 _LEAVES: Final = (np.ndarray, float, int)
 _ONE_EACH: Final = (
     inspect.Parameter.POSITIONAL_ONLY,

@@ -180,6 +180,8 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
             made = made if made is not None else again.operation(session, Tracer, ufunc, inputs, frame)
             if made is not None:
                 return made
+        if Selected in map(type, inputs):
+            return NotImplemented
         return perform(lambda session: ufuncs.apply(session, ufunc, method, inputs, keywords))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -243,10 +245,8 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
         made = item(require_session(), self, index, frame)
         if made is not None:
             return made
-        chosen = chosen_by(index, self)
-        if chosen is not None:
-            mask, parts = chosen
-            return Selected.of(self if parts is None else self.taken(parts, frame), mask)
+        if (chosen := chosen_by(index, self)) is not None:
+            return Selected.of(*chosen.of(self))
         view = index is Ellipsis or (type(index) is tuple and any(part is Ellipsis for part in index))
         return perform(
             lambda session: indexing.getitem(session.lift(self), index_of(session, index), session.lift),

@@ -12,7 +12,7 @@ import numpy as np
 from gradc.errors import DtypeError, GradcError, ShapeError
 from gradc.frontend.lines import refuse
 from gradc.frontend.numpy_api import indexing, promote
-from gradc.frontend.selected import Selected, chosen_by, over_rows
+from gradc.frontend.selected import Selected, chosen_by, write
 from gradc.frontend.session import Session, holds_traced, is_traced, require_session
 from gradc.frontend.sizes import plain_dims
 from gradc.ir.graph import Value
@@ -31,17 +31,12 @@ class ArrayWriting:
     __slots__ = ()
 
     def __setitem__(self: Any, index: Any, value: Any) -> None:
+        chosen = chosen_by(index, self) if isinstance(value, Selected) or type(index) is tuple else None
+        if chosen is not None and (chosen.parts is not None or isinstance(value, Selected)):
+            write(self, chosen, value)
+            return
         if isinstance(value, Selected):
-            chosen = chosen_by(index, self)
-            if chosen is None:
-                raise value.refusal()
-            mask, parts = chosen
-            whole = self if parts is None else self[parts]
-            whole.assign(np.where(over_rows(mask, whole.ndim), Selected(whole, mask).beside(value), whole))
-            return
-        if type(index) is tuple and (chosen := chosen_by(index, self)) is not None and chosen[1] is not None:
-            self[chosen[1]][chosen[0]] = value
-            return
+            raise value.refusal()
         if is_traced(value) and value.storage is self.storage and value.path:
             part = self[index]
             if is_traced(part) and part.storage is self.storage and part.path == value.path:

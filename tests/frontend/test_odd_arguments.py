@@ -6,6 +6,8 @@ import enum
 import functools
 import pickle
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +146,14 @@ def test_defaults_of_functions_of_scipy() -> None:
     a = np.array([[2.0, 1.0], [0.5, 3.0]])
     for function in (scipy.linalg.sqrtm, scipy.linalg.logm, scipy.linalg.signm):
         np.testing.assert_allclose(gradc.jit(function)(a), function(a), rtol=1e-13, atol=1e-14)
+
+
+def test_defaults_count_where_a_trace_is_the_first_to_import_their_binding() -> None:
+    program = (
+        "import numpy as np, gradc\n"
+        "from gradc.frontend.tracing import trace\n"
+        "trace(lambda x: np.sum(gradc.grad(lambda u: u * u)(x)), (2.0,))\n"
+        "print(gradc.grad(lambda x, *more, scale=2.0: x * scale, 'scale')(3.0))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "3.0\n", done.stderr

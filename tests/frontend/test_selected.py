@@ -42,6 +42,41 @@ x[M] *= 2
 x[M] = x[M][:, ::-1]
 x[0][z[0] > 0] = 1.0
 x[:, 0][m] *= 3.0
+x[:, k] = 0.0
+x[:, k] += 1.0
+x[..., k, :] *= y[1]
+x[:, k] = x[:, k] * 3
+x[:, k] = np.ones((5, 1, 1))
+x[:, k] = x[:, k].mean(0)
+x[:, k, 0:1] -= 2.0
+x[1, k] = 5.0
+x[1, k, 0] += 5.0
+x[0:2, k] = y[0]
+x[None, m] += 1.0
+x[m, :, None] += 1.0
+x[:, :, None][:, k] += 1.0
+z[:, k] = np.array([1, 2, 3, 4, 5])[:, None]; r = z
+a = (10 * z).astype(int); a[:, k] = 2.7; r = a
+a = (10 * z).astype(int); a[:, k] += 2; r = a
+r = x[:, k].sum()
+r = x[:, k].sum(0).sum(0)
+r = x[:, k].sum(axis=0, keepdims=True).max(axis=1)
+r = x[:, k].max(axis=1)
+r = x[:, k].mean(axis=(0, 1), keepdims=True)
+r = x[:, k].std(axis=1, keepdims=True)
+r = x[:, k].sum(axis=(1, 2))
+r = x[:, k].min(axis=2).sum(axis=1)
+r = (z[:, k] + z[0][k]).sum(axis=0).sum()
+r = (z[0][k] + z[:, k]).sum(axis=1)
+r = (z[0][k] * z[:, k]).max(axis=0).sum()
+r = (z[:, k] * y[:, None]).sum(1)
+r = (y[:, None] - z[:, k]).sum(1)
+r = x[None, M].sum()
+r = (y[0] - y[m]).sum()
+r = (y.sum() * y[m]).sum()
+r = (z[0] - z[m]).sum(0)
+r = (np.ones(3) - z[m]).sum(0)
+r = np.maximum(z[0], z[m]).sum(0)
 r = x[m].mean(0)
 r = x[m].any()
 r = x[m].sum(axis=(0, 2))
@@ -73,14 +108,15 @@ a = x[m]; x[:2] = 9.0; r = a.sum()
 a = (10 * x).astype(int); a[m] //= 3; r = a
 a = x.astype(np.float32); a[m] *= np.float64(1.5); r = a
 """
-"""``m`` and ``M`` are masks of rows and of the first two axes. The result is ``r``, or else x as it was written."""
+"""``m``, ``k`` and ``M`` are masks of the first axis, of the second and of both. The result is ``r``, or else x as
+it was written."""
 
 
 def program(text: str) -> Callable[..., Any]:
     code = compile(text, text, "exec")
 
     def function(x: Any, y: Any, z: Any) -> Any:
-        names = {"x": x.copy(), "y": y, "z": z, "m": y > 0, "M": z > 0}
+        names = {"x": x.copy(), "y": y, "z": z.copy(), "m": y > 0, "M": z > 0, "k": z[1] > 0}
         exec(code, {"np": np}, names)  # noqa: S102
         return names.get("r", names["x"])
 
@@ -103,13 +139,14 @@ def test_gradient(text: str) -> None:
     function = program(text)
     weights = _DRAW.normal(size=np.shape(function(X, Y, Z)))
 
-    def total(x: Any, y: Any) -> Any:
-        return np.sum(weights * function(x, y, Z))
+    def total(*given: Any) -> Any:
+        return np.sum(weights * function(*given))
 
-    v, w = _DRAW.normal(size=X.shape), _DRAW.normal(size=Y.shape)
-    by_x, by_y = gradc.grad(total, (0, 1))(X, Y)
-    steep = (total(X + 1e-5 * v, Y + 1e-5 * w) - total(X - 1e-5 * v, Y - 1e-5 * w)) / 2e-5
-    assert np.sum(by_x * v) + np.sum(by_y * w) == pytest.approx(steep, rel=1e-7)
+    inputs, directions = (X, Y, Z), [_DRAW.normal(size=part.shape) for part in (X, Y, Z)]
+    slopes = gradc.grad(total, (0, 1, 2))(*inputs)
+    above, below = (total(*[x + h * v for x, v in zip(inputs, directions, strict=True)]) for h in (1e-5, -1e-5))
+    found = sum(np.sum(slope * v) for slope, v in zip(slopes, directions, strict=True))
+    assert found == pytest.approx((above - below) / 2e-5, rel=1e-6)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 4])
@@ -142,6 +179,10 @@ r = x[m][::2].sum()
 r = x[m][..., 0].sum()
 r = len(x[m])
 r = x[m]
+r = x[1, :, k].sum()
+x[:, :, m] = 1.0
+r = x[:, k][:, 0].sum()
+r = x[m, k].sum()
 r = np.sort(x[m]).sum()
 """
 

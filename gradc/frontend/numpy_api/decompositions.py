@@ -179,20 +179,32 @@ def _values(a: Any) -> Any:
     return Array(general_spectra.general_eigenvalues(a.value))
 
 
+def _vectors(a: Any) -> Any:
+    return Array(general_spectra.general_eigenvectors(a.value))
+
+
 @composed(np.linalg.eig, arrays=("a",))
 def eig(a: Any) -> Any:
-    """The eigenvalues and the right eigenvectors, always complex: whether all are real depends on data.
+    """The eigenvalues and the right eigenvectors, complex unless there are none: whether all are real depends on data.
 
     Vectors have length 1 and a real largest element. Raises MatrixError when it runs for a matrix that is not finite.
     """
     a = square("np.linalg.eig", a)
-    return _EIG(_values(a), Array(general_spectra.general_eigenvectors(a.value)))
+    if 0 in a.shape:
+        return _EIG(_none(a), a)
+    return _EIG(_values(a), _vectors(a))
 
 
 @composed(np.linalg.eigvals, arrays=("a",))
 def eigvals(a: Any) -> Any:
-    """The eigenvalues, always complex."""
-    return _values(square("np.linalg.eigvals", a))
+    """The eigenvalues, complex unless there are none."""
+    a = square("np.linalg.eigvals", a)
+    return _none(a) if 0 in a.shape else _values(a)
+
+
+def _none(a: Any) -> Any:
+    """The eigenvalues of matrices without elements, of which NumPy's are real: no imaginary part is not 0."""
+    return np.sum(a, axis=-1)
 
 
 @composed("scipy.linalg:eig", arrays=("a",))
@@ -215,7 +227,7 @@ def scipy_eig(
     if homogeneous_eigvals:
         raise TraceError(f"{name}: homogeneous_eigvals=True is not supported on traced arrays")
     a = square(name, a)
-    return (_values(a), Array(general_spectra.general_eigenvectors(a.value))) if right else _values(a)
+    return (_values(a), _vectors(a)) if right else _values(a)
 
 
 @composed("scipy.linalg:eigvals", arrays=("a",))

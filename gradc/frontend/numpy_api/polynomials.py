@@ -116,7 +116,7 @@ def roots(p: Any) -> Any:
     q = _vector("np.roots", p) + 0.0
     n = require_size("np.roots", q.shape[0], _EACH) - 1
     if n < 1:
-        return np.zeros(0, np.result_type(q.dtype, np.complex64))
+        return np.zeros(0)
     top = -q[1:] / q[0]
     return np.linalg.eigvals(np.concatenate([top[None], np.eye(n, dtype=q.dtype)[: n - 1]]))
 

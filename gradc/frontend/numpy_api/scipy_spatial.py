@@ -6,6 +6,7 @@ Where two points meet, the slopes of distances with roots and sizes are 0, as th
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -82,8 +83,7 @@ _SHORT: Final = {"manhattan": "cityblock", "taxicab": "cityblock", "cheb": "cheb
 
 
 def _distances(name: str, metric: Any, u: Any, v: Any, given: dict[str, Any]) -> Any:
-    known = metric if isinstance(metric, str) else getattr(metric, "__name__", metric)
-    known = _SHORT.get(known, known)
+    known = _SHORT.get(metric, metric) if isinstance(metric, str) else _name_of(metric)
     if known not in METRICS:
         raise TraceError(f"{name}: the metric {known!r} is not supported on traced arrays; use {', '.join(METRICS)}")
     function, parameters = METRICS[known]
@@ -92,6 +92,13 @@ def _distances(name: str, metric: Any, u: Any, v: Any, given: dict[str, Any]) ->
         raise TraceError(f"{name}: the parameter {spare[0]}= of the metric {known} is not supported on traced arrays")
     wide = {key: x.astype(np.float64) if key == "w" and x is not None else x for key, x in given.items()}
     return function(u, v, **{key: wide[key] for key in parameters})
+
+
+def _name_of(metric: Any) -> Any:
+    """The name of a function of SciPy; another one itself, whatever its name."""
+    name = getattr(metric, "__name__", None)
+    held = getattr(sys.modules.get("scipy.spatial.distance"), name, None) if isinstance(name, str) else None
+    return name if metric is not None and metric in (held, getattr(held, "__wrapped__", None)) else metric
 
 
 def _points(name: str, x: Any, ndim: int) -> Any:
