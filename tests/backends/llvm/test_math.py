@@ -237,6 +237,17 @@ def test_functions_of_several_registers_are_compiled_once_if_called_often(cpu: s
     assert ir.count("define internal") == 1
 
 
+@pytest.mark.parametrize(
+    ("dtype", "count", "suffix"), [("f64", 4, "pd.256"), ("f32", 4, "ps.128"), ("f64", 8, "pd.512")]
+)
+def test_short_registers_have_exponents_where_those_are_instructions(dtype: str, count: int, suffix: str) -> None:
+    znver4 = MACHINES["x86_64-linux"].processors["znver4"]
+    without = dataclasses.replace(znver4, features=znver4.features.replace("+avx512vl", "-avx512vl"))
+    program = program_of("exp", NUMPY_DTYPES[dtype], count)
+    assert f"@llvm.x86.avx512.mask.scalef.{suffix}(" in emit(program, znver4)
+    assert ("scalef" in emit(program, without)) == suffix.endswith("512")
+
+
 @pytest.mark.parametrize("cpu", ["haswell", "znver4"])
 def test_the_second_path_of_a_vector_function_is_one_of_its_own(cpu: str) -> None:
     target = MACHINES["x86_64-linux"].processors[cpu]

@@ -23,7 +23,8 @@ OFTEN: Final = '!prof !{!"branch_weights", i32 2000, i32 1}'
 class IrFormula(Formula):
     """The function ``name`` of numbers of the format ``form``, or of vectors of ``lanes`` such numbers, as IR.
 
-    ``fused`` says whether the target has fused multiply-adds, ``wide`` whether it has the instructions of AVX-512F.
+    ``fused`` says whether the target has fused multiply-adds, ``wide`` whether it has the instructions of AVX-512F,
+    ``narrow`` whether it has them for shorter registers, too (AVX-512VL).
     Where the formula has a second path, ``part`` is ``near`` for the first one, which calls the other part for the
     rest, ``far`` for that, and ``whole`` for both.
     """
@@ -39,10 +40,12 @@ class IrFormula(Formula):
         doubles: bool = True,
         tables: bool = False,
         part: Literal["whole", "near", "far"] = "whole",
+        narrow: bool = False,
     ) -> None:
         super().__init__(f"{name}.far" if part == "far" else name, form, fused, doubles, tables)
         self.lanes = lanes
         self._wide = wide
+        self._narrow = narrow
         self._parameters = list(parameters)
         self._lines: list[str] = []
         self._declared: dict[str, None] = {}
@@ -246,7 +249,8 @@ class IrFormula(Formula):
     @property
     def has_exponents(self) -> bool:
         """Whether ``exponent``, ``significand`` and ``times_power`` are instructions."""
-        return self._wide and (self.lanes == 1 or self.lanes * self.form.bits % 512 == 0)
+        width = self.lanes * self.form.bits
+        return self._wide and (self.lanes == 1 or width % 512 == 0 or (self._narrow and width in (128, 256)))
 
     def exponent(self, x: Term) -> Term:
         """The exponent as a number, of subnormal numbers too: -infinity of 0, infinity of infinity, NaN of NaN."""
@@ -323,20 +327,22 @@ class IrFormula(Formula):
         return self._joined(parts, register)
 
     def _avx512(self, name: str, *operands: Term, more: str = "") -> Term:
-        """An instruction on a single number, or on registers of 512 bits, for each register of the operands."""
+        """An instruction on a single number, on a short register, or on each register of 512 bits of the operands."""
         if self.lanes == 1:
             return self._avx512_single(name, *operands, more=more)
-        count = 512 // self.form.bits
-        t, mask = f"<{count} x {self.form.type}>", f"i{count}"
-        symbol = f"@llvm.x86.avx512.mask.{name}.{'pd' if self.form.bits == 64 else 'ps'}.512"
+        width = min(self.lanes * self.form.bits, 512)
+        count = width // self.form.bits
+        t, mask, rounding = f"<{count} x {self.form.type}>", f"i{max(count, 8)}", ", i32" if width == 512 else ""
+        symbol = f"@llvm.x86.avx512.mask.{name}.{'pd' if self.form.bits == 64 else 'ps'}.{width}"
         kinds = ", ".join([t] * len(operands)) + (", i32" if more else "")
-        self._declared[f"declare {t} {symbol}({kinds}, {t}, {mask}, i32)"] = None
+        self._declared[f"declare {t} {symbol}({kinds}, {t}, {mask}{rounding})"] = None
+        rest = f"{more}{t} zeroinitializer, {mask} -1{rounding and f'{rounding} 4'}"
         parts = []
         for first in range(0, self.lanes, count):
             lanes = range(first, first + count)
             registers = [self._shuffled(self.vector(x.kind), x.operand, "poison", lanes) for x in operands]
             listed = ", ".join(f"{t} {register}" for register in registers)
-            parts.append(self._result(f"call {t} {symbol}({listed}, {more}{t} zeroinitializer, {mask} -1, i32 4)"))
+            parts.append(self._result(f"call {t} {symbol}({listed}, {rest})"))
         return self._joined(parts, count)
 
     def _avx512_single(self, name: str, *operands: Term, more: str = "") -> Term:

@@ -60,7 +60,8 @@ class Library:
 
     def definitions(self) -> list[str]:
         """The functions, each with the declarations of what it calls."""
-        fused, exponents = self._target.fma, "+avx512f" in self._target.features
+        features = self._target.features
+        fused, exponents = self._target.fma, ("+avx512f" in features, "+avx512vl" in features)
         found: dict[str, None] = {}
         for name, form, lanes in self._called:
             parted = PARTED.get(name)
@@ -113,13 +114,21 @@ def symbol(name: str, form: Format, lanes: int = 1) -> str:
 
 @cache
 def _definition(
-    name: str, form: Format, fused: bool, lanes: int, group: int, exponents: bool, doubles: bool, tables: bool
+    name: str,
+    form: Format,
+    fused: bool,
+    lanes: int,
+    group: int,
+    exponents: tuple[bool, bool],
+    doubles: bool,
+    tables: bool,
 ) -> list[str]:
     found: list[str] = []
     parts: tuple[Literal["whole", "near", "far"], ...] = ("near", "far") if lanes > 1 and group > 2 else ("whole",)
     for part in parts:
         own, parameters = symbol(name, form, lanes), PARAMETERS[: PRIMITIVES[name].arity]
-        formula = IrFormula(own, form, fused, parameters, lanes, exponents, doubles, tables, part)
+        wide, narrow = exponents
+        formula = IrFormula(own, form, fused, parameters, lanes, wide, doubles, tables, part, narrow)
         result = (SHORT | LONG | EXPANSIONS)[name](formula, *formula.arguments)
         text = formula.text_apart(result) if part == "far" else formula.text(result, group)
         found += [*formula.looked_up, text]
