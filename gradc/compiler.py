@@ -1,30 +1,27 @@
-"""From a trace to what runs: simplify, differentiate, simplify, then hand the graph to a backend."""
+"""What a compilation is known by: from a trace through its derivative to the texts and code of a backend."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from gradc import config
-from gradc.errors import CompileError, DerivativeError
+from gradc.derived import derive, derived, taken
+from gradc.errors import CompileError
 from gradc.ir.aval import Aval, Dim
 from gradc.ir.collector import without_collector
 from gradc.ir.draft import Draft, draft_of
 from gradc.ir.graph import CONSTANT, INPUT, Graph
 from gradc.ir.signature import Signature
-from gradc.passes.halves import has_half, widen_halves
-from gradc.passes.pipeline import builder_rewrite, simplify
-from gradc.passes.release import release
-from gradc.passes.roll import Step, is_rolled, roll
-from gradc.passes.split_complex import has_complex, split_complex
+from gradc.passes.halves import widen_halves
+from gradc.passes.roll import is_rolled
+from gradc.passes.split_complex import split_complex
 from gradc.request import Request
-from gradc.transforms.derivative import ALL_ELEMENTS, FORWARD, differentiate
-from gradc.transforms.recurrence import with_pullback
+from gradc.transforms.derivative import differentiate
 
 if TYPE_CHECKING:
     from gradc.backends.llvm.cache import Hit, Place
@@ -70,13 +67,14 @@ class Compiled:
     @cached_property
     def runs(self) -> Graph:
         """The graph that the backend is given."""
-        return _derived(self.trace, self.request)
+        return derived(self.trace, self.request)
 
     @cached_property
     def final(self) -> Graph:
-        """The simplified derivative with every step of a recurrence written out."""
+        """The simplified derivative as the function is written: every step of a recurrence, every write."""
         with without_collector():
-            return derive(self.trace, self.request) if is_rolled(self.runs) else self.runs
+            changed = is_rolled(self.runs) or taken(self.trace, self.request) is not self.trace
+            return derive(self.trace, self.request) if changed else self.runs
 
     @property
     def input_avals(self) -> tuple[Aval, ...]:
@@ -246,7 +244,7 @@ def compile_trace(source: Draft, signature_of: Callable[[int], Signature], reque
     if hit is not None and not (config.dump.value or config.verify.value):
         inputs, outputs, runs = len(hit.facts.inputs), len(hit.facts.outputs), None
     else:
-        runs = _derived(source.graph, request)
+        runs = derived(source.graph, request)
         inputs, outputs = len(runs.inputs), len(runs.outputs)
     signature = signature_of(outputs)
     signature.check(inputs, outputs)
@@ -271,91 +269,6 @@ def _on_disk(source: Draft, request: Request) -> tuple[Place | None, Hit | None]
 
     place = place_of(source, f"{request!r}, roll={config.roll.value}")
     return place, None if place is None else place.find()
-
-
-def _derived(trace: Graph, request: Request) -> Graph:
-    """The graph that the backend is given."""
-    with without_collector():
-        rolls = request.backend == "llvm" and config.roll.value and not (has_complex(trace) or has_half(trace))
-        runs = _rolled(trace, request) if rolls else None
-        return derive(trace, request) if runs is None else runs
-
-
-def _rolled(trace: Graph, request: Request) -> Graph | None:
-    """The simplified derivative with recurrences as loops; None where there is none.
-
-    A reverse pass is made of the rolled trace, each loop with the derivative of its step. A forward pass goes the same
-    way as the recurrence: its steps are rolled with the steps.
-    """
-    level = request.stabilize
-
-    def simplified(body: Graph) -> Graph:
-        return simplify(release(body), stabilize=level, check=config.verify.value)
-
-    def finish(body: Graph, states: int, rows: int, active: Sequence[bool], pulled: Sequence[bool]) -> Step | None:
-        if not any(active):
-            return Step(simplified(body), None)
-        made = with_pullback(body, states, rows, active, pulled, builder_rewrite(level), simplified)
-        return None if made is None else Step(*made)
-
-    if trace.symbols:
-        return None
-    if request.derivative in ("value", *FORWARD):
-        written = differentiate(trace, request.derivative, request.wrt, primals=request.primals)
-        derivative = roll(written, finish)
-        if derivative is written:
-            return None
-    elif request.derivative in ALL_ELEMENTS:
-        written = derive(trace, request)
-        derivative = roll(written, finish)
-        if derivative is written:
-            return written
-    else:
-        rolled = roll(trace, finish, request.wrt, request.primals)
-        if rolled is trace:
-            return None
-        try:
-            derivative = differentiate(
-                rolled, request.derivative, request.wrt, primals=request.primals, rewrite=builder_rewrite(level)
-            )
-        except DerivativeError:  # a branch that is not taken reaches into a loop
-            return None
-    if config.dump.value:
-        derive(trace, request)  # whose stages are for reading
-    return simplify(release(derivative), stabilize=level)
-
-
-def derive(trace: Graph, request: Request, *, final: bool = True) -> Graph:
-    """The simplified graph of the requested derivative. Unless it is ``final``, it may be differentiated again.
-
-    The trace is simplified as it is made again for the adjoint, not before: a value that a law does without, such as
-    ``y_hat`` in the loss, is found there under the user's name when the adjoint wants it.
-    """
-    level = request.stabilize
-    dump = _Dump(request.name) if config.dump.value else None
-    derivative = differentiate(
-        trace, request.derivative, request.wrt, primals=request.primals, rewrite=builder_rewrite(level)
-    )
-    if dump is not None:
-        dump("trace", trace)
-        dump(request.derivative, derivative)
-    released = release(derivative) if final else derivative
-    return simplify(released, stabilize=level, check=config.verify.value, after=dump)
-
-
-class _Dump:
-    """Writes every stage of a compilation as text into the directory of GRADC_DUMP."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.count = 0
-
-    def __call__(self, stage: str, graph: Graph) -> None:
-        folder = Path(config.dump.value)
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"{self.name}.{self.count:02d}.{stage}.gir"
-        file.write_text(f"{graph}\n", encoding="utf-8")
-        self.count += 1
 
 
 def _reference_entry(compiled: Compiled) -> Entry:

@@ -13,7 +13,8 @@ from typing import Any, Final, cast
 
 from gradc import config
 from gradc.backends.llvm.entry.callee import Callee
-from gradc.compiler import compile_trace, derive
+from gradc.compiler import compile_trace
+from gradc.derived import derive
 from gradc.errors import ArgumentError, DerivativeError, TraceError
 from gradc.frontend.binding import Binder, has_values_for_defaults, signature_of, with_seed
 from gradc.frontend.donation import donated_pairs

@@ -6,16 +6,18 @@ elements is done before they are repeated.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
 from gradc.ir.aval import Dim, SymbolicDim
-from gradc.ir.graph import Builder, Value
+from gradc.ir.graph import Builder, Node, Value
 from gradc.ir.op import REGISTRY, Op
 from gradc.ops.elementwise import convert
 from gradc.ops.reduce import reduce_sum, reduced_shape
-from gradc.ops.shape import broadcast, broadcast_to, reshaped, slice_, transpose, update_slice
+from gradc.ops.shape import broadcast, broadcast_to, concatenate, reshape, reshaped, slice_, transpose, update_slice
 from gradc.passes.pattern import ANY, holds
 from gradc.passes.rewrite import REAL, Law, only_for, procedure
 
@@ -104,6 +106,73 @@ def _slice_twice(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | 
     return slice_(Value(builder, node.operands[0]), starts=tuple(starts), sizes=params["sizes"], steps=steps)
 
 
+@procedure("slices-side-by-side", "concatenate(x[a:b], x[b:c]) -> x[a:c]", "concatenate")
+def _slices_side_by_side(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    axis = params["axis"]
+
+    def part(node: Node) -> tuple[int, Params] | None:
+        return (node.operands[0], node.params) if node.op is slice_ and node.params["steps"][axis] == 1 else None
+
+    values = _joined(builder, ids, part, axis)
+    if values is None:
+        return None
+    made = [x if own is None else slice_(x, **own) for x, own in values]
+    return made[0] if len(made) == 1 else concatenate(*made, axis=axis)
+
+
+@procedure("rows-side-by-side", "concatenate(reshape(x[a:b]), reshape(x[b:c])) -> reshape(x[a:c])", "concatenate")
+def _rows_side_by_side(builder: Builder, op: Op, ids: Ids, params: Params) -> Value | None:
+    """Elements of rows that follow on each other do so too, in whatever shape they are joined along the first axis."""
+    if params["axis"] != 0:
+        return None
+
+    def part(node: Node) -> tuple[int, Params] | None:
+        inner = builder.nodes[node.operands[0]] if node.op is reshape else node
+        rows = inner is not node and inner.op is slice_ and inner.aval.ndim and inner.params["steps"][0] == 1
+        return (inner.operands[0], inner.params) if rows else None
+
+    values = _joined(builder, ids, part, 0)
+    if values is None:
+        return None
+    rest = builder.nodes[ids[0]].aval.shape[1:]
+    count = math.prod(rest)
+    if not isinstance(count, int) or not count:
+        return None
+    made = [x if own is None else reshaped(slice_(x, **own), (_size(x, own) // count, *rest)) for x, own in values]
+    return made[0] if len(made) == 1 else concatenate(*made, axis=0)
+
+
+def _size(x: Value, own: Params) -> Dim:
+    return x.aval.with_shape(own["sizes"]).size
+
+
+def _joined(
+    builder: Builder, ids: Ids, part: Callable[[Node], tuple[int, Params] | None], axis: int
+) -> list[tuple[Value, Params | None]] | None:
+    """Operands that are parts of arrays, those that follow on each other as one; None where none does."""
+    joined: list[tuple[int, Params | None]] = []
+    for i in ids:
+        source, own = part(builder.nodes[i]) or (i, None)
+        before, last = joined[-1] if joined else (-1, None)
+        if own is not None and last is not None and before == source and _follows(last, own, axis):
+            sizes = list(last["sizes"])
+            sizes[axis] = sizes[axis] + own["sizes"][axis]
+            joined[-1] = (source, {**last, "sizes": tuple(sizes)})
+        else:
+            joined.append((source, own))
+    return [(Value(builder, i), own) for i, own in joined] if len(joined) < len(ids) else None
+
+
+def _follows(first: Params, second: Params, axis: int) -> bool:
+    """Whether a slice begins where another of the same array ends, and is as that one in the other axes."""
+    for a, (start, size) in enumerate(zip(first["starts"], first["sizes"], strict=True)):
+        if second["starts"][a] != (start + size if a == axis else start):
+            return False
+        if a != axis and second["sizes"][a] != size:
+            return False
+    return bool(first["steps"] == second["steps"])
+
+
 def _holds_all(wide: np.dtype, narrow: np.dtype) -> bool:
     """Whether every number of ``narrow`` is one of ``wide``, so that a conversion through it loses nothing."""
     if wide == narrow or narrow.kind == "b":
@@ -184,7 +253,8 @@ def _added_to_zeros(builder: Builder, op: Op, ids: Ids, params: Params) -> Value
 
 MOVEMENT: Final = (
     *_same_shape, *_broadcast_twice, *_reshape_twice, *_leading_ones, *_moved_scalar, *_transpose_identity,
-    *_transpose_twice, *_whole_slice, *_slice_twice, *only_for(REAL, _added_to_slice, _added_to_zeros), *_gather_all,
+    *_transpose_twice, *_whole_slice, *_slice_twice, *_slices_side_by_side,
+    *_rows_side_by_side, *only_for(REAL, _added_to_slice, _added_to_zeros), *_gather_all,
     *_convert_identity, *_convert_twice, *_negative_converted,
 )  # fmt: skip
 

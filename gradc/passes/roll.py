@@ -137,7 +137,7 @@ class _Roller:
             for step in steps:
                 node = int(self.stretch.nodes[step, place])
                 slot = (place, count - step)
-                if slot in states:
+                if slot in states and place not in body.emitted:
                     self.image[node] = parts.state(result, states[slot])
                 else:
                     table = tables.setdefault(place, self._emitted(parts, result, place))

@@ -65,6 +65,10 @@ def padded(v: Value, start: int) -> Value:
     return update_slice(zeros, v, starts=(start,), steps=(1,), mode="set")
 
 
+def part(x: Value, starts: tuple[int, ...], sizes: tuple[int, ...]) -> Value:
+    return slice_(x, starts=starts, sizes=sizes, steps=(1,) * len(starts))
+
+
 def rows_of(v: Value, j: Value, x: Value, *, rows: Sequence[int] = range(3), read: bool = True) -> Value:
     """Zeros of the shape of x with an element of v in each row, at the place that j says; x is read there too."""
     counter = v.builder.constant(np.array(rows))
@@ -155,6 +159,24 @@ CASES = (
         X,
         lambda x: slice_(slice_(x, starts=(6,), sizes=(3,), steps=(-2,)), starts=(1,), sizes=(2,), steps=(1,)),
         "slice(x)",
+    ),
+    Case(
+        "slices-side-by-side",
+        A,
+        lambda a: concatenate(part(a, (0, 0), (2, 1)), part(a, (0, 1), (2, 2)), axis=1),
+        "a",
+    ),
+    Case(
+        "slices-side-by-side",
+        X,
+        lambda x: concatenate(x, *[part(x, (k,), (2,)) for k in (1, 3, 0, 2)], axis=0),
+        "concatenate(x, slice(x), slice(x))",
+    ),
+    Case(
+        "rows-side-by-side",
+        A,
+        lambda a: concatenate(*[reshape(part(a, (k, 1), (1, 2)), shape=(2, 1)) for k in (0, 1)], axis=0),
+        "reshape(slice(a))",
     ),
     Case("negative-converted", "x:f32[7]", lambda x: convert(-x, dtype=np.dtype("f8")), "-convert(x)"),
     Case("one-in-each-row", ROWS, lambda v, j, x: total(rows_of(v, j, x), axes=(1,), keepdims=False), "v"),

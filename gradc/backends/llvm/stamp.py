@@ -16,7 +16,7 @@ from typing import Final
 import gradc
 
 SOURCES: Final = (
-    "errors.py", "config.py", "compiler.py", "request.py", "ir", "ops", "transforms", "passes", "loops",
+    "errors.py", "config.py", "compiler.py", "derived.py", "request.py", "ir", "ops", "transforms", "passes", "loops",
     "backends/sizes.py", "backends/math", "backends/llvm",
 )  # fmt: skip
 """All that runs between a trace and its object file, in the package."""

@@ -178,7 +178,7 @@ def _long_parts(graph: Graph) -> Iterator[tuple[int, Node]]:
         if len(sizes) < len(set(node.operands)) or sizes[largest] < _LONG:
             continue
         for i in (largest, *graph.nodes[largest].operands):
-            if graph.nodes[i].op is slice_:
+            if graph.nodes[i].op is slice_ and graph.nodes[i].aval.ndim == 1:
                 yield sizes[largest], graph.nodes[i]
 
 
