@@ -88,6 +88,18 @@ def gated(steps: int) -> Callable[..., object]:
     return loss
 
 
+def filled(steps: int) -> Callable[..., object]:
+    """A recurrence whose steps stand in an array."""
+
+    def loss(h, x):
+        y = np.zeros(steps)
+        for t in range(1, steps):
+            y[t] = y[t - 1] * h[0] + x[t, 0]
+        return np.sum(y * y)
+
+    return loss
+
+
 def median(action: Callable[[], object], repeat: int) -> float:
     """The median processor time of an action in seconds, after one run that is not counted."""
     action()
@@ -137,9 +149,14 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder, config.cache_dir(folder):
             cached = median(first_call(function, arguments, "llvm"), repeat)
         row(f"{label}, first call, llvm, from the cache on disk", cached, plain)
-    for label, made, first in (("scalars", orbits, np.full(4, 0.5)), ("vectors", gated, 0.1 * np.ones((32, 64)))):
-        for steps in (100, 500):
-            arguments = (first, np.ones((steps, 2 if made is orbits else 16)))
+    recurrences = (
+        ("scalars", orbits, np.full(4, 0.5)),
+        ("vectors", gated, 0.1 * np.ones((32, 64))),
+        ("an array that is filled", filled, np.full(1, 0.5)),
+    )
+    for label, made, first in recurrences:
+        for steps in (100, 500, 2000) if made is filled else (100, 500):
+            arguments = (first, np.ones((steps, 16 if made is gated else 2)))
             function = made(steps)
             plain = median(lambda f=function, a=arguments: f(*a), 3)  # type: ignore[misc]
             seconds = median(first_call(function, arguments, "llvm"), 1)
