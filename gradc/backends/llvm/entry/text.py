@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from gradc.backends.llvm.entry import abi
 from gradc.frontend.tree import TreeDef
 
@@ -64,7 +66,12 @@ class EntryText:
         return self.value(f"load {kind}, ptr {address}")
 
     def object(self, word: str, value: object) -> str:
-        """The symbol of a Python object, which has to outlive the entry."""
+        """The symbol of a Python object, which has to outlive the entry.
+
+        Of dtypes that are equal it is NumPy's own, so that the text does not tell where they came from.
+        """
+        if isinstance(value, np.dtype):
+            value = np.dtype(value.str)
         found = self._symbols.get((word, id(value)))
         if found is None:
             name = f"gradc.{word}.{len(self.objects)}"
