@@ -30,6 +30,9 @@ LEAST_COUNT: Final = 8
 """Fewer steps than this stay as they are."""
 LEAST_SAVED: Final = 1000
 """A stretch is worth rolling where it has this many nodes more than one step,"""
+OF_ARRAYS: Final = 8
+"""each node on arrays counted this often in steps with contractions: they are loops of their own in any case, and take
+LLVM as long as so many nodes of scalars,"""
 LEAST_HEAVY: Final = 32
 """or this many where nothing is lost by computing each step by itself,"""
 HEAVY: Final = 1_000_000
@@ -122,7 +125,8 @@ def _moves(node: Node) -> bool:
 def longest_stretch(graph: Graph, saved: int | None = None) -> Stretch | None:
     """The longest recurrence in a graph that is worth rolling: that saves LEAST_SAVED nodes, or so many."""
     saved = LEAST_SAVED if saved is None else saved
-    least = min(saved, LEAST_HEAVY) if sum(flops_of(graph)) >= LEAST_COUNT * HEAVY else saved
+    flops = sum(flops_of(graph))
+    least = min(saved, LEAST_HEAVY) if flops >= LEAST_COUNT * HEAVY else saved // OF_ARRAYS if flops else saved
     return _Finder(graph, saved).run() if len(graph.nodes) >= least else None
 
 
@@ -147,6 +151,7 @@ class _Finder:
         """Where in ``order`` a node stands; -1 for leaves, and at the end for no node."""
         self.place[self.order] = np.arange(len(self.order))
         self.work = np.array(flops_of(graph), np.int64)[self.order]
+        self.is_array = np.array([node.aval.size != 1 for node in graph.nodes])[self.order]
         self.tokens = self._tokens()
         self.crossing = self._crossing()
 
@@ -243,8 +248,12 @@ class _Finder:
         return words
 
     def _is_worth(self, count: int, period: int, start: int) -> bool:
-        heavy = int(self.work[start : start + period].sum()) >= HEAVY
-        return count >= LEAST_COUNT and (count - 1) * period >= (min(self.saved, LEAST_HEAVY) if heavy else self.saved)
+        work = int(self.work[start : start + period].sum())
+        least = min(self.saved, LEAST_HEAVY) if work >= HEAVY else self.saved
+        weight = period
+        if work and self.saved >= LEAST_SAVED:
+            weight += (OF_ARRAYS - 1) * int(self.is_array[start : start + period].sum())
+        return count >= LEAST_COUNT and (count - 1) * weight >= least
 
     # One candidate, exactly.
 

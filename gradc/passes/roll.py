@@ -147,18 +147,19 @@ class _Roller:
     def _gains_fused(self, described: Graph) -> bool:
         """Whether steps written out take less time: fused with each other, or reading large arguments in place."""
         if any(int(node.aval.size) >= _LARGE for node in described.nodes):
-            return not any(node.op.name == "contract" for node in described.nodes) or self._reads_apart()
-        return False
+            return not any(node.op.name == "contract" for node in described.nodes) or self._reads_apart(_LARGE)
+        is_short = self.stretch.nodes.size - self.stretch.period < periods.LEAST_SAVED
+        return is_short and sum(periods.flops_of(described)) < periods.HEAVY and self._reads_apart(2)
 
-    def _reads_apart(self) -> bool:
-        """Whether the rows of some step are large and must be copied to stand in one array."""
+    def _reads_apart(self, least: int) -> bool:
+        """Whether the rows of some step, of at least so many elements, must be copied to stand in one array."""
         nodes = self.graph.nodes
         for ids, chain in self.body.rows.values():
             below = [nodes[i] for i in ids]
             for _ in chain:
                 below = [nodes[n.operands[0]] for n in below]
             is_constant = all(n.op is CONSTANT for n in below)
-            if int(below[0].aval.size) >= _LARGE and not is_constant and self._sliced(below) is None:
+            if int(below[0].aval.size) >= least and not is_constant and self._sliced(below) is None:
                 return True
         return False
 

@@ -240,6 +240,45 @@ def test_few_steps_stay_as_they_are():
     assert longest_stretch(gradc.jit(f).trace(W, X)) is None
 
 
+# Which are short.
+
+
+def steps_on_arrays(w, x):
+    h = np.zeros(8)
+    for row in x:
+        h = np.tanh(w @ h + row)
+    return np.sum(h)
+
+
+@pytest.mark.parametrize(("steps", "rolls"), [(30, False), (50, True)])
+def test_steps_with_contractions_are_rolled_earlier(steps, rolls, monkeypatch):
+    monkeypatch.setattr(periods, "LEAST_SAVED", 1000)
+    arguments = numbers(8, 8) / 4, numbers(steps, 8)
+    compiled = gradc.value_and_grad(steps_on_arrays, wrt=("w", "x")).compile(*arguments)
+    assert len(compiled.trace.nodes) < 300
+    assert is_rolled(compiled._compiled.runs) == rolls
+    if rolls:
+        assert difference(steps_on_arrays, *arguments, wrt=("w", "x")) < 1e-13
+
+
+def test_short_stretches_that_would_copy_weights_or_could_be_fused_stay(monkeypatch):
+    monkeypatch.setattr(periods, "LEAST_SAVED", 1000)
+
+    def layers(ws, x):
+        for w in ws:
+            x = np.tanh(w @ x)
+        return np.sum(x)
+
+    def elementwise(x, c):
+        for _ in range(100):
+            x = np.tanh(x * x + c)
+        return np.sum(x)
+
+    ws = [numbers(8, 8, seed=k) for k in range(60)]
+    assert not is_rolled(gradc.grad(layers, wrt="ws").compile(ws, numbers(8))._compiled.runs)
+    assert not is_rolled(gradc.grad(elementwise).compile(numbers(20), numbers(20))._compiled.runs)
+
+
 # Derivatives.
 
 
