@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import struct
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -90,14 +91,20 @@ def place_of(source: Draft, options: str) -> Place | None:
 
 
 def kept_object(ir: str) -> bytes:
-    """The object file of a module that LLVM's passes leave alone, kept on disk by the module's text."""
+    """The object file of a module that LLVM's passes leave alone, kept on disk by the module's text.
+
+    It is of CPython's and NumPy's objects, whose layout stands in the text: their versions are in the key besides.
+    """
     own = _own_store()
     if own is None:
         return object_code(ir, passes=False)
     import llvmlite
     import llvmlite.binding as binding
 
-    parts = {"module": ir, "target": repr(host()), "llvmlite": llvmlite.__version__, "llvm": binding.llvm_version_info}
+    parts = {
+        "module": ir, "target": repr(host()), "llvmlite": llvmlite.__version__, "llvm": binding.llvm_version_info,
+        "python": sys.version, "numpy": np.__version__,
+    }  # fmt: skip
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     code = own.get(key)
     if code is None:
