@@ -155,7 +155,7 @@ def operation(
         return None
     outcome, numbers = found
     word = _word(session, outcome, site, len(numbers))
-    if len(operands) > 2:  # a place tells of two
+    if len(operands) > 2 or not all(_stands_at_place(traced, x) for x in operands):
         session.record((word, *numbers))
         return fresh(session, traced, outcome.kind)
     left, right = operands if len(operands) == 2 else (*operands, ALONE)
@@ -312,6 +312,17 @@ def _foreseen(what: Any, pattern: Any, avals: Sequence[Aval]) -> Aval | None:
 def _is_told_by_kind(what: Any, aval: Aval) -> bool:
     """Whether what an operation gives depends on no more of an operand: of Python's integers it may be the value."""
     return not aval.weak or (aval.dtype.kind == "f" and (what in _OF_FLOATS or isinstance(what, np.ufunc)))
+
+
+def _stands_at_place(traced: type[Tracer], x: Any) -> bool:
+    """Whether a place tells of an operand.
+
+    Lists change, and equal ones may hold other things, as ``[True]`` and ``[1]``. Single truth values are of one kind
+    whether Python compared or NumPy, but only Python's are added as integers.
+    """
+    if type(x) is traced:
+        return not (x.scalar and x.aval.dtype == np.bool_)
+    return type(x) not in (list, tuple, dict)
 
 
 def _word(session: Session, outcome: Outcome, site: Site, takes: int) -> int:

@@ -279,3 +279,40 @@ def test_the_trace_is_the_same_however_often_the_code_ran() -> None:
     texts = [print_graph(found.graph) for found in traces]
     assert set(texts) == {texts[0]}
     assert "size" in texts[0]
+
+
+def test_lists_that_are_operands_are_looked_at_every_time() -> None:
+    """Equal lists may hold other things, and one list may change."""
+
+    def changed(x: Any) -> Any:
+        weights, sums = [1.0, 2.0], []
+        for k in range(4):
+            sums.append(x + weights)
+            weights[0] = k + 5.0
+        return sums
+
+    x = np.array([1.0, 2.0])
+    for found, wanted in zip(gradc.jit(changed)(x), changed(x), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("x", [np.array([True, False]), np.array([3, 4])])
+def test_equal_lists_of_other_classes_are_others(x: np.ndarray) -> None:
+    def each(x: Any) -> Any:
+        return [x * other for other in ([True, False], [1, 0], [1.0, 0.0], [True, False], (True, False), (1, 0))]
+
+    for found, wanted in zip(gradc.jit(each)(x), each(x), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+        assert found.dtype == wanted.dtype
+
+
+@pytest.mark.parametrize("order", [(0, 1, 0, 1), (1, 0, 1, 0)])
+def test_truth_values_of_python_and_of_numpy_at_one_place(order: tuple[int, ...]) -> None:
+    """Python adds its own as integers, NumPy's are joined by ``or``."""
+
+    def sums(x: Any, a: float, b: float) -> Any:
+        pairs = [(x[0] < x[1], x[1] < x[2]), (a < b, b > a)]
+        return [pairs[k][0] + pairs[k][1] for k in order]
+
+    given = np.array([1.0, 2.0, 3.0]), 1.0, 2.0
+    assert [np.asarray(s).item() for s in gradc.jit(sums)(*given)] == [s + 0 for s in sums(*given)]
