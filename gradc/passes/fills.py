@@ -15,7 +15,7 @@ import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,14 @@ LEAST: Final = 8
 
 SHARE: Final = 4
 """So does one of more than this part of the array: it is mostly its value, and written in place."""
+
+MOST: Final = 32
+"""So do writes between which more pieces than this are read for each: as pieces, ``y[k] = L[k, :k] @ y[:k]`` of n
+elements joins n * n of them, and has as many slices in its adjoint."""
+
+Content = TypeVar("Content")
+Part = tuple[Content, int, int]
+"""Values, where in them a part begins, and its length."""
 
 
 def gather_writes(graph: Graph, *, sparse: bool = True) -> Graph:
@@ -102,9 +110,30 @@ def _chains(graph: Graph) -> list[list[int]]:
         chain = [first]
         while chain[-1] in following:
             chain.append(following[chain[-1]])
-        if len(chain) >= LEAST:
+        if len(chain) >= LEAST and _reads_few(graph, chain):
             chains.append(chain)
     return chains
+
+
+def _reads_few(graph: Graph, chain: Sequence[int]) -> bool:
+    """Whether what is read between the writes is made of few pieces; what is read again is made once."""
+    size = _size(graph.nodes[chain[0]].aval)
+    pieces, joined, count = _Pieces(size, -1), set[tuple[Part[int], ...]](), 0
+    for node in map(graph.nodes.__getitem__, chain):
+        written = _written(graph, node)
+        regions = [written] if node.params["mode"] == "add" else []
+        if node.id != chain[0]:
+            regions += [_read(graph, graph.nodes[i]) for i in graph.consumers[node.operands[0]] if i != node.id]
+        for region in filter(None, regions):
+            parts = tuple(pieces.parts(region))
+            if parts not in joined:
+                joined.add(parts)
+                count += len(parts)
+            if count > MOST * len(chain):
+                return False
+        assert written is not None
+        pieces.write(written, node.id)
+    return True
 
 
 def _filled(graph: Graph, chain: Sequence[int]) -> int:
@@ -119,10 +148,9 @@ class _Gatherer:
         self.graph = graph
         self.builder = Builder()
         self.image: dict[int, Value] = {}
-        self.first = {chain[0] for chain in chains}
         self.last = {chain[-1] for chain in chains}
         self.written = {i for chain in chains for i in chain}
-        self.pieces: dict[int, _Pieces] = {}
+        self.pieces: dict[int, _Pieces[Value]] = {}
 
     def run(self) -> Graph:
         graph, builder = self.graph, self.builder
@@ -135,7 +163,7 @@ class _Gatherer:
             elif node.op is slice_ and node.operands[0] in self.pieces:
                 region = _read(graph, node)
                 assert region is not None
-                made = _shaped(self.pieces[node.operands[0]].read(region), node.aval.shape)
+                made = _shaped(_joined(self.pieces[node.operands[0]].parts(region)), node.aval.shape)
             elif node.op is reshape:
                 made = _shaped(self.image[node.operands[0]], node.aval.shape)
             else:
@@ -151,11 +179,11 @@ class _Gatherer:
         base, value = node.operands
         region = _written(self.graph, node)
         assert region is not None
-        pieces = _Pieces(self.image[base]) if node.id in self.first else self.pieces.pop(base)
+        pieces = self.pieces.pop(base) if base in self.pieces else _Pieces(*_flat(self.image[base]))
         flat = _shaped(self.image[value], (region.stop - region.start,))
-        pieces.write(region, pieces.read(region) + flat if node.params["mode"] == "add" else flat)
+        pieces.write(region, _joined(pieces.parts(region)) + flat if node.params["mode"] == "add" else flat)
         if node.id in self.last:
-            return reshaped(pieces.whole(), node.aval.shape)
+            return reshaped(_joined(pieces.parts(_Region(0, pieces.size))), node.aval.shape)
         self.pieces[node.id] = pieces
         return None
 
@@ -167,34 +195,44 @@ def _shaped(value: Value, shape: tuple[Dim, ...]) -> Value:
     return inner if inner.aval.shape == shape else reshaped(value, shape)
 
 
-class _Pieces:
+def _flat(value: Value) -> tuple[int, Value]:
+    """The number of elements of a value, and the value with these in one axis."""
+    size = _size(value.aval)
+    return size, reshaped(value, (size,))
+
+
+def _joined(parts: Sequence[Part[Value]]) -> Value:
+    made = []
+    for value, offset, size in parts:
+        whole = size == _size(value.aval)
+        made.append(value if whole else slice_(value, starts=(offset,), sizes=(size,), steps=(1,)))
+    return made[0] if len(made) == 1 else concatenate(*made, axis=0)
+
+
+class _Pieces(Generic[Content]):
     """What an array holds: ``starts`` in order, and for each the values from there on and where in them it begins."""
 
-    def __init__(self, base: Value) -> None:
-        self.size = _size(base.aval)
+    def __init__(self, size: int, base: Content) -> None:
+        self.size = size
         self.starts = [0]
-        self.values = [(reshaped(base, (self.size,)), 0)]
+        self.values = [(base, 0)]
 
-    def write(self, region: _Region, value: Value) -> None:
+    def write(self, region: _Region, value: Content) -> None:
         first, behind = self._cut(region.start), self._cut(region.stop)
         self.starts[first:behind] = [region.start]
         self.values[first:behind] = [(value, 0)]
 
-    def read(self, region: _Region) -> Value:
+    def parts(self, region: _Region) -> list[Part[Content]]:
+        """What a region is made of."""
         first = bisect.bisect_right(self.starts, region.start) - 1
         behind = bisect.bisect_left(self.starts, region.stop)
-        parts = []
+        found = []
         for k in range(first, behind):
             start = max(self.starts[k], region.start)
             stop = min(self.starts[k + 1] if k + 1 < len(self.starts) else self.size, region.stop)
             value, offset = self.values[k]
-            offset += start - self.starts[k]
-            whole = offset == 0 and stop - start == _size(value.aval)
-            parts.append(value if whole else slice_(value, starts=(offset,), sizes=(stop - start,), steps=(1,)))
-        return parts[0] if len(parts) == 1 else concatenate(*parts, axis=0)
-
-    def whole(self) -> Value:
-        return self.read(_Region(0, self.size))
+            found.append((value, offset + start - self.starts[k], stop - start))
+        return found
 
     def _cut(self, place: int) -> int:
         """The number of the piece that begins at a place, made where none does."""

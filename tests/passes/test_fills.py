@@ -15,7 +15,7 @@ from gradc.backends.reference import evaluate
 from gradc.frontend.tracing import trace
 from gradc.ir.graph import Graph
 from gradc.ir.verify import verify
-from gradc.passes.fills import LEAST, gather_writes
+from gradc.passes.fills import LEAST, MOST, gather_writes
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -48,6 +48,39 @@ def test_a_filled_array_is_what_was_written() -> None:
     assert (writes(before), writes(after)) == (11, 0)
     assert [node.op.name for node in after.nodes if node.id in after.outputs] == ["concatenate"]
     assert after.names[after.outputs[0]] == "y"
+
+
+def test_writes_between_which_many_pieces_are_read_stay() -> None:
+    """As pieces, a triangular system of n equations would be n * n of them, each with a slice in the adjoint."""
+
+    def solved(a: Any, b: Any) -> Any:
+        x = np.zeros(b.shape[0])
+        for k in range(b.shape[0]):
+            x[k] = (b[k] - a[k, :k] @ x[:k]) / a[k, k]
+        return x
+
+    few, many = [np.eye(n) * n + np.tril(np.cos(np.arange(n * n * 1.0)).reshape(n, n)) for n in (MOST, 3 * MOST)]
+    before, after = written(solved, few, np.ones(MOST))
+    assert (writes(before), writes(after)) == (MOST, 0)
+    before, after = written(solved, many, np.ones(3 * MOST))
+    assert after is before
+    gradient = gradc.grad(lambda a, b: np.sum(solved(a, b)), wrt="b")(many, np.ones(3 * MOST))
+    np.testing.assert_allclose(gradient, np.linalg.solve(many.T, np.ones(3 * MOST)), rtol=1e-12)
+
+
+def test_pieces_that_are_read_again_are_few() -> None:
+    def steps(x: Any, a: Any) -> Any:
+        y = np.zeros((4, a.shape[0]))
+        y[0] = x
+        for k in range(1, 4):
+            for j in range(a.shape[0]):
+                y[k, j] = y[k - 1] @ a[:, j]
+        return y
+
+    size = 3 * MOST // 2
+    before, after = written(steps, np.ones(size), np.cos(np.arange(size * size * 1.0)).reshape(size, size))
+    assert writes(before) > 3 * size
+    assert writes(after) == 0
 
 
 def test_few_or_large_writes_stay() -> None:
