@@ -131,8 +131,7 @@ def _text(methods: Methods, offsets: Mapping[str, int]) -> str:
     """The module."""
     lines = [f"@gradc.{name} = external global i8" for name in _OBJECTS]
     for name, signature in _API.items():
-        result, _, arguments = signature.partition(" ")
-        lines.append(f"declare {result} @{name}{arguments}")
+        lines.append(f"declare {signature.replace(' ', f' @{name}', 1)}")
     written = [_SHARED, *[_FORM.format(form=form, body=body.strip()) for form, body in _BODIES.items()]]
     lines.append(_filled("\n".join(written), offsets))
     for name, (form, _, _) in methods.items():
@@ -164,8 +163,11 @@ def _filled(text: str, offsets: Mapping[str, int]) -> str:
 
 
 _SHARED: Final = f"""
-; What the user's instruction did last, null where nothing is known of it: in another frame, or the first time.
+; What the user's instruction did last, null where nothing is known: in another frame, the first time, of no session.
 define internal ptr @gradc.place(ptr %session, ptr %frame, ptr %what) {{
+  %unmade = icmp eq ptr %session, null
+  br i1 %unmade, label %unknown, label %made
+made:
   %running = Session.frame(%session)
   %here = icmp eq ptr %frame, %running
   br i1 %here, label %followed, label %unknown
@@ -174,23 +176,21 @@ followed:
   %wide = sext i32 %instruction to i64
   %key = call ptr @PyLong_FromLongLong(i64 %wide)
   %keyed = icmp ne ptr %key, null
-  br i1 %keyed, label %look, label %failed
+  br i1 %keyed, label %look, label %unknown
 look:
   %places = Session.places(%session)
   %place = call ptr @PyDict_GetItemWithError(ptr %places, ptr %key)
   call void @Py_DecRef(ptr %key)
   %there = icmp ne ptr %place, null
-  br i1 %there, label %found, label %failed
+  br i1 %there, label %found, label %unknown
 found:
   %does = Place.what(%place)
   %same = icmp eq ptr %does, %what
   br i1 %same, label %known, label %unknown
 known:
   ret ptr %place
-failed:
-  call void @PyErr_Clear()
-  ret ptr null
 unknown:
+  call void @PyErr_Clear()
   ret ptr null
 }}
 

@@ -234,6 +234,14 @@ def test_the_python_method_answers_what_is_not_known(use: Any) -> None:
         Tracer.__add__(1.0, 2.0)  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("way", ["python", "machine"])
+def test_an_array_of_no_trace_is_an_error(use: Any, way: str) -> None:
+    use(way)
+    for operation in (lambda x: x + 1.0, lambda x: 1.0 - x, lambda x: -x, lambda x: x[0]):
+        with pytest.raises(AttributeError):
+            operation(object.__new__(Tracer))
+
+
 def test_values_of_other_traces_are_captured(use: Any) -> None:
     use("machine")
     slopes = [gradc.grad(lambda x: gradc.grad(lambda y: y * x * y + x * y)(x) * x)(2.0)]
