@@ -22,6 +22,9 @@ from gradc.ops.shape import broadcast_to, concatenate, reshape, slice_, transpos
 _COPYING: Final = (broadcast_to, concatenate, gather, reshape, select, slice_, transpose, update_slice)
 """Ops each element of whose result is an element of an operand."""
 
+Element = tuple[int, tuple[int, ...]]
+"""A node by its id, and a place in its value."""
+
 _MOST_OPERANDS: Final = 4
 """Of an operation with more operands their values are not told."""
 
@@ -43,7 +46,7 @@ def _is_nan(value: np.ndarray) -> np.ndarray:
 
 
 def _refusal(graph: Graph, values: Sequence[np.ndarray], output: int, name: str) -> NanError:
-    node, place = _first(graph, values, output)
+    node, place = _first(graph, values, output, _place(values[output]))
     at = f" at {list(place)}" if place else ""
     if node.op is INPUT:
         return NanError(f"{name} is NaN because the argument {node.params['name']} is{at}; look where it was made")
@@ -60,19 +63,25 @@ def _refusal(graph: Graph, values: Sequence[np.ndarray], output: int, name: str)
     return NanError(told, line=line)
 
 
-def _first(graph: Graph, values: Sequence[np.ndarray], output: int) -> tuple[Node, tuple[int, ...]]:
-    """The node in which the first NaN of an output appeared, and the element of it."""
-    node, place = graph.nodes[output], _place(values[output])
+def _first(
+    graph: Graph, values: Sequence[np.ndarray], start: int, place: tuple[int, ...]
+) -> tuple[Node, tuple[int, ...]]:
+    """The node in which the NaN at an element of the node ``start`` appeared first, and the element of it."""
+    node, choices = graph.nodes[start], list[tuple[Node, tuple[int, ...]]]()
     while True:
+        if node.op is select:
+            choices.append((node, place))
+        elif node.op not in _COPYING and node.op is not CONSTANT:
+            choices.clear()
         came = _came_from(graph, node, values, place)
+        while came is None and choices:
+            came = _asked_for(graph, values, *choices.pop())
         if came is None:
             return node, place
         node, place = graph.nodes[came[0]], came[1]
 
 
-def _came_from(
-    graph: Graph, node: Node, values: Sequence[np.ndarray], place: tuple[int, ...]
-) -> tuple[int, tuple[int, ...]] | None:
+def _came_from(graph: Graph, node: Node, values: Sequence[np.ndarray], place: tuple[int, ...]) -> Element | None:
     """The operand, and the element of it, that explains the NaN at an element of a node; None where none does."""
     if node.op in _COPYING:
         return _copied(graph, node, values, place)
@@ -84,9 +93,7 @@ def _came_from(
     return None
 
 
-def _copied(
-    graph: Graph, node: Node, values: Sequence[np.ndarray], place: tuple[int, ...]
-) -> tuple[int, tuple[int, ...]]:
+def _copied(graph: Graph, node: Node, values: Sequence[np.ndarray], place: tuple[int, ...]) -> Element:
     """Where an op that only copies has an element from: told by one number for each element that it could be."""
     tags, first = list[np.ndarray](), 0.0
     for operand in node.operands:
@@ -102,6 +109,24 @@ def _copied(
             return operand, tuple(int(k) for k in np.unravel_index(tag, values[operand].shape))
         tag -= values[operand].size
     raise AssertionError(f"{node.op.name} copies no element to {place}")
+
+
+def _asked_for(graph: Graph, values: Sequence[np.ndarray], chosen: Node, place: tuple[int, ...]) -> Element | None:
+    """Where a constant NaN is chosen because of another NaN, that one: ``median`` and others look for it."""
+    pending: list[tuple[int, tuple[int, ...] | None]] = [(chosen.operands[0], place)]
+    seen = set[int]()
+    while pending:
+        current, at = pending.pop()
+        condition = graph.nodes[current]
+        for operand in condition.operands if current not in seen else ():
+            value = values[operand]
+            same = at is not None and condition.op.elementwise and value.shape == values[current].shape
+            if value.dtype == np.bool_:
+                pending.append((operand, at if same else None))
+            elif _is_nan(value)[at if same else ...].any():
+                return operand, at if same and at is not None else _place(value)
+        seen.add(current)
+    return None
 
 
 def _place(value: np.ndarray) -> tuple[int, ...]:

@@ -78,6 +78,29 @@ def test_arguments_and_constants_that_are_nan(wrapped: Any) -> None:
     assert "a constant of the function is" in constant
 
 
+def test_a_constant_that_is_chosen_for_a_nan_is_not_the_first() -> None:
+    """The median of an array with a NaN is a NaN that is written down."""
+    x = np.array([1.0, -2.0, 3.0])
+    assert "sqrt(-2.0) at [1] of 3" in told(gradc.jit(lambda x: np.median(np.sqrt(x)), backend="debug"), x)
+
+    def replaced(x: Any, y: Any) -> Any:
+        return np.where(x > 0, np.sqrt(y), np.nan)
+
+    given = told(gradc.jit(replaced, backend="debug"), np.array([np.nan, 1.0]), np.array([1.0, -1.0]))
+    assert "the argument x is at [0]" in given
+
+    def often(x: Any) -> Any:
+        y = np.where(np.isnan(x), np.nan, 1.0)
+        for _ in range(60):
+            y = np.where(x > 3, x, y)
+        return y
+
+    given = told(gradc.jit(often, backend="debug"), np.array([1.0, np.nan]))
+    assert "the argument x is at [1]" in given
+    given = told(gradc.jit(replaced, backend="debug"), np.array([0.0, np.nan]), np.ones(2))
+    assert "a constant of the function is" in given
+
+
 def test_a_nan_that_no_result_depends_on_is_none() -> None:
     def loss(x: Any) -> Any:
         return np.sum(np.where(x > 0, np.log(x), 0.0))
