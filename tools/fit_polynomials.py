@@ -24,7 +24,7 @@ from interpolation import Fit, cut, nearest, polynomial, tangent
 from mpmath import mp, mpf
 
 FOLDER = Path(__file__).parents[1] / "gradc" / "backends" / "math"
-GAMMA = ("GAMMALN", "STIRLING", "DIGAMMA", "SIN_PI", "ONE_LESS_EULER", "LOG_PI", "HALF_LOG_TAU")  # how names start
+GAMMA = ("GAMMALN", "STIRLING", "DIGAMMA", "SIN_PI", "COT_PI", "ONE_LESS_EULER", "LOG_PI", "HALF_LOG_TAU")  # starts
 DIGITS = 120
 TABLES = ("TWO_OVER_PI", "LOG_FACTORS", "LOG_CELLS", "LOG2_FACTORS", "LOG2_CELL", "LOG10_CELL", "SIXTEENTHS", "CUBE")
 PARTS = 4  # numbers in a row of TWO_OVER_PI
@@ -90,6 +90,13 @@ def fits() -> dict[str, Fit]:
             mpf(1) / 9,
             {"f64": 10, "f32": 4},
         ),
+        "LOG_RATIO_FOR_F32": Fit(
+            "the same, to 1e-14, for results in f32",
+            lambda z: 2 * odd(mp.atanh)(z),
+            mpf(0),
+            mpf(1) / 25 * (1 + mpf(2) ** -20),
+            {"f64": 5},
+        ),
         "LOG_CUBE": Fit("(log(1 + r) - r + r**2 / 2) / r**3", log_cube, *cell_range(), {"f64": 9, "f32": 3}),
         "EXP_SIXTEENTH": Fit(
             "(exp(r) - 1 - r) / r**2", lambda r: (mp.expm1(r) - r) / r**2, -half / 16, half / 16, {"f64": 5}
@@ -136,18 +143,42 @@ def fits() -> dict[str, Fit]:
             {"f64": 24, "f32": 12},
         ),
         "GAMMALN": Fit("(gammaln(2 + u) / u - 1 + gamma) / u", gammaln_rest, -mpf(1) / 2, mpf(1) / 2, {"f64": 16}),
-        "GAMMALN_SHORT": Fit("the same, for results in f32", gammaln_rest, -mpf(1) / 2, mpf(1) / 2, {"f64": 7}),
+        "GAMMALN_FOR_F32": Fit(
+            "the same, to 1e-14, for results in f32", gammaln_rest, -mpf(1) / 2, mpf(1) / 2, {"f64": 13}
+        ),
+        "GAMMALN_SHORT": Fit("the same, for f32 without f64", gammaln_rest, -mpf(1) / 2, mpf(1) / 2, {"f64": 7}),
         "STIRLING": Fit(
             "the rest of Stirling's formula, by x, in 1 / x**2", stirling, mpf(0), mpf(4) / 25, {"f64": 12}
         ),
-        "STIRLING_SHORT": Fit("the same, for results in f32", stirling, mpf(0), mpf(4) / 25, {"f64": 4}),
+        "STIRLING_FOR_F32": Fit("the same, to 1e-14, for results in f32", stirling, mpf(0), mpf(4) / 25, {"f64": 10}),
+        "STIRLING_SHORT": Fit("the same, for f32 without f64", stirling, mpf(0), mpf(4) / 25, {"f64": 4}),
         "DIGAMMA": Fit("digamma(3 / 2 + u) / (3 / 2 + u - root)", digamma_rest, -mpf(1) / 2, mpf(1) / 2, {"f64": 22}),
-        "DIGAMMA_SHORT": Fit("the same, for results in f32", digamma_rest, -mpf(1) / 2, mpf(1) / 2, {"f64": 10}),
+        "DIGAMMA_FOR_F32": Fit(
+            "the same, to 1e-14, for results in f32", digamma_rest, -mpf(1) / 2, mpf(1) / 2, {"f64": 18}
+        ),
+        "DIGAMMA_SHORT": Fit("the same, for f32 without f64", digamma_rest, -mpf(1) / 2, mpf(1) / 2, {"f64": 10}),
         "DIGAMMA_SERIES": Fit(
             "(log(x) - 1 / (2 x) - digamma(x)) x**2 in 1 / x**2", digamma_series, mpf(0), mpf(1) / 4, {"f64": 15}
         ),
-        "DIGAMMA_SERIES_SHORT": Fit("the same, for results in f32", digamma_series, mpf(0), mpf(1) / 4, {"f64": 6}),
+        "DIGAMMA_SERIES_FOR_F32": Fit(
+            "the same, to 1e-14, for results in f32", digamma_series, mpf(0), mpf(1) / 4, {"f64": 13}
+        ),
+        "DIGAMMA_SERIES_SHORT": Fit("the same, for f32 without f64", digamma_series, mpf(0), mpf(1) / 4, {"f64": 6}),
         "SIN_PI": Fit("(sin(pi x) - pi x) / x**3 in x**2", sine_rest, mpf(0), mpf(1) / 4, {"f64": 8}),
+        "SIN_PI_FOR_F32": Fit(
+            "the same over pi, to 1e-14, for results in f32",
+            lambda z: sine_rest(z) / mp.pi,
+            mpf(0),
+            mpf(1) / 4,
+            {"f64": 6},
+        ),
+        "COT_PI_FOR_F32": Fit(
+            "(1 / x - pi cot(pi x)) / x in x**2, to 1e-14, for results in f32",
+            cotangent_rest,
+            mpf(0),
+            mpf(1) / 4,
+            {"f64": 11},
+        ),
         "ERF_FAR_F32": Fit("log(erfc(x)) in x - 1", lambda u: mp.log(mp.erfc(u + 1)), mpf(0), mpf(3), {"f32": 9}),
         "ERF_FAR_F64": Fit("log(erfc(x)) in x - 1", lambda u: mp.log(mp.erfc(u + 1)), mpf(0), mpf(5), {"f64": 24}),
     }
@@ -185,6 +216,11 @@ def digamma_root() -> Any:
 def sine_rest(z: Any) -> Any:
     x = mp.sqrt(z)
     return (mp.sin(mp.pi * x) - mp.pi * x) / x**3
+
+
+def cotangent_rest(z: Any) -> Any:
+    x = mp.sqrt(z)
+    return (1 / x - mp.pi * mp.cot(mp.pi * x)) / x
 
 
 def scaled_erfc(t: Any) -> Any:

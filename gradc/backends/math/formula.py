@@ -108,6 +108,10 @@ class Formula(ABC):
             return x * y + z
         return self.call("fma", x, self._lift(y, x), self._lift(z, x))
 
+    def select_until_done(self, holds: Term, x: Term, y: Term) -> Term:
+        """``x`` where ``holds``, else ``y``, which ``done_if`` of ``holds`` follows: a path that ends there is of x."""
+        return self.select(holds, x, y)
+
     def convert(self, x: Term, form: Format) -> Term:
         """``x`` in another format."""
         if x.kind == form.type:

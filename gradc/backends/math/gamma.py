@@ -3,7 +3,7 @@
 From 5/2 (digamma: 2) on, Stirling's series, its rest a polynomial in ``1 / x**2``; below, the recurrence of the gamma
 function leads to an interval with a polynomial, out of which its zero is taken. Vectors with negative arguments take a
 second path, by Euler's reflection formula (Digital Library of Mathematical Functions, 5.4 to 5.11). Results in f32 are
-computed in f64, without sums of two numbers; on machines that have no f64, in f32 with them.
+computed in f64, without sums of two numbers (``gamma_for_f32``); on machines that have no f64, in f32 with them.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from gradc.backends.math import coefficients, gamma_coefficients
+from gradc.backends.math import coefficients, gamma_coefficients, gamma_for_f32
 from gradc.backends.math.formats import F32, F64
 from gradc.backends.math.formula import Formula
-from gradc.backends.math.logarithm import log_split, split
 from gradc.backends.math.power import log_with_error
 from gradc.backends.math.term import Term
 
@@ -28,27 +27,40 @@ TINY: Final = {"f64": 2.0**-64, "f32": 2.0**-32}
 
 def gammaln(f: Formula, x: Term) -> Term:
     """The logarithm of the size of the gamma function."""
-    return _in_two_parts(f, x, (x <= -0.5).negated(), _gammaln, _gammaln_far)
+    if f.form is F32 and f.doubles:
+        near, far = gamma_for_f32.gammaln, gamma_for_f32.gammaln_far
+    else:
+        near, far = _gammaln, _gammaln_far
+    return _in_two_parts(f, x, lambda x: (x <= -0.5).negated(), near, far, lambda x: -x)
 
 
 def digamma(f: Formula, x: Term) -> Term:
     """The derivative of the logarithm of the gamma function."""
-    return _in_two_parts(f, x, (x <= 0.0).negated(), _digamma, _digamma_far)
+    if f.form is F32 and f.doubles:
+        near, far = gamma_for_f32.digamma, gamma_for_f32.digamma_far
+    else:
+        near, far = _digamma, _digamma_far
+    return _in_two_parts(f, x, lambda x: (x <= 0.0).negated(), near, far, lambda x: 1.0 - x)
 
 
 def _in_two_parts(
-    f: Formula, x: Term, holds: Term, near: Callable[[Formula, Term, bool], Term], far: Callable[[Formula, Term], Term]
+    f: Formula,
+    x: Term,
+    holds: Callable[[Term], Term],
+    near: Callable[[Formula, Term], Term],
+    far: Callable[[Formula, Term, Term], Term],
+    mirror: Callable[[Term], Term],
 ) -> Term:
-    """``near`` where ``holds``, and ``far``, a longer formula, where it does not; in f64 where the machine has it."""
-    if f.form is F32 and not f.doubles:
-        result = near(f, x, False)
-        f.done_if(holds, result)
-        return f.select(holds, result, far(f, x))
-    wide = f.within(F64)
-    point = f.convert(x, F64)
-    result = f.convert(near(wide, point, f.form is F32), f.form)
-    f.done_if(holds, result)
-    return f.select(holds, result, f.convert(far(wide, point), f.form))
+    """``near`` where ``holds``, and ``far``, of x and of ``near`` of its mirror image, where not.
+
+    ``near`` is computed once on either path. Results in f32 are computed in f64 where the machine has it.
+    """
+    wide = f.within(F64) if f.doubles else f
+    point = f.convert(x, wide.form)
+    positive = holds(point)
+    inner = near(wide, wide.select_until_done(positive, point, mirror(point)))
+    f.done_if(positive, f.convert(inner, f.form))
+    return f.convert(f.select(positive, inner, far(wide, point, inner)), f.form)
 
 
 def _series(f: Formula, table: Mapping[str, Sequence[float]]) -> list[float]:
@@ -63,22 +75,13 @@ def _pair(f: Formula, table: Mapping[str, Sequence[float]]) -> tuple[float, floa
     return first, float(f.form.dtype.type((high - first) + low))
 
 
-def _log(f: Formula, x: Term, short: bool) -> tuple[Term, Term]:
-    """The logarithm of a positive number as a sum of two, of which the second is 0 where f32 is enough."""
-    if not short:
-        return log_with_error(f, x)
-    k, fraction = split(f, x)
-    return log_split(f, k, fraction), f.number(0.0)
-
-
-def _gammaln(f: Formula, x: Term, short: bool) -> Term:
+def _gammaln(f: Formula, x: Term) -> Term:
     """For x above -1/2.
 
     Below 5/2 it is ``u (1 - gamma + u P(u)) - log(p)`` where ``2 + u`` is x, ``x + 1`` or ``x + 2``, and p is 1, x or
     ``x (x + 1)``.
     """
-    few = short or f.form is F32
-    rest, series = (gamma_coefficients.GAMMALN_SHORT, gamma_coefficients.STIRLING_SHORT) if few else (
+    rest, series = (gamma_coefficients.GAMMALN_SHORT, gamma_coefficients.STIRLING_SHORT) if f.form is F32 else (
         gamma_coefficients.GAMMALN, gamma_coefficients.STIRLING)  # fmt: skip
     near, low, middle = x < 2.5, x < 0.5, x < 1.5
     u = x - f.select(low, 0.0, f.select(middle, 1.0, f.number(2.0)))
@@ -93,7 +96,7 @@ def _gammaln(f: Formula, x: Term, short: bool) -> Term:
     product, product_low = f.product_with_error(x, next_one)
     product_low = f.fma(x, next_low, product_low) / product
     argument = f.select(low, product, f.select(middle, x, f.select(near, 1.0, x)))
-    log, log_low = _log(f, f.abs(argument), short)
+    log, log_low = log_with_error(f, f.abs(argument))
     log_low = log_low + f.select(low, product_low, 0.0)
     f.comment("(x - 1 / 2) log(x) - x + log(2 pi) / 2 + P(1 / x**2) / x, or the polynomial minus the logarithm")
     factor = f.select(near, -1.0, x - 0.5)
@@ -111,8 +114,8 @@ def _gammaln(f: Formula, x: Term, short: bool) -> Term:
     return f.select(f.is_nan(x), x, result)
 
 
-def _gammaln_far(f: Formula, x: Term) -> Term:
-    """For x of at most -1/2: ``log(pi / abs(x sin(pi x))) - gammaln(-x)``, infinite at integers."""
+def _gammaln_far(f: Formula, x: Term, inner: Term) -> Term:
+    """For x of at most -1/2: ``log(pi / abs(x sin(pi x))) - inner``, inner ``gammaln(-x)``: infinite at integers."""
     size = -x
     sine, sine_low = _sine(f, f.abs(_fraction(f, size)))
     product, product_low = f.product_with_error(size, sine)
@@ -121,15 +124,14 @@ def _gammaln_far(f: Formula, x: Term) -> Term:
     log_low = log_low + product_low / product
     high, low = _pair(f, gamma_coefficients.LOG_PI)
     total, error_1 = f.two_sum(f.number(high), -log)
-    total, error_2 = f.two_sum(total, -_gammaln(f, size, short=False))
+    total, error_2 = f.two_sum(total, -inner)
     result = total + ((error_1 + error_2) + (low - log_low))
     return f.select((size < math.inf) & (sine > 0.0), result, math.inf)
 
 
-def _digamma(f: Formula, x: Term, short: bool) -> Term:
+def _digamma(f: Formula, x: Term) -> Term:
     """For positive x. Below 2 it is ``(v + 1 - root) P(v - 1/2)``, of ``x = 1 + v``, or ``v = x`` and less 1 / x."""
-    few = short or f.form is F32
-    rest, series = (gamma_coefficients.DIGAMMA_SHORT, gamma_coefficients.DIGAMMA_SERIES_SHORT) if few else (
+    rest, series = (gamma_coefficients.DIGAMMA_SHORT, gamma_coefficients.DIGAMMA_SERIES_SHORT) if f.form is F32 else (
         gamma_coefficients.DIGAMMA, gamma_coefficients.DIGAMMA_SERIES)  # fmt: skip
     near, low = x < 2.0, x < 1.0
     v = f.select(low, x, x - 1.0)
@@ -147,15 +149,15 @@ def _digamma(f: Formula, x: Term, short: bool) -> Term:
     below = f.select(x < TINY[f.form.name], -inverse, below)
     f.comment("log(x) - 1 / (2 x) - P(1 / x**2) / x**2")
     square = inverse * inverse
-    log, log_low = _log(f, x, short)
+    log, log_low = log_with_error(f, x)
     total, error = f.sum_with_error(log, inverse * -0.5)
     above = total + ((error + log_low) - square * f.polynomial(_series(f, series), square))
     above = f.select(x < math.inf, above, x)
     return f.select(f.is_nan(x), x, f.select(near, below, above))
 
 
-def _digamma_far(f: Formula, x: Term) -> Term:
-    """For x of at most 0: ``digamma(1 - x) + pi cot(-pi x)``, infinite at 0 and NaN at other integers."""
+def _digamma_far(f: Formula, x: Term, inner: Term) -> Term:
+    """For x of at most 0: ``inner + pi cot(-pi x)``, inner ``digamma(1 - x)``: infinite at 0, NaN at other integers."""
     size = -x
     pi, pi_low = (2 * part for part in _pair(f, coefficients.HALF_PI_PAIR))
     fraction = _fraction(f, size)
@@ -168,7 +170,7 @@ def _digamma_far(f: Formula, x: Term) -> Term:
     quotient_low = (left + f.select(fraction < 0.0, -above_low, above_low)) * inverse
     product, product_low = f.product_with_error(quotient, f.number(pi))
     product_low = f.fma(quotient, pi_low, f.fma(quotient_low, pi, product_low))
-    total, error = f.two_sum(product, _digamma(f, size + 1.0, short=False))
+    total, error = f.two_sum(product, inner)
     result = f.select(size < TINY[f.form.name], 1.0 / size, total + (error + product_low))
     result = f.select((size < math.inf) & (distance > 0.0), result, math.nan)
     return f.select(x.equals(0.0), f.copysign(f.number(math.inf), size), result)

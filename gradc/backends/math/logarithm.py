@@ -44,6 +44,17 @@ def log1p(f: Formula, x: Term) -> Term:
     return specials(f, f.select(x < HUGE, result, far), x, x + 1.0)
 
 
+def log_for_f32(f: Formula, x: Term) -> Term:
+    """``log(x)`` of a normal number in f64, to 1e-14 of itself, for results in f32. Any number for others."""
+    k, m = _split_at(f, x, 0.75, subnormal=False)
+    fraction = m - 1.0
+    s = (fraction / (fraction + 2.0)).named("s")
+    z = s * s
+    f.comment("log(m) = s (2 + z P(z)), s = (m - 1) / (m + 1), z = s**2")
+    ratio = f.fma(z, f.polynomial(coefficients.LOG_RATIO_FOR_F32["f64"], z), 2.0)
+    return f.fma(k, math.log(2.0), s * ratio)
+
+
 def log1p_unit(f: Formula, x: Term) -> Term:
     """``log(1 + x)`` for x from 0 to 1, such as the exponential of a negative number; any number for others."""
     f.comment("log(1 + x) = x - x**2 / 2 + s (x**2 / 2 + s**2 P(s**2)), s = x / (2 + x)")

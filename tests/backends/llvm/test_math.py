@@ -13,6 +13,7 @@ from pathlib import Path
 import llvmlite.binding as binding
 import numpy as np
 import pytest
+from mpmath import mp
 
 from gradc.backends.llvm.emit import emit
 from gradc.backends.llvm.jit import Entry, assembly, load, optimised_ir
@@ -134,6 +135,23 @@ def test_the_gamma_family_without_doubles(name: str, most: float, fma: bool) -> 
     """The bounds of docs/math.md for machines that have none."""
     error, where = worst_case(name, "f32", dataclasses.replace(host(), fma=fma, doubles=False), 2000, seed=0)
     assert error <= most, where
+
+
+@pytest.mark.parametrize("target", [host(), UNFUSED], ids=["fused", "unfused"])
+@pytest.mark.parametrize("name", ["gammaln", "digamma"])
+def test_digits_of_f32_are_right_at_the_zeros_left_of_0(name: str, target: Target) -> None:
+    """The unit is that of the result alone, of which terms a million times as large cancel."""
+    x = np.random.default_rng(0).uniform(-30, -0.5, 1 << 18).astype(np.float32)
+    near = np.argsort(np.abs(evaluate(name, (x,), target)))[:128]
+    results = evaluate(name, (x[near],), target)
+    assert np.abs(results).min() < 1e-4
+    with mp.workprec(math_samples.PRECISION):
+        exact = [math_samples.EXACT[name](mp.mpf(float(point))) for point in x[near]]
+        errors = [
+            abs(mp.mpf(float(result)) - value) / float(np.spacing(abs(result)))
+            for result, value in zip(results, exact, strict=True)
+        ]
+    assert max(errors) <= documented()[name, "f32", target.fma]
 
 
 @pytest.mark.nightly

@@ -110,6 +110,10 @@ class IrFormula(Formula):
             found = f"call {t} @{self.name}.far({', '.join(f'{t} %{name}' for name in self._parameters)})"
             self._near = [*self._lines, f"  %far = {found}", f"  ret {t} %far"]
 
+    def select_until_done(self, holds: Term, x: Term, y: Term) -> Term:
+        """Without a select in the near part, which is left where ``holds`` is not true of all elements."""
+        return x if self._part == "near" else self.select(holds, x, y)
+
     def repeat(self, count: int, first: Sequence[Term], step: Callable[..., Sequence[Term]]) -> list[Term]:
         """What ``count`` steps make of some numbers: a loop that counts down."""
         label, before, kind = f"loop.{next(self._numbers)}", self._block, self.form.type
