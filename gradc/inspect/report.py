@@ -21,13 +21,18 @@ from gradc.ir.signature import Signature
 from gradc.ir.text import array_text, param_text
 
 Place = tuple[str, int]
-"""A line of the user's: file, as shown, and number."""
+"""A line of the user's: file, as far as a comment tells where its name begins, and number."""
 
 MOST_DRAWN: Final = 80
 """Graphs of more nodes are told, not drawn: a page does not hold them."""
 
-_WRITTEN: Final = re.compile(r"(?<![\w./])([\w.-]+\.\w+|<[\w ]+>):(\d+)")
+_FILE: Final = r"(?<![\w./])([\w.-]+\.\w+|<[^<>]+>)"
+"""A file in a comment: the name from its last space on, or what Python writes where there is none, ``<string>``."""
+
+_WRITTEN: Final = re.compile(_FILE + r":(\d+)")
 """How comments of generated texts name a line."""
+
+_LAST: Final = re.compile(_FILE + "$")
 
 _SLOPE: Final = re.compile(r"\s*d_(\w+) = ")
 """A line of a NumPy module that computes the cotangent of a value with a name."""
@@ -163,7 +168,7 @@ def _lines_of(graph: Graph) -> list[tuple[str, int, str]]:
 
 def _source(written: Sequence[tuple[str, int, str]]) -> Iterator[Row]:
     for file, line, text in written:
-        yield Row(text, places=((file, line),), label=str(line))
+        yield Row(text, places=(_place(file, line),), label=str(line))
 
 
 def _numpy(text: str, graph: Graph) -> Iterator[Row]:
@@ -241,7 +246,13 @@ def _places(comment: str) -> tuple[Place, ...]:
 
 
 def _places_of(origins: Sequence[Origin]) -> tuple[Place, ...]:
-    return tuple(dict.fromkeys((origin.file, origin.line) for origin in origins))
+    return tuple(dict.fromkeys(_place(origin.file, origin.line) for origin in origins))
+
+
+def _place(file: str, line: int) -> Place:
+    """A line as comments give it back."""
+    found = _LAST.search(file)
+    return (found[1] if found else file, line)
 
 
 def _fired(log: Sequence[Fired]) -> Iterator[tuple[str, int, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import linecache
 from html.parser import HTMLParser
 from typing import Any
 
@@ -172,3 +173,19 @@ def test_operands_stand_above_and_nothing_overlaps(kernel: gradc.Kernel) -> None
         assert float(numbers[1]) < float(numbers[-1])
     assert len(rows) > 5
     assert {box.kind for box in drawing.boxes} == {"input", "value", "adjoint", "output"}
+
+
+@pytest.mark.parametrize("file", ["my model.py", "<a console, 3-b>", "model.py"])
+def test_lines_are_linked_whatever_the_file_is_called(file: str) -> None:
+    written = "def doubled(x):\n    y = x * 2.0\n    return y + x[0]\n"
+    made: dict[str, Any] = {}
+    exec(compile(written, file, "exec"), made)  # noqa: S102
+    linecache.cache[file] = (len(written), None, written.splitlines(keepends=True), file)
+    try:
+        page = Page(gradc.jit(made["doubled"], backend="numpy").compile(np.ones(3)).report())
+    finally:
+        del linecache.cache[file]
+    ((_, wanted),) = [row for row in page.panels["As written"] if "return y" in row[0]]
+    assert wanted
+    for title in ("NumPy", "Loops", "Graph", "LLVM IR"):
+        assert any(wanted & links for _, links in page.panels[title]), title
