@@ -51,8 +51,11 @@ Class = TypeVar("Class", bound=type)
 _ORDER: Final = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le"}
 
 
-def is_left_to(x: Any, scalar: bool, name: str) -> bool:
-    """Whether the operator ``name`` with an array, or with a number, is one of the class of ``x``, as NumPy has it."""
+def is_left_to(x: Any, scalar: bool, name: str, *, weak: bool = False) -> bool:
+    """Whether the operator ``name`` with an array, or with a number, is one of the class of ``x``, as NumPy has it.
+
+    ``weak`` is whether the number is Python's.
+    """
     kind = type(x)
     if kind in _OPERANDS or issubclass(kind, (np.ndarray, np.generic, TracedBase)):
         return False
@@ -62,8 +65,11 @@ def is_left_to(x: Any, scalar: bool, name: str) -> bool:
         return True
     if not scalar:
         return False
-    reflected = f"__{_ORDER.get(name, f'r{name}')}__"
-    return name in ("eq", "ne") or getattr(kind, reflected, None) is not getattr(object, reflected, None)
+    reflected = f"__{_ORDER.get(name, name if name in ('eq', 'ne') else f'r{name}')}__"
+    own = getattr(kind, reflected, None)
+    if issubclass(kind, (int, float, complex)):  # as of an IntEnum: NumPy takes the number, Python asks it
+        return weak and all(own is not getattr(number, reflected, None) for number in _NUMBERS)
+    return name in ("eq", "ne") or own is not getattr(object, reflected, None)
 
 
 def as_integers(bools: Collection[int], operands: tuple[Any, ...]) -> tuple[Any, ...]:

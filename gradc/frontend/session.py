@@ -222,9 +222,9 @@ class Session:
             raise DtypeError("None is neither an array nor a number; compare with `is None`, which is static")
         if hasattr(kind, "__array__"):
             return self.lift(x.__array__(), role)
-        plain: Any = next((number for number in _NUMBERS if issubclass(kind, number)), None)
-        if plain is not None:  # a member of an IntEnum
-            return self._number(plain, plain(x))
+        plain = promote.as_number(x)
+        if plain is not x:  # a member of an IntEnum, which NumPy takes as an array of its number
+            return self._constant(np.asarray(plain))
         raise DtypeError(f"{role}: ".lstrip(": ") + f"{_article(kind.__name__)} is neither an array nor a number")
 
     def _number(self, kind: type, x: Any) -> Value:

@@ -272,12 +272,12 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
     def _worked_out(self, name: str, operands: tuple[Any, ...], frame: FrameType) -> Any:
         if self.scalar and any(type(x) in _SEQUENCES for x in operands) and self.aval.weak:
             return NotImplemented  # a Python number: `[x] * n` repeats the list
-        if any(is_left_to(x, self.scalar, name) for x in operands):
+        if any(is_left_to(x, self.scalar, name, weak=self.aval.weak) for x in operands):
             return NotImplemented
         session = require_session()
         site = session.follower.enter(frame)
         try:
-            lifted = [session.lift(x) for x in operands]
+            lifted = [session.lift(promote.as_number(x) if self.aval.weak else x) for x in operands]
             value = OPERATORS[name](*lifted)
         except GradcError as error:
             raise session.located(error) from None

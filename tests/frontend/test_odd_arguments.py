@@ -157,3 +157,34 @@ def test_defaults_count_where_a_trace_is_the_first_to_import_their_binding() -> 
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout == "3.0\n", done.stderr
+
+
+class Meters(float):
+    """A float that says nothing else of operators."""
+
+
+class Stubborn(float):
+    def __radd__(self, other: Any) -> Any:
+        return 77.0
+
+
+class Choice(enum.IntEnum):
+    FIRST = 1
+    SECOND = 2
+
+
+@pytest.mark.parametrize("other", [Meters(2.0), Stubborn(2.0), Choice.FIRST, Choice.SECOND])
+def test_operands_of_subclasses_of_numbers(other: Any) -> None:
+    """NumPy takes them as arrays, Python as numbers; ``==`` with an element was False whatever they were."""
+
+    def each(x: Any, single: Any, a: float, n: int) -> Any:
+        found = []
+        for left in (x, single, x[0], single[1], a, n):
+            found += [left + other, other * left, left - other, left / other, left**other]
+            found += [left == other, left != other, left < other, other <= left]
+        return [np.asarray(y) * np.float32(1) for y in found]
+
+    given = np.array([1.0, 2.0]), np.array([1.0, 2.0], np.float32), 2.0, 3
+    for found, wanted in zip(gradc.jit(each)(*given), each(*given), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+        assert found.dtype == wanted.dtype

@@ -206,3 +206,12 @@ def elementwise(op: Op, ufunc: np.ufunc, *operands: Value) -> Value:
         x if a.dtype is dtype and not a.weak else convert_to(x, dtype) for x, a in zip(operands, avals, strict=True)
     ]
     return op(*broadcasted(f"np.{ufunc.__name__}", *ready))
+
+
+def as_number(x: Any) -> Any:
+    """An object of a subclass of Python's numbers as its number; anything else as it is."""
+    kind = type(x)
+    if kind in (bool, int, float, complex) or isinstance(x, np.generic):
+        return x
+    plain: Any = next((number for number in (int, float, complex) if issubclass(kind, number)), None)
+    return x if plain is None else plain(x)
