@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from gradc.errors import CompileError
 from gradc.frontend.operators import MACHINE, Methods
 
 
@@ -21,7 +22,10 @@ def _operators(traced: type, methods: Methods) -> dict[str, Any] | None:
         return None
     from gradc.backends.llvm.entry.operators import in_machine_code
 
-    return in_machine_code(traced, methods)
+    try:
+        return in_machine_code(traced, methods)
+    except CompileError:  # GRADC_CACHE_DIR is open to others: a trace needs nothing of it, and what is compiled says so
+        return None
 
 
 MACHINE.append(_operators)

@@ -17,7 +17,7 @@ import pytest
 
 import gradc
 from gradc import config, errors
-from gradc.backends.llvm import cache
+from gradc.backends.llvm import cache, entry
 from gradc.backends.llvm.entry import abi, operators
 from gradc.frontend.operators import LONG, MACHINE, Methods
 from gradc.frontend.session import current_session
@@ -335,3 +335,11 @@ def test_the_machine_code_is_kept_on_disk(methods: Methods, tmp_path: Any, monke
         assert operators.in_machine_code(Tracer, methods)
     with pytest.raises(pytest.fail.Exception):
         operators.in_machine_code(Tracer, methods)
+
+
+def test_a_directory_open_to_others_stops_no_trace(methods: Methods, tmp_path: Any) -> None:
+    tmp_path.chmod(0o777)
+    with config.cache_dir(str(tmp_path)):
+        with pytest.raises(errors.CompileError):
+            operators.in_machine_code(Tracer, methods)
+        assert entry._operators(Tracer, methods) is None
