@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from gradc import config
-from gradc.derived import derive, derived, taken
+from gradc.derived import derive, derived, gathered
 from gradc.errors import CompileError
 from gradc.ir.aval import Aval, Dim
 from gradc.ir.collector import without_collector
@@ -73,7 +73,7 @@ class Compiled:
     def final(self) -> Graph:
         """The simplified derivative as the function is written: every step of a recurrence, every write."""
         with without_collector():
-            changed = is_rolled(self.runs) or taken(self.trace, self.request) is not self.trace
+            changed = is_rolled(self.runs) or gathered(self.trace, self.request) is not self.trace
             return derive(self.trace, self.request) if changed else self.runs
 
     @property

@@ -20,7 +20,7 @@ from gradc.transforms.derivative import ALL_ELEMENTS, FORWARD, differentiate
 from gradc.transforms.recurrence import with_pullback
 
 
-def taken(trace: Graph, request: Request) -> Graph:
+def gathered(trace: Graph, request: Request) -> Graph:
     """The trace as the backend takes it: for machine code, arrays that are filled piece by piece are their pieces."""
     sparse = request.derivative not in ("value", *FORWARD)
     return gather_writes(trace, sparse=sparse) if request.backend == "llvm" else trace
@@ -29,7 +29,7 @@ def taken(trace: Graph, request: Request) -> Graph:
 def derived(trace: Graph, request: Request) -> Graph:
     """The graph that the backend is given."""
     with without_collector():
-        trace = taken(trace, request)
+        trace = gathered(trace, request)
         rolls = request.backend == "llvm" and config.roll.value and not (has_complex(trace) or has_half(trace))
         runs = _rolled(trace, request) if rolls else None
         return derive(trace, request) if runs is None else runs
