@@ -20,6 +20,7 @@ from typing import Final
 
 from gradc.backends.llvm.dims import size_arguments, size_parameters
 from gradc.backends.llvm.function import FunctionEmitter, Functions
+from gradc.backends.llvm.math.library import attributes_of
 from gradc.backends.llvm.matmul.functions import MatmulFunctions, kernel_of
 from gradc.backends.llvm.matmul.shares import share_contractions
 from gradc.backends.llvm.parts import Frame, is_task, split
@@ -124,7 +125,7 @@ def _definition(
         for position, (text, remark) in enumerate(parameters, 1)
     ]
     noinline = "noinline " if head.startswith("internal") and not inline else ""
-    attributes = f'{"alwaysinline " if inline else noinline}nounwind "prefer-vector-width"="{target.vector_bits}"'
+    attributes = f"{'alwaysinline ' if inline else noinline}{attributes_of(target, lines)}"
     return "\n".join([f"define {head}(", *listed, f") {attributes} {{", *lines, "}"])
 
 

@@ -311,3 +311,17 @@ def test_a_loop_over_two_widths_vectorises_too() -> None:
 def test_coefficients_are_those_that_the_tool_fits() -> None:
     tool = ROOT / "tools" / "fit_polynomials.py"
     assert subprocess.run([sys.executable, str(tool), "--check"]).returncode == 0
+
+
+@pytest.mark.parametrize(("cpu", "aligns"), [("x86-64-v4", True), ("x86-64-v3", True), ("x86-64", False)])
+def test_kernels_that_vector_math_becomes_part_of_align_their_stack(cpu: str, aligns: bool) -> None:
+    """Wide registers are stored across lines of the cache otherwise, at three of four stack addresses."""
+    target = MACHINES["x86_64-linux"].processors[cpu]
+    i = variable("i")
+    x, y = Buffer("x", np.dtype("f8"), (1000,), "input"), Buffer("y", np.dtype("f8"), (1000,), "output")
+    loop = For("i", size(0), size(1000), (Store("y", (i,), b.exp(b.load(x, (i,)))),), mode="vector")
+    text = emit(LoopProgram("aligned", (x, y), (loop,)), target)
+    (kernel,) = re.findall(r"^\) (nounwind .*) \{$", text, re.MULTILINE)
+    assert ("stackrealign" in kernel) == aligns
+    copy = For("i", size(0), size(1000), (Store("y", (i,), b.load(x, (i,))),), mode="vector")
+    assert "stackrealign" not in emit(LoopProgram("plain", (x, y), (copy,)), target)

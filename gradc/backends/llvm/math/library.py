@@ -7,8 +7,9 @@ second path of a vector function, for arguments that are seldom met, is a functi
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Final, Literal
 
@@ -40,6 +41,15 @@ INLINED_LONG: Final = frozenset(("tan",))
 STACK_BITS: Final = 128
 """What calls align the stack to. Wider registers are stored across lines of the cache unless a function aligns it:
 ``pow`` of f32, with 54 such accesses, took 1.5 times as long at three of four stack addresses."""
+
+_VECTOR_CALL: Final = re.compile(r" = call <\d+ x \w+> @gradc\.")
+
+
+def attributes_of(target: Target, lines: Iterable[str]) -> str:
+    """The attributes of a function with these instructions. Vector math may become part of it: it aligns its stack."""
+    realign = target.vector_bits > STACK_BITS and any(map(_VECTOR_CALL.search, lines))
+    width = f'"prefer-vector-width"="{target.vector_bits}"'
+    return f'nounwind "stackrealign" {width}' if realign else f"nounwind {width}"
 
 
 class Library:

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from gradc.backends.llvm.math.library import attributes_of
 from gradc.backends.llvm.matmul.ways import Part, parts
 from gradc.backends.llvm.types import scalar_type, suffix, symbol_name
 from gradc.backends.llvm.writer import Module, Writer
@@ -61,7 +62,7 @@ class Library:
             for parameter in parameters:
                 code.writer.name(parameter.rpartition("%")[2])
             remark = body(code)
-            attributes = f'noinline nounwind "prefer-vector-width"="{self.target.vector_bits}"'
+            attributes = f"noinline {attributes_of(self.target, code.writer.lines)}"
             head = f"define internal void {symbol}({', '.join(parameters)}) {attributes} {{"
             lines = [f"; {remark}", head, ".entry:", *code.writer.entry, *code.writer.lines, "  ret void", "}"]
             self.module.functions.append("\n".join(lines))
