@@ -89,6 +89,8 @@ def main() -> None:
     parser.add_argument("--only", type=int, help="shapes with this size alone")
     parser.add_argument("--forms", default=",".join(FORMS), help="which transpositions")
     options = parser.parse_args()
+    if unknown := set(options.forms.split(",")) - set(FORMS):
+        parser.error(f"--forms takes some of {', '.join(FORMS)}; not {', '.join(sorted(unknown))}")
     dtype = np.dtype({"f32": "f4", "f64": "f8"}[options.dtype])
     rng = np.random.default_rng(0)
     at_peak, done_at_peak = multiply_adds(dtype)

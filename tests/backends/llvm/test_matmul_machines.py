@@ -101,7 +101,7 @@ def test_x86(target: Target, wider: str | None, runs: bool) -> None:
 
 @pytest.mark.parametrize(("form", "shape", "aside"), [
     ("ij,jk->ik", (128, 10, 64), True),  # the left operand is transposed beside two vectors of rows
-    ("ij,kj->ik", (64, 64, 64), True),
+    ("ij,kj->ik", (128, 10, 64), True),  # two, and beside them shuffles
     ("ij,jk->ik", (32, 20, 32), True),  # two vectors and a half
     ("ij,jk->ik", (16, 16, 16), False),  # two vectors, and nothing beside them
     ("ij,jk->ik", (16, 8, 16), False),  # one, whose elements come with the multiply-adds

@@ -343,11 +343,27 @@ def test_few_long_rows_by_rows_are_dots_where_there_are_many_registers() -> None
     assert isinstance(chosen("ij,kj->ik", sizes | {"j": 31}, "f4", AVX512), TilePlan)
     assert isinstance(chosen("ij,kj->ik", sizes | {"i": 9}, "f4", AVX512), TilePlan)
     assert chosen("ij,kj->ik", sizes | {"i": 6}, "f8", NEON) == DotPlan(3, 4, 2, 1, 32)
-    transposed = chosen("ij,kj->ik", {"i": 50, "j": 60, "k": 70}, "f4", AVX512)
-    assert isinstance(transposed, TilePlan)
-    assert transposed.packing == "transpose"
     assert chosen("i,i->i", {"i": 60}, "f4", AVX512) is None
     assert chosen("ij,jk->ik", {"i": 5, "j": 6, "k": 7}, "i4", AVX512) is None
+
+
+@pytest.mark.parametrize(("sizes", "dtype", "target", "packing", "tile"), [
+    ((50, 60, 70), "f4", AVX512, "registers", (18, 1)),
+    ((64, 60, 64), "f8", AVX512, "registers", (24, 1)),
+    ((128, 64, 10), "f8", AVX512, "registers", (16, 2)),  # the last columns of two rows are in one vector
+    ((128, 512, 128), "f4", AVX512, "registers", (8, 1)),  # columns 2048 bytes apart
+    ((192, 512, 192), "f4", AVX512, "transpose", None),  # and many rows
+    ((64, 512, 64), "f8", AVX512, "transpose", None),  # 4096 bytes apart
+    ((50, 60, 70), "f4", AVX2, "transpose", None),  # few registers
+    ((50, 60, 70), "f4", NEON, "transpose", None),  # short ones
+])  # fmt: skip
+def test_tiles_transpose_the_right_operand_in_registers_where_those_are_many_and_columns_do_not_share_a_place(
+    sizes: tuple[int, int, int], dtype: str, target: Target, packing: str, tile: tuple[int, int] | None
+) -> None:
+    plan = chosen("ij,kj->ik", dict(zip("ijk", sizes, strict=True)), dtype, target)
+    assert isinstance(plan, TilePlan)
+    assert plan.packing == packing
+    assert tile is None or (plan.rows, plan.vectors) == tile
 
 
 @pytest.mark.parametrize("form", ["ji,jk->ik", "ji,kj->ik"])

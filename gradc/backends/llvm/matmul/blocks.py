@@ -7,8 +7,7 @@ from typing import Final
 
 from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.finish import VectorFinish
-from gradc.backends.llvm.matmul.packing import copy_panels, short, transpose_panel
-from gradc.backends.llvm.matmul.plan import TRANSPOSING_REGISTERS
+from gradc.backends.llvm.matmul.packing import copy_panels, transpose_panel
 from gradc.backends.llvm.matmul.product import Product, is_turned
 from gradc.backends.llvm.matmul.tile import Matrices, Tile
 from gradc.backends.llvm.matmul.ways import Part, TilePlan, gap, parts
@@ -19,12 +18,6 @@ SCRATCH: Final = "%scratch"
 FETCHED_ROWS: Final = 8
 """How far ahead a block of a left operand is asked for that is dense along its rows: those of a block are short, and
 too far apart for the machine to see what comes next."""
-
-TRANSPOSED_VECTORS: Final = 3
-CROWDED_BYTES: Final = 4096
-FEW_ROWS: Final = 8
-"""From so many vectors along k on, tiles transpose a panel while they add up, unless its columns are a multiple of so
-many bytes apart, or of half of that where rows are few."""
 
 RARE: Final = 1 / 8
 """The share of a product up to which a tile at its edge is rare."""
@@ -63,7 +56,7 @@ class _Tiles:
         self.panel = ""
         if plan.packs_blocks:
             self.panel = code.pointer(SCRATCH, plan.left_scratch, "right_block")
-        elif plan.packing != "none":
+        elif plan.packing in ("copy", "transpose"):
             self.panel = code.local(plan.depth * plan.columns, "panel")
 
     def emit(self, matrices: Matrices) -> None:
@@ -183,7 +176,7 @@ class _Tiles:
                 if self.plan.packs_blocks:
                     panel = code.pointer(self.panel, code.scale(across.index, self._right_pitch(depth)))
                     place = replace(place, left=SCRATCH, right=panel)
-                elif self.panel and not self._transposes(height, columns.step, depth):
+                elif self.panel:
                     self._pack_right(place.right, columns.step, depth)
                     place = replace(place, right=self.panel)
                 self._panel(place, height, columns.step, depth, k_start)
@@ -192,13 +185,7 @@ class _Tiles:
         """All rows of a block with the columns of one panel."""
         code, m = self.code, self.product.m
         stride = self._left_pitch(depth) if self.plan.packs_blocks else m.left
-        ranges = list(code.parts(height, self.plan.rows))
-        if self._transposes(height, width, depth):
-            first = ranges[0]
-            self._tile(matrices, first, width, depth, k_start, transposes=True)
-            matrices = replace(matrices, right=self.panel)
-            ranges[:1] = [replace(first, start=first.step)] if first.step != first.stop else []
-        for rows in ranges:
+        for rows in code.parts(height, self.plan.rows):
             with code.loop("row", rows.start, rows.stop, rows.step) as down:
                 place = Matrices(
                     code.pointer(matrices.left, code.scale(down.index, stride), "left"),
@@ -208,25 +195,7 @@ class _Tiles:
                 )
                 self._tile(place, rows, width, depth, k_start)
 
-    def _transposes(self, height: Index, width: int, depth: Index) -> bool:
-        """Whether the first tile of a panel transposes it while it adds up.
-
-        That pays from some vectors along k on, but not where columns lie so far apart that they share few places of a
-        cache. The panel's last vector must be filled in pieces of 16 bytes.
-        """
-        code, last = self.code, width % self.code.lanes
-        filled = last == 0 or (last >= short(code) and last.bit_count() == 1)
-        transposes = self.plan.packing == "transpose" and not self.plan.packs_blocks and filled
-        if not (transposes and isinstance(height, int) and isinstance(depth, int)):
-            return False
-        apart = self.product.n.right * code.bytes
-        crowded = apart % (CROWDED_BYTES if height >= FEW_ROWS else CROWDED_BYTES // 2) == 0
-        pays = depth >= TRANSPOSED_VECTORS * code.lanes and not crowded
-        return pays and code.library.target.registers >= TRANSPOSING_REGISTERS
-
-    def _tile(
-        self, place: Matrices, rows: Part, width: int, depth: Index, k_start: Index, *, transposes: bool = False
-    ) -> None:
+    def _tile(self, place: Matrices, rows: Part, width: int, depth: Index, k_start: Index) -> None:
         """One tile: in place, or, among packed blocks, by a call of a function that all blocks share."""
         code, product, plan = self.code, self.product, self.plan
         adds: bool | str
@@ -247,11 +216,11 @@ class _Tiles:
             *others,
             ahead=plan.ahead,
             turned=product.n.out if is_turned(product) else 0,
-            spread=product.n.right if transposes else 0,
+            spread=product.n.right if plan.packing == "registers" else 0,
             rare=self._is_rare(rows.step, width),
         )
         if not plan.packs_blocks:
-            tile.emit(code, place, depth, adds, padded=bool(self.panel), until=until, panel=self.panel)
+            tile.emit(code, place, depth, adds, padded=bool(self.panel), until=until)
             return
         arguments = {
             "ptr noalias readonly %left": place.left,

@@ -21,7 +21,8 @@ BLOCKED_BYTES: Final = 2048 * 1024
 RIGHT_BYTES: Final = 4352 * 1024
 """Bytes of a packed block of the right operand."""
 
-Packing = Literal["none", "copy", "transpose"]
+Packing = Literal["none", "copy", "transpose", "registers"]
+"""How a panel of the right operand is made: not at all, copied, transposed, or transposed in registers by each tile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,22 +102,37 @@ def gather_columns(code: Code, source: str, width: int, columns: str, pitch: int
 
 
 def short(code: Code) -> int:
-    """The elements of 16 bytes, or of a vector that is shorter."""
-    return min(code.lanes, 16 // code.bytes)
+    """The elements of 16 bytes."""
+    return 16 // code.bytes
 
 
-def transpose_short(code: Code, right: str, stride: int, panel: str, columns: int, depth: int) -> None:
-    """Transpose as many rows as 16 bytes have elements, of ``depth`` elements, at most a vector, ``stride`` apart.
+def columns_in_registers(code: Code, right: str, stride: int, count: int, depth: int) -> list[str]:
+    """``depth`` vectors, at most as many as 16 bytes have elements: one element of each of ``count`` columns.
 
-    Elements change places within 16 bytes of a vector alone, and are stored from there: that takes more stores than
-    whole vectors, but nothing of the units that multiply and add, so that a tile's sums may go on beside it.
+    Columns are dense and ``stride`` apart. 16 bytes of each are loaded to their place in a vector, which takes nothing
+    of the units that multiply, add and shuffle; then elements change places within 16 bytes, which one of several units
+    does. So a tile's sums may go on beside it.
     """
     part = Code(code.library, code.dtype, short(code), code.writer)
-    rows = [code.load(code.pointer(right, row * stride), depth) for row in range(part.lanes)]
-    steps = transposed(code, rows)
-    for start in range(0, depth, part.lanes):
-        for step, vector in enumerate(steps[: depth - start], start):
-            part.store(code.piece(vector, part, start), code.pointer(panel, step * columns))
+    blocks = max(1, code.lanes // part.lanes)
+    rows = []
+    for first in range(part.lanes):
+        pieces = [
+            part.load(code.pointer(right, column * stride), depth) if column < count else "zeroinitializer"
+            for column in range(first, blocks * part.lanes, part.lanes)
+        ]
+        rows.append(_joined(part, pieces))
+    wide = Code(code.library, code.dtype, blocks * part.lanes, code.writer)
+    return [wide.piece(step, code, 0) for step in transposed(wide, rows)[:depth]]
+
+
+def _joined(part: Code, pieces: list[str]) -> str:
+    """Vectors of ``part`` one after the other, a power of two of them, in one."""
+    while len(pieces) > 1:
+        order = range(2 * part.lanes)
+        pieces = [part.shuffle(*pair, order) for pair in zip(pieces[::2], pieces[1::2], strict=True)]
+        part = Code(part.library, part.dtype, 2 * part.lanes, part.writer)
+    return pieces[0]
 
 
 def transposed(code: Code, rows: list[str]) -> list[str]:

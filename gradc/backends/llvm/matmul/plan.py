@@ -2,19 +2,21 @@
 
 A tile is ``rows`` by ``vectors`` sums in registers. A step along k loads ``vectors`` vectors of the right operand and
 spreads ``rows`` elements of the left over the lanes. Where the right operand is dense along k instead of n, a panel of
-it is first transposed into local memory, or, with few rows, the sums run in the lanes themselves (dots).
+it is first transposed into local memory, or each tile transposes what it needs in registers, or, with few rows, the
+sums run in the lanes themselves (dots).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
 from gradc.backends.llvm.matmul.limits import RIGHT_BYTES, Packing, copies_panels, limits, packs_blocks
 from gradc.backends.llvm.matmul.pairs import pairs_up
 from gradc.backends.llvm.matmul.product import TYPICAL, Product, is_turned
-from gradc.backends.llvm.matmul.ways import DotPlan, Part, TilePlan, parts
+from gradc.backends.llvm.matmul.shapes import Room, tile_shape
+from gradc.backends.llvm.matmul.ways import DotPlan, TilePlan
 from gradc.ir.target import Target
 
 PANEL_BYTES: Final = 48 * 1024
@@ -73,19 +75,15 @@ DOT_BURST: Final = 8 * 1024 * 1024
 """A vector meets a matrix of at most this size two rows of it at a time, in long bursts: caches give those faster than
 many short ones. A larger one comes from memory, of which more rows ask for more at once."""
 
-LATENCY: Final = 4
-"""Cycles from one multiply-add to another that needs its result."""
-
-TILE_CYCLES: Final = 20
-"""What a tile takes beside its sums and stores: filling and emptying the pipeline, a mispredicted end."""
-
 TRANSPOSING_REGISTERS: Final = 32
-SPARE_REGISTERS: Final = 4
-"""With so many registers the right operand is transposed beside a tile, which leaves some of them free."""
+TRANSPOSING_BITS: Final = 512
+"""With so many registers, of so many bits, tiles transpose the right operand as they add up."""
 
-CODE_SHARE: Final = 0.00125
-"""What the code of a tile costs for each of its sums, as a share of the time of the product: compiling takes as long as
-code is, and short code runs no slower than what fills the registers better by a few per cent."""
+CROWDED_BYTES: Final = 2048
+CROWDED_TILE: Final = (8, 1)
+CROWDED_ROWS: Final = 192
+"""Columns that are a multiple of so many bytes apart share two places of a first cache: tiles are smaller for that.
+From so many rows on, or with columns twice as far apart, a panel is transposed at once."""
 
 MAX_VECTORS: Final = 8
 MAX_ROWS: Final = 24
@@ -106,7 +104,7 @@ def plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
     if isinstance(product.k.length, int):
         if isinstance(chosen, DotPlan):
             return chosen
-    elif chosen is None or isinstance(chosen, DotPlan) or chosen.packing == "transpose":
+    elif chosen is None or isinstance(chosen, DotPlan) or chosen.packing in ("transpose", "registers"):
         return None
     if chosen is None or not isinstance(product.n.length, int):
         return None
@@ -169,7 +167,7 @@ def _plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
     if k.right == 1 and k.left == 1 and (_few_rows(product, target) or not dense_columns):
         return _dots(product, target)
     if k.right == 1 and dense_columns and n.length != 1:
-        return _tiles(product, target, "transpose")
+        return _tiles(product, target, "registers" if _in_registers(product, target) else "transpose")
     return None
 
 
@@ -186,15 +184,16 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
     most = MAX_ROWS, MAX_VECTORS
     if blocks:
         most = BLOCK_TILE[size if target.registers >= 32 else 4]
-    elif packing != "none" and k * n * size > WIDE_BYTES:
+    elif packing == "registers" and product.n.right * size % CROWDED_BYTES == 0:
+        most = CROWDED_TILE
+    elif packing in ("copy", "transpose") and k * n * size > WIDE_BYTES:
         most = PANEL_TILE[size]
-    registers = target.registers - (
-        SPARE_REGISTERS if packing == "transpose" and target.registers >= TRANSPOSING_REGISTERS else 0
-    )
     in_all = -(-n // lanes), product.m.left != 1 and pairs_up(lanes, n, size)
     in_place = packing == "none" and not is_turned(product)
     wide = bool(product.outer) and product.k.left == 1 and in_place and k * n * size <= NEAR_BYTES
-    rows, vectors = _tile_shape(m, in_all, k, registers, most, lanes if is_turned(product) else 1, wide)
+    turned = 16 // size if packing == "registers" else 0
+    room = Room(target.registers, lanes, *most, square=lanes if is_turned(product) else 1, turned=turned, wide=wide)
+    rows, vectors = tile_shape(m, in_all, k, room)
     columns = vectors * lanes
     if blocks:
         bounds = limits(target)
@@ -203,6 +202,14 @@ def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:
         width = min(n, _even(n, RIGHT_BYTES // (depth * size), columns))
         return TilePlan(rows, vectors, lanes, depth, height, width, packing, packs_blocks=True)
     return TilePlan(rows, vectors, lanes, _even(k, _panel_depth(packing, columns * size)), m, n, packing)
+
+
+def _in_registers(product: Product, target: Target) -> bool:
+    """Whether tiles transpose the right operand, a few elements of each column at a time, as they need them."""
+    apart, rows = product.n.right * product.dtype.itemsize, int(product.m.length)
+    crowded = apart % (2 * CROWDED_BYTES if rows < CROWDED_ROWS else CROWDED_BYTES) == 0
+    many = target.registers >= TRANSPOSING_REGISTERS and target.vector_bits >= TRANSPOSING_BITS
+    return many and not crowded and not packs_blocks(product, target)
 
 
 def _may_stream(product: Product, packing: Packing, lanes: int) -> bool:
@@ -235,77 +242,6 @@ def without_blocks(plan: TilePlan, itemsize: int) -> TilePlan:
 def _panel_depth(packing: Packing, row: int) -> int:
     """The depth of a panel with rows of so many bytes."""
     return DEPTH if packing == "none" else min(DEPTH, PANEL_BYTES // row)
-
-
-@dataclass(frozen=True, slots=True)
-class _Width:
-    """How many tiles of some vectors there are side by side; ``paired`` if two rows share the last of them."""
-
-    tiles: int
-    vectors: int
-    paired: bool = False
-
-    def sums(self, rows: int) -> int:
-        """How many vectors hold the sums of so many rows."""
-        return rows * self.vectors - (rows // 2 if self.paired else 0)
-
-    def registers(self, rows: int) -> int:
-        """How many a tile takes: its sums, a row of the right operand, and an element of the left, or two and both.
-
-        What is left of an odd number of rows takes the last columns as they are.
-        """
-        return self.sums(rows) + self.vectors + (3 + rows % 2 if self.paired else 1)
-
-
-def _widths(vectors_in_all: int, vectors: int, paired: bool) -> list[_Width]:
-    """The tiles side by side; ``paired`` if rows share the last vector, where it is not the only one of its tile."""
-    found = [_Width(_count(part), part.step) for part in parts(vectors_in_all, vectors)]
-    if paired and found[-1].vectors > 1:
-        last = found.pop()
-        found += [replace(last, tiles=last.tiles - 1)] if last.tiles > 1 else []
-        found.append(replace(last, tiles=1, paired=True))
-    return found
-
-
-def _tile_shape(
-    m: int, columns: tuple[int, bool], depth: int, registers: int, most: tuple[int, int], square: int, wide: bool
-) -> tuple[int, int]:
-    """The tile that takes the fewest cycles, of at most so many rows and vectors; code counts as time.
-
-    ``columns`` are all vectors of a row, and whether two rows share the last. Sums are stored in squares of so many
-    rows and lanes, or one by one. ``wide`` takes of tiles as fast as each other the widest, not the highest.
-    """
-    best: tuple[float, int, int, int] | None = None
-    for vectors in range(1, min(columns[0], most[1]) + 1):
-        widths = _widths(columns[0], vectors, columns[1])
-        for rows in range(1, min(m, most[0]) + 1):
-            if max(width.registers(rows) for width in widths) > registers:
-                break
-            row_parts = list(parts(m, rows))
-            cycles = sum(
-                width.tiles * _count(down) * _cycles(down.step, width, depth, square)
-                for width in widths
-                for down in row_parts
-            )
-            code = sum(down.step for down in row_parts) * sum(part.step for part in parts(columns[0], vectors))
-            candidate = (cycles * (1 + CODE_SHARE * code), -vectors if wide else 0, -rows, vectors)
-            best = min(best, candidate) if best else candidate
-    assert best is not None, "a tile of one row and one vector fits everywhere"
-    return -best[2], best[3]
-
-
-def _cycles(rows: int, width: _Width, depth: int, square: int) -> float:
-    """Cycles of a tile for a sum of ``depth``: two multiply-adds and two loads a cycle, and what a tile takes besides.
-
-    A vector counts as two loads, since most lie across two cache lines.
-    """
-    vectors = width.vectors
-    stored = _up(rows, square) * vectors
-    return depth * (max(width.sums(rows) / 2, rows / 2 + vectors, LATENCY) + 0.25) + stored + TILE_CYCLES
-
-
-def _count(part: Part) -> int:
-    return (int(part.stop) - int(part.start)) // part.step
 
 
 def _gathers(product: Product, target: Target) -> bool:
@@ -347,11 +283,6 @@ def _lanes(length: int, most: int) -> int:
     while lanes < min(length, most):
         lanes *= 2
     return lanes
-
-
-def _up(length: int, multiple: int) -> int:
-    """The least multiple that is at least as long."""
-    return -(-length // multiple) * multiple
 
 
 def _even(length: int, limit: int, multiple: int = 1) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.finish import VectorFinish
-from gradc.backends.llvm.matmul.packing import short, transpose_short, transposed
+from gradc.backends.llvm.matmul.packing import columns_in_registers, short, transposed
 from gradc.backends.llvm.matmul.pairs import apart, both, of_two, pairs_up, twice
 from gradc.backends.llvm.matmul.product import Axis
+from gradc.backends.llvm.matmul.ways import parts
 
 UNROLLED: Final = 64
 """Multiply-adds of a tile that are written out one after the other."""
@@ -21,6 +22,9 @@ RARELY: Final = 16
 is for tiles that take so little of a product's time that the time of compiling them counts for more. Where products and
 sums are apart, more steps would want more registers than there are."""
 
+
+TURNING: Final = 128
+"""The same where the right operand is transposed in registers."""
 
 CROWDED_VECTORS: Final = 3
 """Where a row has more vectors than this, one element in all lanes serves so many multiply-adds that it does not matter
@@ -59,8 +63,7 @@ class Tile:
     right  the step along k in the right operand, where columns are neighbours
     out    the step from row to row in the result
     turned the step from column to column in the result where that is dense along rows, else 0
-    spread the step from column to column in a right operand that is dense along k: the tile transposes it to a panel,
-           whose rows are ``right`` apart, a vector of k ahead of its sums; else 0
+    spread the step from column to column in a right operand that is dense along k and transposed in registers, else 0
     finish the epilogue, if the sums end with this tile; ``down`` and ``across`` are the steps from row to row and from
            column to column in what it loads and stores
     ahead  how far after the right operand the next one lies; the odd rows of that are fetched
@@ -81,26 +84,17 @@ class Tile:
     rare: bool = False
 
     def emit(
-        self,
-        code: Code,
-        place: Matrices,
-        depth: Index,
-        adds: bool | str,
-        *,
-        padded: bool,
-        until: str = "",
-        panel: str = "",
+        self, code: Code, place: Matrices, depth: Index, adds: bool | str, *, padded: bool, until: str = ""
     ) -> None:
         """The sums of ``depth`` products, from 0 on, or of one; where ``adds`` holds, added to what the result has.
 
         ``padded``: the right operand's last vector may be read in full. ``until``: the epilogue's condition, if any.
-        ``panel``: where the right operand is transposed to, if it is.
         """
         code.writer.comment(f"a tile of {self.rows} rows by {self.width} columns, {depth} products each")
         row = self._row(code)
         if self.spread:
             assert isinstance(depth, int), "no panel of a depth that the call tells is transposed"
-            sums = self._transposing(row, place, panel, depth)
+            sums = self._transposing(row, place, depth)
         else:
             sums = [] if depth == 1 else self._zeros(row)
             sums = self._sums(row, place.left, place.right, sums, depth, padded)[2]
@@ -159,50 +153,36 @@ class Tile:
         """The sums and their types, for a loop that carries them."""
         return list(zip(self._kinds(row), sums or self._zeros(row), strict=True))
 
-    def _transposing(self, row: list[_Vector], place: Matrices, panel: str, depth: int) -> list[str]:
-        """The sums, while the right operand's next elements along k, a vector of each column, go to the panel."""
-        code, left, right, sums = row[0].code, place.left, panel, self._zeros(row)
-        group = code.lanes
-        count, rest = divmod(depth, group)
-        self._transpose(code, place.right, panel, group)
-        source = code.pointer(place.right, group)
-        carried = [("ptr", source), ("ptr", left), ("ptr", right), *self._carried(row, sums)]
-        with code.loop("group", 0, count - 1, 1, carried) as loop:
-            source, left, right, *sums = loop.values
-            left, right, sums = self._group(row, source, left, right, sums)
-            loop.following = [code.pointer(source, group), left, right, *sums]
-        source, left, right, *sums = loop.following
-        if rest:
-            self._transpose(code, source, code.pointer(right, group * self.right), rest)
-        left, right, sums = self._sums(row, left, right, sums, group, padded=True)
-        return self._sums(row, left, right, sums, rest, padded=True)[2]
-
-    def _transpose(self, code: Code, source: str, panel: str, depth: int) -> None:
-        """Transpose ``depth`` elements of each column."""
-        with code.loop("piece", 0, self.width, short(code)) as across:
-            piece = code.pointer(source, code.scale(across.index, self.spread))
-            transpose_short(code, piece, self.spread, code.pointer(panel, across.index), self.right, depth)
-
-    def _group(
-        self, row: list[_Vector], source: str, left: str, right: str, sums: list[str]
-    ) -> tuple[str, str, list[str]]:
-        """As many steps as a vector has lanes; beside them, in equal portions, as many elements of each column from
-        ``source`` on are transposed to what follows in the panel."""
+    def _transposing(self, row: list[_Vector], place: Matrices, depth: int) -> list[str]:
+        """The sums, while columns of the right operand are transposed, 16 bytes of each at a time."""
         code = row[0].code
-        group, part = code.lanes, short(code)
-        pieces = self.width // part
-        portions = math.gcd(pieces, group)
-        target = code.pointer(right, group * self.right)
-        carried = [("ptr", p) for p in (source, target, left, right)]
-        with code.loop("portion", 0, portions, 1, [*carried, *self._carried(row, sums)]) as loop:
-            source, target, left, right, *sums = loop.values
-            for _ in range(pieces // portions):
-                transpose_short(code, source, self.spread, target, self.right, group)
-                source, target = code.pointer(source, part * self.spread), code.pointer(target, part)
-            left, right, sums = self._steps(row, left, right, sums, group // portions, padded=True)
-            loop.following = [source, target, left, right, *sums]
-        _, _, left, right, *sums = loop.following
-        return left, right, sums
+        each = short(code)
+        together = each * max(1, TURNING // (each * self.rows * len(row)))
+        carried = [("ptr", place.right), ("ptr", place.left), *self._carried(row, [])]
+        for part in parts(depth, together):
+            with code.loop("group", part.start, part.stop, part.step, carried) as loop:
+                right, left, *sums = loop.values
+                for start in range(0, part.step, each):
+                    count = min(each, part.step - start)
+                    left, sums = self._turning_steps(row, left, right, sums, count)
+                    right = code.pointer(right, count)
+                loop.following = [right, left, *sums]
+            carried = [(kind, value) for (kind, _), value in zip(carried, loop.following, strict=True)]
+        return loop.following[2:]
+
+    def _turning_steps(
+        self, row: list[_Vector], left: str, right: str, sums: list[str], count: int
+    ) -> tuple[str, list[str]]:
+        """``count`` steps along k, at most as many as 16 bytes have elements: where ``left`` goes on, and the sums."""
+        code = row[0].code
+        firsts = [code.pointer(right, vector.start * self.spread) for vector in row]
+        turned = [
+            columns_in_registers(v.code, f, self.spread, v.count, count) for v, f in zip(row, firsts, strict=True)
+        ]
+        for loaded in zip(*turned, strict=True):
+            sums = self._products(row, left, loaded, sums)
+            left = code.pointer(left, self.left[1])
+        return left, sums
 
     def _steps(
         self, row: list[_Vector], left: str, right: str, sums: list[str], count: int, padded: bool
@@ -212,7 +192,8 @@ class Tile:
         for step in range(count):
             if self.ahead and step % 2:
                 code.fetch_ahead(right, self.ahead, self.width)
-            sums = self._step(row, left, right, sums, padded)
+            loaded = [v.code.load(code.pointer(right, v.start), None if padded else v.count) for v in row]
+            sums = self._products(row, left, loaded, sums)
             left, right = code.pointer(left, self.left[1]), code.pointer(right, self.right)
         return left, right, sums
 
@@ -230,9 +211,8 @@ class Tile:
             found.append(_Vector(code.narrowed(count), start, count))
         return found
 
-    def _step(self, row: list[_Vector], left: str, right: str, sums: list[str], padded: bool) -> list[str]:
-        """The products of a column of ``left`` and a row of ``right``, added to ``sums``."""
-        loaded = [v.code.load(v.code.pointer(right, v.start), None if padded else v.count) for v in row]
+    def _products(self, row: list[_Vector], left: str, loaded: Sequence[str], sums: list[str]) -> list[str]:
+        """The products of a column of ``left`` and the vectors of a row of the right operand, added to ``sums``."""
         pairs, last = self._pairs(row), row[-1].code
         whole = row[:-1] if pairs else row
         doubled = twice(last, loaded[-1]) if pairs else ""

@@ -22,8 +22,8 @@ TURN_GAIN: Final = 0.97
 where that leaves so much of the vectors."""
 
 TURNED_LANES: Final = 4
-"""Where it leaves as many vectors, it pays for vectors of at most so many lanes if registers are few: a tile has fewer
-rows then than longer vectors have lanes, and is stored in pieces of columns."""
+"""Where it leaves as many vectors, it pays for vectors of at most so many lanes: transposing longer ones of the right
+operand takes no more, or, with few registers, a tile has fewer rows than they have lanes, and is stored in pieces."""
 
 READ_ONCE_COLUMNS: Final = 8
 """Up to so many columns a left operand that is dense along its rows is read once, where it stands, however large."""
@@ -56,7 +56,7 @@ def turned(product: Product, target: Target) -> Product:
     after, before = columns * -(-rows // lanes), rows * -(-columns // lanes)
     if m.left == 1 and _splits(rows, columns, lanes):
         before = rows * (columns // lanes) + (columns % lanes + 1) * -(-rows // lanes)
-    squares = lanes <= TURNED_LANES or target.registers >= TRANSPOSING_REGISTERS
+    squares = lanes <= TURNED_LANES
     gains = after < TURN_GAIN * before or (after == before and n.right != 1 and squares)
     if m.left != 1:
         shares = lanes >= TRANSPOSED_LANES or columns >= lanes
