@@ -97,6 +97,7 @@ def tile_shape(m: int, columns: tuple[int, bool], depth: int, room: Room) -> tup
                 for down in row_parts
             )
             code = sum(down.step for down in row_parts) * sum(part.step for part in parts(columns[0], vectors))
+            code *= max(room.turned, 1)  # so many steps at least are written out
             candidate = (cycles * (1 + CODE_SHARE * code), -vectors if room.wide else 0, -rows, vectors)
             best = min(best, candidate) if best else candidate
     assert best is not None, "a tile of one row and one vector fits everywhere"
