@@ -23,8 +23,11 @@ is for tiles that take so little of a product's time that the time of compiling 
 sums are apart, more steps would want more registers than there are."""
 
 
-TURNING: Final = 128
-"""The same where the right operand is transposed in registers."""
+TURNED_STEPS: Final = 4
+SHORT_STEPS: Final = 8
+SHORT_DEPTH: Final = 32
+"""Steps along k of an iteration where the right operand is transposed in registers: the second number in sums of at
+most the third, which end before loops of shorter iterations run at full speed."""
 
 CROWDED_VECTORS: Final = 3
 """Where a row has more vectors than this, one element in all lanes serves so many multiply-adds that it does not matter
@@ -157,7 +160,7 @@ class Tile:
         """The sums, while columns of the right operand are transposed, 16 bytes of each at a time."""
         code = row[0].code
         each = short(code)
-        together = each * max(1, TURNING // (each * self.rows * len(row)))
+        together = SHORT_STEPS if depth <= SHORT_DEPTH else TURNED_STEPS
         carried = [("ptr", place.right), ("ptr", place.left), *self._carried(row, [])]
         for part in parts(depth, together):
             with code.loop("group", part.start, part.stop, part.step, carried) as loop:
