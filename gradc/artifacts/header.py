@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from gradc.artifacts.sizes import C, shown, size_text
 from gradc.artifacts.templates import rendered
 from gradc.backends.abi import ABI_VERSION, Argument, Interface
 from gradc.backends.c_names import in_comment
-from gradc.ir.aval import Dim, SymbolicDim, is_nonnegative, short_dtype
+from gradc.ir.aval import Dim, short_dtype
 
 COLUMNS = 100
 LICENCE = "Generated; yours, no conditions (0BSD)."
@@ -165,16 +166,25 @@ def _macros(declared: Declared) -> list[tuple[str, str, str]]:
     flops = f"FLOPS{'' if isinstance(interface.flops, int) else parameters}"
     rows = [
         ("ABI_VERSION", str(ABI_VERSION), ""),
-        (size, size_text(interface.workspace, names), remark),
+        (size, size_text(interface.workspace, names, C), remark),
         ("WORKSPACE_ALIGN", str(interface.alignment), ""),
-        (flops, size_text(interface.flops, names), "of a call"),
+        (flops, size_text(interface.flops, names, C), "of a call"),
     ]
     if declared.stack is not None:
         rows.append(("STACK_SIZE", str(declared.stack), "bytes of stack that a call takes at most"))
     if declared.selftest:
         rows.append(("SELFTEST_SIZE", str(declared.selftest), "bytes of memory for the self-test"))
     width = max(len(name) for name, _, _ in rows)
-    return [(f"{interface.macro}_{name.ljust(width)}", value, remark) for name, value, remark in rows]
+    return [_macro(f"{interface.macro}_{name.ljust(width)}", value, remark) for name, value, remark in rows]
+
+
+def _macro(name: str, value: str, remark: str) -> tuple[str, str, str]:
+    """A macro with its value and a remark; a long value stands on lines of its own."""
+    if len(f"#define {name} {value}  /* {remark} */") <= COLUMNS:
+        return name, value, remark
+    parts = [f"{part} :" for part in value.split(" : ")[:-1]] + [value.split(" : ")[-1]]
+    lines = [line for part in parts for line in textwrap.wrap(part, COLUMNS - 6, break_long_words=False)]
+    return name.rstrip(), "\\\n    " + " \\\n    ".join(lines), remark
 
 
 def _statuses(declared: Declared) -> list[str]:
@@ -297,7 +307,7 @@ def _layout(argument: Argument, interface: Interface) -> str:
 
 def _plain(dim: Dim, names: dict[str, str]) -> str:
     """A size as it reads best: a number, a name, or a formula in parentheses."""
-    text = size_text(dim, names, cast=False)
+    text = shown(dim, names)
     return text if text.isalnum() or text.isidentifier() else f"({text.strip('()')})"
 
 
@@ -349,37 +359,3 @@ def _wrapped(head: str, parameters: Sequence[str]) -> list[str]:
             current = ""
         current = f"{current} {parameter}".lstrip()
     return [*lines, f"        {current}"]
-
-
-def size_text(dim: Dim, names: dict[str, str], *, cast: bool = True) -> str:
-    """A size as an expression of C, with ``names`` for symbols; as a macro's value, cast and in parentheses."""
-    if not isinstance(dim, SymbolicDim):
-        return str(dim)
-    text = " + ".join(_product(monomial, coefficient, names, cast) for monomial, coefficient in dim.terms)
-    text = text.replace("+ -", "- ")
-    return f"((size_t)({text}))" if cast else text
-
-
-def _product(monomial: tuple[object, ...], coefficient: int, names: dict[str, str], cast: bool) -> str:
-    factors = [_atom(atom, names, cast) for atom in monomial]
-    if coefficient != 1 or not factors:
-        factors.insert(0, str(coefficient))
-    return "*".join(factors)
-
-
-def _atom(atom: object, names: dict[str, str], cast: bool) -> str:
-    if not isinstance(atom, tuple):
-        return f"(int64_t)({names[str(atom)]})" if cast else names[str(atom)]
-    operation, left, right = atom
-    a, b = (f"({_inner(dim, names, cast)})" for dim in (left, right))
-    if operation in ("min", "max"):
-        return f"({a} {'<' if operation == 'min' else '>'} {b} ? {a} : {b})"
-    quotient = f"({a}/{b})" if is_nonnegative(left) else f"(({a} - ({a} < 0 ? {b} - 1 : 0))/{b})"
-    return quotient if operation == "//" else f"({a} - {quotient}*{b})"
-
-
-def _inner(dim: Dim, names: dict[str, str], cast: bool) -> str:
-    text = size_text(dim, names, cast=False)
-    if not cast or not isinstance(dim, SymbolicDim):
-        return text
-    return " + ".join(_product(m, c, names, cast) for m, c in dim.terms).replace("+ -", "- ")

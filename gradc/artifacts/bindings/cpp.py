@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from gradc.artifacts.bindings.bound import Bound
-from gradc.artifacts.header import COLUMNS, size_text
+from gradc.artifacts.header import COLUMNS
+from gradc.artifacts.sizes import CPP, shown, size_text
 from gradc.artifacts.templates import rendered
 from gradc.backends.abi import Argument, Interface
 from gradc.backends.c_names import in_comment
@@ -141,11 +142,7 @@ def _with_views(function: Bound, names: dict[str, str], workspace: str) -> tuple
             *_called("    require_(this->run", passed, "));"), "}",
         ]  # fmt: skip
     called = "function_" if function.selects else f"::{interface.name}"
-    checks = [
-        f"    {f'if ({a.name}.data()) ' if a in interface.outputs else ''}"
-        f'detail::require_length("{a.name}", {a.name}.size(), {size_text(a.aval.size, names)});'
-        for a in lengths
-    ]
+    checks = [line for a in lengths for line in _check(a, names, optional=a in interface.outputs)]
     pointers = [*names.values(), *(a.name if a.is_number else f"{a.name}.data()" for a in arguments), workspace]
     safe = " noexcept" if not lengths and workspace in ("workspace_", "nullptr") else ""
     run = [
@@ -154,6 +151,13 @@ def _with_views(function: Bound, names: dict[str, str], workspace: str) -> tuple
         *checks, *_called(f"    return {called}", pointers, ");"), "}",
     ]  # fmt: skip
     return call, run
+
+
+def _check(argument: Argument, names: dict[str, str], *, optional: bool) -> list[str]:
+    """The check of the length of an array, where it is given."""
+    text = size_text(argument.aval.size, names, CPP).removeprefix("(").removesuffix(")")
+    given = f"if ({argument.name}.data()) " if optional else ""
+    return _called(f"    {given}detail::require_length", [f'"{argument.name}"', f"{argument.name}.size()", text], ");")
 
 
 def _declared(head: str, rows: Sequence[_Row], tail: str) -> list[str]:
@@ -213,7 +217,7 @@ def _pointer(argument: Argument) -> str:
 
 def _remark(argument: Argument, names: dict[str, str]) -> str:
     """``[2][2]  w["hidden"]``: the shape, and what the user calls it."""
-    shape = "".join(f"[{size_text(dim, names, cast=False)}]" for dim in argument.aval.shape)
+    shape = "".join(f"[{shown(dim, names)}]" for dim in argument.aval.shape)
     path = in_comment(argument.path) if argument.path != argument.name else ""
     return "  ".join(part for part in (shape, path) if part)
 

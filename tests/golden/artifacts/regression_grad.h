@@ -10,9 +10,13 @@ extern "C" {
 #endif
 
 #define REGRESSION_GRAD_ABI_VERSION           1
-#define REGRESSION_GRAD_WORKSPACE_SIZE(batch) ((size_t)(64*(((int64_t)(batch) + 3)/(4))))  /* bytes */
+#define REGRESSION_GRAD_WORKSPACE_SIZE(batch) \
+    ((uint64_t)(batch) > (PTRDIFF_MAX - 48)/16 ? (size_t)PTRDIFF_MAX : \
+    (size_t)(64*(((int64_t)(batch) + 3)/4)))  /* bytes */
 #define REGRESSION_GRAD_WORKSPACE_ALIGN       64
-#define REGRESSION_GRAD_FLOPS(batch)          ((size_t)(50*(int64_t)(batch) + 1))  /* of a call */
+#define REGRESSION_GRAD_FLOPS(batch) \
+    ((uint64_t)(batch) > (PTRDIFF_MAX - 1)/50 ? (size_t)PTRDIFF_MAX : \
+    (size_t)(50*(int64_t)(batch) + 1))  /* of a call */
 typedef enum {
     REGRESSION_GRAD_OK = 0,
     REGRESSION_GRAD_NULL_INPUT = 1,  /* an input is NULL */

@@ -139,8 +139,12 @@ public:
         double* L,
         gradc::view<double, 6> d_w_a,  // [3][2]  dL/dw["a"]
         gradc::view<double, 2> d_w_b) {  // [2]  dL/dw["b"]
-        detail::require_length("x", x.size(), ((size_t)(3*(int64_t)(batch))));
-        detail::require_length("y", y.size(), ((size_t)(2*(int64_t)(batch))));
+        detail::require_length(
+            "x", x.size(), batch > PTRDIFF_MAX/3 ? std::size_t{PTRDIFF_MAX} :
+            std::size_t(3*std::int64_t(batch)));
+        detail::require_length(
+            "y", y.size(), batch > PTRDIFF_MAX/2 ? std::size_t{PTRDIFF_MAX} :
+            std::size_t(2*std::int64_t(batch)));
         return ::regression_grad(
             batch, w_a.data(), w_b.data(), x.data(), y.data(), scale, L, d_w_a.data(), d_w_b.data(),
             memory_(REGRESSION_GRAD_WORKSPACE_SIZE(batch)));
