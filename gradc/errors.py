@@ -64,3 +64,39 @@ class ParseError(GradcError, ValueError):
 
 class ArtifactError(GradcError, ValueError):
     """A saved artifact cannot be loaded: it is not whole, not for this machine, or not safe from others."""
+
+
+class PathError(GradcError, OSError):
+    """A file or a directory cannot be read or written. ``errno``, ``strerror`` and ``filename`` are the system's."""
+
+    def __init__(self, message: str, error: OSError) -> None:
+        super().__init__(message)
+        self.errno, self.strerror, self.filename = error.errno, error.strerror, error.filename
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.args[0], OSError(self.errno, self.strerror, self.filename))
+
+
+class MissingPathError(PathError, FileNotFoundError):
+    """A file or a directory is not there."""
+
+
+class ClosedPathError(PathError, PermissionError):
+    """A file or a directory may not be read or written."""
+
+
+class NoDirectoryError(PathError, NotADirectoryError):
+    """A file stands where a directory was expected."""
+
+
+def path_error(message: str, error: OSError) -> PathError:
+    """An error of the system as one of gradc's, of the same builtin class."""
+    kinds: dict[type[OSError], type[PathError]] = {
+        FileNotFoundError: MissingPathError,
+        NotADirectoryError: NoDirectoryError,
+        PermissionError: ClosedPathError,
+    }
+    return kinds.get(type(error), PathError)(message, error)

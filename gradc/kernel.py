@@ -189,7 +189,7 @@ class Kernel(Callee, native=True):
 
         Files appear whole or not at all, the same byte for byte every time. Raises ArgumentError for a name that C
         could not have and for a machine or a choice that is not known, CompileError where that machine cannot run the
-        kernel or where there is no linker.
+        kernel or where there is no linker, PathError (an OSError) where the file or the directory cannot be written.
         """
         from gradc.artifacts.save import save
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gradc.artifacts.files import require_path
 from gradc.artifacts.record import call_of, compiled_from
 from gradc.artifacts.seal import unsealed
 from gradc.backends.llvm.machine import host
-from gradc.errors import ArgumentError, ArtifactError
+from gradc.errors import ArgumentError, ArtifactError, MissingPathError
 from gradc.kernel import Kernel, of_compiled
 
 
@@ -21,8 +22,12 @@ def load(path: str | os.PathLike[str], *, name: str | None = None, classes: Sequ
     arguments and results are those of ``classes``, by name, else new ones with the same fields. The kernel has
     everything to inspect it, and computes the same bits as the library on the machine that it was made for. Raises
     ArtifactError for files that are not whole, not for this machine or writable by other users, ArgumentError for a
-    name that is not there, FileNotFoundError. Nothing of the files is run or unpickled to find that out.
+    name that is not there, MissingPathError (a FileNotFoundError) for a path. Nothing of the files is run or unpickled
+    to find that out.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentError(f"a kernel is loaded from the path of a saved library, not from {path!r}")
+    require_path(path)
     manifest, files = unsealed(_manifest(Path(path), name))
     functions = _known(lambda: {entry["name"]: entry for entry in manifest["functions"]})
     if not functions:
@@ -50,7 +55,7 @@ def _manifest(path: Path, name: str | None) -> Path:
         raise ArgumentError(f"{path} is a module; import it")
     if not path.is_dir():
         if not path.exists():
-            raise FileNotFoundError(2, os.strerror(2), str(path))
+            raise MissingPathError(f"{path} is not there", FileNotFoundError(2, os.strerror(2), str(path)))
         return path if path.suffix == ".json" else path.with_name(f"{path.stem.removeprefix('lib')}.json")
     found = sorted(path.glob("*.json"))
     own = [file for file in found if file.stem == name]

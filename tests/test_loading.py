@@ -14,7 +14,7 @@ import pytest
 
 import gradc
 from gradc.artifacts.seal import sealed
-from gradc.errors import ArgumentError, ArtifactError
+from gradc.errors import ArgumentError, ArtifactError, GradcError
 
 CORPUS = Path(__file__).parent / "artifacts" / "corpus"
 """Manifests and graphs that once were found, or made, to be trouble; each is refused."""
@@ -141,8 +141,13 @@ def test_what_others_can_write_is_refused(copy, name):
 def test_what_is_no_library_is_refused(tmp_path):
     with pytest.raises(ArtifactError, match="has no manifest of a saved kernel"):
         gradc.load(tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"nothing is not there") as missing:
         gradc.load(tmp_path / "nothing")
+    assert isinstance(missing.value, GradcError)
+    assert missing.value.filename == str(tmp_path / "nothing")
+    for path in (None, 3, b"bytes", ["a"], "", "with\0nul"):
+        with pytest.raises(ArgumentError, match="path"):
+            gradc.load(path)
     (tmp_path / "module.py").write_text("raise SystemExit")
     with pytest.raises(ArgumentError, match="is a module; import it"):
         gradc.load(tmp_path / "module.py")

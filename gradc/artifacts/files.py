@@ -10,7 +10,7 @@ from typing import Final
 
 from gradc.artifacts.seal import digest_of, listed
 from gradc.artifacts.temporary import Temporary, remove_leftovers
-from gradc.errors import ArgumentError
+from gradc.errors import ArgumentError, path_error
 from gradc.request import Format
 
 _HEADERS: Final[dict[Format, bytes]] = {
@@ -30,12 +30,13 @@ _HEAD: Final = 4096
 def write_file(content: bytes, target: str) -> None:
     """Write a file, replacing what was there in one step.
 
-    Whoever reads it sees the old content or the new, never a part; a failure leaves no trace. Raises OSError where the
-    directory is missing or cannot be written.
+    Whoever reads it sees the old content or the new, never a part; a failure leaves no trace. Raises PathError where
+    the directory is missing or cannot be written.
     """
-    temporary = Temporary(content, target)
-    remove_leftovers([os.path.dirname(target)])
-    temporary.put()
+    with _told(target):
+        temporary = Temporary(content, target)
+        remove_leftovers([os.path.dirname(target)])
+        temporary.put()
 
 
 def write_files(
@@ -47,8 +48,15 @@ def write_files(
     other. What the manifest that is replaced lists is removed where it is not among the new files, and so are
     ``earlier`` ones that have no header of their own. Raises ArgumentError where ``folder`` is no name of a directory,
     where a file of another ``format`` or one that gradc did not write would be replaced, or one that was changed would
-    be removed; OSError where the directory cannot be written.
+    be removed; PathError where the directory cannot be written.
     """
+    with _told(folder):
+        _write_files(contents, folder, format, earlier)
+
+
+def _write_files(
+    contents: Mapping[str, bytes], folder: str | os.PathLike[str], format: Format, earlier: Collection[str]
+) -> None:
     if not isinstance(folder, (str, os.PathLike)):
         raise ArgumentError(f"files are saved into a directory, not into {folder!r}")
     require_path(folder)
@@ -80,10 +88,27 @@ def write_files(
             temporary.drop()
 
 
+@contextlib.contextmanager
+def _told(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Raise PathError for errors of the system: what was to be written, and what the system said of which path."""
+    try:
+        yield
+    except OSError as error:
+        name = error.filename
+        known = {
+            FileNotFoundError: f"there is no directory {name}; make it first",
+            NotADirectoryError: f"{name} is no directory",
+        }
+        told = f"{(error.strerror or str(error)).lower()}{f' ({name})' if name else ''}"
+        raise path_error(f"{path} cannot be written: {known.get(type(error), told)}", error) from None
+
+
 def require_path(path: str | os.PathLike[str]) -> None:
-    """Raise ArgumentError for the empty path, which would be the working directory."""
+    """Raise ArgumentError for the empty path, which would be the working directory, and for one that cannot be."""
     if not os.fspath(path):
-        raise ArgumentError("the path to save to is empty; write '.' for the working directory")
+        raise ArgumentError("the path is empty; write '.' for the working directory")
+    if "\0" in os.fspath(path):
+        raise ArgumentError(f"the path {os.fspath(path)!r} has a character that no path has")
 
 
 def _stale(folder: Path, contents: Mapping[str, bytes]) -> list[str]:

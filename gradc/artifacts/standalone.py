@@ -13,7 +13,7 @@ def save_module(source: str, path: str | os.PathLike[str]) -> None:
 
     Whoever reads the file sees the old text or the new, never a part; a failure leaves no trace. The bytes are those
     of ``source`` in UTF-8 with ``\\n`` at the ends of lines, on every system. Raises ArgumentError for a name that does
-    not end in ``.py`` and OSError where the directory cannot be written.
+    not end in ``.py`` and PathError where the directory cannot be written.
     """
     if not isinstance(path, (str, os.PathLike)):
         raise ArgumentError(f"a module is saved to a path, not to {path!r}")

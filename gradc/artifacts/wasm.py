@@ -19,7 +19,7 @@ from gradc.artifacts.seal import sealed
 from gradc.backends.llvm.library import object_and_assembly
 from gradc.backends.llvm.targets import WASM
 from gradc.compiler import Compiled
-from gradc.errors import CompileError
+from gradc.errors import ArgumentError, CompileError
 
 STACK: Final = 2**17
 """Bytes of the stack at the start of memory; more of them where a call needs more."""
@@ -32,6 +32,8 @@ def save_wasm(compiled: Compiled, folder: str | os.PathLike[str], *, name: str) 
     header; a pointer is a place in that memory, a ``size_t`` has 32 bits. Files appear all or none, the same byte for
     byte every time. Raises ArgumentError for a name that C could not have, CompileError where there is no linker.
     """
+    if name == "memory":
+        raise ArgumentError(f"{name!r} is what the module calls its memory; choose another name")
     built = build(compiled, WASM, name=name)
     content, assembly = object_and_assembly(built.codes)
     declared = built.declared(assembly)

@@ -49,12 +49,21 @@ The ``f`` and ``l`` forms of the mathematical ones count too."""
 
 LONGEST: Final = 40
 
+LONGEST_SYMBOL: Final = 200
+"""Names of files are made of symbols, and have at most 255 characters on most systems."""
+
 
 def require_symbol(name: str) -> None:
     """Raise ArgumentError for a name that a function of a C library cannot have."""
+    if not isinstance(name, str):
+        raise ArgumentError(f"name={name!r} is no string; give the name of the function")
+    if len(name) > LONGEST_SYMBOL:
+        raise ArgumentError(f"name={name[:20]!r}... has {len(name)} characters; choose at most {LONGEST_SYMBOL}")
     stem = name.removesuffix("f").removesuffix("l")
     if name in KEYWORDS:
         raise ArgumentError(f"name={name!r} is a keyword of C or C++; choose another name")
+    if name == "std":
+        raise ArgumentError(f"name={name!r} is the namespace of C++'s library; choose another name")
     if name in LIBRARY or name in MACROS or stem in LIBRARY:
         raise ArgumentError(f"name={name!r} is a name of the C library; choose another name")
     if name.startswith("_") or "__" in name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -19,7 +20,7 @@ from gradc.artifacts.files import _alone_in
 from gradc.artifacts.seal import digest_of
 from gradc.artifacts.temporary import Temporary
 from gradc.backends.llvm.machine import host
-from gradc.errors import ArgumentError
+from gradc.errors import ArgumentError, GradcError
 
 FORMATS = ("lib", "c", "ir", "wasm")
 
@@ -82,11 +83,65 @@ def test_a_file_of_the_users_own_is_not_replaced(file: str, choices: dict[str, A
 @pytest.mark.parametrize("form", ["py", *FORMATS])
 def test_the_empty_path_is_no_directory(form: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ArgumentError, match=r"the path to save to is empty; write '\.' for the working directory"):
+    with pytest.raises(ArgumentError, match=r"the path is empty; write '\.' for the working directory"):
         kernel().save("", format=form)
     assert contents(tmp_path) == {}
     kernel().save("step.py" if form == "py" else ".", format=form)
     assert contents(tmp_path)
+
+
+PATHS = {
+    "missing/step.py": (FileNotFoundError, "there is no directory {folder}/missing; make it first"),
+    "taken/step.py": (NotADirectoryError, "{folder}/taken is no directory"),
+    "taken/sub": (NotADirectoryError, "{folder}/taken/sub is no directory"),
+    "loop/step.py": (OSError, "cannot be written: "),
+    "loop": (OSError, "cannot be written: "),
+    "n" * 300: (OSError, "cannot be written: file name too long"),
+    "n" * 300 + ".py": (OSError, "cannot be written: file name too long"),
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("path", PATHS)
+def test_what_the_system_refuses_is_told(path: str, form: Any, tmp_path: Path) -> None:
+    kind, message = PATHS[path]
+    (tmp_path / "taken").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(kind) as refused:
+        kernel().save(tmp_path / path, format="py" if path.endswith(".py") else form)
+    assert isinstance(refused.value, GradcError)
+    assert refused.value.errno
+    assert str(refused.value).startswith(f"{tmp_path / path} cannot be written: ")
+    assert message.format(folder=tmp_path) in str(refused.value)
+    again = copy.copy(refused.value)  # as pickle makes it
+    assert (type(again), str(again), again.errno, again.filename) == (
+        type(refused.value), str(refused.value), refused.value.errno, refused.value.filename,
+    )  # fmt: skip
+    assert sorted(os.listdir(tmp_path)) == ["loop", "taken"]
+
+
+@pytest.mark.parametrize("form", ["py", *FORMATS])
+def test_no_path_has_a_nul(form: Any, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match=r"the path .*step\\x00\.py' has a character that no path has"):
+        kernel().save(tmp_path / "step\0.py", format=form)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="becomes another user, who may not write")
+def test_a_directory_that_may_not_be_written_is_told(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    step = kernel()
+    for form, path in (("lib", tmp_path / "open"), ("c", tmp_path / "open" / "c"), ("py", tmp_path / "step.py")):
+        step.save(path, format=form)  # imports what may not be read by others
+    os.seteuid(65534)
+    try:
+        for form, path in (("lib", closed), ("c", closed / "sub"), ("py", closed / "step.py")):
+            with pytest.raises(PermissionError, match=r"cannot be written: permission denied \(") as refused:
+                step.save(path, format=form)
+            assert isinstance(refused.value, GradcError)
+    finally:
+        os.seteuid(0)
+    assert os.listdir(closed) == []
 
 
 def test_saving_again_removes_the_bindings_that_are_not_wanted_any_more(tmp_path: Path) -> None:

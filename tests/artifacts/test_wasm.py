@@ -87,6 +87,12 @@ def test_without_a_linker_the_error_names_the_remedy(monkeypatch: pytest.MonkeyP
         kernel("f64").save(tmp_path, format="wasm")
 
 
+def test_the_memory_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="'memory' is what the module calls its memory; choose another name"):
+        kernel("f64").save(tmp_path, format="wasm", name="memory")
+    assert not list(tmp_path.iterdir())
+
+
 def test_wasm_has_no_other_machine(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match='not for format="wasm"; leave it out'):
         kernel("f64").save(tmp_path, format="wasm", target="cortex-m4")

@@ -72,10 +72,17 @@ def test_the_digest_of_the_graph_tells_graphs_apart() -> None:
     assert len(one.graph) == 8
 
 
-@pytest.mark.parametrize("name", ["int", "class", "exp", "sinf", "main", "errno", "a__b", "_x", "time"])
+@pytest.mark.parametrize("name", ["int", "class", "exp", "sinf", "main", "errno", "a__b", "_x", "time", "std"])
 def test_names_of_c_are_refused(name: str) -> None:
     with pytest.raises(ArgumentError, match="choose another name"):
         require_symbol(name)
+
+
+@pytest.mark.parametrize("name", [3, None, b"step", "", "x" * 201])
+def test_what_is_no_name_is_refused(name: object) -> None:
+    with pytest.raises(ArgumentError, match="name="):
+        require_symbol(name)
+    require_symbol("x" * 200)
 
 
 @pytest.mark.parametrize(

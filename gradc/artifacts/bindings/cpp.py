@@ -15,8 +15,8 @@ from gradc.backends.abi import Argument, Interface
 from gradc.backends.c_names import in_comment
 from gradc.errors import CompileError
 
-OWN_NAMES: Final = frozenset({"any_size", "detail", "error", "view"})
-"""What the header's own things in the namespace ``gradc`` are called."""
+OWN_NAMES: Final = frozenset({"any_size", "detail", "error", "gradc", "view"})
+"""What the header's own things in the namespace ``gradc`` are called, and it itself."""
 
 
 def cpp_files(functions: Sequence[Bound], name: str) -> dict[str, str]:

@@ -6,6 +6,8 @@ thread has scratch memory of its own.
 
 from __future__ import annotations
 
+import builtins
+import keyword
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +19,7 @@ from gradc.artifacts.templates import rendered
 from gradc.backends.abi import Argument, Interface
 from gradc.backends.llvm.status import failure
 from gradc.backends.numpy.annotations import result_type
+from gradc.backends.numpy.boundary import OWN_NAMES as HELPERS
 from gradc.backends.numpy.boundary import ending, new_classes, parameters, quoted
 from gradc.backends.numpy.checking import argument_rows, leaf_order
 from gradc.backends.numpy.comments import printable
@@ -34,11 +37,19 @@ OWN_NAMES: Final = frozenset(
 )
 """What the modules call their own things."""
 
+_IMPORTED: Final = frozenset({"collections", "ctypes", "numpy", "pathlib", "threading"})
+"""The modules that the modules import: one of these names would import itself."""
+
+_NO_FUNCTION: Final = frozenset(dir(builtins)) | HELPERS | {"np"}
+"""What the modules call, so that no function of theirs is called so."""
+
 _CTYPES: Final = {"float64": "c_double", "float32": "c_float", "bool": "c_bool"}
 
 
 def python_files(functions: Sequence[Bound], name: str) -> dict[str, str]:
     """``NAME.py``, which needs NumPy and ``libNAME.so`` beside it. Raises CompileError for names it could not have."""
+    if name in _IMPORTED:
+        raise CompileError(f"a module {name!r} would take the place of the one that it imports; choose another name")
     parts = [_function(function) for function in functions]
     classes: dict[str, tuple[str, ...]] = {}
     for function in functions:
@@ -92,6 +103,8 @@ def _function(function: Bound) -> _Function:
     interface, signature = function.interface, function.interface.signature
     names = Names()
     names.reserve(OWN_NAMES)
+    if interface.name in _NO_FUNCTION or keyword.iskeyword(interface.name):
+        raise CompileError(f"{interface.name!r} cannot be a function of a generated module; choose another name")
     for own in (interface.name, *(argument.name for argument in signature.arguments)):
         if own in OWN_NAMES or own.startswith(f"_{interface.name}"):
             raise CompileError(f"{own!r} cannot be a name in a generated module, whose code uses it; rename it")

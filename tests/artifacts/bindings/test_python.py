@@ -164,6 +164,13 @@ def test_names_and_languages_that_cannot_be_are_refused(tmp_path: Path, bound: B
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["lambda", "None", "isinstance", "np", "threading", "_array", "numpy", "pathlib"])
+def test_a_module_that_could_not_be_imported_is_refused(name: str, tmp_path: Path, bound: Bound) -> None:
+    with pytest.raises((ArgumentError, CompileError), match=f"'{name}'"):
+        bound("loss").kernel.save(tmp_path, format="lib", name=name, bindings=("python",))
+    assert not list(tmp_path.iterdir())
+
+
 def test_command_line_writes_bindings(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text("def loss(x: float, y: float):\n    return (x * y - 1) ** 2\n")
     command = [sys.executable, "-m", "gradc", "compile", "net.py:loss", "--format", "lib", "-o", "build"]
