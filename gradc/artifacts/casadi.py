@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from gradc.artifacts.archive import Member
 from gradc.artifacts.files import write_files
-from gradc.artifacts.header import LICENCE
+from gradc.artifacts.header import COLUMNS, LICENCE
 from gradc.artifacts.library import Built, build, manifest, require_whole, runs_on, static_library
 from gradc.artifacts.linker import shared_library
 from gradc.artifacts.seal import sealed
@@ -31,6 +32,10 @@ ORDERS: Final = 2
 
 MOST_ELEMENTS: Final = 2**18
 """The largest Jacobian that does."""
+
+
+_MOST_LISTED: Final = 24
+"""Arguments or results of which a header lists all."""
 
 
 def save_casadi(
@@ -97,18 +102,19 @@ def _header(name: str, value: Built, functions: Sequence[Convention], machine: s
     signature = value.interface.signature
     origin = f", {signature.origin}" if signature.origin else ""
     told = f"{signature.summary} of {signature.function or name}(){origin}, as CasADi calls it."
+    head = [
+        in_comment(told[0].upper() + told[1:]),
+        in_comment(f"gradc {__version__}, graph {value.interface.graph}. {machine}"),
+        f"{LICENCE} Load it with casadi.external, or call it as CasADi's generated C is called.",
+    ]
     return rendered(
         "c/casadi.h.j2",
-        head=in_comment(told),
-        made=in_comment(f"gradc {__version__}, graph {value.interface.graph}. {machine}"),
-        licence=LICENCE,
+        head=[line for paragraph in head for line in textwrap.wrap(paragraph, COLUMNS - 3)],
         guard=f"{name.upper()}_H",
         functions=[
             {
                 "name": f.name,
-                "inputs": [_shown(m) for m in f.inputs],
-                "outputs": [_shown(m) for m in f.outputs],
-                "ignored": [_shown(m) for m in f.ignored],
+                "told": _told(f),
                 "work": f.work,
                 "arg": len(f.inputs) + len(f.ignored),
                 "res": len(f.outputs),
@@ -117,6 +123,24 @@ def _header(name: str, value: Built, functions: Sequence[Convention], machine: s
             for f in functions
         ],
     )
+
+
+def _told(function: Convention) -> list[str]:
+    """The comment above the declarations of a function, line by line."""
+    rows = [
+        f"{function.name}: dense, stored by columns. A NULL input is zero, a NULL result is not wanted.",
+        f"arg: {_listed(function.inputs, 'name_in')}",
+        *([f"then, not read: {_listed(function.ignored, 'name_in')}"] if function.ignored else []),
+        f"res: {_listed(function.outputs, 'name_out')}",
+    ]
+    return [line for row in rows for line in textwrap.wrap(row, COLUMNS - 6, subsequent_indent="    ")]
+
+
+def _listed(items: Sequence[Matrix], teller: str) -> str:
+    """Matrices by name and size; of many the first and the last, and what tells the others."""
+    if len(items) > _MOST_LISTED:
+        return f"{_shown(items[0])} ... {_shown(items[-1])} ({len(items)}, by {teller})"
+    return ", ".join(map(_shown, items))
 
 
 def _shown(item: Matrix) -> str:

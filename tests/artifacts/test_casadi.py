@@ -159,6 +159,23 @@ def test_header_compiles_and_nothing_is_undefined(tmp_path: Path) -> None:
         assert listed.stdout == ""
 
 
+def test_a_header_with_many_blocks_can_be_read(tmp_path: Path) -> None:
+    """The second Jacobian of seven results by nine arguments has a thousand blocks."""
+
+    def net(w11: Any, w12: Any, w21: Any, w22: Any, v1: Any, v2: Any, x1: Any, x2: Any, y: Any) -> Any:
+        L = (v1 * np.tanh(w11 * x1 + w12 * x2) + v2 * np.tanh(w21 * x1 + w22 * x2) - y) ** 2
+        return L
+
+    weights = ("w11", "w12", "w21", "w22", "v1", "v2")
+    kernel = gradc.value_and_grad(net, wrt=weights).compile(*[1.0] * 9, name="net")
+    kernel.save(tmp_path, format="lib", abi="casadi")
+    lines = (tmp_path / "net.h").read_text().splitlines()
+    assert max(len(line) for line in lines if line.startswith(("/*", " *"))) <= 100
+    assert len(lines) < 100
+    assert " * arg: w11, w12, w21, w22, v1, v2, x1, x2, y" in lines
+    assert " * res: jac_jac_L_w11_w11 ... jac_jac_d_v2_y_out_d_v2 (1008, by name_out)" in lines
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
