@@ -173,7 +173,7 @@ def test_a_header_with_many_blocks_can_be_read(tmp_path: Path) -> None:
     assert max(len(line) for line in lines if line.startswith(("/*", " *"))) <= 100
     assert len(lines) < 100
     assert " * arg: w11, w12, w21, w22, v1, v2, x1, x2, y" in lines
-    assert " * res: jac_jac_L_w11_w11 ... jac_jac_d_v2_y_out_d_v2 (1008, by name_out)" in lines
+    assert " * res: jac_jac_L_w11_w11 ... jac_jac_d_v2_y_out_d_v2 (1008, by name_out) */" in lines
 
 
 @pytest.mark.parametrize(
