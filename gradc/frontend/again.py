@@ -20,6 +20,7 @@ import numpy as np
 
 from gradc.frontend import arrayfunctions, ufuncs
 from gradc.frontend.bytecode import Site
+from gradc.frontend.numpy_api.einsum import rearranges
 from gradc.frontend.numpy_api.operators import OPERATORS
 from gradc.frontend.numpy_api.registry import lookup
 from gradc.frontend.numpy_api.ufuncs import ELEMENTWISE
@@ -33,6 +34,8 @@ from gradc.ops.shape import broadcast_to
 if TYPE_CHECKING:
     from gradc.frontend.tracer import Tracer
 
+_EINSUM: Final = np.einsum
+
 ALONE: Final = object()
 """What stands for the second operand of an operation that has one."""
 
@@ -44,7 +47,8 @@ FUNCTIONS: Final = frozenset(
 )  # fmt: skip
 """Functions whose results, arrays of their own, are of a kind that depends on the kinds of arrays and on what is plain.
 
-The operators and all ufuncs are such too."""
+The operators and all ufuncs are such too; np.einsum is where it sums anything, and gives views elsewhere.
+"""
 
 _ONE_NODE: Final[frozenset[Any]] = ELEMENTWISE | {
     "add", "sub", "mul", "truediv", "neg", "eq", "ne", "lt", "le", "gt", "ge",
@@ -189,6 +193,8 @@ def call(
     frame: FrameType | None,
 ) -> Tracer | None:
     """The result of a call of a function; None where it has to be worked out."""
+    if function is _EINSUM and rearranges(args):
+        return None
     found = _outcome(session, traced, function, args, kwargs)
     site = None if found is None else session.follower.locate(frame)
     if found is None or site is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import operator
 from collections.abc import Callable
 from typing import Any, Final
@@ -12,6 +13,7 @@ import numpy as np
 from gradc.errors import TraceError
 from gradc.frontend import callables, ufuncs
 from gradc.frontend.numpy_api import promote
+from gradc.frontend.numpy_api.einsum import rearranges
 from gradc.frontend.numpy_api.registry import Implementation, lookup
 from gradc.frontend.refusals import refusal
 from gradc.frontend.session import Session, holds_traced, is_traced
@@ -22,6 +24,7 @@ from gradc.ir.graph import Value
 from gradc.ops.shape import broadcast
 
 _DIAG: Final = np.diag
+_EINSUM: Final = np.einsum
 _WHERE: Final = np.where
 """Kept from import on: during a trace there are stand-ins in their places."""
 
@@ -40,10 +43,12 @@ GIVE_ARRAYS: Final = frozenset({np.where, np.select, np.copy, np.tensordot})
 """Functions that give an array, not a number, where the result has no axes (views do always)."""
 
 
-def viewed(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+def viewed(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
     """The traced arrays that the function's results may be views of."""
-    if function not in VIEWS or (function is _DIAG and args and np.ndim(args[0]) != 2):
+    if kwargs.get("copy"):
         return ()
+    if function not in VIEWS or (function is _DIAG and args and np.ndim(args[0]) != 2):
+        return tuple([x for x in args if is_traced(x)]) if function is _EINSUM and rearranges(args) else ()
     return tuple([x for x in args if is_traced(x)])
 
 
@@ -67,8 +72,8 @@ def apply(session: Session, function: Any, args: tuple[Any, ...], kwargs: dict[s
         args, kwargs = _plain(record, args, kwargs)
     if kwargs.get("out") is None and not _positional_out(record, args):
         return record.call(session.lift, args, {name: x for name, x in kwargs.items() if name != "out"})
-    given, out = _apart(record, args, kwargs)
-    return ufuncs.written(out, record.call(session.lift, (), given), record.name)
+    first, given, out = _apart(record, args, kwargs)
+    return ufuncs.written(out, record.call(session.lift, first, given), record.name)
 
 
 def _plain(
@@ -108,11 +113,15 @@ def _positional_out(record: Implementation, args: tuple[Any, ...]) -> bool:
     return len(args) > place and args[place] is not None
 
 
-def _apart(record: Implementation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-    """The arguments by name, and the array to write to."""
-    given = dict(record.signature.bind(*args, **kwargs).arguments)
-    out = given.pop("out")
-    return given, out
+def _apart(
+    record: Implementation, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
+    """The arguments that have to stand in order, those by name, and the array to write to."""
+    if "out" in kwargs:
+        given = dict(kwargs)
+        return args, given, given.pop("out")
+    place = list(record.signature.parameters).index("out")
+    return (*args[:place], None, *args[place + 1 :]), kwargs, args[place]
 
 
 def _lifted(session: Session, found: Any) -> Any:
@@ -175,6 +184,8 @@ def _shape(a: Any) -> Any:
 
 
 def _size(session: Session, a: Any, axis: Any = None) -> Any:
+    if isinstance(axis, tuple):
+        return math.prod(_shape(a)[k] for k in axis)
     return a.size if axis is None else _shape(a)[axis]
 
 

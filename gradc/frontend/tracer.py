@@ -189,7 +189,7 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
             made = again.call(require_session(), Tracer, function, args, kwargs, sys._getframe(1))
             if made is not None:
                 return made
-        bases: tuple[Tracer, ...] = arrayfunctions.viewed(function, args)
+        bases: tuple[Tracer, ...] = arrayfunctions.viewed(function, args, kwargs)
         return perform(
             lambda session: arrayfunctions.apply(session, function, args, kwargs),
             bases=bases,

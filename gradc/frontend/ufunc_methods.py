@@ -40,26 +40,53 @@ def reduced(session: Session, ufunc: np.ufunc, x: Any, keywords: dict[str, Any])
     """``ufunc.reduce(x)`` along an axis, by default the first."""
     axis = keywords.pop("axis", 0)
     given = {name: value for name, value in keywords.items() if value is not None and value is not np._NoValue}
-    if "out" in given:
-        given["out"] = given["out"][0] if isinstance(given["out"], tuple) else given["out"]
     if ufunc in _REDUCTIONS:
         return _REDUCTIONS[ufunc](x, axis=axis, **given)
     name = f"np.{ufunc.__name__}.reduce"
-    keepdims, initial, dtype = (given.pop(word, None) for word in ("keepdims", "initial", "dtype"))
+    keepdims, initial, dtype, where = (given.pop(word, None) for word in ("keepdims", "initial", "dtype", "where"))
     _refuse_rest(name, given)
-    array, place = _array(session, ufunc, name, x, 0 if axis is None and x.ndim == 1 else axis, dtype)
-    first = [] if initial is None else [Array(session.lift(initial))]
-    total = _folded(ufunc, name, array, place, first)
-    kept = tuple(1 if k == place else d for k, d in enumerate(array.shape))
-    return (total.reshape(kept) if keepdims else total).value
+    x = session.lift(x)
+    places = _places(ufunc, name, x, axis)
+    for count, place in enumerate(sorted(places, reverse=True), 1):
+        array, _ = _array(session, ufunc, name, x, place, dtype)
+        first = [] if initial is None or count < len(places) else [Array(session.lift(initial))]
+        mask = None if where is None or where is True else Array(session.lift(where))
+        if mask is not None and len(places) > 1:
+            raise TraceError(f"{name}: where= with several axes is not supported; reduce one axis after the other")
+        total = _folded(ufunc, name, array, place, first, mask)
+        kept = tuple(1 if k == place else d for k, d in enumerate(array.shape))
+        x = (total.reshape(kept) if keepdims else total).value
+    return x
 
 
-def _folded(ufunc: np.ufunc, name: str, array: Any, axis: int, first: list[Any]) -> Any:
-    """The elements along an axis combined from the first on."""
-    parts = [*first, *(array[_at(axis, k)] for k in range(int(array.shape[axis])))]
-    if not parts:
-        raise ShapeError(f"{name}: {array.value.aval} has no element along axis {axis}, and the ufunc no identity")
-    return functools.reduce(ufunc, parts)
+def _places(ufunc: np.ufunc, name: str, x: Any, axis: Any) -> tuple[int, ...]:
+    """The axes that are reduced. Raises ShapeError for several where their order matters to the ufunc."""
+    listed = tuple(range(x.aval.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    places = tuple(one_axis(name, a, x.aval.ndim, str(x.aval)) for a in listed)
+    if len(set(places)) < len(places):
+        raise ShapeError(f"{name}: axis={axis!r} names an axis twice")
+    if len(places) != 1:
+        try:
+            ufunc.reduce(np.ones((1, 1), x.aval.dtype), axis=(0, 1))
+        except ValueError:
+            raise ShapeError(f"{name}: the order of the elements matters, so axis={axis!r} must be one int") from None
+    return places
+
+
+def _folded(ufunc: np.ufunc, name: str, array: Any, axis: int, first: list[Any], mask: Any = None) -> Any:
+    """The elements along an axis combined from the first on, of those for which the mask holds."""
+    parts = [array[_at(axis, k)] for k in range(int(array.shape[axis]))]
+    if mask is None:
+        if not (first or parts):
+            raise ShapeError(f"{name}: {array.value.aval} has no element along axis {axis}, and the ufunc no identity")
+        return functools.reduce(ufunc, [*first, *parts])
+    if not first and ufunc.identity is None:
+        raise ShapeError(f"{name}: where= needs initial=, for the ufunc has no identity")
+    total: Any = first[0] if first else ufunc.identity
+    held = np.broadcast_to(mask, array.shape)
+    for k, part in enumerate(parts):
+        total = np.where(held[_at(axis, k)], ufunc(total, part), total)
+    return total
 
 
 def accumulated(session: Session, ufunc: np.ufunc, x: Any, keywords: dict[str, Any]) -> Any:
@@ -67,8 +94,6 @@ def accumulated(session: Session, ufunc: np.ufunc, x: Any, keywords: dict[str, A
     axis = keywords.pop("axis", 0)
     given = {name: value for name, value in keywords.items() if value is not None}
     if ufunc in _ACCUMULATIONS:
-        if "out" in given:
-            given["out"] = given["out"][0]
         return _ACCUMULATIONS[ufunc](x, axis=axis, **given)
     name = f"np.{ufunc.__name__}.accumulate"
     dtype = given.pop("dtype", None)
@@ -112,9 +137,9 @@ def reduced_at(session: Session, ufunc: np.ufunc, x: Any, indices: Any, keywords
     return stacked.value
 
 
-def outer(ufunc: np.ufunc, a: Any, b: Any) -> Any:
+def outer(ufunc: np.ufunc, a: Any, b: Any, **keywords: Any) -> Any:
     """``ufunc.outer(a, b)``: of every element of the one with every element of the other."""
-    return ufunc(np.reshape(a, (*np.shape(a), *(1,) * np.ndim(b))), b)
+    return ufunc(np.reshape(a, (*np.shape(a), *(1,) * np.ndim(b))), b, **keywords)
 
 
 def at(ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> None:
@@ -128,18 +153,27 @@ def at(ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> None:
         target[index] = ufunc(target[index])
         return
     (value,) = values
-    places = index.constant() if is_traced(index) else index
-    if places is None or isinstance(places, tuple):
-        raise TraceError(f"{name}: one array of indices that are known while tracing is needed; use np.add.at for sums")
-    if isinstance(places, (int, np.integer, slice)) or np.asarray(places).dtype == bool:
-        target[places] = ufunc(target[places], value)
+    places = _known_index(index)
+    if places is None:
+        raise TraceError(f"{name}: indices that are known while tracing are needed; use np.add.at for sums")
+    rows = np.arange(np.size(target)).reshape(np.shape(target))[places]
+    if len(np.unique(rows)) == rows.size:
+        target[index] = ufunc(target[index], value)
         return
-    flat = np.ravel(places)
-    if flat.size > MOST_STEPS:
-        raise TraceError(f"{name}: {flat.size} indices are more than the {MOST_STEPS} that are written out one by one")
-    spread = np.reshape(np.broadcast_to(value, np.shape(target[places])), (flat.size, *np.shape(target)[1:]))
-    for k, place in enumerate(flat.tolist()):
+    if rows.size > MOST_STEPS:
+        raise TraceError(f"{name}: {rows.size} elements are more than the {MOST_STEPS} that are written out one by one")
+    spread = np.broadcast_to(value, rows.shape)
+    for k in np.ndindex(rows.shape):
+        place = np.unravel_index(rows[k], np.shape(target))
         target[place] = ufunc(target[place], spread[k])
+
+
+def _known_index(index: Any) -> Any:
+    """The index with plain arrays in the place of traced ones; None where one is data."""
+    if isinstance(index, tuple):
+        parts = [_known_index(part) for part in index]
+        return None if any(p is None and i is not None for p, i in zip(parts, index, strict=True)) else tuple(parts)
+    return index.constant() if is_traced(index) else index
 
 
 def _array(
@@ -151,7 +185,7 @@ def _array(
     array = Array(session.lift(x))
     listed = axis if isinstance(axis, tuple) else (axis,)
     if len(listed) != 1 or listed[0] is None:
-        raise TraceError(f"{name}: axis={axis!r} must be one int on traced arrays; reduce one axis after the other")
+        raise ShapeError(f"{name}: axis={axis!r} must be one int")
     place = one_axis(name, listed[0], array.ndim, str(array.value.aval))
     size = require_size(name, array.shape[place], "its elements are gone through one by one")
     if size > MOST_STEPS and not unbounded:

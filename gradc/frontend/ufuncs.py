@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
-from gradc.errors import TraceError
-from gradc.frontend import ufunc_methods
+from gradc.errors import DtypeError, TraceError
+from gradc.frontend import core_axes, ufunc_methods
 from gradc.frontend.numpy_api import promote
 from gradc.frontend.numpy_api.registry import lookup
 from gradc.frontend.numpy_api.taking_complex import check_complex
@@ -21,6 +22,12 @@ PLAIN_TARGET: Final = (
     "make the array inside with np.zeros or np.empty, or copy it there with np.array(x)"
 )
 
+_ALONG_AXES: Final[dict[str, Callable[..., Any]]] = {
+    "reduce": ufunc_methods.reduced,
+    "accumulate": ufunc_methods.accumulated,
+    "reduceat": ufunc_methods.reduced_at,
+}
+
 
 def apply(session: Session, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """What ``ufunc.method(*inputs, **keywords)`` gives: a Value, or traced arrays.
@@ -31,14 +38,13 @@ def apply(session: Session, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...
         if not keywords:
             return _called(session, ufunc, inputs)
         return _with_keywords(session, ufunc, inputs, dict(keywords))
-    if method == "reduce":
-        return ufunc_methods.reduced(session, ufunc, inputs[0], dict(keywords))
-    if method == "accumulate":
-        return ufunc_methods.accumulated(session, ufunc, inputs[0], dict(keywords))
-    if method == "reduceat":
-        return ufunc_methods.reduced_at(session, ufunc, inputs[0], inputs[1], dict(keywords))
-    if method == "outer" and not keywords:
-        return ufunc_methods.outer(ufunc, *inputs)
+    if method in _ALONG_AXES:
+        given = dict(keywords)
+        (out,) = given.pop("out", None) or (None,)
+        result = _ALONG_AXES[method](session, ufunc, *inputs, given)
+        return result if out is None else written(out, result, f"np.{ufunc.__name__}.{method}")
+    if method == "outer":
+        return ufunc_methods.outer(ufunc, *inputs, **keywords)
     if method == "at":
         if not is_traced(inputs[0]):
             written(inputs[0], None, f"np.{ufunc.__name__}.at")
@@ -71,21 +77,42 @@ def _written(ufunc: np.ufunc) -> str:
 
 
 def _with_keywords(session: Session, ufunc: np.ufunc, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    out = keywords.pop("out", (None,))
+    out = keywords.pop("out", (None,) * ufunc.nout)
     where = keywords.pop("where", True)
     dtype = keywords.pop("dtype", None)
-    if keywords.pop("casting", "same_kind") != "same_kind" or keywords.pop("order", "K") != "K":
-        raise TraceError(f"np.{ufunc.__name__}: casting= and order= are not supported on traced arrays")
-    keywords.pop("subok", None)
-    if keywords:
-        raise TraceError(f"np.{ufunc.__name__}: {next(iter(keywords))}= is not supported on traced arrays")
+    casting = keywords.pop("casting", "same_kind")
+    for word in ("order", "subok"):  # about memory and classes, which a trace does not know
+        keywords.pop(word, None)
     values = [session.lift(x) for x in inputs]
-    if dtype is not None:
-        values = [promote.astype(value, dtype) for value in values]
-    result = _called(session, ufunc, tuple(values))
-    (target,) = out if len(out) == 1 else (None,)
-    if len(out) > 1 and any(t is not None for t in out):
-        raise TraceError(f"np.{ufunc.__name__}: out= with several arrays is not supported on traced arrays")
+    if dtype is not None or casting != "same_kind":
+        values = _cast(ufunc, values, dtype, casting)
+    result: Any
+    if ufunc.signature is not None:
+        result = core_axes.applied(ufunc, values, keywords, lambda given: _called(session, ufunc, given))
+    else:
+        for word in keywords:
+            raise TraceError(f"np.{ufunc.__name__}: {word}= is not supported on traced arrays")
+        result = _called(session, ufunc, tuple(values))
+    if ufunc.nout == 1:
+        return _stored(session, ufunc, result, out[0], where)
+    return tuple([_stored(session, ufunc, r, target, where) for r, target in zip(result, out, strict=True)])
+
+
+def _cast(ufunc: np.ufunc, values: list[Value], dtype: Any, casting: str) -> list[Value]:
+    """The operands in the dtypes that NumPy computes in. Raises DtypeError where the casting does not allow that."""
+    kinds = [promote.marker(v) for v in values]
+    signature = (None,) * ufunc.nin + ((None if dtype is None else np.dtype(dtype)),) * ufunc.nout
+    resolved = tuple([m if isinstance(m, type) else np.dtype(m) for m in kinds]) + (None,) * ufunc.nout
+    try:
+        found = ufunc.resolve_dtypes(resolved, signature=signature, casting=casting)  # type: ignore[arg-type]
+    except TypeError as error:
+        told = str(error).split("\n", 1)[0]
+        raise DtypeError(f"np.{ufunc.__name__}: {told}; convert the operands with astype") from None
+    return [promote.astype(value, kind) for value, kind in zip(values, found, strict=False)]
+
+
+def _stored(session: Session, ufunc: np.ufunc, result: Any, target: Any, where: Any) -> Any:
+    """A result, in the array that it was asked in, where a mask says so."""
     if where is not True:
         if target is None:
             raise TraceError(

@@ -48,6 +48,17 @@ def masks(x: Any) -> Any:
     return buf
 
 
+def letters(x: Any) -> Any:
+    buf = np.stack([x[0], x[1], x[0] + x[1]])
+    np.einsum("ii->i", buf)[:] = x[0]
+    np.einsum("ij->ji", buf)[0, 1:] += 1
+    np.einsum(buf, [0, 1], [1, 0])[2, 0] = 9
+    np.einsum("...j->j...", buf)[1, 2] = 8
+    np.einsum("ij->i", buf[:, :1])[0] = 100
+    np.reshape(buf, -1, copy=True)[0] = 200
+    return buf
+
+
 def views(x: Any) -> Any:
     buf = np.zeros((2, 3))
     row, column, transposed, flat = buf[1], buf[:, 0], buf.T, buf.reshape(-1)
@@ -221,7 +232,7 @@ def a_loop(x: Any) -> Any:
 
 
 CASES = [
-    elements, slices, integer_arrays, masks, views, chains, aliases, rebinding, numbers_are_immutable,
+    elements, slices, integer_arrays, masks, letters, views, chains, aliases, rebinding, numbers_are_immutable,
     elements_are_copies, arrays_without_axes, fancy_results_are_copies, copies_by_layout,
     ravel_copies_what_is_not_in_order, copies_keep_the_order, a_base_that_is_gone, out,
     writers, dtypes, broadcasts, a_loop,

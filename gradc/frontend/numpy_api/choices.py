@@ -106,7 +106,7 @@ def extract(condition: Any, arr: Any) -> Any:
     return np.take(np.ravel(arr), np.flatnonzero(known("np.extract", "the condition", condition)))
 
 
-@composed(np.delete, arrays=("arr", "obj"))
+@composed(np.delete, arrays=("arr", "obj"), counts=("obj",))
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """Without the parts along an axis at places that are known while tracing."""
     x = np.ravel(arr) if axis is None else arr
@@ -115,7 +115,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     return np.take(x, np.delete(np.arange(size), _places("np.delete", obj)), axis=place)
 
 
-@composed(np.insert, arrays=("arr", "obj", "values"))
+@composed(np.insert, arrays=("arr", "obj", "values"), counts=("obj",))
 def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     """With ``values`` before the places along an axis, which are known while tracing."""
     x = np.ravel(arr) if axis is None else arr

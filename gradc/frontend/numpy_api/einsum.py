@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import ShapeError, TraceError
+from gradc.errors import DtypeError, ShapeError, TraceError
 from gradc.frontend.numpy_api.orders import contraction_order
-from gradc.frontend.numpy_api.promote import astype, common_dtype, converted, truth
+from gradc.frontend.numpy_api.promote import astype, common_dtype, truth
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.aval import Dim
 from gradc.ir.graph import Value
@@ -26,18 +26,34 @@ _GUESS = 64  # stands for a symbolic size when orders are compared
 
 
 @implements(np.einsum, sequences=("operands",))
-def einsum(*operands: Any, optimize: Any = False) -> Value:
+def einsum(
+    *operands: Any, optimize: Any = False, dtype: Any = None, casting: Any = "safe", order: Any = "K", out: Any = None
+) -> Value:
     """``np.einsum`` with a string of subscripts: implicit output, ellipsis, repeated letters, any number of operands.
 
     Operands of more than two are contracted in the order that needs the fewest multiplications. Raises ShapeError,
-    and TraceError for subscripts that are lists.
+    TraceError for subscripts that are no letters, and DtypeError where ``casting`` does not allow ``dtype``.
     """
     if not operands:
         raise TraceError("np.einsum: needs subscripts and operands, as in np.einsum('ij,jk->ik', a, b)")
     subscripts, values = (operands[0], list(operands[1:])) if isinstance(operands[0], str) else _spelled(operands)
-    inputs, out = _parse(subscripts.replace(" ", ""), values)
-    dtype = common_dtype(*values)
-    return contraction("np.einsum", [converted(v, dtype) for v in values], inputs, out)
+    inputs, result = _parse(subscripts.replace(" ", ""), values)
+    kind = common_dtype(*values) if dtype is None else np.dtype(dtype)
+    for value in values:
+        if not np.can_cast(value.aval.dtype, kind, casting):
+            raise DtypeError(f"np.einsum: {value.aval} is not cast to {kind} under casting={casting!r}; write 'unsafe'")
+    return contraction("np.einsum", [astype(v, kind) for v in values], inputs, result)
+
+
+def rearranges(operands: Sequence[Any]) -> bool:
+    """Whether ``np.einsum`` of these arguments sums nothing over one array, so that NumPy gives a view of it."""
+    if operands and isinstance(operands[0], str) and len(operands) == 2:
+        left, arrow, right = operands[0].replace(" ", "").replace("...", "").partition("->")
+        return set(left) == set(right) if arrow else len(set(left)) == len(left)
+    if len(operands) in (2, 3) and not isinstance(operands[0], str) and isinstance(operands[1], (list, tuple)):
+        axes = [n for n in operands[1] if n is not Ellipsis]
+        return set(axes) <= set(operands[2]) if len(operands) == 3 else len(set(axes)) == len(axes)
+    return False
 
 
 def _spelled(operands: Sequence[Any]) -> tuple[str, list[Value]]:

@@ -131,7 +131,7 @@ def repeat(a: Value, repeats: Any, axis: Any = None) -> Value:
 # Ranges.
 
 
-@composed(np.linspace, arrays=("start", "stop"))
+@composed(np.linspace, arrays=("start", "stop"), keeps_weak=True)
 def linspace(
     start: Any,
     stop: Any,
@@ -148,9 +148,7 @@ def linspace(
     if count < 0:
         raise ShapeError(f"np.linspace: the number of samples must not be negative, not {count}")
     div = count - 1 if endpoint else count
-    kind = np.result_type(
-        common_dtype(start.value, stop.value), np.float64 if _all_integers(start, stop) else np.float32
-    )
+    kind = common_dtype(start.value, stop.value)
     kind = np.dtype(np.float64) if kind.kind in "iub" else kind
     first, last = start.astype(kind), stop.astype(kind)
     ndim = max(first.ndim, last.ndim)

@@ -33,8 +33,10 @@ def _arithmetic(ufunc: np.ufunc, op: Any) -> Operator:
 
 
 def _power(x: Value, y: Value) -> Value:
-    """``x ** y``. NumPy's own shortcut is kept: an array of floats to the power of 0.5 is its square root."""
+    """``x ** y``. NumPy's own shortcuts for arrays are kept: ``x ** 0.5`` is a root, ``x ** 2`` of bools a square."""
     exponent = python_constant(y)
+    if exponent == 2 and type(exponent) is int and x.aval.dtype == np.dtype(bool) and x.aval.shape:
+        return ufuncs.square(x)
     if exponent == 0.5 and x.aval.is_float and x.aval.shape:
         return ops.sqrt(x)
     if x.aval.weak and y.aval.weak:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradc.frontend.numpy_api.comparisons import everywhere
-from gradc.frontend.numpy_api.promote import common_dtype, converted, strong
+from gradc.frontend.numpy_api.promote import converted, marker, operand_dtype, strong
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
 from gradc.ops import complex as ops
@@ -63,6 +63,6 @@ def angle(z: Value, deg: Any = False) -> Value:
     if ops.is_complex(z):
         turned = functions.arctan2(ops.imag(z), ops.real(z))
     else:
-        x = converted(z, common_dtype(z) if z.aval.is_float else np.dtype(np.float64))
+        x = converted(z, operand_dtype(np.arctan2, int, marker(z)))
         turned = functions.arctan2(x.builder.full(0, x.aval), x)
     return turned * (180 / math.pi) if deg else turned

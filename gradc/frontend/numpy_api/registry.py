@@ -28,8 +28,8 @@ class Implementation:
 
     ``function`` is pure; its parameters have NumPy's names. Those in ``arrays`` are Values, those in ``sequences``
     are lists of Values (or one Value, whose first axis is the list), those in ``nested`` are lists of lists as deep as
-    they came; all others are static and passed as they came. Those in ``counts`` are arrays, or a number that has to be
-    known.
+    they came; all others are static and passed as they came. Those in ``counts`` are arrays, or a number or slice that
+    has to be known.
     Of ``*operands`` in ``arrays`` every one is made a Value, in ``sequences`` all but strings and lists.
 
     Of an object, ``methods`` are those of its methods that ``function`` tells, by the name it takes first.
@@ -164,8 +164,8 @@ class Implementation:
             return self._leaves(value, name, lift)
         if name not in self.arrays and name not in self.sequences:
             return value
-        if value is None and name in self._optional:
-            return None
+        if (value is None and name in self._optional) or (name in self.counts and isinstance(value, slice)):
+            return value
         if name in self.sequences and isinstance(value, (list, tuple)):
             return [self._operand(item, f"{name}[{k}]", lift) for k, item in enumerate(value)]
         return self._operand(value, name, lift)

@@ -43,6 +43,10 @@ def fix(x: Any) -> Any:
 def round_(a: Any, decimals: Any = 0) -> Any:
     """The nearest number of so many decimals, a tie to the even one: multiplied, rounded and divided, as NumPy does."""
     places = operator.index(decimals)
+    if a.dtype.kind == "c":
+        return round_(a.real, places) + 1j * round_(a.imag, places)
+    if a.dtype.kind == "b" and places == 0:
+        return np.rint(a.astype(np.float16))
     if not a.is_float:
         if places >= 0 or a.dtype.kind not in "iu":
             return a

@@ -35,8 +35,13 @@ def _is_column_major(name: str, order: Any) -> bool:
 
 
 @implements(np.reshape, arrays=("a",))
-def reshape(a: Value, shape: Any = None, order: Any = "C", *, newshape: Any = None) -> Value:
-    """The same elements in another shape; one size may be -1. NumPy 2.0 calls the shape ``newshape``."""
+def reshape(a: Value, shape: Any = None, order: Any = "C", *, newshape: Any = None, copy: Any = None) -> Value:
+    """The same elements in another shape; one size may be -1. NumPy 2.0 calls the shape ``newshape``.
+
+    Raises TraceError for ``copy=False``, since whether a view is possible depends on the layout in memory.
+    """
+    if copy is False:
+        raise TraceError("np.reshape: whether a view is possible depends on the layout in memory; leave out copy=False")
     wanted = as_shape("np.reshape", newshape if shape is None else shape)
     if _is_column_major("np.reshape", order):
         return transpose(reshape(transpose(a), wanted[::-1]))

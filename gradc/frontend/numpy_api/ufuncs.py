@@ -129,11 +129,20 @@ def square(x: Value) -> Value:
 
 @implements(np.reciprocal, arrays=("x",))
 def reciprocal(x: Value) -> Value:
-    """``1 / x`` of floating-point numbers."""
+    """``1 / x``; of integers without what is behind the comma, so 0 but for 1 and -1.
+
+    1 / 0 as an integer is what NumPy gives on x86-64: the smallest signed one of 32 or 64 bits, otherwise 0.
+    """
     dtype = operand_dtype(np.reciprocal, marker(x))
-    if dtype.kind not in "fc":
-        raise DtypeError(f"np.reciprocal: of integers ({x.aval}) it truncates; write 1 / x, or 1 // x")
-    return 1.0 / converted(x, dtype)
+    operand = converted(x, dtype)
+    if dtype.kind in "fc":
+        return 1.0 / operand
+    zero = x.builder.full(0, operand.aval)
+    small = np.iinfo(dtype).min if dtype.kind == "i" and dtype.itemsize >= 4 else 0
+    is_unit = ops.equal(operand, x.builder.full(1, operand.aval))
+    if dtype.kind == "i":
+        is_unit = ops.logical_or(is_unit, ops.equal(operand, x.builder.full(-1, operand.aval)))
+    return ops.select(is_unit, operand, ops.select(ops.equal(operand, zero), x.builder.full(small, operand.aval), zero))
 
 
 def _as_float(ufunc: np.ufunc, x: Value) -> Value:
