@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
+from gradc.backends.abi import MACROS
 from gradc.backends.c_names import require_symbol
 from gradc.compiler import Compiled
 from gradc.errors import ArgumentError
@@ -43,12 +44,20 @@ class Library:
         symbol = f"{self.name}_{own}"
         require_symbol(symbol)
         for other in ("", *self._kernels):
-            if _names(own) & _names(other):
+            if _names(own) & _names(other) or self._is_macro(own, other) or self._is_macro(other, own):
                 raise ArgumentError(
                     f"{symbol} clashes with what the library {self.name} has already; choose another name"
                 )
         self._kernels[own] = kernel._compiled
         return self
+
+    def _is_macro(self, own: str, other: str) -> bool:
+        """Whether the function ``own`` is called as a macro or a status of ``other`` is: in capitals."""
+        macros = f"{self.name}_{other}_".upper() if other else f"{self.name}_".upper()
+        symbol = f"{self.name}_{own}"
+        return symbol.startswith(macros) and (
+            symbol.removeprefix(macros) in MACROS or symbol.removeprefix(macros).startswith("FAILED_")
+        )
 
     def save(
         self,

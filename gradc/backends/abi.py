@@ -54,10 +54,11 @@ C_TYPES: Final = {
 
 _PARAMETERS: Final = ("in", "out", "workspace")
 _FUNCTIONS: Final = ("in", "out", "status", "selftest", "select", "function")
-_MACROS: Final = (
+MACROS: Final = (
     "H", "ABI_VERSION", "WORKSPACE_SIZE", "WORKSPACE_ALIGN", "FLOPS", "STACK_SIZE", "SELFTEST_SIZE",
     "OK", "NULL_INPUT", "WORKSPACE", "WRONG",
 )  # fmt: skip
+"""What stands behind a function's name, in capitals, in names of the header; failures have others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ class Interface:
 
 def own_names(name: str, failures: int) -> list[str]:
     """What the header of the function ``name`` defines itself, with statuses for so many failed checks."""
-    macros = [*_MACROS, *(f"FAILED_{k}" for k in range(1, failures + 1))]
+    macros = [*MACROS, *(f"FAILED_{k}" for k in range(1, failures + 1))]
     return [name, *(f"{name}_{word}" for word in _FUNCTIONS), *(f"{name.upper()}_{word}" for word in macros)]
 
 

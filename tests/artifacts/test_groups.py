@@ -81,6 +81,18 @@ def test_one_workspace_serves_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not host().triple.startswith("x86_64"), reason="the versions are for x86-64")
+@pytest.mark.skipif(CC is None, reason="there is no C compiler")
+def test_functions_in_small_letters_are_no_macros(tmp_path: Path) -> None:
+    """``pre_f_flops`` is not ``PRE_F_FLOPS``."""
+    kernel = kernels()[2]
+    library = gradc.Library("pre")
+    for name in ("f", "f_flops", "workspace_size", "h"):
+        library.add(kernel, name=name)
+    library.save(tmp_path)
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "-x", "c"]
+    subprocess.run([str(CC), *flags, "pre.h"], cwd=tmp_path, check=True)
+
+
 def test_versions_for_processors_come_for_each_function(tmp_path: Path) -> None:
     first, second, _ = kernels()
     gradc.Library("control").add(first).add(second).save(tmp_path, target="x86_64-linux")
@@ -96,6 +108,14 @@ def test_versions_for_processors_come_for_each_function(tmp_path: Path) -> None:
         (lambda k: gradc.Library("a").add(k, name="selftest"), "a_selftest clashes with what the library a has"),
         (lambda k: gradc.Library("a").add(k, name="step").add(k, name="step_in"), "a_step_in clashes"),
         (lambda k: gradc.Library("a").add(k, name="step").add(k, name="Step"), "a_Step clashes"),
+        (
+            lambda k: gradc.Library("A").add(k, name="WORKSPACE_SIZE"),
+            "A_WORKSPACE_SIZE clashes with what the library A",
+        ),
+        (lambda k: gradc.Library("A").add(k, name="H"), "A_H clashes"),
+        (lambda k: gradc.Library("A").add(k, name="F").add(k, name="F_OK"), "A_F_OK clashes"),
+        (lambda k: gradc.Library("A").add(k, name="f_FLOPS").add(k, name="F_FLOPS"), "A_F_FLOPS clashes"),
+        (lambda k: gradc.Library("A").add(k, name="F_FAILED_1").add(k, name="F"), "A_F clashes"),
         (lambda k: gradc.Library("a").add(step), "made of kernels, not of <function step"),
         (lambda k: gradc.Library("a").save("nowhere"), "the library a has no functions"),
     ],

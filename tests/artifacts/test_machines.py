@@ -97,13 +97,26 @@ def angles(x: Any) -> Any:
     return np.sum(np.floor(4 * x) * (np.sin(x) + np.cos(x) * np.tan(x)) + np.exp(large / (1 + large * large)))
 
 
+def train(w: Any, state: Any, x: Any, y: Any) -> Any:
+    """A step of training, parameters and all that Adam keeps updated in place."""
+    value, grads = gradc.value_and_grad(network)(w, x, y)
+    w, state = gradc.optim.adamw(w, grads, state, rate=0.01)
+    return value, w, state
+
+
 def kernels(dtype: str) -> dict[str, gradc.Kernel]:
     def spec(shape: str) -> gradc.Aval:
         return gradc.aval(f"{dtype}[{shape}]")
 
     weights = {"a": spec("9,17"), "b": spec("17"), "c": spec("17,3")}
     grad = gradc.value_and_grad
+    kind = {"f32": np.float32, "f64": np.float64}[dtype]
+    initial = gradc.optim.adam_state(
+        {"a": np.zeros((9, 17), kind), "b": np.zeros(17, kind), "c": np.zeros((17, 3), kind)}
+    )
+    step = gradc.jit(train, donate=("w", "state"), name="train_step")
     return {
+        "training": step.compile(weights, initial, spec("21,9"), spec("21,3")),
         "network": grad(network).compile(weights, spec("21,9"), spec("21,3")),
         "any_batch": grad(network, name="any_batch").compile(weights, spec("batch,9"), spec("batch,3")),
         "scalars": grad(scalars, wrt=("w", "v")).compile(*[spec("")] * 4),
@@ -117,7 +130,7 @@ CASES = [
     (machine, dtype, name)
     for machine in EMULATED
     for dtype in ("f64", "f32")
-    for name in ("network", "any_batch", "scalars", "gather", "solve", "angles")
+    for name in ("network", "training", "any_batch", "scalars", "gather", "solve", "angles")
     if (machine, dtype) != ("cortex-m4", "f64")
 ]
 
