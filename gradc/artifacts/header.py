@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from gradc.ir.aval import Dim, short_dtype
 
 COLUMNS = 100
 LICENCE = "Generated; yours, no conditions (0BSD)."
-PROMISE = "No libc, no libm, no allocation, no writable globals."
+PROMISE = "No libm, no allocation, no writable globals."
 
 
 @dataclass(frozen=True)
@@ -36,32 +37,47 @@ class Declared:
     test_stack: int | None = None
 
 
-def header(functions: Sequence[Declared], *, name: str, runs_on: str, group: int | None = None) -> str:
-    """The text of ``name.h``. ``runs_on`` says on which machines the code runs.
+def header(
+    functions: Sequence[Declared], *, name: str, runs_on: str, group: int | None = None, libc: bool = False
+) -> str:
+    """The text of ``name.h``. ``runs_on`` says on which machines the code runs, ``libc`` whether it may call that.
 
     A group has a workspace for each of its functions, and a self-test of all, which takes ``group`` bytes of stack.
     """
-    from gradc import __version__
-
     declared = [f.interface for f in functions]
-    heads = (
-        [f"{name}: {', '.join(i.name for i in declared)}."]
-        if group is not None
-        else [f"{_computes(i)}." for i in declared]
-    )
-    dtypes = ", ".join(dict.fromkeys(short_dtype(a.dtype) for i in declared for a in (*i.inputs, *i.outputs)))
-    graphs = ", ".join(i.graph for i in declared)
-    made = f"gradc {__version__}, {dtypes}, graph{'s' if len(declared) > 1 else ''} {graphs}. {runs_on}"
-    paragraphs = [*heads, made, f"{LICENCE} {PROMISE}"]
-    head = [line for paragraph in paragraphs for line in textwrap.wrap(in_comment(paragraph), COLUMNS - 3)]
     return rendered(
         "c/header.h.j2",
-        head=head,
+        head=about(functions, name=name, runs_on=runs_on, group=group is not None, libc=libc),
         guard=f"{name.upper()}_H",
+        graphs=_digest(declared),
         includes=_includes(declared),
         functions=[_function(f, told=group is not None) for f in functions],
         group=None if group is None else _group(functions, name, group),
     )
+
+
+def about(
+    functions: Sequence[Declared], *, name: str, runs_on: str, group: bool = False, libc: bool = False
+) -> list[str]:
+    """The lines at the head of what is generated: what it computes, of what it was made, and what is promised of it.
+
+    ``runs_on`` says on which machines the code runs, ``libc`` whether a compiler may call the C library.
+    """
+    from gradc import __version__
+
+    declared = [f.interface for f in functions]
+    heads = [f"{name}: {', '.join(i.name for i in declared)}."] if group else [f"{_computes(i)}." for i in declared]
+    dtypes = ", ".join(dict.fromkeys(short_dtype(a.dtype) for i in declared for a in (*i.inputs, *i.outputs)))
+    graphs = ", ".join(i.graph for i in declared)
+    made = f"gradc {__version__}, {dtypes}, graph{'s' if len(declared) > 1 else ''} {graphs}. {runs_on}"
+    paragraphs = [*heads, made, f"{LICENCE} {PROMISE if libc else PROMISE.replace('No', 'No libc, no', 1)}"]
+    return [line for paragraph in paragraphs for line in textwrap.wrap(in_comment(paragraph), COLUMNS - 3)]
+
+
+def _digest(interfaces: Sequence[Interface]) -> str:
+    """A number by which a preprocessor tells headers apart: of the graphs and the names of all functions."""
+    text = " ".join(part for interface in interfaces for part in (interface.name, interface.graph))
+    return f"0x{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)

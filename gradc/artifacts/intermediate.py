@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from gradc.artifacts.files import write_files
-from gradc.artifacts.header import Declared, header
+from gradc.artifacts.header import Declared, about, header
 from gradc.artifacts.library import build, runs_on
 from gradc.backends.llvm.library import bitcode, module_text
 from gradc.backends.llvm.targets import SUFFIXES, choose
@@ -23,9 +23,11 @@ def save_ir(
     choice = choose(target, cpu)
     built = build(compiled, choice, name=name)
     declared = Declared(built.interface, built.selftest_bytes, built.suffixes)
-    files = {f"{name}.h": header([declared], name=name, runs_on=f"As LLVM IR, r{runs_on(choice)[1:]}").encode()}
+    machine = f"As LLVM IR, r{runs_on(choice)[1:]}"
+    comment = "".join(f"; {line}\n" for line in about([declared], name=name, runs_on=machine, libc=True))
+    files = {f"{name}.h": header([declared], name=name, runs_on=machine, libc=True).encode()}
     for suffix, code in zip(built.suffixes, built.codes, strict=True):
-        files[f"{name}{suffix}.ll"] = module_text(code).encode()
+        files[f"{name}{suffix}.ll"] = (comment + module_text(code)).encode()
         files[f"{name}{suffix}.bc"] = bitcode(code)
     earlier = [f"{name}{suffix}.{kind}" for suffix in SUFFIXES for kind in ("ll", "bc")]
     write_files(files, folder, "ir", earlier=earlier)

@@ -82,6 +82,23 @@ def test_one_workspace_serves_all(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not host().triple.startswith("x86_64"), reason="the versions are for x86-64")
 @pytest.mark.skipif(CC is None, reason="there is no C compiler")
+@pytest.mark.parametrize("name", ["loss", "Loss"])
+def test_two_libraries_of_one_name_are_noticed(name: str, tmp_path: Path) -> None:
+    """The second header would be left out as if it were the first."""
+    first, second, _ = kernels()
+    first.save(tmp_path / "a", format="lib", name="loss")
+    second.save(tmp_path / "b", format="lib", name=name)
+    command = [str(CC), "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "main.c"]
+    includes = [f'#include "{header}.h"\n' for header in ("a/loss", "a/loss", f"b/{name}")]
+    (tmp_path / "main.c").write_text("".join(includes[:2]) + "int main(void) { return 0; }\n")
+    subprocess.run(command, cwd=tmp_path, check=True)
+    (tmp_path / "main.c").write_text("".join(includes) + "int main(void) { return 0; }\n")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "another library has the names of this one: save one of them under another name" in done.stderr
+
+
+@pytest.mark.skipif(CC is None, reason="there is no C compiler")
 def test_functions_in_small_letters_are_no_macros(tmp_path: Path) -> None:
     """``pre_f_flops`` is not ``PRE_F_FLOPS``."""
     kernel = kernels()[2]

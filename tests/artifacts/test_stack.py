@@ -12,6 +12,7 @@ import pytest
 
 import gradc
 from gradc.backends.llvm.stack import stack_bytes
+from tests.artifacts.kernels import wide
 from tests.artifacts.test_machines import EMULATED, linker
 
 MEASURE = """
@@ -192,6 +193,19 @@ BYTES = {
 @pytest.mark.parametrize("triple", SAMPLES)
 def test_what_assembly_takes_off_the_stack(triple: str) -> None:
     assert stack_bytes(SAMPLES[triple], triple, ["root"]) == BYTES[triple]
+
+
+@pytest.mark.parametrize("machine", ["x86_64-linux", "x86_64-windows", "x86_64-macos", "aarch64-macos", "cortex-m4"])
+def test_a_function_may_be_called_as_places_in_code_are(machine: str, tmp_path: Path) -> None:
+    kernel = gradc.value_and_grad(wide).compile(
+        {"a": gradc.aval("f32[24,40]"), "b": gradc.aval("f32[40,5]")}, gradc.aval("f32[32,24]"), gradc.aval("f32[32,5]")
+    )
+    stacks = []
+    for name in ("loss", "Loss", "L"):
+        kernel.save(tmp_path, format="lib", name=name, target=machine)
+        stacks.append(json.loads((tmp_path / f"{name}.json").read_text())["functions"][0]["stack"])
+    assert stacks[0] > 500
+    assert stacks[0] == stacks[1] == stacks[2]
 
 
 def test_functions_in_tables_count_where_the_table_is_named() -> None:

@@ -102,6 +102,10 @@ def test_ir_is_text_and_bitcode_of_one_module(tmp_path: Path) -> None:
     kernel("f64").save(tmp_path, format="ir", name="step")
     text = (tmp_path / "step.ll").read_text()
     assert f'target triple = "{host().triple}"' in text
+    head = (tmp_path / "step.h").read_text().split("*/")[0].removeprefix("/*").replace("\n *", "\n;")
+    assert text.startswith(f";{head.rstrip()}\n")
+    assert "No libm, no allocation" in head
+    assert "libc" not in head
     read = binding.parse_bitcode((tmp_path / "step.bc").read_bytes())
     again = binding.parse_assembly(text)
     assert str(read).partition("\n@")[2] == str(again).partition("\n@")[2]

@@ -81,6 +81,8 @@ def _class(function: Bound) -> _Class:
             function, names, f"memory_({workspace})" if grows else "workspace_" if workspace else "nullptr"
         )
     fixed = all(isinstance(a.aval.size, int) for a in interface.outputs) and not interface.in_structs
+    pointers = not interface.in_structs and any(not a.is_number for a in interface.inputs)
+    given = [(f"{interface.macro}_NULL_INPUT", '"an input is null"')] if pointers else []
     return _Class(
         name=interface.name,
         macro=interface.macro,
@@ -91,7 +93,10 @@ def _class(function: Bound) -> _Class:
         run=run,
         reserve=", ".join(f"std::size_t {size}" for size in sizes) if grows else "",
         workspace=workspace,
-        failures=[(f"{interface.macro}_{f.name}", _quoted(f.message.replace(" {}", ""))) for f in interface.failures],
+        failures=[
+            *given,
+            *((f"{interface.macro}_{f.name}", _quoted(f.message.replace(" {}", ""))) for f in interface.failures),
+        ],
         selects=function.selects,
         selftest=function.selftest > 0,
     )

@@ -70,7 +70,9 @@ _TAKES: Final[tuple[tuple[str, tuple[_Take, ...], int, int], ...]] = (
 """By the start of a triple: what takes stack, the bytes of a return address, and those below the stack pointer that a
 function uses without taking them."""
 
-_LABEL: Final = re.compile(r"^(?!\.?L)([\w.$]+):", re.MULTILINE)
+_LABEL: Final = re.compile(r"^(?!\.L)([\w.$]+):", re.MULTILINE)
+_APPLE_LABEL: Final = re.compile(r"^(?!L)([\w.$]+):", re.MULTILINE)
+"""The labels that are no places within a function. Names of functions begin with ``_`` on Apple's systems alone."""
 _COMMENT: Final = re.compile(r"(?://|@|#+|;)\s.*$", re.MULTILINE)
 _DIRECTIVE: Final = re.compile(r"^\s*\.(?!quad|xword|dword|long|word|8byte|4byte|int32|int64)\w.*$", re.MULTILINE)
 
@@ -79,7 +81,7 @@ def stack_bytes(assembly: str, triple: str, roots: Sequence[str]) -> int:
     """The most bytes that a call of one of ``roots`` takes, in the assembly of a module for a machine."""
     takes, address, below = next(row[1:] for row in _TAKES if triple.startswith(row[0]))
     text = _DIRECTIVE.sub("", _COMMENT.sub("", assembly))
-    pieces = _LABEL.split(text)[1:]
+    pieces = (_APPLE_LABEL if "apple" in triple else _LABEL).split(text)[1:]
     bodies = dict(zip(pieces[::2], pieces[1::2], strict=True))
     frames = {
         name: address + sum(take(found) for pattern, take in takes for found in re.finditer(pattern, body))

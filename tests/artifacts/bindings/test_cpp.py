@@ -120,6 +120,11 @@ int main() {
     } catch (const gradc::error& error) {
         std::printf("%d %d\\n", error.status(), std::strncmp(error.what(), "index is out of bounds", 22));
     }
+    try {
+        step(W0, nullptr, W1, b1, x, std::vector<std::int64_t>(6, 2));
+    } catch (const gradc::error& error) {
+        std::printf("%d %s\\n", error.status(), error.what());
+    }
     return 0;
 }
 """
@@ -133,6 +138,7 @@ def test_arrays_of_all_kinds_and_failures(compiler: str, bound: Bound) -> None:
     assert printed[:2] == [f"{np.log(3):.6f}", "a view has 7 elements, expected 6"]
     status, differs = map(int, printed[2].split())
     assert status >= 16
+    assert printed[3] == "1 an input is null"
     assert differs == 0
 
 

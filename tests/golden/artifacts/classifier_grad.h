@@ -3,7 +3,7 @@
  * gradc 0.1.0, f64, i64, graph d66becf3. Runs on any x86-64.
  * Generated; yours, no conditions (0BSD). No libc, no libm, no allocation, no writable globals. */
 #ifndef CLASSIFIER_GRAD_H
-#define CLASSIFIER_GRAD_H
+#define CLASSIFIER_GRAD_H 0x158e6780
 #include <stdint.h>
 #ifdef __cplusplus
 extern "C" {
@@ -51,4 +51,6 @@ classifier_grad_status classifier_grad_selftest(void);
 #ifdef __cplusplus
 }
 #endif
+#elif CLASSIFIER_GRAD_H != 0x158e6780
+#error "another library has the names of this one: save one of them under another name"
 #endif

@@ -2,7 +2,7 @@
  * gradc 0.1.0, f64, graph 6e645188. Runs on any x86-64.
  * Generated; yours, no conditions (0BSD). No libc, no libm, no allocation, no writable globals. */
 #ifndef LOSS_GRAD_H
-#define LOSS_GRAD_H
+#define LOSS_GRAD_H 0xd2b064ca
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -35,4 +35,6 @@ loss_grad_status loss_grad_selftest(void);
 #ifdef __cplusplus
 }
 #endif
+#elif LOSS_GRAD_H != 0xd2b064ca
+#error "another library has the names of this one: save one of them under another name"
 #endif

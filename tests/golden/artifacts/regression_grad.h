@@ -2,7 +2,7 @@
  * gradc 0.1.0, f64, graph bf4b0ee0. Runs on any x86-64.
  * Generated; yours, no conditions (0BSD). No libc, no libm, no allocation, no writable globals. */
 #ifndef REGRESSION_GRAD_H
-#define REGRESSION_GRAD_H
+#define REGRESSION_GRAD_H 0x72adff83
 #include <stddef.h>
 #include <stdint.h>
 #ifdef __cplusplus
@@ -50,4 +50,6 @@ regression_grad_status regression_grad_selftest(void);
 #ifdef __cplusplus
 }
 #endif
+#elif REGRESSION_GRAD_H != 0x72adff83
+#error "another library has the names of this one: save one of them under another name"
 #endif

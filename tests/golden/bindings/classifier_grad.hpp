@@ -159,6 +159,8 @@ private:
     static void require_(classifier_grad_status status) {
         switch (status) {
             case CLASSIFIER_GRAD_OK: return;
+            case CLASSIFIER_GRAD_NULL_INPUT:
+                detail::fail<error>(static_cast<int>(status), "an input is null");
             case CLASSIFIER_GRAD_FAILED_1:
                 detail::fail<error>(static_cast<int>(status), "index is out of bounds for axis 1 with size 3 (networks.py:31: return -np.mean(np.log(p[np.arange(len(x)), labels])))");
             default: detail::fail<error>(static_cast<int>(status), "classifier_grad failed");

@@ -162,6 +162,8 @@ private:
     static void require_(regression_grad_status status) {
         switch (status) {
             case REGRESSION_GRAD_OK: return;
+            case REGRESSION_GRAD_NULL_INPUT:
+                detail::fail<error>(static_cast<int>(status), "an input is null");
             default: detail::fail<error>(static_cast<int>(status), "regression_grad failed");
         }
     }

@@ -51,7 +51,7 @@ fn require_length(argument: &'static str, found: usize, expected: i128) -> Resul
     if found as i128 == expected {
         return Ok(());
     }
-    Err(Error::Length { argument, found, expected: usize::try_from(expected).unwrap_or(0) })
+    Err(Error::Length { argument, found, expected: usize::try_from(expected).unwrap_or(usize::MAX) })
 }
 
 fn require_sizes(sizes: &[usize]) -> Result<(), Error> {
