@@ -25,6 +25,7 @@ from gradc.ops.shape import broadcast
 
 _DIAG: Final = np.diag
 _EINSUM: Final = np.einsum
+_RAVEL: Final = np.ravel
 _WHERE: Final = np.where
 """Kept from import on: during a trace there are stand-ins in their places."""
 
@@ -50,6 +51,11 @@ def viewed(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tupl
     if function not in VIEWS or (function is _DIAG and args and np.ndim(args[0]) != 2):
         return tuple([x for x in args if is_traced(x)]) if function is _EINSUM and rearranges(args) else ()
     return tuple([x for x in args if is_traced(x)])
+
+
+def flattens(function: Any) -> bool | None:
+    """Whether the function gives what np.ravel does, a view of memory that is in order; None: a view in any layout."""
+    return None if function is _EINSUM else function is _RAVEL
 
 
 def apply(session: Session, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

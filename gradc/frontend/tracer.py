@@ -31,8 +31,6 @@ from gradc.ir.graph import Value
 from gradc.ops.shape import reshape
 
 _SEQUENCES: Final = frozenset({list, tuple, str, bytes})
-_RAVEL: Final = np.ravel
-"""Kept from import on: during a trace there is a stand-in in its place."""
 _PYTHON: Final = {"i": int, "f": float, "c": complex}
 
 
@@ -194,7 +192,7 @@ class Tracer(Conversions, ArrayWriting, ArrayMethods, Reader, TracedBase):
             lambda session: arrayfunctions.apply(session, function, args, kwargs),
             bases=bases,
             array=function in arrayfunctions.GIVE_ARRAYS,
-            flat=function is _RAVEL,
+            flat=arrayfunctions.flattens(function),
         )
 
     # Where Python needs something plain (see also conversions)
@@ -335,12 +333,13 @@ def perform(
     bases: tuple[Tracer, ...] = (),
     array: bool = False,
     index: bool = False,
-    flat: bool = False,
+    flat: bool | None = False,
 ) -> Any:
     """What ``make`` gives in the present trace, as traced arrays with the user's names; errors get the user's line.
 
     ``bases`` are the arrays of which results are views that only rearrange one. Without axes a result is an array
-    all the same (``array``), or a number, and a copy where it is no view (``index``); or as np.ravel's (``flat``).
+    all the same (``array``), or a number, and a copy where it is no view (``index``); or as np.ravel's (``flat``; where
+    that is None a view in any layout).
     """
     session = require_session()
     site = session.follower.enter(sys._getframe(1))
@@ -368,7 +367,7 @@ def _wrapped(session: Session, result: Any, *how: Any) -> Any:
     return [_wrapped(session, r, *how) for r in result] if type(result) is list else result
 
 
-def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool, index: bool, flat: bool) -> Tracer:
+def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool, index: bool, flat: Any) -> Tracer:
     bases = tuple([base for base in bases if not base.scalar])
     if not bases or (index and not array and not value.aval.shape):
         return Tracer(session, Storage(value), scalar=not value.aval.shape and not array)
@@ -381,7 +380,7 @@ def _wrap(session: Session, value: Value, bases: tuple[Tracer, ...], array: bool
         if path is None:
             continue
         whole = base.path + path
-        shared = base.storage.shares(whole)
+        shared = flat is None or base.storage.shares(whole)
         if flat and not base.storage.refusal:
             shared = base.storage.in_order(whole[:-1] if path and whole[-1].op is reshape else whole)
         if shared:

@@ -114,7 +114,16 @@ def _shaped(flat: Any, like: Any) -> Any:
     return Array(flat).reshape(like.shape).value
 
 
-WRITERS: Final[dict[Any, Callable[..., None]]] = {
+def _nan_to_num(session: Session, x: Any, copy: Any = True, *args: Any, **kwargs: Any) -> Any:
+    """Numbers in the places of NaN and the infinities; without ``copy`` in the array itself."""
+    record = lookup(np.nan_to_num)
+    assert record is not None
+    result = record.call(session.lift, (x, True, *args), kwargs)
+    return result if copy or np.ndim(x) == 0 else ufuncs.written(x, result, "np.nan_to_num")
+
+
+WRITERS: Final[dict[Any, Callable[..., Any]]] = {
+    np.nan_to_num: _nan_to_num,
     np.copyto: _copyto,
     np.put: _put,
     np.putmask: _putmask,

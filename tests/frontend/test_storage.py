@@ -56,7 +56,10 @@ def letters(x: Any) -> Any:
     np.einsum("...j->j...", buf)[1, 2] = 8
     np.einsum("ij->i", buf[:, :1])[0] = 100
     np.reshape(buf, -1, copy=True)[0] = 200
-    return buf
+    buf[0, 1] = np.nan
+    same = np.nan_to_num(buf[0], copy=False, nan=3.0)
+    same += 1
+    return buf, np.nan_to_num(buf)
 
 
 def views(x: Any) -> Any:

@@ -23,6 +23,9 @@ def test_parameters_are_numpys(function):
     if "kwargs" in known:
         known |= {
             "optimize",
+            "dtype",
+            "casting",
+            "order",
             "constant_values",
             "end_values",
             "stat_length",
