@@ -18,7 +18,7 @@ from gradc.artifacts.linker import shared_library
 from gradc.artifacts.record import record_of
 from gradc.artifacts.seal import sealed
 from gradc.artifacts.templates import rendered
-from gradc.backends.abi import ABI_VERSION, Argument, Interface, interface_of, without_doubles
+from gradc.backends.abi import ABI_VERSION, Argument, Interface, interface_of, require_addresses, without_doubles
 from gradc.backends.c_names import require_symbol
 from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.library import Code, kernel_code, object_and_assembly, object_file
@@ -96,6 +96,7 @@ def build(compiled: Compiled, choice: Choice, *, name: str) -> Built:
         compiled.runs, compiled.signature, name=name, messages=programs[0].program.messages,
         workspace=reduce(maximum_dim, map(workspace_of, programs)), flops=compiled.work[0], donate=donate,
     )  # fmt: skip
+    require_addresses(interface, pointer_bits(choice.base), choice.name)
     recording = record(interface, load(compiled.llvm_ir, compiled.program).run)
     codes = [
         kernel_code(program, interface, f"{name}{part.suffix}", part.target)

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from gradc.artifacts.files import write_files
 from gradc.artifacts.header import Declared, header
-from gradc.backends.abi import interface_of
+from gradc.backends.abi import interface_of, require_addresses
 from gradc.backends.c import render
 from gradc.backends.c_names import require_symbol
 from gradc.backends.llvm.jit import load
+from gradc.backends.llvm.machine import pointer_bits
 from gradc.backends.llvm.matmul.order import sum_order
 from gradc.backends.llvm.targets import choose
 from gradc.backends.recording import memory_of, record
@@ -47,6 +48,7 @@ def source_files(compiled: Compiled, target: Target, *, name: str) -> dict[str, 
         compiled.runs, compiled.signature, name=name, messages=program.messages, workspace=workspace_of(optional),
         flops=compiled.work[0], donate=() if program.messages else compiled.request.donate,
     )  # fmt: skip
+    require_addresses(interface, pointer_bits(target), target.cpu)
     recording = record(interface, load(compiled.llvm_ir, compiled.program).run)
     memory = memory_of(interface, recording)
     declared = Declared(interface, 0 if memory.on_stack else memory.bytes)

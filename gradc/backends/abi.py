@@ -225,6 +225,16 @@ def _compiled_in(tree: Tree, root: str, steps: tuple[tuple[str, Key], ...] = ())
             yield from _compiled_in(child, root, (*steps, (tree.kind, key)))
 
 
+def require_addresses(interface: Interface, bits: int, machine: str) -> None:
+    """Raise CompileError where an array or the workspace is too large for addresses of ``bits``."""
+    arrays = [(a.path, a.aval.size * a.dtype.itemsize) for a in (*interface.inputs, *interface.outputs)]
+    for what, size in (*arrays, ("the workspace", interface.workspace)):
+        if isinstance(size, int) and size >= 2 ** (bits - 1):
+            raise CompileError(
+                f"{machine} cannot run {interface.name}: {what} has {size} bytes, and its addresses have {bits} bits"
+            )
+
+
 def without_doubles(cpu: str, *interfaces: Interface) -> CompileError:
     """The refusal of functions that compute in f64, for a processor that does not."""
     wide = [f for f in interfaces if any(a.aval.dtype.itemsize == 8 and a.aval.dtype.kind == "f" for a in f.inputs)]

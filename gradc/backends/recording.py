@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from gradc.backends.abi import FIRST_FAILURE, OK, Argument, Interface
+from gradc.errors import CompileError
 from gradc.ir.aval import dim_value
 from gradc.loops.language.program import ALIGNMENT
 
@@ -97,8 +98,19 @@ def sample(shape: Sequence[int], dtype: np.dtype, number: int, fill: Fill) -> np
 def record(interface: Interface, run: Run) -> Recording:
     """What the kernel does with the first inputs that it takes without a failed check and with finite results.
 
-    Where there are none, those without a failed check; else the status of the last.
+    Where there are none, those without a failed check; else the status of the last. Raises CompileError where its
+    arrays do not fit into memory.
     """
+    try:
+        return _record(interface, run)
+    except MemoryError as error:
+        raise CompileError(
+            f"{interface.name} cannot be run for its self-test: {str(error) or 'out of memory'}; "
+            "make sizes symbolic, for which it takes small ones"
+        ) from None
+
+
+def _record(interface: Interface, run: Run) -> Recording:
     sizes = {symbol: SYMBOLIC for _, symbol in interface.sizes}
     best: Recording | None = None
     for fill in _fills():

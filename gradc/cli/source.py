@@ -50,7 +50,8 @@ def _imported(path: Path, shown: str) -> ModuleType:
     try:
         compile(path.read_bytes(), str(path), "exec")
     except SyntaxError as error:
-        raise Failure(f"{shown}:{error.lineno}: {error.msg}") from error
+        line = f":{error.lineno}" if error.lineno else ""
+        raise Failure(f"{shown}{line}: {error.msg}") from error
     except (ValueError, OSError) as error:
         raise Failure(f"{shown} is not a Python file: {error}") from error
     spec = importlib.util.spec_from_loader(path.stem, importlib.machinery.SourceFileLoader(path.stem, str(path)))

@@ -311,6 +311,31 @@ def test_any_linker_makes_the_shared_library(
 
 
 @pytest.mark.parametrize(
+    ("choices", "machine"),
+    [
+        ({"format": "lib", "target": "cortex-m4"}, "cortex-m4"),
+        ({"format": "lib", "target": "armv7-linux"}, "armv7-linux"),
+        ({"format": "c", "target": "cortex-m4"}, "cortex-m4"),
+        ({"format": "ir", "target": "armv7-linux"}, "armv7-linux"),
+        ({"format": "wasm"}, "wasm32"),
+    ],
+)
+def test_arrays_beyond_all_addresses_are_refused(choices: Any, machine: str, tmp_path: Path) -> None:
+    kernel = gradc.jit(np.sum, name="total").compile(gradc.aval("f32[30000,30000]"))
+    with pytest.raises(CompileError, match=rf"^{machine} cannot run total: \w+ has 3600000000 bytes, and .* 32 bits$"):
+        kernel.save(tmp_path, **choices)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("form", ["lib", "c", "ir"])
+def test_a_selftest_that_does_not_fit_into_memory_is_told(form: Any, tmp_path: Path) -> None:
+    kernel = gradc.jit(np.sum, name="total").compile(gradc.aval("f32[1000000000000]"))
+    with pytest.raises(CompileError, match=r"total cannot be run for its self-test: .*; make sizes symbolic"):
+        kernel.save(tmp_path, format=form)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
     ("target", "cpu", "message"),
     [
         ("vax", None, "target='vax' is not one of 'x86_64-linux', 'x86_64-macos'"),

@@ -102,8 +102,11 @@ def test_a_file_that_raises_on_import(gradc: Gradc, net: Path) -> None:
 
 
 def test_a_file_that_is_not_python(gradc: Gradc, net: Path) -> None:
-    (net / "net.py").write_bytes(b"\x00\xff\xfe")
-    assert gradc("show", "net.py:loss").code == 2
+    for content in (b"\x00\xff\xfe", b"a\0b"):
+        (net / "net.py").write_bytes(content)
+        outcome = gradc("show", "net.py:loss")
+        assert outcome.code == 2
+        assert "None" not in outcome.err
 
 
 def test_what_the_file_prints_goes_to_stderr(gradc: Gradc, net: Path) -> None:
