@@ -133,6 +133,21 @@ def test_what_does_not_fit_is_refused(name: str, value: str, message: str, web: 
     assert line.startswith(message)
 
 
+@needs_node
+@pytest.mark.parametrize("batch", ["1e8", "2 ** 40", "2 ** 53"])
+def test_a_size_that_no_argument_has_takes_no_memory(batch: str, web: Bound) -> None:
+    saved = web("regression")
+    call = called(given(About(saved)), batch=batch)
+    program = (
+        "const before = process.memoryUsage().external;\n"
+        f"try {{ {call} }} catch (error) {{ console.log(String(error)) }}\n"
+        "console.log(process.memoryUsage().external - before < 1e7);"
+    )
+    told, small = run(saved.folder, "regression_grad", program)
+    assert told.startswith("RangeError: x has ")
+    assert small == "true"
+
+
 NUMBERS = {
     "rate": ('"fast"', "TypeError: rate is fast, expected a number"),
     "on": ("1", "TypeError: on is 1, expected a boolean"),

@@ -42,17 +42,18 @@ export async function load(source = "classifier_grad.wasm") {
     }
 
     function kernel(given) {
-        const place = places();
-        const from = inputs.map((input) => ("size" in input ? place(bytes(input)) : 0));
+        const values = inputs.map((input) => {
+            const value = given[input.name];
+            return "size" in input ? elements(input, value) : number(input, value);
+        });
+        const place = places();  // after the checks, for memory does not shrink again
+        const from = inputs.map((input, k) => ("size" in input ? place(values[k].byteLength) : values[k]));
         const at = results.map((result) => place(bytes(result)));
         const workspace = place(768);
-        const values = inputs.map((input, k) => {
-            const value = given[input.name];
-            if (!("size" in input)) return number(input, value);
-            new input.array(memory.buffer, from[k]).set(elements(input, value));
-            return from[k];
+        inputs.forEach((input, k) => {
+            if ("size" in input) new input.array(memory.buffer, from[k]).set(values[k]);
         });
-        const status = run(...values, ...at, workspace);
+        const status = run(...from, ...at, workspace);
         if (status) throw new RangeError(failures[status] ?? `classifier_grad: status ${status}`);
         return Object.fromEntries(results.map((result, k) => {
             const found = new result.array(memory.buffer, at[k], "size" in result ? count(result) : 1);

@@ -37,17 +37,18 @@ export async function load(source = "regression_grad.wasm") {
 
     function kernel(given) {
         const sizes = sizesOf(given);
-        const place = places();
-        const from = inputs.map((input) => ("size" in input ? place(bytes(input, sizes)) : 0));
+        const values = inputs.map((input) => {
+            const value = given[input.name];
+            return "size" in input ? elements(input, value, sizes) : number(input, value);
+        });
+        const place = places();  // after the checks, for memory does not shrink again
+        const from = inputs.map((input, k) => ("size" in input ? place(values[k].byteLength) : values[k]));
         const at = results.map((result) => place(bytes(result, sizes)));
         const workspace = place(64 * Math.floor((sizes.batch + 3) / 4));
-        const values = inputs.map((input, k) => {
-            const value = given[input.name];
-            if (!("size" in input)) return number(input, value);
-            new input.array(memory.buffer, from[k]).set(elements(input, value, sizes));
-            return from[k];
+        inputs.forEach((input, k) => {
+            if ("size" in input) new input.array(memory.buffer, from[k]).set(values[k]);
         });
-        const status = run(...Object.values(sizes), ...values, ...at, workspace);
+        const status = run(...Object.values(sizes), ...from, ...at, workspace);
         if (status) throw new RangeError(`regression_grad: status ${status}`);
         return Object.fromEntries(results.map((result, k) => {
             const found = new result.array(memory.buffer, at[k], "size" in result ? count(result, sizes) : 1);
