@@ -26,6 +26,7 @@ from gradc.ops.shape import broadcast
 _DIAG: Final = np.diag
 _EINSUM: Final = np.einsum
 _RAVEL: Final = np.ravel
+_PAD: Final = np.pad
 _WHERE: Final = np.where
 """Kept from import on: during a trace there are stand-ins in their places."""
 
@@ -64,8 +65,10 @@ def apply(session: Session, function: Any, args: tuple[Any, ...], kwargs: dict[s
     Raises TraceError for a function that is not supported on traced values.
     """
     own = _OWN.get(function)
-    if own is not None:
-        return own(session, *args, **kwargs)
+    return _recorded(session, function, args, kwargs) if own is None else own(session, *args, **kwargs)
+
+
+def _recorded(session: Session, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     record = lookup(function)
     if record is None or (function is _WHERE and len(args) == 1):
         found = ufuncs.evaluated(session, function, args, kwargs)
@@ -179,6 +182,17 @@ def _aval(session: Session, x: Any) -> Aval:
     return session.lift(x).aval
 
 
+def _pad(session: Session, array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+    if callable(mode):
+        return callables.padded(session, array, pad_width, mode, **kwargs)
+    return _recorded(session, _PAD, (array, pad_width, mode), kwargs)
+
+
+def _indices_from(function: Any) -> Callable[..., Any]:
+    """``np.tril_indices_from`` and others, which look at the shape alone."""
+    return lambda session, arr, *args, **kwargs: function(np.broadcast_to(0, _shape(arr)), *args, **kwargs)
+
+
 def _result_type(session: Session, *given: Any) -> np.dtype:
     values = [x if isinstance(x, (np.dtype, type, str)) else session.lift(x) for x in given]
     markers = [promote.marker(x) if isinstance(x, Value) else np.dtype(x) for x in values]
@@ -237,6 +251,8 @@ _OWN: Final[dict[Any, Callable[..., Any]]] = {
     np.shape: lambda session, a: _shape(a),
     np.ndim: lambda session, a: _aval(session, a).ndim,
     np.size: _size,
+    np.pad: _pad,
+    **{f: _indices_from(f) for f in (np.diag_indices_from, np.tril_indices_from, np.triu_indices_from)},
     np.result_type: _result_type,
     np.iscomplexobj: lambda session, x: _aval(session, x).dtype.kind == "c",
     np.isrealobj: lambda session, x: _aval(session, x).dtype.kind != "c",

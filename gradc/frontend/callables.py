@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -91,9 +92,7 @@ def piecewise(session: Session, x: Any, condlist: Any, funclist: Any, *args: Any
 def vectorized(self: Any, *args: Any, **kwargs: Any) -> Any:
     """A call of ``np.vectorize(function)`` with traced arrays."""
     if self.signature is not None:
-        raise TraceError(
-            "np.vectorize: signature= is not supported on traced arrays; use np.apply_along_axis or a loop"
-        )
+        return _of_parts(self, args, kwargs)
     names = [n for n in kwargs if n not in (self.excluded or ())]
     places = [k for k in range(len(args)) if k not in (self.excluded or ())]
     spread = np.broadcast_arrays(*[np.asarray(args[k]) if not is_traced(args[k]) else args[k] for k in places],
@@ -112,6 +111,48 @@ def vectorized(self: Any, *args: Any, **kwargs: Any) -> Any:
     if isinstance(results[0], tuple):
         return tuple(_together(self, column, shape, k) for k, column in enumerate(zip(*results, strict=True)))
     return _together(self, results, shape, 0)
+
+
+def _of_parts(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A call of ``np.vectorize(function, signature="(n),(n)->()")``: of all parts with the axes that it names."""
+    groups = [re.findall(r"\(([^()]*)\)", side) for side in self.signature.replace(" ", "").split("->")]
+    depths = [len([word for word in group.split(",") if word]) for group in groups[0]]
+    if kwargs or self.excluded or len(args) != len(depths):
+        raise TraceError(f"np.vectorize: with signature={self.signature!r} give {len(depths)} arrays in order, or loop")
+    arrays = [_as_array(x) for x in args]
+    leads = [np.shape(x)[: np.ndim(x) - depth] for x, depth in zip(arrays, depths, strict=True)]
+    shape = np.broadcast_shapes(*leads)
+    _check_calls("np.vectorize", math.prod(shape))
+    if 0 in shape:
+        raise ShapeError("np.vectorize: without an element the function is never called, and its dtype is not known")
+    spread = [np.broadcast_to(x, (*shape, *np.shape(x)[len(lead) :])) for x, lead in zip(arrays, leads, strict=True)]
+    results = [self.pyfunc(*[x[index] for x in spread]) for index in itertools.product(*map(range, shape))]
+    if len(groups[1]) == 1:
+        return _stacked(self, results, shape, 0)
+    return tuple(_stacked(self, column, shape, k) for k, column in enumerate(zip(*results, strict=True)))
+
+
+def _stacked(self: Any, results: Any, shape: tuple[int, ...], position: int) -> Any:
+    """The parts of all calls in one array, in the dtype that ``otypes`` says or that they have."""
+    whole = np.stack([_as_array(r) for r in results])
+    placed = np.reshape(whole, (*shape, *np.shape(whole)[1:]))
+    return placed.astype(np.dtype(self.otypes[position])) if self.otypes else placed
+
+
+def padded(session: Session, array: Any, pad_width: Any, function: Callable[..., Any], **kwargs: Any) -> Any:
+    """``np.pad`` with a function, which writes borders into every vector along one axis after the other."""
+    whole = np.pad(array, pad_width).copy()
+    plain = np.broadcast_to(0, np.shape(array))
+    starts = np.argwhere(np.pad(plain + 1, pad_width))[[0, -1]] if plain.size else None
+    if starts is None:
+        raise ShapeError(f"np.pad: {array.aval} has no element to be padded by a function")
+    widths = [(int(a), size - 1 - int(b)) for a, b, size in zip(*starts, np.shape(whole), strict=True)]
+    _check_calls("np.pad", sum(math.prod(np.shape(whole)) // size for size in np.shape(whole)))
+    for axis, width in enumerate(widths):
+        view = np.moveaxis(whole, axis, -1)
+        for index in np.ndindex(np.shape(view)[:-1]):
+            function(view[index], width, axis, kwargs)
+    return whole
 
 
 def _together(self: Any, results: Any, shape: tuple[int, ...], position: int) -> Any:

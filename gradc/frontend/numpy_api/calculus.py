@@ -47,8 +47,8 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> An
     if len(varargs) not in (0, 1, len(axes)) or (len(varargs) == 1 and varargs[0].ndim and len(axes) != 1):
         raise ShapeError(f"np.gradient: {len(varargs)} spacings for {len(axes)} axes")
     spacings: Any = varargs * len(axes) if len(varargs) == 1 else varargs or (None,) * len(axes)
-    x = f if f.is_float else f.astype(np.float64)
-    slopes = [_slope(x, place, space, edge_order) for place, space in zip(axes, spacings, strict=True)]
+    x = f if f.dtype.kind in "fc" else f.astype(np.float64)
+    slopes = [_slope(x, place, space, edge_order).astype(x.dtype) for place, space in zip(axes, spacings, strict=True)]
     return slopes[0] if len(slopes) == 1 else tuple(slopes)
 
 
@@ -147,7 +147,9 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     size = require_size("np.interp", xp.shape[0], "its intervals are counted")
     if size == 0:
         raise ShapeError("np.interp: there are no points")
-    x, xp, fp = (v.astype(np.float64) for v in (x, xp, fp))
+    x, xp = x.astype(np.float64), xp.astype(np.float64)
+    kind = np.result_type(np.float64, fp.dtype)
+    fp = fp.astype(kind)
     if period is not None:
         width = abs(float(period))
         x, xp = x % width, xp % width
@@ -156,8 +158,8 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         xp, fp = np.concatenate([xp[-1:] - width, xp, xp[:1] + width]), np.concatenate([fp[-1:], fp, fp[:1]])
         left = right = None
         size += 2
-    below = fp[0] if left is None else left.astype(np.float64)
-    above = fp[-1] if right is None else right.astype(np.float64)
+    below = fp[0] if left is None else left.astype(kind)
+    above = fp[-1] if right is None else right.astype(kind)
     if size == 1:
         inside = np.broadcast_to(fp[0], x.shape)
     else:
@@ -176,7 +178,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
 @composed(np.sinc, arrays=("x",))
 def sinc(x: Any) -> Any:
     """``sin(pi x) / (pi x)``; near 0 its series, whose derivatives are right at 0 as well."""
-    kind = x.dtype if x.is_float else np.dtype(np.float64)
+    kind = x.dtype if x.dtype.kind in "fc" else np.dtype(np.float64)
     angle = x.astype(kind) * kind.type(math.pi)
     near = np.abs(angle) < 1.0
     square = np.where(near, angle * angle, kind.type(0))

@@ -137,9 +137,12 @@ def vander(x: Any, N: Any = None, increasing: Any = False) -> Any:
 
 @composed(np.poly, arrays=("seq_of_zeros",))
 def poly(seq_of_zeros: Any) -> Any:
-    """The polynomial with these zeros, whose highest coefficient is 1."""
+    """The polynomial with these zeros, or the characteristic one of a matrix; its highest coefficient is 1."""
+    if seq_of_zeros.ndim == 2 and seq_of_zeros.shape[0] == seq_of_zeros.shape[1] and seq_of_zeros.shape[0] != 0:
+        whole = poly(np.linalg.eigvals(seq_of_zeros))
+        return whole if seq_of_zeros.dtype.kind == "c" else np.real(whole)
     if seq_of_zeros.ndim != 1:
-        raise ShapeError(f"np.poly: {seq_of_zeros.value.aval} must have one axis; of matrices it takes eigenvalues")
+        raise ShapeError(f"np.poly: {seq_of_zeros.value.aval} is neither a vector of zeros nor a square matrix")
     kind = np.result_type(seq_of_zeros.dtype, np.float64 if seq_of_zeros.dtype.kind in "iub" else seq_of_zeros.dtype)
     zeros = seq_of_zeros.astype(kind)
     found: Any = np.ones(1, kind)

@@ -13,6 +13,7 @@ from gradc.frontend.numpy_api.promote import broadcasted, converted, marker, ope
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
+from gradc.ops import complex as complex_ops
 from gradc.ops import elementwise as ops
 from gradc.ops import rounding
 
@@ -44,7 +45,7 @@ def round_(a: Any, decimals: Any = 0) -> Any:
     """The nearest number of so many decimals, a tie to the even one: multiplied, rounded and divided, as NumPy does."""
     places = operator.index(decimals)
     if a.dtype.kind == "c":
-        return round_(a.real, places) + 1j * round_(a.imag, places)
+        return _of_parts(a, lambda part: round_(part, places))
     if a.dtype.kind == "b" and places == 0:
         return np.rint(a.astype(np.float16))
     if not a.is_float:
@@ -57,6 +58,11 @@ def round_(a: Any, decimals: Any = 0) -> Any:
         return np.rint(a)
     scale = a.dtype.type(10.0 ** abs(places))
     return np.rint(a * scale) / scale if places > 0 else np.rint(a / scale) * scale
+
+
+def _of_parts(a: Any, function: Any) -> Any:
+    """A complex number of what a function gives for both parts."""
+    return Array(complex_ops.make_complex(function(np.real(a)).value, function(np.imag(a)).value))
 
 
 @implements(np.copysign, arrays=("x1", "x2"))
@@ -112,6 +118,9 @@ def modf(x: Any) -> Any:
 @implements(np.nan_to_num, arrays=("x",))
 def nan_to_num(x: Value, copy: Any = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Value:
     """``x`` with numbers in the places of NaN and the infinities; by default 0 and the largest finite ones."""
+    if x.aval.dtype.kind == "c":
+        parts = [nan_to_num(part(x), copy, nan, posinf, neginf) for part in (complex_ops.real, complex_ops.imag)]
+        return complex_ops.make_complex(*parts)
     if x.aval.dtype.kind != "f":
         return strong(x)
     limits = np.finfo(x.aval.dtype)

@@ -56,7 +56,7 @@ def cov(
         factor = total - less * (np.sum(w * aweights.astype(np.float64)) / total if aweights is not None else 1.0)
         scaled = np.maximum(factor, 0.0)
     apart = x - centre
-    product = apart @ (apart if w is None else apart * w).T
+    product = apart @ np.conj(apart if w is None else apart * w).T
     found = product * np.true_divide(1, scaled) if w is None and factor > 0 else product / scaled
     return np.squeeze(found)
 
@@ -67,10 +67,14 @@ def corrcoef(x: Any, y: Any = None, rowvar: Any = True, *, dtype: Any = None) ->
     c = cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
         return c / c
-    deviation = np.sqrt(np.diagonal(c))
+    deviation = np.sqrt(np.real(np.diagonal(c)))
     found = c / deviation[:, None] / deviation[None, :]
     # Rounding alone leaves the interval: the value is held, and the slope stays that of the formula.
-    return np.where(found > 1.0, 1.0, np.where(found < -1.0, -1.0, found))
+    return _held(found) if found.dtype.kind != "c" else _held(np.real(found)) + 1j * _held(np.imag(found))
+
+
+def _held(x: Any) -> Any:
+    return np.where(x > 1.0, 1.0, np.where(x < -1.0, -1.0, x))
 
 
 # Counts.

@@ -26,6 +26,7 @@ _NAMES: Final = frozenset(
         "polysub", "polyval", "prod", "ptp", "ravel", "real", "repeat", "reshape", "roll", "rollaxis", "roots",
         "rot90", "select", "shape", "size", "sort", "sort_complex", "split", "squeeze", "stack", "std", "sum",
         "swapaxes", "take", "take_along_axis", "tensordot", "tile", "trace", "transpose", "trapezoid", "tril",
+        "around", "corrcoef", "cov", "ediff1d", "gradient", "interp", "linspace", "nan_to_num", "poly", "round", "sinc",
         "triu", "unstack", "vander", "var", "vdot", "vsplit", "vstack", "where",
     }
 )  # fmt: skip

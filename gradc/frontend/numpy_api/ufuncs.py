@@ -23,6 +23,7 @@ from gradc.frontend.numpy_api.promote import (
 from gradc.frontend.numpy_api.registry import implements
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
+from gradc.ops import complex as complex_ops
 from gradc.ops import elementwise as ops
 from gradc.ops import functions
 
@@ -36,13 +37,13 @@ def _is_bool(*operands: Value) -> bool:
 _ELEMENTWISE: set[np.ufunc] = set()
 
 
-def _unary(ufunc: np.ufunc, op: Op) -> None:
+def _unary(ufunc: np.ufunc, op: Op) -> Callable[[Value], Value]:
     def function(x: Value) -> Value:
         return strong(elementwise(op, ufunc, x))
 
     function.__name__ = ufunc.__name__
     _ELEMENTWISE.add(ufunc)
-    implements(ufunc, arrays=("x",))(function)
+    return implements(ufunc, arrays=("x",))(function)
 
 
 def _binary(ufunc: np.ufunc, op: Op, of_bools: Op | None = None) -> Callable[[Value, Value], Value]:
@@ -65,11 +66,36 @@ _unary(np.sqrt, ops.sqrt)
 _unary(np.tanh, ops.tanh)
 _unary(np.sin, ops.sin)
 _unary(np.cos, ops.cos)
-_unary(np.sign, ops.sign)
 for name in ("exp2", "log2", "log10", "cbrt", "tan", "sinh", "cosh"):
     _unary(getattr(np, name), getattr(functions, name))
 for name in ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"):
     _unary(getattr(np, name), getattr(functions, name))
+
+_sign = _unary(np.sign, ops.sign)
+
+
+@implements(np.sign, arrays=("x",))
+def sign(x: Value) -> Value:
+    """-1, 0 or 1; of complex numbers those of length 1, and 0."""
+    if x.aval.dtype.kind != "c":
+        return _sign(x)
+    return _phase(strong(x))
+
+
+def _phase(z: Value) -> Value:
+    """``z`` over its size; of one infinite part its direction, of two NaN, as NumPy's np.sign."""
+    size = ops.absolute(z)
+    zero, one = size.builder.full(0.0, size.aval), size.builder.full(1.0, size.aval)
+    is_plain = ops.logical_and(ops.less(zero, size), ops.less(size, zero.builder.full(math.inf, size.aval)))
+    parts = [complex_ops.real(z), complex_ops.imag(z)]
+    divisor = ops.select(is_plain, size, one)
+    unit = complex_ops.make_complex(parts[0] / divisor, parts[1] / divisor)
+    far = [ops.equal(ops.absolute(part), part.builder.full(math.inf, part.aval)) for part in parts]
+    ends = [ops.select(is_far, ops.sign(part), zero) for is_far, part in zip(far, parts, strict=True)]
+    lost = ops.logical_or(ops.isnan(size), ops.logical_and(*far))
+    ends = [ops.select(lost, zero.builder.full(math.nan, zero.aval), end) for end in ends]
+    return ops.select(is_plain, unit, complex_ops.make_complex(*ends))
+
 
 add = _binary(np.add, ops.add, ops.logical_or)
 subtract = _binary(np.subtract, ops.sub)
