@@ -59,7 +59,7 @@ def erfc(f: Formula, x: Term) -> Term:
     rest_low = (f.rest(product, quotient, divisor) + product_low) - quotient * divisor_low
     far = scaled(f, f.fma(rest_low, inverse, quotient), reduced.shifted)
     far = f.select(x < 0.0, 2.0 - far, far)
-    f.comment("1 - x - (erf(x) - x) near 0, where an error of t would count")
+    f.comment("1 - x - (erf(x) - x) near 0 and up to where an error of t, beside results below 1/2, counts less")
     total, error = f.sum_with_error(1.0, -x)
     near = total + (error - x * f.polynomial(coefficients.ERF_NEAR[name], x * x))
-    return f.select(size < 0.5, near, far)
+    return f.select(size < 0.65, near, far)

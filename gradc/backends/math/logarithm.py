@@ -57,10 +57,17 @@ def log_for_f32(f: Formula, x: Term) -> Term:
 
 def log1p_unit(f: Formula, x: Term) -> Term:
     """``log(1 + x)`` for x from 0 to 1, such as the exponential of a negative number; any number for others."""
-    f.comment("log(1 + x) = x - x**2 / 2 + s (x**2 / 2 + s**2 P(s**2)), s = x / (2 + x)")
+    f.comment("log(1 + x) = x - s (x - s**2 P(s**2)), s = x / (2 + x)")
+    whole = (x + 2.0).named("whole")
+    s = (x / whole).named("s")
+    z = s * s
+    polynomial = f.polynomial(coefficients.LOG_RATIO_WIDE[f.form.name], z)
+    if f.fused:
+        return f.fma(-s, f.fma(-z, polynomial, x), x)
+    f.comment("x - x**2 / 2 + s (x**2 / 2 + s**2 P(s**2)), where the product is rounded too; less what 2 + x lost of x")
     half = x * x * 0.5
-    s, rest = _ratio(f, x, half, coefficients.LOG_RATIO_WIDE)
-    return x + f.fma(s, rest, -half)
+    rest = half + (z * polynomial - (x - (whole - 2.0)) * 0.15)
+    return x + (s * rest - half)
 
 
 def log1p_inside(f: Formula, x: Term, low: Term | None = None) -> Term:

@@ -9,7 +9,7 @@ from typing import Final
 
 from gradc.ir.aval import Dim, size_of
 from gradc.ir.graph import CONSTANT, Graph, Node
-from gradc.loops.language.expressions import MATHEMATICS, Expression
+from gradc.loops.language.expressions import MATHEMATICS, Apply, Expression
 from gradc.loops.lowering.indexing import AnyIndex, Axis, Index, Indices, axes_of, strides_of
 from gradc.loops.lowering.plan import Stage, is_move
 
@@ -103,10 +103,15 @@ def is_onto(stage: Stage, index: Indices, node: Node) -> bool:
 
 
 def used_again(parts: Sequence[Expression]) -> set[Expression]:
-    """What several of the parts of an expression use; nothing where its text is short. Operands stand before users."""
+    """What several parts of an expression use; where its text is short, choices alone. Operands stand before users."""
     length: dict[Expression, int] = {}
     uses: Counter[Expression] = Counter()
     for part in parts:
         length[part] = 1 + sum(length[operand] for operand in part.operands)
         uses.update(part.operands)
-    return {part for part, count in uses.items() if count > 1} if length[parts[-1]] > _LONG else set()
+    again = {part for part, count in uses.items() if count > 1}
+    return again if length[parts[-1]] > _LONG else {part for part in again if _is_choice(part)}
+
+
+def _is_choice(part: Expression) -> bool:
+    return isinstance(part, Apply) and part.primitive == "select"

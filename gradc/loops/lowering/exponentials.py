@@ -12,7 +12,7 @@ from typing import Any, Final
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import Op
-from gradc.ops.elementwise import logistic, neg, softplus
+from gradc.ops.elementwise import logistic, logistic_by_decay, neg, softplus
 
 MOST_BYTES: Final = 4096
 """Larger arrays are not kept for the reverse sweep unless that is cheaper (``gradc.loops.lowering.crossings``)."""
@@ -28,7 +28,7 @@ def _decay(b: Any, z: Any) -> Any:
 
 def _logistic(b: Any, z: Any, e: Any, *, negative: bool) -> Any:
     holds = b.le(z, 0.0) if negative else b.ge(z, 0.0)
-    return b.div(b.select(holds, 1.0, e), b.add(1.0, e))
+    return logistic_by_decay(b, holds, e)
 
 
 def _softplus(b: Any, z: Any, e: Any, *, negative: bool) -> Any:

@@ -223,11 +223,11 @@ def ulps(name: str, arguments: Arrays, result: np.ndarray) -> np.ndarray:
             if finite and not np.isnan(result[k]) and not np.isnan(expected[k]):
                 point = [mp.mpf(float(a[k])) for a in arguments]
                 term = TERMS[name](point[0]) if name in TERMS and point[0] < 0 else 0
-                errors[k] = _distance(EXACT[name](*point), result[k], dtype, term)
+                errors[k] = distance(EXACT[name](*point), result[k], dtype, term)
     return errors
 
 
-def _distance(exact: Any, result: Any, dtype: np.dtype, term: Any = 0) -> float:
+def distance(exact: Any, result: Any, dtype: np.dtype, term: Any = 0) -> float:
     """In units in the last place of the exact result, or of a larger term of it."""
     limits = np.finfo(dtype)
     if mp.isinf(exact) or exact == 0:
