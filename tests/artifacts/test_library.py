@@ -83,6 +83,35 @@ def test_null_and_crooked_pointers_are_refused(saved: Callable[[str], Any]) -> N
     assert saved("loss")[1].function(*[ctypes.c_void_p(None)] * 3) == 1
 
 
+@pytest.mark.parametrize("form", ["lib", "c"])
+@pytest.mark.parametrize("shape", ["n,3", "0,3"])
+def test_an_array_without_elements_may_be_null(shape: str, form: Any, tmp_path: Path) -> None:
+    """As ``malloc(0)`` and an empty ``std::vector`` may give it."""
+    compiler = shutil.which("gcc") or shutil.which("clang")
+    kernel = gradc.value_and_grad(lambda w, x: np.sum(np.tanh(x @ w)) + w[0]).compile(
+        gradc.aval("f64[3]"), gradc.aval(f"f64[{shape}]"), name="total"
+    )
+    kernel.save(tmp_path, format=form)
+    if form == "c":
+        if compiler is None:
+            pytest.skip("there is no C compiler")
+        command = [compiler, "-std=c99", "-march=native", "-shared", "-fPIC", "-o", "libtotal.so", "total.c"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+    function = ctypes.CDLL(str(tmp_path / "libtotal.so")).total
+    w, value, gradient = np.array([7.0, 1.0, 2.0]), np.zeros(1), np.full(3, 9.0)
+    memory = np.zeros(1 << 12, np.uint8)
+    given, into, slope = (ctypes.c_void_p(a.ctypes.data) for a in (w, value, gradient))
+    workspace = ctypes.c_void_p(memory.ctypes.data + -memory.ctypes.data % 64)
+
+    def call(*sizes: int) -> int:
+        return int(function(*map(ctypes.c_size_t, sizes), given, ctypes.c_void_p(None), into, slope, workspace))
+
+    assert call(*([0] if shape == "n,3" else [])) == 0
+    assert (value[0], gradient.tolist()) == (7.0, [1.0, 0.0, 0.0])
+    if shape == "n,3":
+        assert call(2) == 1
+
+
 @pytest.mark.parametrize("without", [("L",), ("d_w_a",), ("d_w_b",), ("L", "d_w_a"), ("d_w_a", "d_w_b")])
 def test_results_that_are_not_wanted_are_not_written(without: tuple[str, ...], tmp_path: Path) -> None:
     kernel, args = wide_kernel()
