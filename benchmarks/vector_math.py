@@ -29,13 +29,14 @@ from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.math.library import NAMES
 from gradc.loops.language.program import PRIMITIVES, Buffer, For, LoopProgram, Store, b, size, variable
 
-PEERS = {"pow": "power", "log1p_unit": "log1p"}
+PEERS = {"pow": "power", "exp_unit": "exp", "log1p_unit": "log1p"}
 Run = Callable[[], object]
 RANGES = {
     **dict.fromkeys(("log", "log2", "log10"), (0.01, 10.0)),
     **dict.fromkeys(("arcsin", "arccos", "arctanh"), (-1.0, 1.0)),
     "arccosh": (1.0, 10.0),
     "log1p": (-0.9, 10.0),
+    "exp_unit": (-4.0, 0.0),
     "log1p_unit": (0.0, 1.0),
     "pow": (0.01, 4.0),
 }

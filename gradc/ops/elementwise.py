@@ -244,7 +244,7 @@ def _evaluate_logistic_bce(z: Any, y: Any) -> Any:
 
 
 def _loops_decay(b: Any, z: Any) -> Any:
-    return b.exp(b.neg(b.abs(z)))
+    return b.exp_unit(b.neg(b.abs(z)))
 
 
 def _loops_logistic(b: Any, z: Any) -> Any:

@@ -40,8 +40,9 @@ UNROLLED: Final = 8
 WORK: Final = 400
 """Loops of at most so many steps, and so many instructions in all of them, are written out."""
 
+PAIR: Final = 2
 SHORTEST: Final = 4
-"""Iterations from which on they run at once rather than written out."""
+"""Two iterations run at once rather than written out, and so many or more; three would leave a lane empty."""
 
 
 class Paces:
@@ -135,7 +136,8 @@ def few_steps(loop: For) -> range | None:
     steps = range(int(loop.lo.value), int(loop.hi.value), loop.step)
     if len(steps) == 1:
         return steps
-    if len(steps) > UNROLLED or (can_batch(loop) and (len(steps) >= SHORTEST or _is_heavy(loop.body))):
+    batched = len(steps) == PAIR or len(steps) >= SHORTEST or _is_heavy(loop.body)
+    if len(steps) > UNROLLED or (can_batch(loop) and batched):
         return None
     return steps if steps and _work(loop.body) * len(steps) <= WORK else None
 

@@ -29,6 +29,9 @@ from gradc.loops.shaping.optional import Optional
 NO_CALLS: Final = '"no-builtins" "no-stack-arg-probe"'
 """Attributes of functions by which a compiler adds no calls to them."""
 
+SELDOM: Final = '!prof !{!"branch_weights", i32 1, i32 2000}'
+"""A condition that seldom holds: each part of it is a branch of its own, which costs nothing where it is not taken."""
+
 SPARE_ALIGNMENT: Final = 16
 """Of memory for results that nobody wants: that of the stack, which a short call has no time to move."""
 
@@ -253,7 +256,8 @@ class _Wrapper:
         if self._spare.bytes == 0:
             return ""
         if self._spare.on_stack:
-            return self._alloca(f"[{self._spare.bytes} x i8]", SPARE_ALIGNMENT)
+            memory = self._alloca(f"[{self._spare.bytes} x i8]", SPARE_ALIGNMENT)
+            return self._value(f'call ptr asm "", "=r,0"(ptr {memory})')
         behind = self._dims.operand(rounded(self._program.arena_bytes))
         return self._value(f"getelementptr inbounds i8, ptr %workspace, i64 {behind}")
 
@@ -299,7 +303,7 @@ class _Wrapper:
         if not faults:
             return
         fault = self._any(faults)
-        self._lines.append(f"  br i1 {fault}, label %{label}, label %{label}.not")
+        self._lines.append(f"  br i1 {fault}, label %{label}, label %{label}.not, {SELDOM}")
         self._label(label)
         self._lines.append(f"  ret i32 {status}")
         self._label(f"{label}.not")

@@ -33,8 +33,23 @@ class Reduced:
 def exp(f: Formula, x: Term) -> Term:
     """``exp(x)``: subnormal and infinite results included."""
     f.comment("Beyond these bounds the result is 0 or infinity, and stays so at them.")
-    bits = f.form.mantissa + f.form.bias
-    x = f.clamp(x, -(bits + 1.5) * math.log(2), (f.form.bias + 1.5) * math.log(2))
+    x = f.clamp(x, _lowest(f), (f.form.bias + 1.5) * math.log(2))
+    return _exp_inside(f, x)
+
+
+def exp_unit(f: Formula, x: Term) -> Term:
+    """``exp(x)`` of numbers that are not positive, to the same bits."""
+    f.comment("Below this bound the result is 0, and stays so at it.")
+    low = _lowest(f)
+    return _exp_inside(f, f.select(x < low, low, x))
+
+
+def _lowest(f: Formula) -> float:
+    """A number whose exponential is 0, as are those of smaller ones."""
+    return -(f.form.mantissa + f.form.bias + 1.5) * math.log(2)
+
+
+def _exp_inside(f: Formula, x: Term) -> Term:
     reduced = reduce(f, x)
     return scaled(f, exp_reduced(f, reduced), reduced.shifted)
 

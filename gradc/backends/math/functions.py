@@ -8,7 +8,7 @@ from typing import Final
 from gradc.backends.math import expansions
 from gradc.backends.math.arc import arccos, arcsin, arctan, arctan2
 from gradc.backends.math.error import erf, erfc
-from gradc.backends.math.exponential import exp, exp2, expm1
+from gradc.backends.math.exponential import exp, exp2, exp_unit, expm1
 from gradc.backends.math.gamma import digamma, gammaln
 from gradc.backends.math.hyperbolic import cosh, sinh, tanh
 from gradc.backends.math.inverse_hyperbolic import arccosh, arcsinh, arctanh
@@ -21,7 +21,7 @@ from gradc.backends.math.trigonometric import cos, sin, tan
 SHORT: Final[dict[str, Callable[..., Term]]] = {
     function.__name__: function
     for function in (
-        *(arccos, arcsin, arctan, cbrt, cosh, exp, exp2, expm1),
+        *(arccos, arcsin, arctan, cbrt, cosh, exp, exp2, exp_unit, expm1),
         *(hypot, log, log10, log1p, log1p_unit, log2, sinh, tanh),
     )
 }

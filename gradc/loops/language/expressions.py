@@ -138,11 +138,15 @@ class Primitive:
 
 
 FUNCTIONS: Final = (
-    "exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "erf",
+    "exp", "exp_unit", "log", "log1p", "expm1", "tanh", "sin", "cos", "erf",
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cbrt", "cosh", "digamma", "erfc", "exp2",
     "gammaln", "log10", "log1p_unit", "log2", "sinh", "tan",
 )  # fmt: skip
-"""The primitives of one number that take many operations; ``log1p_unit`` is ``log1p`` for numbers from 0 to 1."""
+"""The primitives of one number that take many operations.
+
+``exp_unit`` is ``exp`` of numbers that are not positive, to the same bits; ``log1p_unit`` is ``log1p`` of those from 0
+to 1.
+"""
 
 FUNCTIONS_OF_TWO: Final = ("arctan2", "fmod", "hypot")
 """The same of two numbers; the power, which integers have too, apart."""

@@ -294,6 +294,7 @@ _RULES: Final[dict[str, Callable[..., _Pair]]] = {
     "maximum": _maximum,
     "floor": _floor,
     "exp": _function("exp", lambda x, y: y),
+    "exp_unit": _function("exp_unit", lambda x, y: y),
     "log": _function("log", lambda x, y: b.div(1.0, x)),
     "expm1": _function("expm1", lambda x, y: b.add(y, 1.0)),
     "pow": _pow,

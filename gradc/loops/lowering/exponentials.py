@@ -23,7 +23,7 @@ def _first(x: Aval, *_: Aval, **__: Any) -> Aval:
 
 
 def _decay(b: Any, z: Any) -> Any:
-    return b.exp(b.neg(b.abs(z)))
+    return b.exp_unit(b.neg(b.abs(z)))
 
 
 def _logistic(b: Any, z: Any, e: Any, *, negative: bool) -> Any:

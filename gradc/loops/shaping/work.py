@@ -17,7 +17,7 @@ PRODUCT_BYTES: Final = 32
 """Products of a contraction that count as an operation, in bytes of an operand."""
 
 _DEAR: Final = {
-    **dict.fromkeys(("exp", "log", "log1p", "log1p_unit", "expm1", "tanh", "sin", "cos", "erf", "pow"), 16),
+    **dict.fromkeys(("exp", "exp_unit", "log", "log1p", "log1p_unit", "expm1", "tanh", "sin", "cos", "erf", "pow"), 16),
     **dict.fromkeys(("div", "floor_div", "mod", "sqrt"), 4),
     **dict.fromkeys(EXPANSIONS, 500),
 }  # fmt: skip

@@ -22,6 +22,7 @@ SAME_NAME = (
 EXACT: dict[str, Callable[..., Any]] = {
     **{name: getattr(mp, name.replace("arc", "a")) for name in SAME_NAME if hasattr(mp, name.replace("arc", "a"))},
     "fmod": lambda x, y: mp.mpf(math.fmod(float(x), float(y))),  # exact, in C too
+    "exp_unit": mp.exp,
     "log1p_unit": mp.log1p,
     "log2": lambda x: mp.log(x, 2),
     "exp2": lambda x: mp.mpf(2) ** x,
@@ -52,6 +53,7 @@ NUMPY: dict[str, Callable[..., Any]] = {
     "erfc": np.vectorize(math.erfc, otypes=[np.float64]),
     "gammaln": np.vectorize(_lgamma, otypes=[np.float64]),
     "digamma": scipy.special.digamma,
+    "exp_unit": np.exp,
     "log1p_unit": np.log1p,
     "pow": np.power,
 }
@@ -81,6 +83,8 @@ def samples(name: str, dtype: np.dtype, count: int, seed: int = 0) -> Arrays:
 
 def _special(name: str, dtype: np.dtype) -> Arrays:
     values = special_values(dtype)
+    if name == "exp_unit":
+        return (values[~(values > 0)],)
     if name == "log1p_unit":
         return (values[~(values < 0) & ~(values > 1)],)
     if name in ("arctan2", "fmod", "hypot"):
@@ -115,6 +119,14 @@ def _strata(name: str, dtype: np.dtype, random: np.random.Generator, count: int)
         case "exp" | "expm1":
             yield from (between(bottom - 1, top + 1), between(-1, 1), between(bottom, bottom + 40), signed(smallest, 0))
             yield from (between(0.2, 0.6), between(-0.8, -0.2))
+        case "exp_unit":
+            yield from (
+                between(bottom - 1, 0),
+                between(-1, 0),
+                between(bottom, bottom + 40),
+                (-magnitudes(smallest, 0),),
+            )
+            yield from (between(-0.8, -0.2), (-magnitudes(5, largest),))
         case "log":
             yield from (between(0.5, 2), between(0.95, 1.05), (magnitudes(smallest, largest),), between(1.2, 1.8))
         case "log1p":

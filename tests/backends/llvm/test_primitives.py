@@ -140,6 +140,8 @@ def test_every_primitive_is_in_the_table_and_tested() -> None:
 @pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_primitive_means_what_numpy_means(name: str, dtype: str, apply: Apply) -> None:
     values = samples(np.dtype(dtype))
+    if name == "exp_unit":
+        values = values[~(values > 0)]
     if name == "log1p_unit":
         values = values[~(values < 0) & ~(values > 1)]
     arrays = [a.ravel() for a in np.meshgrid(*[values] * PRIMITIVES[name].arity)]

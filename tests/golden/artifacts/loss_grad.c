@@ -69,29 +69,28 @@ static inline bool close_f64(double x, double y, double tolerance)
     return abs_f64(x - y) <= tolerance || x == y || (x != x && y != y);
 }
 
-/* exp(x): subnormal and infinite results included. */
-static double exp_f64(double x)
+/* exp(x) of numbers that are not positive, to the same bits. */
+static double exp_unit_f64(double x)
 {
-    /* Beyond these bounds the result is 0 or infinity, and stays so at them. */
-    const double t1 = x > 0x1.63108c75a1936p+9 ? 0x1.63108c75a1936p+9 : x;
-    const double t2 = t1 < -0x1.751622e4cce27p+9 ? -0x1.751622e4cce27p+9 : t1;
+    /* Below this bound the result is 0, and stays so at it. */
+    const double t1 = x < -0x1.751622e4cce27p+9 ? -0x1.751622e4cce27p+9 : x;
     /* x = n log(2) + r, abs(r) <= log(2) / 2; n stands in the last bits of shifted */
-    const double shifted = t2 * 0x1.71547652b82fep+0 + 0x1.8p+52;
+    const double shifted = t1 * 0x1.71547652b82fep+0 + 0x1.8p+52;
     const double n = shifted - 0x1.8p+52;
-    const double r = n * -0x1.9ef35793c7673p-41 + (n * -0x1.62e42fefa2p-1 + t2);
+    const double r = n * -0x1.9ef35793c7673p-41 + (n * -0x1.62e42fefa2p-1 + t1);
     /* exp(r) = 1 + r + r**2 P(r) */
     const double square = r * r;
-    const double t3 = 1.0 + r;
-    const double t4 = r * r;
-    const double t5 = (0x1.2891d2ecb3ed9p-22 * t4 + 0x1.a019b8cbe6585p-16) * t4 + 0x1.6c16c1789caa1p-10;
-    const double t6 = (0x1.af39091a8441ap-26 * t4 + 0x1.71de0d863c737p-19) * t4 + 0x1.a01a01a7ce75dp-13;
-    const double t7 = ((t6 * t4 + 0x1.11111111109a6p-7) * t4 + 0x1.5555555555556p-3) * r +
-            ((t5 * t4 + 0x1.5555555553d38p-5) * t4 + 0x1.0000000000001p-1);
+    const double t2 = 1.0 + r;
+    const double t3 = r * r;
+    const double t4 = (0x1.2891d2ecb3ed9p-22 * t3 + 0x1.a019b8cbe6585p-16) * t3 + 0x1.6c16c1789caa1p-10;
+    const double t5 = (0x1.af39091a8441ap-26 * t3 + 0x1.71de0d863c737p-19) * t3 + 0x1.a01a01a7ce75dp-13;
+    const double t6 = ((t5 * t3 + 0x1.11111111109a6p-7) * t3 + 0x1.5555555555556p-3) * r +
+            ((t4 * t3 + 0x1.5555555553d38p-5) * t3 + 0x1.0000000000001p-1);
     /* times 2**n in two steps, for 2**n may be out of range where the result is not */
     const uint64_t biased = bits_f64(shifted) + UINT64_C(0xbcc80000000007fe);
     const uint64_t first = biased >> 1;
     const uint64_t second = biased - first;
-    return (t3 + (square * t7 + (r - (t3 - 1.0)))) * from_bits_f64(first << 52) * from_bits_f64(second << 52);
+    return (t2 + (square * t6 + (r - (t2 - 1.0)))) * from_bits_f64(first << 52) * from_bits_f64(second << 52);
 }
 
 /* log(1 + x) for x from 0 to 1, such as the exponential of a negative number; any number for others. */
@@ -143,7 +142,7 @@ loss_grad_status loss_grad(const loss_grad_in *in, loss_grad_out *out, void *wor
     /* networks.py:11: z = v1 * a1 + v2 * a2 */
     const double z = v1 * a1 + v2 * a2;
     /* networks.py:12: y_hat = 1 / (1 + np.exp(-z)) */
-    const double s1 = exp_f64(-abs_f64(z));
+    const double s1 = exp_unit_f64(-abs_f64(z));
     const double y_hat = (z >= 0.0 ? 1.0 : s1) / (1.0 + s1);
     /* networks.py:13: L = -(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat)) */
     out->L = log1p_unit_f64(s1) + (z >= 0.0 ? 1.0 - y : y) * abs_f64(z);

@@ -18,7 +18,7 @@ from gradc.loops.language.program import BOOL, Apply, Constant, Expression, Vari
 VECTORS: Final = frozenset((
     "add", "sub", "mul", "div", "fma", "neg", "abs", "sqrt", "floor", "minimum", "maximum", "isnan", "select",
     "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor",
-    "exp", "log", "log1p", "log1p_unit", "expm1", "tanh", "erf",
+    "exp", "exp_unit", "log", "log1p", "log1p_unit", "expm1", "tanh", "erf",
 ))  # fmt: skip
 """The primitives on floats and masks that vectors may be given to in epilogues."""
 
