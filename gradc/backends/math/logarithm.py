@@ -64,7 +64,7 @@ def log1p_unit(f: Formula, x: Term) -> Term:
     polynomial = f.polynomial(coefficients.LOG_RATIO_WIDE[f.form.name], z)
     if f.fused:
         return f.fma(-s, f.fma(-z, polynomial, x), x)
-    f.comment("x - x**2 / 2 + s (x**2 / 2 + s**2 P(s**2)), where the product is rounded too; less what 2 + x lost of x")
+    f.comment("x - x**2 / 2 + s (x**2 / 2 + s**2 P(s**2)), the product rounded too; less what 2 + x lost")
     half = x * x * 0.5
     rest = half + (z * polynomial - (x - (whole - 2.0)) * 0.15)
     return x + (s * rest - half)

@@ -96,17 +96,19 @@ static double exp_unit_f64(double x)
 /* log(1 + x) for x from 0 to 1, such as the exponential of a negative number; any number for others. */
 static double log1p_unit_f64(double x)
 {
-    /* log(1 + x) = x - x**2 / 2 + s (x**2 / 2 + s**2 P(s**2)), s = x / (2 + x) */
-    const double t1 = x * x * 0.5;
-    const double s = x / (x + 2.0);
-    const double t2 = s * s;
-    const double t3 = t2 * t2;
-    const double t4 = (0x1.401d3e65cdc48p-3 * t3 + 0x1.bc37f0140c19ep-4) * t3 + 0x1.111abdc8abe16p-3;
-    const double t5 = ((t4 * t3 + 0x1.745d19937b1fcp-3) * t3 + 0x1.2492492499d46p-2) * t3 +
+    /* log(1 + x) = x - s (x - s**2 P(s**2)), s = x / (2 + x) */
+    const double whole = x + 2.0;
+    const double s = x / whole;
+    const double t1 = s * s;
+    const double t2 = t1 * t1;
+    const double t3 = (0x1.401d3e65cdc48p-3 * t2 + 0x1.bc37f0140c19ep-4) * t2 + 0x1.111abdc8abe16p-3;
+    const double t4 = ((t3 * t2 + 0x1.745d19937b1fcp-3) * t2 + 0x1.2492492499d46p-2) * t2 +
             0x1.5555555555555p-1;
-    const double t6 = (0x1.32e0d25c9c761p-4 * t3 + 0x1.e0a2d581ab68fp-4) * t3 + 0x1.3b13515f6f9efp-3;
-    const double t7 = t2 * (((t6 * t3 + 0x1.c71c71bedea97p-3) * t3 + 0x1.9999999999944p-2) * t2 + t5);
-    return x + (s * (t7 + t1) + -t1);
+    const double t5 = (0x1.32e0d25c9c761p-4 * t2 + 0x1.e0a2d581ab68fp-4) * t2 + 0x1.3b13515f6f9efp-3;
+    /* x - x**2 / 2 + s (x**2 / 2 + s**2 P(s**2)), the product rounded too; less what 2 + x lost */
+    const double t6 = x * x * 0.5;
+    const double t7 = t1 * (((t5 * t2 + 0x1.c71c71bedea97p-3) * t2 + 0x1.9999999999944p-2) * t1 + t4);
+    return x + (s * (t6 + (t7 - (x - (whole - 2.0)) * 0.15)) - t6);
 }
 
 /* The larger number; NaN where one is. */
@@ -143,7 +145,8 @@ loss_grad_status loss_grad(const loss_grad_in *in, loss_grad_out *out, void *wor
     const double z = v1 * a1 + v2 * a2;
     /* networks.py:12: y_hat = 1 / (1 + np.exp(-z)) */
     const double s1 = exp_unit_f64(-abs_f64(z));
-    const double y_hat = (z >= 0.0 ? 1.0 : s1) / (1.0 + s1);
+    const double s2 = z >= 0.0 ? 1.0 : s1;
+    const double y_hat = s2 - s2 * (s1 / (1.0 + s1));
     /* networks.py:13: L = -(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat)) */
     out->L = log1p_unit_f64(s1) + (z >= 0.0 ? 1.0 - y : y) * abs_f64(z);
     /* d_z (backward of networks.py:13: L = -(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat))) */

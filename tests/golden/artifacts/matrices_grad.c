@@ -131,17 +131,19 @@ static inline void fill_f64(double *data, int64_t count, int first, int order)
 /* log(1 + x) for x from 0 to 1, such as the exponential of a negative number; any number for others. */
 static double log1p_unit_f64(double x)
 {
-    /* log(1 + x) = x - x**2 / 2 + s (x**2 / 2 + s**2 P(s**2)), s = x / (2 + x) */
-    const double t1 = x * x * 0.5;
-    const double s = x / (x + 2.0);
-    const double t2 = s * s;
-    const double t3 = t2 * t2;
-    const double t4 = (0x1.401d3e65cdc48p-3 * t3 + 0x1.bc37f0140c19ep-4) * t3 + 0x1.111abdc8abe16p-3;
-    const double t5 = ((t4 * t3 + 0x1.745d19937b1fcp-3) * t3 + 0x1.2492492499d46p-2) * t3 +
+    /* log(1 + x) = x - s (x - s**2 P(s**2)), s = x / (2 + x) */
+    const double whole = x + 2.0;
+    const double s = x / whole;
+    const double t1 = s * s;
+    const double t2 = t1 * t1;
+    const double t3 = (0x1.401d3e65cdc48p-3 * t2 + 0x1.bc37f0140c19ep-4) * t2 + 0x1.111abdc8abe16p-3;
+    const double t4 = ((t3 * t2 + 0x1.745d19937b1fcp-3) * t2 + 0x1.2492492499d46p-2) * t2 +
             0x1.5555555555555p-1;
-    const double t6 = (0x1.32e0d25c9c761p-4 * t3 + 0x1.e0a2d581ab68fp-4) * t3 + 0x1.3b13515f6f9efp-3;
-    const double t7 = t2 * (((t6 * t3 + 0x1.c71c71bedea97p-3) * t3 + 0x1.9999999999944p-2) * t2 + t5);
-    return x + (s * (t7 + t1) + -t1);
+    const double t5 = (0x1.32e0d25c9c761p-4 * t2 + 0x1.e0a2d581ab68fp-4) * t2 + 0x1.3b13515f6f9efp-3;
+    /* x - x**2 / 2 + s (x**2 / 2 + s**2 P(s**2)), the product rounded too; less what 2 + x lost */
+    const double t6 = x * x * 0.5;
+    const double t7 = t1 * (((t5 * t2 + 0x1.c71c71bedea97p-3) * t2 + 0x1.9999999999944p-2) * t1 + t4);
+    return x + (s * (t6 + (t7 - (x - (whole - 2.0)) * 0.15)) - t6);
 }
 
 /* The larger number; NaN where one is. */
@@ -199,7 +201,8 @@ matrices_grad_status matrices_grad(const double *restrict w_hidden, const double
             const double t1 = y[i];
             const double t2 = exp_unit_f64(-abs_f64(z2_i));
             sum_partial[lane] += log1p_unit_f64(t2) + (z2_i >= 0.0 ? 1.0 - t1 : t1) * abs_f64(z2_i);
-            const double y_hat_i = (z2_i >= 0.0 ? 1.0 : t2) / (1.0 + t2);
+            const double t3 = z2_i >= 0.0 ? 1.0 : t2;
+            const double y_hat_i = t3 - t3 * (t2 / (1.0 + t2));
             d_z2[i] = 0.2 * (y_hat_i - t1);
         }
     }
@@ -209,7 +212,8 @@ matrices_grad_status matrices_grad(const double *restrict w_hidden, const double
         const double t1 = y[i];
         const double t2 = exp_unit_f64(-abs_f64(z2_i));
         sum_partial[lane_2] += log1p_unit_f64(t2) + (z2_i >= 0.0 ? 1.0 - t1 : t1) * abs_f64(z2_i);
-        const double y_hat_i = (z2_i >= 0.0 ? 1.0 : t2) / (1.0 + t2);
+        const double t3 = z2_i >= 0.0 ? 1.0 : t2;
+        const double y_hat_i = t3 - t3 * (t2 / (1.0 + t2));
         d_z2[i] = 0.2 * (y_hat_i - t1);
     }
     sum += sum_partial[0] + sum_partial[2] + (sum_partial[1] + sum_partial[3]);
