@@ -32,7 +32,7 @@ from gradc.frontend.creation import CREATION, Handler
 from gradc.frontend.draws import GENERATORS, RefusedGenerator, refused, refused_always, refused_class, unchanged
 from gradc.frontend.families import replaced
 from gradc.frontend.frames import is_internal
-from gradc.frontend.iterators import iterators
+from gradc.frontend.iterators import ImportsInside, iterators
 from gradc.frontend.numpy_api.registry import Implementation, of_arrays, places
 from gradc.frontend.reach import Container, Walk, read, store
 from gradc.frontend.session import current_session, holds_traced
@@ -156,6 +156,7 @@ class _Installed:
         self._standing: dict[tuple[int, Any], _Standing] = {}
         self._at_home: list[tuple[Container, str, Any, Any]] = []
         self._traces = 0
+        self._imports = ImportsInside()
 
     def __len__(self) -> int:
         return len(self._standing) + len(self._at_home)
@@ -164,6 +165,8 @@ class _Installed:
         """One trace more needs the stand-ins at home. The list only grows, by modules that were imported since."""
         with self._lock:
             self._traces += 1
+            if self._traces == 1:
+                sys.meta_path.insert(0, self._imports)
             for home in homes[len(self._at_home) :]:
                 container, name, original, stand_in = home
                 if read(container, name) is original:
@@ -175,6 +178,7 @@ class _Installed:
         with self._lock:
             self._traces -= 1
             if not self._traces:
+                sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self._imports]
                 for container, name, original, stand_in in self._at_home:
                     if read(container, name) is stand_in:
                         store(container, name, original)

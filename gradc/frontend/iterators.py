@@ -78,6 +78,21 @@ def _as_strided(original: Callable[..., Any]) -> Callable[..., Any]:
     return stand_in
 
 
+class ImportsInside:
+    """Compiled modules look at ``numpy.broadcast`` as they are imported, and refuse a class of another size.
+
+    On ``sys.meta_path`` while functions are traced: as soon as one of them imports a module, the original stands there
+    again. From then on ``np.broadcast`` of a traced array is refused as a plain array is wanted.
+    """
+
+    def find_spec(self, *_: Any) -> None:
+        """No module is found here."""
+        np.broadcast = _BROADCAST  # type: ignore[misc]
+
+
+_BROADCAST: Final = np.broadcast
+
+
 def iterators() -> list[tuple[dict[str, Any], str, Any]]:
     """Where each is at home: the namespace, its name, and what stands for it."""
     tricks = vars(np.lib.stride_tricks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import random
+import subprocess
 import sys
 import threading
 import types
@@ -373,3 +374,25 @@ def test_a_failure_half_way_leaves_nothing_replaced(monkeypatch: pytest.MonkeyPa
     assert makers == before
     assert np.zeros is before["zeros"]
     assert len(INSTALLED) == 0
+
+
+COMPILED_MODULE_INSIDE = """
+import sys
+import numpy as np
+import gradc
+finders, broadcast = list(sys.meta_path), np.broadcast
+
+def function(x):
+    from scipy.special import erf
+    return np.sum(erf(x))
+
+value, slope = gradc.value_and_grad(function)(np.zeros(3))
+assert value == 0 and np.allclose(slope, 2 / np.sqrt(np.pi)), slope
+assert np.broadcast is broadcast and sys.meta_path == finders
+"""
+
+
+def test_a_compiled_module_may_be_imported_inside_first() -> None:
+    """It compares the size of ``numpy.broadcast`` with that of the class that it was compiled for."""
+    done = subprocess.run([sys.executable, "-c", COMPILED_MODULE_INSIDE], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
