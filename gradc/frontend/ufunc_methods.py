@@ -15,7 +15,7 @@ import numpy as np
 from gradc.errors import ShapeError, TraceError
 from gradc.frontend.numpy_api.axes import one_axis, require_size
 from gradc.frontend.numpy_api.choices import known
-from gradc.frontend.numpy_api.notation import Array
+from gradc.frontend.numpy_api.notation import Array, filled
 from gradc.frontend.session import Session, is_traced
 
 _REDUCTIONS: Final[dict[np.ufunc, Any]] = {
@@ -77,9 +77,12 @@ def _folded(ufunc: np.ufunc, name: str, array: Any, axis: int, first: list[Any],
     """The elements along an axis combined from the first on, of those for which the mask holds."""
     parts = [array[_at(axis, k)] for k in range(int(array.shape[axis]))]
     if mask is None:
-        if not (first or parts):
+        if first or parts:
+            return functools.reduce(ufunc, [*first, *parts])
+        if ufunc.identity is None:
             raise ShapeError(f"{name}: {array.value.aval} has no element along axis {axis}, and the ufunc no identity")
-        return functools.reduce(ufunc, [*first, *parts])
+        nothing = np.sum(array, axis=axis).astype(ufunc(array, array).dtype)
+        return filled(nothing, ufunc.identity)
     if not first and ufunc.identity is None:
         raise ShapeError(f"{name}: where= needs initial=, for the ufunc has no identity")
     total: Any = first[0] if first else ufunc.identity

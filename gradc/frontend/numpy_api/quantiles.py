@@ -54,7 +54,9 @@ def _nan_where(mask: Any, x: Any) -> Any:
 
 @composed(np.median, arrays=("a",))
 def median(a: Any, axis: Any = None, overwrite_input: Any = False, keepdims: Any = False) -> Any:
-    """The element in the middle, or the mean of the two; NaN where there is a NaN."""
+    """The element in the middle, or the mean of the two; NaN where there is a NaN, or no element."""
+    if 0 in a.shape:
+        return np.mean(a, axis=axis, keepdims=keepdims)
     rows, kept = _rows("np.median", a, axis)
     size = rows.shape[-1]
     ordered, has_nan = _sorted(rows)

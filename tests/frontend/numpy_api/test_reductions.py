@@ -151,3 +151,25 @@ def test_a_mean_over_a_symbolic_axis_divides_by_its_size(bench):
 @pytest.mark.parametrize("function", [np.mean, np.var, np.std, np.prod, np.ptp, np.average], ids=lambda f: f.__name__)
 def test_gradients(function, gradient_agrees, sample):
     gradient_agrees(lambda bench, x: bench.call(function, x, axis=1), sample(3, 4))
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value")
+@pytest.mark.parametrize("backend", ["llvm", "numpy", "reference"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        np.median,
+        lambda x: np.median(x, axis=0, keepdims=True),
+        lambda x: np.median(x, axis=1),
+        lambda x: np.median(x.astype(np.float32), axis=0),
+        lambda x: np.logaddexp.reduce(x),
+        lambda x: np.logaddexp.reduce(x, axis=(0, 1), keepdims=True),
+        lambda x: np.hypot.reduce(x),
+        lambda x: np.logical_xor.reduce(x > 0),
+    ],
+)
+def test_without_elements_there_is_what_numpy_has(function, backend):
+    x = np.zeros((0, 3))
+    actual, expected = gradc.jit(function, backend=backend)(x), function(x)
+    assert actual.dtype == expected.dtype
+    np.testing.assert_array_equal(actual, expected, strict=True)
