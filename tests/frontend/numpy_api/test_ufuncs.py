@@ -131,10 +131,12 @@ def test_bit_operations(dtype, agrees, traced, sample):
             agrees(np.right_shift, x, np.array(count, dtype))
 
 
-def test_reciprocal_of_integers_is_refused(agrees, traced, sample):
+def test_reciprocal_of_integers_is_truncated(agrees, sample):
     agrees(np.reciprocal, sample(4, dtype="f4"))
-    with pytest.raises(DtypeError, match="truncates"):
-        traced(np.reciprocal, sample(4, dtype=int))
+    for dtype in DTYPES[1:11]:
+        agrees(np.reciprocal, np.array([1, 2, 5, 100]).astype(dtype))
+        if dtype.kind == "i":
+            agrees(np.reciprocal, np.array([-1, -3], dtype))
 
 
 @pytest.mark.parametrize("keyword", [{"where": True}, {"casting": "unsafe"}, {"dtype": "f4"}, {"order": "F"}])
