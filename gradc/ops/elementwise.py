@@ -255,7 +255,7 @@ def logistic_by_decay(b: Any, holds: Any, e: Any) -> Any:
     """``1 / (1 + e)``, or where it does not hold ``e / (1 + e)``: the numerator less ``e / (1 + e)`` of it."""
     # What the quotient is off counts e times as much so; it is itself up to 2.4 units off below powers of two.
     numerator = b.select(holds, 1.0, e)
-    return b.sub(numerator, b.mul(numerator, b.div(e, b.add(1.0, e))))
+    return b.fma(b.neg(numerator), b.div(e, b.add(1.0, e)), numerator)
 
 
 def _loops_softplus(b: Any, z: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -165,3 +166,13 @@ def test_functions_of_arguments_alone_stay_where_they_are_used() -> None:
     made = gradc.jit(lambda x, y: np.exp(x) * y).compile(gradc.aval("f64[4,2]"), gradc.aval("f64[4,2]"))
     assert made.loops.count("for ") == 2
     np.testing.assert_allclose(made(np.ones((4, 2)), np.ones((4, 2))), np.full((4, 2), np.e), rtol=1e-15)
+
+
+def test_slopes_of_sigmoids_keep_their_digits() -> None:
+    """``s(z) s(-z)`` is found of ``exp(-abs(z))`` alone, by one quotient, and nothing cancels at either end."""
+    slopes = gradc.grad(lambda z: np.sum(1 / (1 + np.exp(-z)))).compile(gradc.aval("f64[9]"))
+    z = np.array([-700.0, -40.0, -1.0, -1e-9, 0.0, 1e-9, 1.0, 40.0, 700.0])
+    with mpmath.workprec(200):
+        exact = [float(1 / (2 + mpmath.exp(x) + mpmath.exp(-x))) for x in map(mpmath.mpf, z.tolist())]
+    np.testing.assert_allclose(slopes(z), exact, rtol=1e-15)
+    assert evaluations(slopes, "div") == 1

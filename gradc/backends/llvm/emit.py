@@ -32,6 +32,7 @@ from gradc.ir.target import Target
 from gradc.loops.language.program import ALIGNMENT, Buffer, Call, Check, Constant, For, Function, LoopProgram, Statement
 from gradc.loops.language.traversal import nested, statements_of
 from gradc.loops.shaping.expand import expand
+from gradc.loops.shaping.terms import with_terms_apart
 from gradc.loops.shaping.zeros import without_signs_of_zeros
 
 MOST_INLINED: Final = 1000
@@ -48,7 +49,7 @@ def emit(program: LoopProgram, target: Target, *, threads: int = 1, embedded: bo
     if threads > 1:
         program = share_contractions(program, target, threads)
     if _is_short(program.body):
-        program = without_signs_of_zeros(program)
+        program = without_signs_of_zeros(with_terms_apart(program))
     module = Module(target)
     for buffer in program.buffers:
         if buffer.kind == "constant":

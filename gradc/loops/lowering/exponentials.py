@@ -12,7 +12,7 @@ from typing import Any, Final
 from gradc.ir.aval import Aval
 from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import Op
-from gradc.ops.elementwise import logistic, logistic_by_decay, neg, softplus
+from gradc.ops.elementwise import logistic, logistic_by_decay, mul, neg, softplus
 
 MOST_BYTES: Final = 4096
 """Larger arrays are not kept for the reverse sweep unless that is cheaper (``gradc.loops.lowering.crossings``)."""
@@ -45,6 +45,15 @@ decay = Op("decay", _first, _no_value, loops=_decay, elementwise=True)
 logistic_by = Op("logistic_by", _first, _no_value, loops=_logistic, elementwise=True)
 """``logistic`` of z, or of -z with ``negative``, by z and ``decay(z)``."""
 
+
+def _slope(b: Any, e: Any) -> Any:
+    t = b.div(e, b.add(1.0, e))
+    return b.mul(t, b.sub(1.0, t))
+
+
+logistic_slope_by = Op("logistic_slope_by", _first, _no_value, loops=_slope, elementwise=True)
+"""``logistic(z) * logistic(-z)`` by ``decay(z)``: the smaller factor is at most 1/2, so that nothing cancels."""
+
 softplus_by = Op("softplus_by", _first, _no_value, loops=_softplus, elementwise=True)
 """The same of ``softplus``."""
 
@@ -63,7 +72,11 @@ def with_shared_exponentials(graph: Graph) -> Graph:
         return graph
 
     def rewrite(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]) -> Value | None:
-        if op not in _BY or not _is_kept(builder.nodes[ids[0]].aval, least):
+        nodes = [builder.nodes[i] for i in ids]
+        if op is mul and all(node.op is logistic_by for node in nodes) and nodes[0].operands == nodes[1].operands:
+            both = nodes[0].params["negative"] != nodes[1].params["negative"]
+            return logistic_slope_by(builder.value(nodes[0].operands[1])) if both else None
+        if op not in _BY or not _is_kept(nodes[0].aval, least):
             return None
         argument = builder.nodes[ids[0]]
         z = builder.value(argument.operands[0] if argument.op is neg else argument.id)

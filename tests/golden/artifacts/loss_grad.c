@@ -93,6 +93,12 @@ static double exp_unit_f64(double x)
     return (t2 + (square * t6 + (r - (t2 - 1.0)))) * from_bits_f64(first << 52) * from_bits_f64(second << 52);
 }
 
+/* x * y + z, rounded twice, as on machines without fused multiply-adds. */
+static inline double fma_f64(double x, double y, double z)
+{
+    return x * y + z;
+}
+
 /* log(1 + x) for x from 0 to 1, such as the exponential of a negative number; any number for others. */
 static double log1p_unit_f64(double x)
 {
@@ -146,7 +152,7 @@ loss_grad_status loss_grad(const loss_grad_in *in, loss_grad_out *out, void *wor
     /* networks.py:12: y_hat = 1 / (1 + np.exp(-z)) */
     const double s1 = exp_unit_f64(-abs_f64(z));
     const double s2 = z >= 0.0 ? 1.0 : s1;
-    const double y_hat = s2 - s2 * (s1 / (1.0 + s1));
+    const double y_hat = fma_f64(-s2, s1 / (1.0 + s1), s2);
     /* networks.py:13: L = -(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat)) */
     out->L = log1p_unit_f64(s1) + (z >= 0.0 ? 1.0 - y : y) * abs_f64(z);
     /* d_z (backward of networks.py:13: L = -(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat))) */

@@ -128,6 +128,12 @@ static inline void fill_f64(double *data, int64_t count, int first, int order)
     }
 }
 
+/* x * y + z, rounded twice, as on machines without fused multiply-adds. */
+static inline double fma_f64(double x, double y, double z)
+{
+    return x * y + z;
+}
+
 /* log(1 + x) for x from 0 to 1, such as the exponential of a negative number; any number for others. */
 static double log1p_unit_f64(double x)
 {
@@ -202,7 +208,7 @@ matrices_grad_status matrices_grad(const double *restrict w_hidden, const double
             const double t2 = exp_unit_f64(-abs_f64(z2_i));
             sum_partial[lane] += log1p_unit_f64(t2) + (z2_i >= 0.0 ? 1.0 - t1 : t1) * abs_f64(z2_i);
             const double t3 = z2_i >= 0.0 ? 1.0 : t2;
-            const double y_hat_i = t3 - t3 * (t2 / (1.0 + t2));
+            const double y_hat_i = fma_f64(-t3, t2 / (1.0 + t2), t3);
             d_z2[i] = 0.2 * (y_hat_i - t1);
         }
     }
@@ -213,7 +219,7 @@ matrices_grad_status matrices_grad(const double *restrict w_hidden, const double
         const double t2 = exp_unit_f64(-abs_f64(z2_i));
         sum_partial[lane_2] += log1p_unit_f64(t2) + (z2_i >= 0.0 ? 1.0 - t1 : t1) * abs_f64(z2_i);
         const double t3 = z2_i >= 0.0 ? 1.0 : t2;
-        const double y_hat_i = t3 - t3 * (t2 / (1.0 + t2));
+        const double y_hat_i = fma_f64(-t3, t2 / (1.0 + t2), t3);
         d_z2[i] = 0.2 * (y_hat_i - t1);
     }
     sum += sum_partial[0] + sum_partial[2] + (sum_partial[1] + sum_partial[3]);
