@@ -19,6 +19,7 @@ from gradc.backends.llvm.matmul.pairs import pairs_up
 from gradc.backends.llvm.matmul.plan import PANEL_BYTES
 from gradc.backends.llvm.matmul.product import product_of
 from gradc.backends.llvm.matmul.shares import scratch_elements
+from gradc.backends.llvm.matmul.turned import ragged
 from gradc.backends.llvm.matmul.ways import DotPlan, TilePlan, parts
 from gradc.ir.target import GENERIC, Target
 from gradc.loops.language.parse import parse_program
@@ -364,6 +365,24 @@ def test_tiles_transpose_the_right_operand_in_registers_where_those_are_many_and
     assert isinstance(plan, TilePlan)
     assert plan.packing == packing
     assert tile is None or (plan.rows, plan.vectors) == tile
+
+
+@pytest.mark.parametrize(("columns", "dtype", "aside"), [
+    (36, "f4", (4, "registers")),  # four columns fill a quarter of a vector, a hundred rows six
+    (40, "f4", None),
+    (32, "f4", None),
+    (36, "f8", None),  # half a vector takes half the time
+])  # fmt: skip
+def test_few_last_columns_are_in_vectors_along_the_rows_though_both_operands_are_dense_along_k(
+    columns: int, dtype: str, aside: tuple[int, str] | None
+) -> None:
+    program = program_of("ij,kj->ik", {"i": 100, "j": 70, "k": columns}, dtype)
+    (call,) = program.body
+    assert isinstance(call, Call)
+    kernel = kernel_of(call, program.buffer, AVX512)
+    assert kernel is not None
+    found = ragged(kernel.product, kernel.plan, AVX512)
+    assert (found and (found[0].m.length, found[1].packing)) == aside
 
 
 @pytest.mark.parametrize("form", ["ji,jk->ik", "ji,kj->ik"])

@@ -161,14 +161,28 @@ def copied_from(product: Product, target: Target) -> tuple[int, TilePlan] | None
 
 def _plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
     n, k = product.n, product.k
-    dense_columns = n.out == 1 or n.length == 1 or is_turned(product)
-    if dense_columns and n.right == 1 and n.length != 1:
-        return _tiles(product, target, "none")
-    if k.right == 1 and k.left == 1 and (_few_rows(product, target) or not dense_columns):
+    both_deep = k.right == 1 and k.left == 1
+    if not _has_dense_rows(product):
+        return _dots(product, target) if both_deep else None
+    if both_deep and _few_rows(product, target) and (n.right != 1 or n.length == 1):
         return _dots(product, target)
-    if k.right == 1 and dense_columns and n.length != 1:
+    return in_tiles(product, target)
+
+
+def in_tiles(product: Product, target: Target) -> TilePlan | None:
+    """How to compute a product in tiles, whether or not dots would be faster; None where its strides do not fit."""
+    if not _has_dense_rows(product) or product.n.length == 1:
+        return None
+    if product.n.right == 1:
+        return _tiles(product, target, "none")
+    if product.k.right == 1:
         return _tiles(product, target, "registers" if _in_registers(product, target) else "transpose")
     return None
+
+
+def _has_dense_rows(product: Product) -> bool:
+    """Whether columns of the result are neighbours, or tiles are transposed as they are stored."""
+    return product.n.out == 1 or product.n.length == 1 or is_turned(product)
 
 
 def _tiles(product: Product, target: Target, packing: Packing) -> TilePlan:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from gradc.backends.llvm.matmul.pairs import pairs_up
-from gradc.backends.llvm.matmul.plan import PANEL_BYTES, TRANSPOSING_REGISTERS, plan
+from gradc.backends.llvm.matmul.plan import PANEL_BYTES, TRANSPOSING_REGISTERS, in_tiles
 from gradc.backends.llvm.matmul.product import Product, is_turned
 from gradc.backends.llvm.matmul.ways import DotPlan, TilePlan
 from gradc.ir.target import Target
@@ -76,19 +76,20 @@ def ragged(product: Product, chosen: TilePlan | DotPlan, target: Target) -> tupl
         return None
     if not (isinstance(m, int) and isinstance(n, int) and _splits(m, n, lanes)):
         return None
-    if product.m.left != 1 and pairs_up(lanes, n, product.dtype.itemsize):
+    alone = chosen.packing == "registers"  # vectors of other columns are in other tiles
+    few = n % lanes * TRANSPOSED_PART <= lanes
+    if product.m.left != 1 and (not few if alone else pairs_up(lanes, n, product.dtype.itemsize)):
         return None
     last = replace(product, n=replace(product.n, length=n % lanes))
     other = turned(last, target)
     dense = product.n.right == product.k.left == product.n.out == 1
-    few = lanes >= TRANSPOSED_LANES and n % lanes * TRANSPOSED_PART <= lanes
-    if other is last and dense and few and chosen.depth >= TURN_DEPTH:
+    if other is last and dense and few and lanes >= TRANSPOSED_LANES and chosen.depth >= TURN_DEPTH:
         other = last.transposed
-    found = plan(other, target)
-    if other is last or not isinstance(found, TilePlan):
+    found = in_tiles(other, target)
+    if other is last or found is None:
         return None
     found = replace(found, depth=chosen.depth)
-    fits = found.packing == "none" or found.depth * found.columns * product.dtype.itemsize <= PANEL_BYTES
+    fits = found.packing in ("none", "registers") or found.depth * found.columns * product.dtype.itemsize <= PANEL_BYTES
     return (other, found) if fits else None
 
 
