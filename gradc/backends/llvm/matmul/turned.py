@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from gradc.backends.llvm.matmul.pairs import pairs_up
-from gradc.backends.llvm.matmul.plan import PANEL_BYTES, TRANSPOSING_REGISTERS, in_tiles
+from gradc.backends.llvm.matmul.plan import PANEL_BYTES, TRANSPOSING_REGISTERS, in_tiles, plan
 from gradc.backends.llvm.matmul.product import Product, is_turned
 from gradc.backends.llvm.matmul.ways import DotPlan, TilePlan
 from gradc.ir.target import Target
@@ -85,8 +85,10 @@ def ragged(product: Product, chosen: TilePlan | DotPlan, target: Target) -> tupl
     dense = product.n.right == product.k.left == product.n.out == 1
     if other is last and dense and few and lanes >= TRANSPOSED_LANES and chosen.depth >= TURN_DEPTH:
         other = last.transposed
-    found = in_tiles(other, target)
-    if other is last or found is None:
+    found = plan(other, target)
+    if isinstance(found, DotPlan) and other == other.typical:
+        found = in_tiles(other, target)
+    if other is last or not isinstance(found, TilePlan):
         return None
     found = replace(found, depth=chosen.depth)
     fits = found.packing in ("none", "registers") or found.depth * found.columns * product.dtype.itemsize <= PANEL_BYTES
