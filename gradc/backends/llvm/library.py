@@ -257,6 +257,7 @@ class _Wrapper:
             return ""
         if self._spare.on_stack:
             memory = self._alloca(f"[{self._spare.bytes} x i8]", SPARE_ALIGNMENT)
+            # LLVM would take what it knows to be its own stack apart, and choose an address for each element.
             return self._value(f'call ptr asm "", "=r,0"(ptr {memory})')
         behind = self._dims.operand(rounded(self._program.arena_bytes))
         return self._value(f"getelementptr inbounds i8, ptr %workspace, i64 {behind}")

@@ -30,7 +30,7 @@ from gradc.loops.language.traversal import buffers_named, declared_names, expres
 from gradc.loops.shaping.expand import unused_name
 
 TERMS: Final = 2
-"""So many terms of a sum are computed at once: of more, moving them out of their vector takes as long as it saves."""
+"""So many terms of a sum are computed at once. With 4 and 8 of them too, no small network was any faster."""
 
 Block = tuple[Statement, ...]
 
@@ -93,9 +93,8 @@ def _is_short_sum(loop: For, buffers: Mapping[str, Buffer]) -> bool:
         return False
     sums = [s for s in loop.body if isinstance(s, Accumulate)]
     others = [s for s in loop.body if not isinstance(s, Accumulate)]
-    if not sums or not all(
-        isinstance(s, Let) or (isinstance(s, Store) and _is_local(s.buffer, buffers)) for s in others
-    ):
+    plain = all(isinstance(s, Let) or (isinstance(s, Store) and _is_local(s.buffer, buffers)) for s in others)
+    if not sums or not plain:
         return False
     names = list(buffers_named(loop.body))
     for one in sums:
