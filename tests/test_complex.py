@@ -266,7 +266,7 @@ class TestRefusals:
         with pytest.raises(DerivativeError, match="the Jacobian by complex numbers"):
             gradc.hessian(lambda z: np.sum(np.abs(z) ** 2))(Z)
 
-    @pytest.mark.parametrize("name", ["cumprod", "nansum", "median", "correlate", "quantile", "real_if_close"])
+    @pytest.mark.parametrize("name", ["nanmax", "correlate", "quantile", "real_if_close"])
     def test_functions_of_real_numbers(self, name: str) -> None:
         function: Any = np
         for part in name.split("."):

@@ -123,7 +123,7 @@ def _live_product(mask: Value, context: VjpContext) -> Sequence[Value | None]:
 cumprod: Op = register(
     Op(
         "cumprod",
-        _infer("cumprod", "fiu"),
+        _infer("cumprod", "cfiu"),
         lambda x, axis: np.cumprod(x, axis=axis, dtype=x.dtype),
         lambda params, result, x: f"np.cumprod({{0}}{_along(params['axis'], x)}{_typed(x)})",
         vjp=_cumprod_vjp,
@@ -142,7 +142,7 @@ cumprod: Op = register(
 def _infer_recurrence(x: Aval, factor: Aval, *, axis: int, reverse: bool) -> Aval:
     if x.shape != factor.shape or x.dtype != factor.dtype:
         raise ShapeError(f"recurrence: operands differ: {x} and {factor}")
-    return _infer("recurrence", "f")(x, axis=axis)
+    return _infer("recurrence", "cf")(x, axis=axis)
 
 
 def _recurrence_vjp(context: VjpContext) -> Sequence[Any]:

@@ -19,11 +19,18 @@ from gradc.ops.complex import complex_dtype, real_dtype
 from gradc.ops.contraction import contract, masked_contract
 from gradc.ops.general_spectra import general_eigenvalues
 from gradc.ops.shape import concatenate, reshape, slice_
-from gradc.passes import complex_elimination, complex_factors, complex_matrices, complex_triangles
+from gradc.passes import (
+    complex_elimination,
+    complex_factors,
+    complex_matrices,
+    complex_recurrences,
+    complex_triangles,
+)
 from gradc.passes import complex_functions as functions
 from gradc.passes import complex_inverses as inverses
 from gradc.passes.complex_fourier import transform
 from gradc.passes.complex_functions import Pair, number, product
+from gradc.passes.complex_recurrences import taken
 from gradc.passes.complex_spectra import values_of, vectors_of
 from gradc.passes.pipeline import rewrite_of_parts
 
@@ -169,22 +176,15 @@ def _reduce_prod(node: Node, x: Pair) -> Pair:
     for axis in axes:
         while (length := int(x.re.aval.shape[axis])) > 1:
             half = length // 2
-            first, second = (_taken(x, axis, start, half) for start in (0, half))
+            first, second = (taken(x, axis, start, half) for start in (0, half))
             paired = product(first, second)
             if length % 2:
-                paired = Pair(*map(_appended(axis), paired, _taken(x, axis, length - 1, 1)))
+                paired = Pair(*map(_appended(axis), paired, taken(x, axis, length - 1, 1)))
             x = paired
         if length == 0:
             full = tuple(1 if k == axis else d for k, d in enumerate(x.re.aval.shape))
             x = Pair(*[x.re.builder.full(n, x.re.aval.with_shape(full)) for n in (1.0, 0.0)])
     return Pair(*[reshape(part, shape=node.aval.shape) for part in x])
-
-
-def _taken(x: Pair, axis: int, start: int, size: int) -> Pair:
-    shape = x.re.aval.shape
-    starts = tuple(start if k == axis else 0 for k in range(len(shape)))
-    sizes = tuple(size if k == axis else d for k, d in enumerate(shape))
-    return Pair(*[slice_(part, starts=starts, sizes=sizes, steps=(1,) * len(shape)) for part in x])
 
 
 def _appended(axis: int) -> Callable[[Value, Value], Value]:
@@ -236,6 +236,8 @@ _RULES: Final[dict[str, Rule]] = {
     "contract": _contract(contract),
     "masked_contract": _contract(masked_contract),
     "reduce_prod": _reduce_prod,
+    "cumprod": complex_recurrences.cumprod,
+    "recurrence": complex_recurrences.recurrence,
     "solve": complex_matrices.solve,
     "triangular_solve": complex_matrices.triangular_solve,
     "inverse": complex_matrices.inverse,

@@ -78,6 +78,12 @@ ROWS = [
     Row("reduce_sum", (Z,), {"axes": (1,), "keepdims": False}),
     Row("reduce_prod", (numbers(2, 5),), {"axes": (1,), "keepdims": False}),
     Row("cumsum", (Z,), {"axis": 1, "reverse": False}),
+    *[Row("cumprod", (numbers(2, 3, 2),), {"axis": axis}, note=f"{axis}") for axis in range(3)],
+    Row("cumprod", (numbers(2, 1),), {"axis": 1}, note="one"),
+    *[
+        Row("recurrence", (numbers(2, 4), numbers(2, 4, seed=1)), {"axis": 1, "reverse": reverse}, note=f"{reverse}")
+        for reverse in (False, True)
+    ],
     Row("fft", (numbers(2, 6),), {"axis": 1, "inverse": False, "norm": "backward"}),
     Row("fft", (numbers(4, 2),), {"axis": 0, "inverse": True, "norm": "ortho"}, note="inverse"),
     Row("contract", (Z, numbers(3, 2)), MATRIX),

@@ -107,6 +107,14 @@ greater_equal = _comparison(np.greater_equal, ops.greater_equal)
 # The larger and the smaller of two.
 
 
+def clip_complex(x: Value, low: Value | None, high: Value | None) -> Value:
+    """Complex numbers held between bounds in NumPy's order; at a bound it is the bound, so that its slope is 0."""
+    for order, bound in ((ops.greater, low), (ops.less, high)):
+        if bound is not None:
+            x = ops.select(ops.logical_or(_in_order(order, x, bound), ops.isnan(x)), x, bound)
+    return x
+
+
 def _extremum(ufunc: np.ufunc, op: Op, order: Op, *, takes_nan: bool) -> None:
     """Of a NaN and a number ``maximum`` and ``minimum`` give the NaN, ``fmax`` and ``fmin`` the number."""
 

@@ -8,16 +8,22 @@ from typing import Any
 import numpy as np
 
 from gradc.frontend.numpy_api.notation import composed
+from gradc.ops.complex import real_dtype
 
 
 def _without(a: Any, number: float) -> Any:
     """``a`` with a number in the place of each NaN."""
-    return np.where(np.isnan(a), a.dtype.type(number), a) if a.is_float else a
+    return np.where(np.isnan(a), a.dtype.type(number), a) if _may_lack(a) else a
+
+
+def _may_lack(a: Any) -> bool:
+    """Whether the dtype has NaN."""
+    return a.dtype.kind in "fc"
 
 
 def _counted(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
     """How many numbers there are, in the dtype of their mean."""
-    kind = a.dtype if a.is_float else np.float64
+    kind = real_dtype(a.dtype) if _may_lack(a) else np.float64
     return np.sum((~np.isnan(a)).astype(kind), axis=axis, keepdims=keepdims, **_chosen(where))
 
 
@@ -60,7 +66,7 @@ def nancumprod(a: Any, axis: Any = None, dtype: Any = None) -> Any:
 @composed(np.nanmean, arrays=("a", "where"))
 def nanmean(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, *, where: Any = None) -> Any:
     """The mean of the numbers, NaN where there are none."""
-    if not a.is_float:
+    if not _may_lack(a):
         return np.mean(a, axis=axis, dtype=dtype, keepdims=keepdims, **_chosen(where))
     x = _without(a, 0.0) if dtype is None else _without(a, 0.0).astype(dtype)
     total = np.sum(x, axis=axis, keepdims=keepdims, **_chosen(where))
@@ -81,13 +87,14 @@ def nanvar(
 ) -> Any:
     """The variance of the numbers; NaN where there are not more of them than ``ddof``."""
     less = ddof if correction is None else correction
-    if not a.is_float:
+    if not _may_lack(a):
         return np.var(a, axis, dtype, ddof=less, keepdims=keepdims, **_given(where=where, mean=mean))
     centre = nanmean(a, axis, dtype, True, where=where) if mean is None else mean
     distance = _without(a - centre, 0.0)
     count = _counted(a, axis, keepdims, where)
     freedom = count - less
-    total = np.sum(distance * distance, axis=axis, keepdims=keepdims, **_chosen(where))
+    squares = np.real(distance * np.conj(distance)) if distance.dtype.kind == "c" else distance * distance
+    total = np.sum(squares, axis=axis, keepdims=keepdims, **_chosen(where))
     total, freedom = total, freedom.astype(total.dtype)
     return np.where(
         freedom <= 0, total.dtype.type(math.nan), total / np.where(freedom <= 0, freedom.dtype.type(1), freedom)

@@ -41,8 +41,9 @@ def _outside(name: str, axis: int, a: Any) -> int:
 
 def _sorted(a: Any) -> tuple[Any, Any]:
     """The rows in order, and whether a row has a NaN, which floats may."""
-    ordered = np.sort(a if a.is_float else a.astype(np.float64), axis=-1)
-    return ordered, np.isnan(ordered[..., -1]) if a.is_float else None
+    may_lack = a.dtype.kind in "fc"
+    ordered = np.sort(a if may_lack else a.astype(np.float64), axis=-1)
+    return ordered, np.isnan(ordered[..., -1]) if may_lack else None
 
 
 def _nan_where(mask: Any, x: Any) -> Any:
@@ -63,14 +64,15 @@ def median(a: Any, axis: Any = None, overwrite_input: Any = False, keepdims: Any
     middle = ordered[..., size // 2]
     if size % 2 == 0:
         middle = np.mean(ordered[..., size // 2 - 1 : size // 2 + 1], axis=-1)
-    found = _nan_where(has_nan, middle)
+    # Of a complex NaN NumPy keeps both parts: that which is last in order is the median.
+    found = np.where(has_nan, ordered[..., -1], middle) if a.dtype.kind == "c" else _nan_where(has_nan, middle)
     return found.reshape(kept) if keepdims else found
 
 
 @composed(np.nanmedian, arrays=("a",))
 def nanmedian(a: Any, axis: Any = None, overwrite_input: Any = False, keepdims: Any = False) -> Any:
     """The median of the numbers, NaN where there are none."""
-    if not a.is_float:
+    if a.dtype.kind not in "fc":
         return median(a, axis, False, keepdims)
     rows, kept = _rows("np.nanmedian", a, axis)
     ordered, _ = _sorted(rows)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from gradc.errors import DtypeError, TraceError
-from gradc.frontend.numpy_api.comparisons import everywhere
+from gradc.frontend.numpy_api.comparisons import clip_complex, everywhere
 from gradc.frontend.numpy_api.promote import (
     broadcasted,
     common_dtype,
@@ -298,6 +298,9 @@ def clip(
     dtype = common_dtype(a, *bounds)
     values = broadcasted("np.clip", converted(a, dtype), *[converted(b, dtype) for b in bounds])
     held = values[0]
+    if dtype.kind == "c":
+        lower, upper = values[1] if isinstance(low, Value) else None, values[-1] if isinstance(high, Value) else None
+        return clip_complex(held, lower, upper)
     if isinstance(low, Value):
         held = ops.maximum(held, values[1])
     if isinstance(high, Value):
