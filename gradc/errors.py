@@ -46,6 +46,10 @@ class MatrixError(GradcError, LinAlgError):
     """A matrix is not what is asked of it: not positive definite, or singular."""
 
 
+class DomainError(GradcError, ValueError):
+    """A number is none that the operation is defined for, as an integer to a negative integer power."""
+
+
 class NanError(GradcError, FloatingPointError):
     """A result is NaN, which the backend ``"debug"`` refuses: where that came from."""
 

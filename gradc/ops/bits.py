@@ -1,12 +1,13 @@
-"""Operations on integers: on their bits, and the greatest common divisor. They have no derivatives."""
+"""Operations on integers: on their bits, the greatest common divisor, powers. They have no derivatives."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from gradc.errors import DomainError
 from gradc.ir.op import Op
 from gradc.ops.elementwise import elementwise
 
@@ -35,3 +36,19 @@ gcd = elementwise(
     "gcd", np.gcd, "np.gcd({0}, {1})", kinds="iu", commutative=True, loops=_loops_gcd,
     latex=r"\gcd\left({0}, {1}\right)",
 )  # fmt: skip
+
+
+NEGATIVE_POWER: Final = "power: integers to negative integer powers are not allowed; convert the base to float"
+"""What is told of a negative exponent."""
+
+
+def _evaluate_integer_power(x: Any, y: Any) -> Any:
+    if (np.asarray(y) < 0).any():
+        raise DomainError(NEGATIVE_POWER, as_numpy=True)
+    return np.power(x, y)
+
+
+integer_power = elementwise(
+    "integer_power", _evaluate_integer_power, "{0} ** {1}", kinds="i", latex="{{{0}}}^{{{1}}}",
+)  # fmt: skip
+"""``x ** y`` of signed integers. Raises DomainError for a negative exponent, as NumPy raises ValueError."""

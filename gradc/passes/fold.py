@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from gradc.errors import IndexBoundsError, MatrixError
+from gradc.errors import DomainError, IndexBoundsError, MatrixError
 from gradc.ir.aval import Aval, SymbolicDim
 from gradc.ir.graph import CONSTANT, Builder, Value
 from gradc.ir.op import Op
@@ -42,7 +42,7 @@ def _fold(builder: Builder, op: Op, ids: tuple[int, ...], params: dict[str, Any]
     try:
         with np.errstate(all="ignore"):
             value = np.asarray(op.evaluate(*arrays, **params), dtype=result.dtype)
-    except (IndexBoundsError, MatrixError):
+    except (DomainError, IndexBoundsError, MatrixError):
         return None  # raised again, with the user's line, when the kernel runs
     return builder.constant(value, weak=result.weak)
 

@@ -531,6 +531,7 @@ ROWS = [
     Row("bitwise_and", (ROWS_OF, COLUMNS_OF), np.bitwise_and, smooth=False),
     Row("bitwise_or", (ROWS_OF, COLUMNS_OF), np.bitwise_or, smooth=False),
     Row("bitwise_xor", (ROWS_OF, COLUMNS_OF), np.bitwise_xor, smooth=False),
+    Row("integer_power", (COLUMNS_OF * 3 - 4, ROWS_OF + 1), np.power, smooth=False),
     Row("gcd", (ROWS_OF * 6, COLUMNS_OF * 15), np.gcd, smooth=False),
     Row("logical_not", (M,), np.logical_not, smooth=False),
     Row("isfinite", (X,), elementwise(lambda x: mp.isfinite(x)), smooth=False, special=np.isfinite),

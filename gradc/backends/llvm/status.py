@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gradc.errors import GradcError, IndexBoundsError, MatrixError, ShapeError
+from gradc.errors import DomainError, GradcError, IndexBoundsError, MatrixError, ShapeError
 
 CODE_BITS: Final = 16
 """The low bits hold the code, the others the value."""
@@ -39,8 +39,10 @@ def message_of(status: int, messages: tuple[str, ...]) -> str:
 
 
 def failure(status: int, messages: tuple[str, ...]) -> GradcError:
-    """The exception for a failed check: about the matrix of a decomposition, an empty axis, or else an index."""
+    """The exception for a failed check: about the matrix of a decomposition, an axis, a power, or an index."""
     message = message_of(status, messages)
     if message.startswith(("reduce_max: ", "reduce_min: ")):
         return ShapeError(message)
+    if message.startswith("power: "):
+        return DomainError(message)
     return MatrixError(message) if message.startswith(_OF_MATRICES) else IndexBoundsError(message)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from gradc.errors import DtypeError, TraceError
+from gradc.errors import DomainError, TraceError
 from gradc.frontend.numpy_api.comparisons import clip_complex, everywhere
 from gradc.frontend.numpy_api.promote import (
     broadcasted,
@@ -26,6 +26,7 @@ from gradc.ir.op import Op
 from gradc.ops import complex as complex_ops
 from gradc.ops import elementwise as ops
 from gradc.ops import functions
+from gradc.ops.bits import NEGATIVE_POWER, integer_power
 
 
 def _is_bool(*operands: Value) -> bool:
@@ -114,24 +115,26 @@ ELEMENTWISE: Final = frozenset(_ELEMENTWISE)
 
 
 def power(x1: Value, x2: Value) -> Value:
-    """``x1 ** x2`` by NumPy's rules; two Python numbers stay one. Raises DtypeError for integers to negative powers."""
+    """``x1 ** x2`` by NumPy's rules; two Python numbers stay one.
+
+    Raises DomainError for integers to negative integer powers, when it runs where the exponent is data.
+    """
     dtype = operand_dtype(np.power, marker(x1), marker(x2))
-    if dtype.kind in "iu":
-        _check_integer_exponent(x1, x2)
+    if dtype.kind == "i" and not (x1.aval.weak and x2.aval.weak) and _may_be_negative(x2):
+        return elementwise(integer_power, np.power, x1, x2)
     return elementwise(ops.power, np.power, x1, x2)
 
 
-def _check_integer_exponent(x1: Value, x2: Value) -> None:
-    node = x2.node
-    if x2.aval.dtype.kind in "ub":
-        return
+def _may_be_negative(exponent: Value) -> bool:
+    """Whether a signed exponent is data. Raises DomainError for one that is known and negative."""
+    node = exponent.node
+    if exponent.aval.dtype.kind in "ub":
+        return False
     if node.op.name != "constant":
-        raise DtypeError(
-            f"np.power: integers to integer powers that are data ({x1.aval} ** {x2.aval}) may be negative, "
-            "which NumPy refuses; convert the base to a floating-point dtype"
-        )
+        return True
     if (node.params["value"] < 0).any():
-        raise DtypeError("np.power: integers to negative integer powers are not allowed; convert the base to float")
+        raise DomainError(NEGATIVE_POWER, as_numpy=True)
+    return False
 
 
 @implements(np.power, arrays=("x1", "x2"))

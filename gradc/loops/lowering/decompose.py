@@ -18,6 +18,7 @@ import numpy as np
 from gradc.ir.aval import Aval, Dim, size_of
 from gradc.ir.graph import Builder, Graph, Value, rebuild
 from gradc.ir.op import REGISTRY, Op
+from gradc.loops.algebra.panels import require
 from gradc.loops.lowering.decompositions import with_decompositions_told
 from gradc.loops.lowering.determinants import cofactors_rule, det_rule, det_sign_rule, log_abs_det_rule
 from gradc.loops.lowering.ordered import argsort_rule, recurrence_rule, running_rule
@@ -32,8 +33,9 @@ from gradc.loops.lowering.systems import (
     triangular_rule,
 )
 from gradc.loops.lowering.windows import gather_rule, scatter_rule
+from gradc.ops.bits import NEGATIVE_POWER
 from gradc.ops.contraction import masked_contract
-from gradc.ops.elementwise import convert, exp, isfinite, log, select
+from gradc.ops.elementwise import convert, exp, greater_equal, isfinite, log, power, select
 from gradc.ops.reduce import reduce_max, reduce_sum
 from gradc.ops.shape import broadcast, concatenate, iota, reshaped, slice_, transpose, update_slice
 
@@ -245,6 +247,13 @@ class _Letters:
         return reduce_sum(products, axes=tuple(sorted(axes)), keepdims=False) if axes else products
 
 
+def _integer_power(operands: tuple[Value, ...], params: dict[str, Any], result: Aval) -> Value:
+    """A power whose exponents are checked."""
+    x, y = operands
+    is_known = greater_equal(y, y.builder.full(0, y.aval))
+    return power(x, require(y, is_known, message=NEGATIVE_POWER))
+
+
 _RULES: Final[dict[str, _Rule]] = {
     **dict.fromkeys(REDUCTIONS, _reduction),
     "softmax": _softmax,
@@ -258,6 +267,7 @@ _RULES: Final[dict[str, _Rule]] = {
     "cumprod": running_rule,
     "recurrence": recurrence_rule,
     "argsort": argsort_rule,
+    "integer_power": _integer_power,
     "cholesky": cholesky_rule,
     "triangular_solve": triangular_rule,
     "solve": solve_rule,

@@ -6,7 +6,6 @@ Dtype and value are NumPy's, or both refuse. Where gradc refuses what NumPy comp
 from __future__ import annotations
 
 import itertools
-import re
 from typing import Any
 
 import numpy as np
@@ -22,11 +21,6 @@ UFUNCS = sorted(
     - {getattr(np, name, None) for name in ("matvec", "vecmat")},
     key=lambda u: u.__name__,
 )
-OWN_REFUSALS = {
-    np.power: r"integers to (integer powers that are data|negative integer powers)",
-}
-"""What is refused although NumPy computes it: whether it does depends on data."""
-
 UNIT = {"e": 2e-3, "f": 1e-6, "F": 1e-6}
 
 
@@ -55,15 +49,22 @@ def traced(bench: Any, ufunc: np.ufunc, a: Any, b: Any) -> Any:
         return error
 
 
+def ran(bench: Any, value: Any) -> Any:
+    """What comes out, or the error."""
+    try:
+        return bench.run(value)
+    except GradcError as error:
+        return error
+
+
 def check(bench: Any, ufunc: np.ufunc, a: Any, b: Any) -> None:
     expected, found = by_numpy(ufunc, a, b), traced(bench, ufunc, a, b)
     if expected is None:
+        if ufunc is np.power and not isinstance(found, GradcError):  # exponents that are data are checked as it runs
+            found = ran(bench, found)
         assert isinstance(found, GradcError), f"NumPy refuses, gradc gives {found}"
         return
-    if isinstance(found, GradcError):
-        assert ufunc in OWN_REFUSALS, found
-        assert re.search(OWN_REFUSALS[ufunc], str(found))
-        return
+    assert not isinstance(found, GradcError), found
     made = found if isinstance(found, (tuple, list)) else [found]
     with np.errstate(all="ignore"):
         arrays = bench.run(*made)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradc.errors import DtypeError, TraceError
+from gradc.errors import DomainError, DtypeError, TraceError
 from gradc.frontend.numpy_api import lookup
 from gradc.ops import elementwise as ops
 
@@ -102,10 +102,10 @@ def test_power_keeps_the_constant_exponent(bench):
 
 
 def test_negative_integer_powers_are_refused(traced, sample):
-    with pytest.raises(DtypeError, match="negative integer powers"):
+    with pytest.raises(DomainError, match="negative integer powers"):
         traced(np.power, sample(3, dtype=int), -1)
-    with pytest.raises(DtypeError, match="may be negative"):
-        traced(np.power, sample(3, dtype=int), sample(3, dtype=int))
+    with pytest.raises(DomainError, match="negative integer powers"):
+        traced(np.power, sample(3, dtype=int), np.array([0, 3, -1]))
 
 
 # Refusals.
