@@ -66,6 +66,7 @@ def _item(x: Value, index: Any, lift: Lift) -> Value:
     known = known_item(x, index)
     if known is not None:
         return known
+    x, index = _with_axes_of_bools(x, index, lift)
     plan = plan_index(x, index, lift)
     result = _sliced(x, plan)
     if plan.axes:
@@ -82,6 +83,9 @@ def setitem(x: Value, index: Any, value: Value, lift: Lift, mode: str = "set") -
     one for all elements it selects.
     """
     value = converted(value, x.aval.dtype) if value.aval.weak else astype(value, x.aval.dtype)
+    wide, places = _with_axes_of_bools(x, index, lift)
+    if wide is not x:
+        return reshaped(setitem(wide, places, value, lift, mode), x.aval.shape)
     mask = _mask_of(index, lift)
     if mask is not None and value.aval.ndim <= x.aval.ndim - mask.aval.ndim:
         return _masked(x, mask, value, mode)
@@ -151,6 +155,41 @@ def _masked(x: Value, mask: Value, value: Value, mode: str) -> Value:
     wide = reshaped(mask, (*mask.aval.shape, *(1,) * (x.aval.ndim - depth)))
     where, new = broadcast(wide, x.aval.shape), broadcasted("setitem", value, x)[0]
     return ops.select(where, x + new if mode == "add" else new, x)
+
+
+# True and False.
+
+
+def _with_axes_of_bools(x: Value, index: Any, lift: Lift) -> tuple[Value, Any]:
+    """The array with an axis of size 1 for each True and False of an index, which is the place 0 there, or none.
+
+    That is NumPy's meaning of them: masks of no axis.
+    """
+    items = index if type(index) is tuple else (index,)
+    bools = [_bool_of(item) for item in items]
+    if not any(b is not None for b in bools) or len([item for item in items if item is Ellipsis]) > 1:
+        return x, index
+    consumed = [0 if b is not None else _consumed(_parsed(item, lift)) for b, item in zip(bools, items, strict=True)]
+    if sum(consumed) > x.aval.ndim:
+        return x, index
+    shape, new, axis = list(x.aval.shape), list[Any](), 0
+    for item, b, count in zip(items, bools, consumed, strict=True):
+        if b is not None:
+            shape.insert(axis, 1)
+            new.append(np.zeros(int(b), np.int64))
+            axis += 1
+            continue
+        new.append(item)
+        axis += x.aval.ndim - sum(consumed) if item is Ellipsis else count
+    return reshaped(x, tuple(shape)), tuple(new)
+
+
+def _bool_of(item: Any) -> bool | None:
+    """The truth that an item of an index is; None for any other."""
+    is_one = isinstance(item, (bool, np.bool)) or (
+        isinstance(item, np.ndarray) and item.dtype == _BOOL and not item.ndim
+    )
+    return bool(item) if is_one else None
 
 
 # Planning.
@@ -283,8 +322,6 @@ def _parsed(item: Any, lift: Lift) -> Any:
     """An item of an index as an int, a slice, None, Ellipsis, an array or a traced Value of int64."""
     if item is None or item is Ellipsis or isinstance(item, slice):
         return item
-    if isinstance(item, (bool, np.bool)):
-        raise TraceError("indexing by a single True or False is not supported; use np.where or None")
     if isinstance(item, (int, np.integer)):
         return int(item)
     if isinstance(item, SymbolicDim):
