@@ -37,7 +37,7 @@ from gradc.frontend.numpy_api.registry import Implementation, of_arrays, places
 from gradc.frontend.reach import Container, Walk, read, store
 from gradc.frontend.session import current_session, holds_traced
 from gradc.frontend.tracer import perform
-from gradc.frontend.typed import BUILTINS, STAND_INS
+from gradc.frontend.typed import BUILTINS, DIRECT, STAND_INS
 
 StandIn = Callable[..., Any]
 Place = tuple[Container, Any]
@@ -128,7 +128,25 @@ class _Known:
             return CASTS[id(original)]
         if is_cached(original):
             return keeping(original)
-        return self.told(original)
+        return self._rebuilt(original)
+
+    def holdable(self, x: Any) -> bool:
+        """Whether ``x`` is replaced inside of tuples and partials, or is a stand-in that was put there."""
+        return id(x) in self._by_id or id(x) in self._stand_ins
+
+    def _rebuilt(self, x: Any) -> Any:
+        """A tuple or a partial with stand-ins in it, or the stand-in of a function; None where there is none."""
+        if type(x) is tuple:
+            items = [self._rebuilt(item) for item in x]
+            if all(item is None for item in items):
+                return None
+            return tuple([old if new is None else new for old, new in zip(x, items, strict=True)])
+        if type(x) is functools.partial:
+            func, args = self._rebuilt(x.func), self._rebuilt(x.args)
+            if func is None and args is None:
+                return None
+            return functools.partial(func or x.func, *(args or x.args), **x.keywords)
+        return self.told(x)
 
     def told(self, function: Any) -> Any:
         """The stand-in of a function, bound as the method was that it is of; None where it has none."""
@@ -234,16 +252,17 @@ def _restore(entry: _Standing, key: Any) -> None:
 
 
 @contextmanager
-def intercepted(function: Callable[..., Any], arguments: Any) -> Iterator[Callable[..., Any]]:
+def intercepted(function: Callable[..., Any], arguments: list[Any]) -> Iterator[Callable[..., Any]]:
     """Replace, for the time of a trace, what ``function`` and its arguments can reach; gives what to call in its place.
 
-    That is the function itself, unless it is one of those that are replaced.
+    That is the function itself, unless it is one of those that are replaced. Functions among the arguments, which are a
+    list of trees, are replaced in it.
     """
     known = _known()
     known.refresh()
-    walk = Walk(known.concerns, frozenset(BUILTINS))
+    walk = Walk(known.concerns, frozenset(BUILTINS), known.holdable)
     walk.visit(function)
-    walk.visit(list(arguments))
+    walk.visit(arguments)
     taken: list[Place] = []
     replaceable = walk.replaceable()
     INSTALLED.begin(known.homes)
@@ -270,6 +289,7 @@ def _creating(original: StandIn, handler: Handler) -> StandIn:
             return original(*args, **kwargs)
         return handler(original, args, kwargs)
 
+    DIRECT[id(stand_in)] = lambda *args: handler(original, args, {}) if current_session() else original(*args)
     return stand_in
 
 

@@ -40,7 +40,9 @@ def _raising(given: list[Any]) -> bool:
     return ("raise" in given or "call" in given) and not is_internal(sys._getframe(2).f_code.co_filename)
 
 
-def _of_traced(original: type, told: Callable[..., Any], concerns: Callable[[list[Any]], bool] = holds_traced) -> type:
+def standing_for(
+    original: type, told: Callable[..., Any], concerns: Callable[[list[Any]], bool] = holds_traced
+) -> type:
     """A class that is the original to everyone, but calls ``told`` for traced arrays, or arguments that it concerns."""
 
     class _Standing(type):
@@ -97,10 +99,10 @@ def iterators() -> list[tuple[dict[str, Any], str, Any]]:
     """Where each is at home: the namespace, its name, and what stands for it."""
     tricks = vars(np.lib.stride_tricks)
     return [
-        (vars(np), "ndenumerate", _of_traced(np.ndenumerate, enumerated)),
-        (vars(np), "errstate", _of_traced(np.errstate, _refusing("errstate"), _raising)),
-        (vars(np), "nditer", _of_traced(np.nditer, _refusing("nditer"))),
-        (vars(np), "poly1d", _of_traced(np.poly1d, _refusing("poly1d"))),
-        (vars(np), "broadcast", _of_traced(np.broadcast, _refusing("broadcast"))),
+        (vars(np), "ndenumerate", standing_for(np.ndenumerate, enumerated)),
+        (vars(np), "errstate", standing_for(np.errstate, _refusing("errstate"), _raising)),
+        (vars(np), "nditer", standing_for(np.nditer, _refusing("nditer"))),
+        (vars(np), "poly1d", standing_for(np.poly1d, _refusing("poly1d"))),
+        (vars(np), "broadcast", standing_for(np.broadcast, _refusing("broadcast"))),
         (tricks, "as_strided", _as_strided(tricks["as_strided"])),
     ]

@@ -50,11 +50,13 @@ class Walk:
 
     ``fixed`` are such objects in places that cannot be changed: tuples, defaults of parameters. ``builtins`` are names
     that are found where code mentions them and its globals do not have them. ``compared`` are scalar types of NumPy
-    that are mentioned by code that compares identities.
+    that are mentioned by code that compares identities. Tuples, partials and defaults that hold what is ``holdable``
+    are found as a whole, for others to be put in their places.
     """
 
     wanted: Callable[[Any], bool]
     builtins: frozenset[str] = frozenset()
+    holdable: Callable[[Any], bool] = lambda x: False
     found: list[tuple[Container, Any]] = field(default_factory=list)
     fixed: list[Any] = field(default_factory=list)
     compared: set[str] = field(default_factory=set)
@@ -109,7 +111,15 @@ class Walk:
             self.found.append((container, key))
             if not is_cached(content):
                 return
+        elif self.holds(content):
+            self.found.append((container, key))
         self.visit(content)
+
+    def holds(self, x: Any) -> bool:
+        """Whether a tuple or a partial holds what is ``holdable``, at any depth."""
+        if type(x) is functools.partial:
+            return self.holdable(x.func) or self.holds(x.func) or self.holds(x.args)
+        return type(x) is tuple and any(self.holdable(item) or self.holds(item) for item in x[:ITEMS])
 
     def _fixed(self, items: Iterable[Any]) -> None:
         for item in itertools.islice(items, ITEMS):
@@ -151,7 +161,10 @@ class Walk:
             except ValueError:
                 continue
             self._variable(cell, None, name, content, names, code)
-        self._fixed((*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()))
+        if self.holds(function.__defaults__):
+            self.found.append((function, "__defaults__"))
+        self._fixed(function.__defaults__ or ())
+        self._each(function.__kwdefaults__ or {})
         self._each(vars(function))
 
     def _variable(
@@ -193,7 +206,8 @@ class Walk:
                     self._member(base, name, member)
 
     def _member(self, kind: type, name: str, content: Any) -> None:
-        if is_cached(content) or (self.wanted(content) and not callable(content)):
+        replaced = is_cached(content) or (self.wanted(content) and not callable(content))
+        if replaced or (type(content) is tuple and self.holds(content)):
             self.found.append((kind, name))
         self.visit(content)
 

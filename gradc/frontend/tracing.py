@@ -249,8 +249,9 @@ def _run(session: Session, function: Callable[..., Any], args: Any, kwargs: Any)
     outer, refusals, refusal = NOTED.get(), Refusals(follower.root), None
     token, noted = enter(session), NOTED.set(refusals)
     try:
-        with intercepted(function, (args, kwargs)) as called:
-            returned = called(*args, **kwargs)
+        given = [args, kwargs]
+        with intercepted(function, given) as called:
+            returned = called(*given[0], **given[1])
         _check_caught(session, refusals, None)
         follower.finish()
         return returned

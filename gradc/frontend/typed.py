@@ -1,15 +1,18 @@
-"""``type``, ``isinstance``, ``hasattr`` and ``getattr`` as the code of a traced function has them.
+"""``type``, ``isinstance``, ``hasattr``, ``getattr`` and ``map`` as the code of a traced function has them.
 
 Of a traced array or number they say what they say of what NumPy or Python has there: an element has no ``__len__``, a
-Python float no ``shape``, and neither is an ``Iterable``.
+Python float no ``shape``, and neither is an ``Iterable``. ``map`` calls what stands for
+a function of NumPy, which takes no other compiled code for the user's.
 """
 
 from __future__ import annotations
 
 import typing
 from abc import ABCMeta
+from collections.abc import Callable
 from typing import Any, Final
 
+from gradc.frontend.iterators import standing_for
 from gradc.frontend.methods import Flat
 from gradc.frontend.selected import Selected
 from gradc.frontend.session import is_traced
@@ -105,7 +108,17 @@ def _attribute(x: Any, name: str, *default: Any) -> Any:
     return getattr(x, name, *default)
 
 
-BUILTINS: Final[dict[str, Any]] = {"type": type, "isinstance": isinstance, "hasattr": hasattr, "getattr": getattr}
+DIRECT: Final[dict[int, Callable[..., Any]]] = {}
+"""What ``map`` calls in the place of stand-ins that look at who calls them, by the identity of these."""
+
+
+def _mapped(function: Any, *iterables: Any) -> Any:
+    return map(DIRECT[id(function)], *iterables)
+
+
+BUILTINS: Final[dict[str, Any]] = {
+    "type": type, "isinstance": isinstance, "hasattr": hasattr, "getattr": getattr, "map": map,
+}  # fmt: skip
 """The builtins for which something else stands while a function is traced, by name."""
 
 STAND_INS: Final = {
@@ -113,5 +126,6 @@ STAND_INS: Final = {
     id(isinstance): _is_instance,
     id(hasattr): _has_attribute,
     id(getattr): _attribute,
+    id(map): standing_for(map, _mapped, lambda given: id(given[0]) in DIRECT if given else False),
 }
 """What stands for them, by their identity."""

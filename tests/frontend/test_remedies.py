@@ -202,8 +202,6 @@ ROWS = [
         lambda x: np.stack([x[0], x[1]])),
     Row("matmul of a number", lambda x: x @ 2.0, (X,), "use \\*", lambda x: x * 2.0),
     Row("order of memory", lambda a: np.ravel(a, order="K"), (A,), "use 'C' or 'F'", lambda a: np.ravel(a, order="F")),
-    Row("a single bool as index", lambda x: x[True], (X,), "use np.where or None", lambda x: x[None],
-        meaning=lambda x: x[True]),
     Row("windows are written", overwritten_view, (X,), "write into x", put_before),
     Row("windows without an axis", lambda a: np.lib.stride_tricks.sliding_window_view(a, 2), (A,), "give axis=",
         lambda a: np.lib.stride_tricks.sliding_window_view(a, 2, axis=1)),
