@@ -187,6 +187,39 @@ def _column_major(original: Original, args: tuple[Any, ...], kwargs: dict[str, A
     return made
 
 
+_KEPT: Final = frozenset({"A", "ALIGNED", "E", "ENSUREARRAY"})
+"""What ``np.require`` may ask for that every traced array has."""
+
+_LAYOUTS: Final[dict[str, Handler]] = {
+    **dict.fromkeys(("C", "CONTIGUOUS", "C_CONTIGUOUS"), _contiguous),
+    **dict.fromkeys(("F", "FORTRAN", "F_CONTIGUOUS"), _column_major),
+}
+
+
+def _required(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``np.require``: the array itself where it has that dtype and all that is asked for, otherwise a copy."""
+
+    def arguments(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
+        return a, dtype, [word.upper() for word in requirements or ()]
+
+    x, dtype, asked = arguments(*args, **kwargs)
+    x = _read(x)
+    if not holds_traced(x):
+        return original(*args, **kwargs) if isinstance(x, np.ndarray) else _plain(original, args, kwargs)
+    layouts = [_LAYOUTS[word] for word in asked if word in _LAYOUTS]
+    if len(set(layouts)) > 1:
+        raise ShapeError("np.require: an array is asked for in C order and in Fortran's at once", as_numpy=True)
+    made = _same(x, dtype)
+    if made is not x or set(asked) <= _KEPT:
+        return made
+    if layouts and x.ndim:
+        made = layouts[0](original, (made,), {})
+    if not set(asked) <= {*_KEPT, *_LAYOUTS} and made is x:  # whether it owns its memory is not known
+        made = _array(_ARRAY, (x,), {})
+        made.storage.link(x.storage)
+    return made
+
+
 def _plain(original: Original, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A function whose arguments are known: NumPy's own result, as an array that can be written with traced values."""
     for x in (*args, *kwargs.values()):
@@ -250,6 +283,7 @@ CREATION: Final[dict[Original, Handler]] = {
     np.asanyarray: _as_array,
     np.ascontiguousarray: _contiguous,
     np.asfortranarray: _column_major,
+    np.require: _required,
     np.arange: _arange,
     np.eye: _plain,
     np.identity: _plain,

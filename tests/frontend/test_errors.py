@@ -84,7 +84,7 @@ def formatted(x: Any) -> Any:
 
 
 def unsupported(x: Any) -> Any:
-    return np.packbits(x)
+    return np.is_busday(x)
 
 
 def unsupported_in_python(x: Any) -> Any:
@@ -183,7 +183,7 @@ CASES: list[tuple[Callable[..., Any], int, str]] = [
             "return it and print it after the call; its shape and dtype are known and can be printed"
         ),
     ),
-    (unsupported, 1, f"np.packbits is not supported on traced arrays; {ELSE}"),
+    (unsupported, 1, f"np.is_busday is not supported on traced arrays; {ELSE}"),
     (unsupported_in_python, 1, f"scipy.linalg.leslie is not supported on traced arrays; {ELSE}"),
     (unsupported_and_decorated, 1, f"scipy.linalg.matrix_balance is not supported on traced arrays; {ELSE}"),
     (unsupported_distribution, 1, f"scipy.stats.norm.entropy is not supported on traced arrays; {ELSE}"),

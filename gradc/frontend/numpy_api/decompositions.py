@@ -10,7 +10,7 @@ from gradc.errors import ShapeError, TraceError
 from gradc.frontend.numpy_api.axes import require_size
 from gradc.frontend.numpy_api.linalg import floating
 from gradc.frontend.numpy_api.notation import Array, composed
-from gradc.ops import general_spectra, orthogonal, spectra
+from gradc.ops import general_spectra, linalg, orthogonal, spectra
 
 _QR: Any = type(np.linalg.qr(np.eye(1)))
 """NumPy's named pair of an orthonormal factor and a triangular one."""
@@ -132,7 +132,7 @@ def eigvalsh(a: Any, UPLO: Any = "L") -> Any:
     return Array(spectra.eigenvalues(_lower_of("np.linalg.eigvalsh", a, UPLO).value))
 
 
-@composed("scipy.linalg:eigh", arrays=("a",))
+@composed("scipy.linalg:eigh", arrays=("a", "b"))
 def scipy_eigh(
     a: Any,
     b: Any = None,
@@ -143,15 +143,50 @@ def scipy_eigh(
     type: Any = 1,
     check_finite: Any = True,
 ) -> Any:
-    """As ``np.linalg.eigh``. Raises TraceError for a second matrix."""
-    if b is not None or type != 1:
-        raise TraceError("scipy.linalg.eigh: a second matrix is not supported on traced arrays")
-    a = _lower_of("scipy.linalg.eigh", a, "L" if lower else "U")
+    """As ``np.linalg.eigh``; with ``b`` of ``a v = w b v``, ``a b v = w v`` for type 2, ``b a v = w v`` for type 3.
+
+    ``b`` is positive definite, and vectors are scaled so that ``v.H @ b @ v`` is 1, or ``v.H @ inv(b) @ v`` for type 3.
+    """
+    uplo = "L" if lower else "U"
+    if b is not None:
+        return _generalized(a, b, uplo, eigvals_only, type)
+    if type != 1:
+        raise TraceError(f"scipy.linalg.eigh: type={type!r} is of a second matrix; give b= too")
+    a = _lower_of("scipy.linalg.eigh", a, uplo)
     values = Array(spectra.eigenvalues(a.value))
     return values if eigvals_only else (values, Array(spectra.eigenvectors(a.value)))
 
 
-@composed("scipy.linalg:eigvalsh", arrays=("a",))
+def _generalized(a: Any, b: Any, uplo: str, eigvals_only: Any, type: Any) -> Any:
+    """By the factor L of ``b = L @ L.H``: of ``inv(L) @ a @ inv(L.H)``, or of ``L.H @ a @ L``. (LAPACK's xSYGST)"""
+    name = "scipy.linalg.eigh"
+    if type not in (1, 2, 3):
+        raise TraceError(f"{name}: type={type!r} is none of 1, 2, 3")
+    a, b = (_lower_of(name, x, uplo) for x in (a, b))
+    if a.shape != b.shape:
+        raise ShapeError(f"{name}: {a.value.aval} and {b.value.aval} differ in shape")
+    kind = np.result_type(a.dtype, b.dtype)
+    whole, factor = _hermitian(a.astype(kind)), Array(linalg.cholesky(b.astype(kind).value))
+    reduced = _solved(factor, adjoint(_solved(factor, whole))) if type == 1 else adjoint(factor) @ whole @ factor
+    values = Array(spectra.eigenvalues(reduced.value))
+    if eigvals_only:
+        return values
+    vectors = Array(spectra.eigenvectors(reduced.value))
+    return values, factor @ vectors if type == 3 else _solved(np.conj(factor), vectors, transposed=True)
+
+
+def _solved(factor: Any, sides: Any, transposed: bool = False) -> Any:
+    return Array(linalg.triangular_solve(factor.value, sides.value, transposed=transposed))
+
+
+def _hermitian(a: Any) -> Any:
+    """The matrix of a lower triangle, of whose diagonal the real part is read."""
+    below = np.tril(a, -1)
+    diagonal = np.real(np.diagonal(a, axis1=-2, axis2=-1)).astype(a.dtype)
+    return below + adjoint(below) + diagonal[..., None] * np.eye(int(a.shape[-1]), dtype=a.dtype)
+
+
+@composed("scipy.linalg:eigvalsh", arrays=("a", "b"))
 def scipy_eigvalsh(
     a: Any,
     b: Any = None,
@@ -161,7 +196,7 @@ def scipy_eigvalsh(
     type: Any = 1,
     check_finite: Any = True,
 ) -> Any:
-    """As ``np.linalg.eigvalsh``. Raises TraceError for a second matrix."""
+    """As ``np.linalg.eigvalsh``, with ``b`` and ``type`` as ``scipy.linalg.eigh``."""
     return scipy_eigh(a, b, lower, eigvals_only=True, type=type)
 
 

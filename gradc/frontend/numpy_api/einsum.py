@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from string import ascii_letters
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from gradc.errors import DtypeError, ShapeError, TraceError
 from gradc.frontend.numpy_api.orders import contraction_order
 from gradc.frontend.numpy_api.promote import astype, common_dtype, truth
 from gradc.frontend.numpy_api.registry import implements
-from gradc.ir.aval import Dim
+from gradc.ir.aval import Dim, SymbolicDim
 from gradc.ir.graph import Value
 from gradc.ops import contraction as contractions
 from gradc.ops import reduce as reductions
@@ -43,6 +43,24 @@ def einsum(
         if not np.can_cast(value.aval.dtype, kind, casting):
             raise DtypeError(f"np.einsum: {value.aval} is not cast to {kind} under casting={casting!r}; write 'unsafe'")
     return contraction("np.einsum", [astype(v, kind) for v in values], inputs, result)
+
+
+_PATH: Final = np.einsum_path
+"""Kept from import on: during a trace there is a stand-in in its place."""
+
+
+@implements(np.einsum_path, sequences=("operands",))
+def einsum_path(*operands: Any, optimize: Any = "greedy") -> tuple[list[Any], str]:
+    """The order of contractions that NumPy finds for the shapes of the operands, and how it tells it."""
+    shapes = [x.aval for x in operands if isinstance(x, Value)]
+    if any(isinstance(d, SymbolicDim) for a in shapes for d in a.shape):
+        raise ShapeError(f"np.einsum_path: the sizes of {', '.join(map(str, shapes))} are not all known; fix them")
+    stand = [
+        np.broadcast_to(x.aval.dtype.type(0), [int(d) for d in x.aval.shape]) if isinstance(x, Value) else x
+        for x in operands
+    ]
+    found: tuple[list[Any], str] = _PATH(*stand, optimize=optimize)
+    return found
 
 
 def rearranges(operands: Sequence[Any]) -> bool:

@@ -1,13 +1,15 @@
-"""Filters of ``scipy.signal``, over Values."""
+"""Filters and trends of ``scipy.signal``, over Values."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 
 from gradc.errors import ShapeError, TraceError
 from gradc.frontend.numpy_api.axes import one_axis, require_size
+from gradc.frontend.numpy_api.choices import known
 from gradc.frontend.numpy_api.notation import composed
 
 _MOST_STEPS: Final = 4096
@@ -75,3 +77,39 @@ def _delays(zi: Any, rows: Any, count: int, place: int, kind: Any) -> list[Any]:
     if moved.ndim != rows.ndim or moved.shape[0] != count:
         raise ShapeError(f"scipy.signal.lfilter: zi= is {zi.value.aval} and needs {count} delays for each row")
     return [np.broadcast_to(moved[k].astype(kind), shape) for k in range(count)]
+
+
+# Trends.
+
+
+@composed("scipy.signal:detrend", arrays=("data",))
+def detrend(data: Any, axis: Any = -1, type: Any = "linear", bp: Any = 0, overwrite_data: Any = False) -> Any:
+    """Without the line of least squares of each piece between the places ``bp``, or without the mean.
+
+    ``overwrite_data`` changes no result.
+    """
+    name = "scipy.signal.detrend"
+    x = data if data.dtype.char in "fdFD" else data.astype(np.float64)
+    if type in ("constant", "c"):
+        return x - np.mean(x, axis=axis, keepdims=True)
+    if type not in ("linear", "l"):
+        raise TraceError(f"{name}: type={type!r} is neither 'linear' nor 'constant'")
+    place = one_axis(name, axis, x.ndim, str(x.value.aval))
+    rows = np.moveaxis(x, place, 0)
+    length = require_size(name, rows.shape[0], "a line is laid through it")
+    ends = sorted({0, length, *np.atleast_1d(known(name, "bp=", bp)).tolist()})
+    if ends[0] < 0 or ends[-1] > length:
+        raise ShapeError(f"{name}: the places bp={bp!r} are not all within the {length} elements along the axis")
+    pieces = [_without_line(rows[first:last]) for first, last in pairwise(ends)]
+    return np.moveaxis(np.concatenate(pieces), 0, place) if pieces else x
+
+
+def _without_line(rows: Any) -> Any:
+    """What is left of rows without a line along the first axis, by the formulas of a slope about the mean."""
+    count = int(rows.shape[0])
+    steps = (np.arange(count) - (count - 1) / 2).reshape(-1, *(1,) * (rows.ndim - 1))
+    steps = steps.astype(np.finfo(rows.dtype).dtype)
+    apart = rows - np.mean(rows, axis=0, keepdims=True)
+    if count == 1:
+        return apart
+    return apart - steps * (np.sum(steps * apart, axis=0, keepdims=True) / float(np.sum(steps * steps)))

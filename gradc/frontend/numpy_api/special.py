@@ -90,7 +90,9 @@ def i0(x: Value) -> Value:
     """The modified Bessel function of order 0; of integers in f64."""
     if x.aval.dtype.kind not in "fiub":
         raise DtypeError(f"np.i0: {x.aval} is not real; take .real first")
-    return bessel.i0(x if x.aval.is_float else converted(x, np.dtype(np.float64)))
+    x = x if x.aval.is_float else converted(x, np.dtype(np.float64))
+    # NumPy's own is exp(x) over a root of x at infinity.
+    return ops.select(ops.isfinite(x), bessel.i0(x), x.builder.full(math.nan, x.aval))
 
 
 @implements("scipy.special:ndtri", arrays=("x",))

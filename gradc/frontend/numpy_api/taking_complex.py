@@ -33,14 +33,14 @@ _NAMES: Final = frozenset(
     }
 )  # fmt: skip
 
-_SPECIAL: Final = frozenset({"scipy.special.erf", "scipy.special.erfc", "scipy.special.wofz"})
+_OF_SCIPY: Final = frozenset({"scipy.signal.detrend", "scipy.special.erf", "scipy.special.erfc", "scipy.special.wofz"})
 
 
 def check_complex(name: str, operands: Iterable[object]) -> None:
     """Raise DtypeError for a complex operand of a function that is told for real numbers alone."""
     if (
         name.removeprefix("np.") in _NAMES
-        or name in _SPECIAL
+        or name in _OF_SCIPY
         or name.startswith(("np.fft.", "scipy.fft.", "scipy.linalg."))
     ):
         return
