@@ -156,3 +156,14 @@ def test_what_is_in_strips(name: str, expected: int) -> None:
     specs = gradc.aval("f64[3001,48]"), gradc.aval("f64[48]"), gradc.aval("f64[3001]")
     kernel = gradc.value_and_grad(loss, wrt="w").compile(*specs)
     assert len(strips_of(parse_program(kernel.loops))) == expected
+
+
+def test_a_gradient_in_another_shape_is_added_up_in_strips() -> None:
+    def loss(w: np.ndarray, x: np.ndarray) -> np.ndarray:
+        return np.sum((x @ np.reshape(w, (90, 2))) ** 2)
+
+    rng = np.random.default_rng(0)
+    w, x = rng.normal(size=(9, 10, 2)), rng.normal(size=(3000, 90))
+    kernel = gradc.grad(loss).compile(w, x)
+    assert "for strip" in kernel.loops
+    np.testing.assert_allclose(kernel(w, x), (2 * x.T @ (x @ w.reshape(90, 2))).reshape(w.shape), rtol=1e-11)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from gradc.errors import CompileError
 from gradc.ir.aval import Dim
 from gradc.ir.graph import Graph, Node
-from gradc.loops.language.program import Buffer, Call, Contraction, View, size, whole
+from gradc.loops.language.program import Buffer, Call, Contraction, View, contiguous_strides, size
 from gradc.loops.lowering.indexing import flat_index, strides_of
 from gradc.loops.lowering.plan import Element, identity
 
@@ -21,7 +21,8 @@ def contraction_call(
     sizes = dict(zip(lhs + rhs, shapes[0] + shapes[-1], strict=True))
     left, *_, right = _operands(node, graph, views, buffer_of)
     contraction = Contraction(lhs, rhs, out, tuple(sizes.items()), node.aval.dtype)
-    return Call(contraction, (left, right, whole(_present(buffer_of(node.id)))))
+    result = View(_present(buffer_of(node.id)).name, contiguous_strides(node.aval.shape))  # perhaps of another shape
+    return Call(contraction, (left, right, result))
 
 
 def masked_call(

@@ -3,7 +3,7 @@
 The softmax family becomes maxima, exponentials and sums; a contraction that is a mere product, a dot product, tiny,
 masked or of integers becomes products and a sum, which fuse with what surrounds them. The others stay calls. Writes
 into slices of zeros become concatenations (``gradc.loops.lowering.slices``), known indices in equal steps views
-(``gradc.loops.lowering.windows``).
+(``gradc.loops.lowering.windows``), and contractions read patches as windows (``gradc.loops.lowering.patches``).
 Factors, systems and determinants become what ``gradc.loops.algebra.panels`` computes.
 """
 
@@ -22,6 +22,7 @@ from gradc.loops.algebra.panels import require
 from gradc.loops.lowering.decompositions import with_decompositions_told
 from gradc.loops.lowering.determinants import cofactors_rule, det_rule, det_sign_rule, log_abs_det_rule
 from gradc.loops.lowering.ordered import argsort_rule, recurrence_rule, running_rule
+from gradc.loops.lowering.patches import contraction_of_windows
 from gradc.loops.lowering.slices import Slices, aligned, part_of
 from gradc.loops.lowering.systems import (
     cholesky_rule,
@@ -194,7 +195,7 @@ def _contract(operands: tuple[Value, ...], params: dict[str, Any], result: Aval)
     a, b = operands
     letters = _Letters(a, b, params)
     if letters.is_call(result):
-        return None
+        return contraction_of_windows(operands, params, result.shape)
     return letters.total(letters.spread(a, letters.lhs) * letters.spread(b, letters.rhs))
 
 

@@ -1,4 +1,5 @@
-"""In whose array a value is written: a write over what is not needed any more, and the parts of a concatenation.
+"""In whose array a value is written: a write over what is not needed any more, the parts of a concatenation, and a
+contraction that is a result in another shape.
 
 A part that is computed by itself, because other stages read it too, would be stored and then copied. It is stored where
 it stands in the concatenation instead, and read there.
@@ -12,7 +13,7 @@ from typing import Final
 
 from gradc.ir.aval import Dim
 from gradc.ir.graph import Node
-from gradc.loops.lowering.indexing import Index
+from gradc.loops.lowering.indexing import Index, flat_index
 from gradc.loops.lowering.plan import Demands, Guest, Stage, identity
 
 _MOST_GUESTS: Final = 8
@@ -21,7 +22,11 @@ arrays (``gradc.loops.shaping.repeats``)."""
 
 
 class Homes:
-    """Decides it for stages that are all known. ``dropped`` are those that then have nothing left to do."""
+    """Decides it for stages that are all known.
+
+    ``dropped`` are those that then have nothing left to do, ``reshaped`` the contractions by results that they are in
+    another shape.
+    """
 
     def __init__(
         self,
@@ -39,10 +44,13 @@ class Homes:
         self.results = results
         self.forced = forced
         self.dropped: set[Stage] = set()
+        self.reshaped: dict[int, int] = {}
 
     def found(self) -> tuple[dict[int, int], dict[int, Guest]]:
         """The node in whose array each such node lives, and the guests among them."""
         home = self._written_over()
+        self.reshaped = self._reshaped_results(home)
+        home |= self.reshaped
         guests: dict[int, Guest] = {}
         for host, parts in self._parts(home).items():
             for part in parts:
@@ -110,6 +118,27 @@ class Homes:
         """Where a part begins along the axis of its concatenation."""
         at = part.place[self._axis(part.node)]
         return at.constant if isinstance(at, Index) else at
+
+    # Results.
+
+    def _reshaped_results(self, written: dict[int, int]) -> dict[int, int]:
+        """The results that are nothing but contractions in another shape, which are written there at once."""
+        found: dict[int, int] = {}
+        for stage in self.stages:
+            if stage.kind != "map" or stage.node not in self.results or stage.members or stage.source is None:
+                continue
+            node, index = stage.source
+            if self.nodes[node].op.name != "contract" or node in self.results:
+                continue
+            if stage.node in written.values() or set(self.demands[node]) != {(stage, index)}:
+                continue
+            own = self.nodes[stage.node].aval.shape if stage.node < len(self.nodes) else None
+            if own is None or (stage.place, stage.extents) != identity(own):
+                continue
+            if flat_index(index, self.nodes[node].aval.shape) == flat_index(stage.place, own):
+                found[node] = stage.node
+                self._drop(stage)
+        return found
 
     # Writing over.
 

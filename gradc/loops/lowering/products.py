@@ -5,8 +5,9 @@ What a backend's kernels of contractions do, element by element: another backend
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gradc.ir.aval import Dim, size_of
@@ -30,12 +31,12 @@ from gradc.loops.language.program import (
     Store,
     View,
     b,
-    constant,
     size,
     variable,
 )
 from gradc.loops.language.traversal import declared_names
-from gradc.loops.lowering.sums import SumOrder
+from gradc.loops.lowering.partial_sums import LISTED, cleared, folded, pairwise
+from gradc.loops.lowering.sums import SumOrder, cut
 from gradc.loops.shaping.expand import unused_name
 
 COLUMNS: Final = 128
@@ -43,9 +44,6 @@ COLUMNS: Final = 128
 
 TILE: Final = 64
 """The same of a longer row."""
-
-_LISTED: Final = 4
-"""Partial sums that are added in one expression."""
 
 OrderOf = Callable[[Call], SumOrder | None]
 """The order of a contraction; None where it stays."""
@@ -95,6 +93,15 @@ def _directly(statements: Sequence[Statement]) -> set[str]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """An axis that is summed: its length, and the strides in both operands."""
+
+    length: Dim
+    left: int
+    right: int
+
+
 class _Product:
     """The loops of one contraction; ``taken`` are the names around it."""
 
@@ -124,12 +131,12 @@ class _Product:
     def statements(self) -> list[Statement]:
         """The nest."""
         summed = [letter for letter, n in self.sizes.items() if letter not in self.contraction.out and n != 1]
-        self.steps = [min((_step(v, word, x) for x in summed), default=0) for v, word in self._operands()]
+        self.axes = self._joined(summed)
         self.depth: Dim = size_of(tuple(self.sizes[letter] for letter in summed))
         self.k = variable(unused_name(summed[-1] if summed else "k", self.taken))
         kept = [letter for letter in self.contraction.out if self.sizes[letter] != 1 or self.epilogue is not None]
         if not summed:
-            return self._nest(kept, self._finish(b.mul(*self._factors(ZERO))))
+            return self._nest(kept, self._finish(b.mul(*self._factors(()))))
         if self.order.lanes * self.order.vectors > 1:
             return self._nest(kept, self._dot())
         return self._rows(kept)
@@ -139,27 +146,44 @@ class _Product:
     def _operands(self) -> tuple[tuple[View, str], tuple[View, str]]:
         return (self.lhs, self.contraction.lhs), (self.rhs, self.contraction.rhs)
 
-    def _factors(self, k: Expression) -> tuple[Expression, Expression]:
-        """The elements of both operands for a term; the summed letters, which strides join, count as one."""
+    def _joined(self, summed: Sequence[str]) -> list[_Axis]:
+        """What is summed, from the outermost in, as the kernels go through it; letters that strides join are one axis.
+
+        Those of symbolic lengths are joined always: a contraction with an order has no others.
+        """
         (lhs, left), (rhs, right) = self._operands()
-        return self._element(lhs, left, k, self.steps[0]), self._element(rhs, right, k, self.steps[1])
+        found = [_Axis(self.sizes[x], _step(lhs, left, x), _step(rhs, right, x)) for x in summed]
+        axes: list[_Axis] = []
+        for axis in sorted(found, key=lambda a: (a.left, a.right), reverse=True):
+            if axes and (axes[-1].left, axes[-1].right) == (axis.left * axis.length, axis.right * axis.length):
+                axis = replace(axis, length=axes.pop().length * axis.length)
+            axes.append(axis)
+        return axes
 
-    def _element(self, view: View, word: str, k: Expression = ZERO, step: int = 0) -> Expression:
-        return load_from(view.buffer, self.contraction.dtype, self._place(view, word, k, step))
+    def _factors(self, ks: Sequence[Expression]) -> tuple[Expression, Expression]:
+        """The elements of both operands for a term, by its place on each axis that is summed."""
+        (lhs, left), (rhs, right) = self._operands()
+        return (
+            self._element(lhs, left, list(zip(ks, [axis.left for axis in self.axes], strict=True))),
+            self._element(rhs, right, list(zip(ks, [axis.right for axis in self.axes], strict=True))),
+        )
 
-    def _place(self, view: View, word: str, k: Expression = ZERO, step: int = 0) -> tuple[Expression, ...]:
+    def _element(self, view: View, word: str, ks: Sequence[tuple[Expression, int]] = ()) -> Expression:
+        return load_from(view.buffer, self.contraction.dtype, self._place(view, word, ks))
+
+    def _place(self, view: View, word: str, ks: Sequence[tuple[Expression, int]] = ()) -> tuple[Expression, ...]:
         """The index of an element, the longest strides first."""
         strides = {letter: _step(view, word, letter) for letter in word if letter in self.index}
         terms = [(stride, b.mul(self.index[letter], size(stride))) for letter, stride in strides.items()]
-        terms.append((step, b.mul(k, size(step))))
+        terms += [(step, b.mul(k, size(step))) for k, step in ks]
         place = view.offset
         for _, term in sorted(terms, key=lambda item: item[0], reverse=True):
             place = b.add(place, term)
         return (place,)
 
-    def _added(self, total: Expression, k: Expression) -> Expression:
+    def _added(self, total: Expression, *ks: Expression) -> Expression:
         """A term added to a sum."""
-        left, right = self._factors(k)
+        left, right = self._factors(ks)
         return b.fma(left, right, total) if self.fused else b.add(total, b.mul(left, right))
 
     def _nest(self, letters: Sequence[str], body: list[Statement]) -> list[Statement]:
@@ -262,14 +286,43 @@ class _Product:
             return [For(var, lo, hi, body, mode="vector")] if shape else list(body)
 
         def added(start: Expression, end: Expression) -> list[Statement]:
-            clear = _cleared(sums, self.taken)
+            clear = cleared(sums, self.taken)
             add = each(Store(sums.name, place, self._added(total, self.k)))
             return [Local(sums), *clear, For(str(self.k), start, end, tuple(add))]
 
+        if len(self.axes) > 1:
+            return self._nested(sums, place, each)
         if block is None:
             return [*added(ZERO, size(self.depth)), *each(*self._finish(total))]
         blocks = self._over_blocks(block, lambda start, end: [*added(start, end), *each(*self._later(total, start))])
         return [*blocks, *(each(*self._rest()) if self.epilogue else [])]
+
+    def _nested(
+        self, sums: Buffer, place: tuple[Expression, ...], each: Callable[..., list[Statement]]
+    ) -> list[Statement]:
+        """Some columns, whose sums have their ``place`` in a local, where several axes are summed."""
+        total = b.load(sums, place)
+        lengths = [int(axis.length) for axis in self.axes]
+        level, part = cut(lengths, self.order.blocks.length)
+        blocks = [variable(unused_name("block", self.taken)) for _ in lengths[:level]]
+        inner = [variable(unused_name(str(self.k), self.taken)) for _ in lengths[level:]]
+        ks: list[Expression] = [*blocks, *inner]
+        counts = lengths[:level]
+        if part < lengths[level]:
+            number = variable(unused_name("block", self.taken))
+            ks[level] = b.add(b.mul(number, part), inner[0])
+            blocks, counts = [*blocks, number], [*counts, lengths[level] // part]
+        body = each(Store(sums.name, place, self._added(total, *ks)))
+        for k, length in reversed(list(zip(inner, [part, *lengths[level + 1 :]], strict=True))):
+            body = [For(str(k), ZERO, size(length), tuple(body))]
+        body = [Local(sums), *cleared(sums, self.taken), *body]
+        if not blocks:
+            return [*body, *each(*self._finish(total))]
+        start = functools.reduce(b.add, blocks)
+        body += each(*self._later(total, start))
+        for number, count in reversed(list(zip(blocks, counts, strict=True))):
+            body = [For(str(number), ZERO, size(count), tuple(body))]
+        return [*body, *(each(*self._rest()) if self.epilogue else [])]
 
     # Sums in lanes.
 
@@ -287,58 +340,18 @@ class _Product:
             last = Store(sums.name, (lane,), self._added(total, b.add(whole, lane)))
             return [
                 Local(sums),
-                *_cleared(sums, self.taken),
+                *cleared(sums, self.taken),
                 For(str(self.k), start, whole, (For(str(lane), ZERO, size(count), (group,), mode="vector"),), count),
                 For(str(lane), ZERO, rest, (last,), mode="vector"),
-                *_folded(sums, lanes, lane),
+                *folded(sums, lanes, lane),
             ]
 
-        result = _pairwise([b.load(sums, (k,)) for k in range(min(lanes, _LISTED))])
+        result = pairwise([b.load(sums, (k,)) for k in range(min(lanes, LISTED))])
         lets, block = self._block_length()
         if block is None:
             return [*added(ZERO, size(self.depth)), *self._finish(result)]
         blocks = self._over_blocks(block, lambda start, end: [*added(start, end), *self._later(result, start)])
         return [*lets, *blocks, *self._rest()]
-
-
-def _cleared(sums: Buffer, taken: set[str]) -> list[Statement]:
-    """All partial sums set to 0."""
-    zero = constant(0, sums.dtype)
-    if not sums.shape:
-        return [Store(sums.name, (), zero)]
-    place = variable(unused_name("column", set(taken)))
-    return [For(str(place), ZERO, size(sums.shape[0]), (Store(sums.name, (place,), zero),), mode="vector")]
-
-
-def _folded(sums: Buffer, lanes: int, lane: Expression) -> list[Statement]:
-    """The vectors of partial sums added up, halves first, and then the lanes of the first down to a few."""
-    statements: list[Statement] = []
-
-    def add(start: int, other: int, count: int) -> None:
-        fold = Accumulate("add", sums.name, (b.add(lane, start),), b.load(sums, (b.add(lane, other),)))
-        statements.append(For(str(lane), ZERO, size(count), (fold,), mode="vector"))
-
-    vectors = list(range(int(sums.shape[0]) // lanes))
-    while len(vectors) > 1:
-        half = len(vectors) // 2
-        if vectors == list(range(2 * half)):
-            add(0, half * lanes, half * lanes)
-        else:
-            for k in range(half):
-                add(vectors[k] * lanes, vectors[k + half] * lanes, lanes)
-        vectors = [*vectors[:half], *vectors[2 * half :]]
-    while lanes > _LISTED:
-        lanes //= 2
-        add(0, lanes, lanes)
-    return statements
-
-
-def _pairwise(values: list[Expression]) -> Expression:
-    """The sum of a power of two of values, halves first."""
-    while len(values) > 1:
-        half = len(values) // 2
-        values = [b.add(values[k], values[k + half]) for k in range(half)]
-    return values[0]
 
 
 def _step(view: View, word: str, letter: str) -> int:

@@ -80,16 +80,18 @@ class _Planner:
         homes = Homes(self.nodes, self.stages, self.makers, self.demands, set(results), self.forced)
         home, guests = homes.found()
         kept = [stage for stage in self.stages if stage not in homes.dropped]
-        kept.sort(key=lambda stage: self._rank(stage, results))
+        given = {node for node in results if node < len(self.nodes) and not self.demands[node]}
+        given |= {node for node, result in homes.reshaped.items() if result in given}
+        kept.sort(key=lambda stage: self._rank(stage, given))
         return Plan(graph, tuple(kept), self.makers, home, results, guests)
 
-    def _rank(self, stage: Stage, results: tuple[int, ...]) -> tuple[int, int, int]:
+    def _rank(self, stage: Stage, given: set[int]) -> tuple[int, int, int]:
         """Stages run in the order of the graph, calls that only give a result as soon as they can.
 
         Such a result takes no scratch memory, and what the call was the last to read is free after it: the gradient of
         weights is taken before that of what a layer was given.
         """
-        if stage.kind == "call" and stage.node in results and not self.demands[stage.node]:
+        if stage.kind == "call" and stage.node in given:
             return max((source for source, _ in stage.views), default=-1), len(self.stages), stage.node
         return *stage.order, stage.node
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gradc.ir.aval import Dim
@@ -31,3 +32,15 @@ class SumOrder:
     lanes: int = 1
     vectors: int = 1
     longer: tuple[Dim, int, Blocks] | None = None
+
+
+def cut(lengths: Sequence[int], terms: int) -> tuple[int, int]:
+    """Where blocks of ``terms`` terms cut axes that are gone through one inside the other: which axis, and its part.
+
+    The axes inside it are whole in every block, and the part divides the axis.
+    """
+    for level in range(len(lengths) - 1, 0, -1):
+        if terms < lengths[level]:
+            return level, terms
+        terms //= lengths[level]
+    return 0, min(terms, lengths[0])

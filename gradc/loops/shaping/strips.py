@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from gradc.ir.aval import Dim
+from gradc.ir.aval import Dim, size_of
 from gradc.loops.language.accesses import meet, reads_of, writes_of
 from gradc.loops.language.program import (
     Accumulate,
@@ -29,6 +29,7 @@ from gradc.loops.language.program import (
     View,
     b,
     constant,
+    contiguous_strides,
     size,
     variable,
     walk,
@@ -198,12 +199,22 @@ def _pair(program: LoopProgram, first: Call, last: Call) -> _Group | None:
             if not same or length != dict(other.contraction.sizes)[other.letter]:
                 continue
             out, result = (program.buffer[call.views[2].buffer] for call in (first, last))
-            if first.views[2] != whole(out) or last.views[2] != whole(result):
+            if first.views[2] != whole(out) or not _fills(last, result):
                 continue
             limit = max(STRIP_BYTES // (one.stride * one.contraction.dtype.itemsize), STRIP_MULTIPLE)
             if not isinstance(length, int) or length >= 2 * limit:
                 return _Group(one, other, length, _strip_of(length, limit), result)
     return None
+
+
+def _fills(call: Call, buffer: Buffer) -> bool:
+    """Whether the result of a contraction is all of a buffer, perhaps in another shape."""
+    contraction = call.callee
+    assert isinstance(contraction, Contraction), "only contractions are divided into strips"
+    sizes = dict(contraction.sizes)
+    shape = tuple(sizes[letter] for letter in contraction.out)
+    same_size = size_of(shape) == size_of(buffer.shape)
+    return same_size and call.views[2] == View(buffer.name, contiguous_strides(shape))
 
 
 def _has_rows(program: LoopProgram, statement: Statement, *, summed: bool) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Final
 
 from gradc.backends.llvm.matmul.code import Code, Index
 from gradc.backends.llvm.matmul.finish import VectorFinish
 from gradc.backends.llvm.matmul.packing import copy_panels, transpose_panel
-from gradc.backends.llvm.matmul.product import Product, is_turned
+from gradc.backends.llvm.matmul.product import Axis, Product, is_turned
 from gradc.backends.llvm.matmul.tile import Matrices, Tile
 from gradc.backends.llvm.matmul.ways import Part, TilePlan, gap, parts
+from gradc.backends.llvm.matmul.windows import nest_of
 
 SCRATCH: Final = "%scratch"
 """Packed blocks: of the left operand, ``panel[k, m]`` for panel after panel, then of the right, ``panel[k, n]``."""
@@ -53,6 +55,9 @@ class _Tiles:
         self.plan = plan
         self.lengths = lengths
         self.finish = finish
+        self.nest: tuple[tuple[Axis, ...], tuple[Axis, ...]] = (), (product.k,)
+        if product.deep:
+            self.nest = nest_of(product, plan.depth)
         self.panel = ""
         if plan.packs_blocks:
             self.panel = code.pointer(SCRATCH, plan.left_scratch, "right_block")
@@ -65,6 +70,9 @@ class _Tiles:
         for columns in code.parts(self.lengths.n, self.plan.width):
             with code.loop("columns", columns.start, columns.stop, columns.step) as across:
                 place = matrices.moved(code, self.product.n, across.index)
+                if self.product.deep:
+                    self._blocks_of_nest(place, columns.step)
+                    continue
                 if isinstance(depth, str):
                     self._blocks_of_depth(place, columns.step, depth)
                     continue
@@ -73,6 +81,17 @@ class _Tiles:
                         self._block_of_k(
                             place.moved(code, self.product.k, along.index), columns.step, block.step, along.index
                         )
+
+    def _blocks_of_nest(self, matrices: Matrices, width: int) -> None:
+        """The blocks of several axes of k; which of them is the first, their indices tell together."""
+        code = self.code
+        number: Index = 0
+        with ExitStack() as loops:
+            for axis in self.nest[0]:
+                loop = loops.enter_context(code.loop("k", 0, int(axis.length)))
+                matrices = matrices.moved(code, axis, loop.index)
+                number = code.add(number, loop.index)
+            self._block_of_k(matrices, width, int(self.nest[1][-1].length), number)
 
     def _blocks_of_depth(self, matrices: Matrices, width: int, depth: str) -> None:
         """The blocks of a k that the call tells, one of no products where it is 0."""
@@ -203,21 +222,26 @@ class _Tiles:
             adds = product.accumulate or k_start != 0
         else:
             adds = code.writer.value(f"icmp ne i64 {k_start}, 0")
-        left = (1, self._panel_rows(rows)) if plan.packs_blocks else (product.m.left, product.k.left)
+        *deep, along = self.nest[1]
+        down = product.group or product.m
+        each = int(down.length) if product.group else 1
+        left = (1, self._panel_rows(rows)) if plan.packs_blocks else (down.left, along.left)
         until, ends = self._ending(depth, k_start)
-        others = (product.m.others, product.n.others) if ends else ((), ())
+        others = (down.others, product.n.others) if ends else ((), ())
         tile = Tile(
-            rows.step,
+            rows.step * each,
             width,
             left,
-            plan.columns if self.panel else product.k.right,
-            product.m.out,
+            plan.columns if self.panel else along.right,
+            down.out,
             self.finish if ends else None,
             *others,
             ahead=plan.ahead,
             turned=product.n.out if is_turned(product) else 0,
             spread=product.n.right if plan.packing == "registers" else 0,
             rare=self._is_rare(rows.step, width),
+            deep=tuple((int(axis.length), axis.left, axis.right) for axis in deep),
+            group=(each, product.m.left) if product.group else None,
         )
         if not plan.packs_blocks:
             tile.emit(code, place, depth, adds, padded=bool(self.panel), until=until)
@@ -245,6 +269,8 @@ class _Tiles:
         length = self.lengths.k
         if self.finish is None:
             return "", False
+        if self.product.deep:
+            return "", True
         stop = self.code.minus(length, depth)
         if isinstance(length, str) or (isinstance(k_start, str) and self._is_even(length)):
             return f"icmp eq i64 {k_start}, {stop}", True

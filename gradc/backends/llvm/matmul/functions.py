@@ -15,6 +15,7 @@ from gradc.backends.llvm.matmul.product import Axis, Product, product_of
 from gradc.backends.llvm.matmul.tile import Matrices
 from gradc.backends.llvm.matmul.turned import ragged, turned
 from gradc.backends.llvm.matmul.ways import DotPlan, Share, TilePlan
+from gradc.backends.llvm.matmul.windows import nest_of
 from gradc.backends.llvm.writer import Module
 from gradc.ir.aval import Dim, short_dtype
 from gradc.ir.target import Target
@@ -65,6 +66,8 @@ def kernel_of(call: Call, buffers: Mapping[str, Buffer], target: Target) -> Kern
     chosen = contraction.plan if isinstance(contraction, Share) else plan(product, target)
     if not isinstance(chosen, TilePlan) or not _is_dense(product, finish):
         return None
+    if product.deep and nest_of(product, chosen.depth)[0]:
+        return None  # which of several blocks is the last is not looked at
     return Kernel(product, chosen, epilogue, finish)
 
 
@@ -196,9 +199,13 @@ def _described(product: Product) -> str:
     m, n, k = product.m, product.n, product.k
     element = short_dtype(product.dtype)
     times = "".join(f"{axis.length} times " for axis in product.outer)
+    rows = f"{m.length}*{product.group.length}" if product.group else f"{m.length}"
+    depth = "*".join(str(axis.length) for axis in (*product.deep, k))
+    left = ",".join(str(axis.left) for axis in (m, *([product.group] if product.group else []), *product.deep, k))
+    right = ",".join(str(axis.right) for axis in (*product.deep, k, n))
     return (
-        f"{times}{element}[{m.length},{k.length}] by [{k.length},{n.length}], "
-        f"strides {m.left},{k.left} by {k.right},{n.right} to {m.out},{n.out}"
+        f"{times}{element}[{rows},{depth}] by [{depth},{n.length}], "
+        f"strides {left} by {right} to {(product.group or m).out},{n.out}"
     )
 
 

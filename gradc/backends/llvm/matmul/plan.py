@@ -17,6 +17,7 @@ from gradc.backends.llvm.matmul.pairs import pairs_up
 from gradc.backends.llvm.matmul.product import TYPICAL, Product, is_turned
 from gradc.backends.llvm.matmul.shapes import Room, tile_shape
 from gradc.backends.llvm.matmul.ways import DotPlan, TilePlan
+from gradc.backends.llvm.matmul.windows import in_windows
 from gradc.ir.target import Target
 
 PANEL_BYTES: Final = 48 * 1024
@@ -95,6 +96,9 @@ def plan(product: Product, target: Target) -> TilePlan | DotPlan | None:
 
     Tiles take any number of rows and, where they do not transpose, any depth; dots any number of rows and columns.
     """
+    if product.deep:
+        lanes = _lanes(int(product.typical.n.length), target.lanes(product.dtype.itemsize))
+        return in_windows(product, target, lanes, DEPTH)
     if _gathers(product, target):
         return _dots(product.typical, target)
     if product == product.typical:
@@ -125,7 +129,11 @@ def packed_from(product: Product, target: Target) -> tuple[int, TilePlan] | None
     The rows of the left operand, or its depth, where what is packed is copied.
     """
     symbolic = [name for name in ("m", "n", "k") if not isinstance(getattr(product, name).length, int)]
-    if symbolic not in (["m"], ["k"]) or any(not isinstance(axis.length, int) for axis in product.outer):
+    if (
+        product.deep
+        or symbolic not in (["m"], ["k"])
+        or any(not isinstance(axis.length, int) for axis in product.outer)
+    ):
         return None
     (name,) = symbolic
 
@@ -149,7 +157,7 @@ def copied_from(product: Product, target: Target) -> tuple[int, TilePlan] | None
     None where they are not, or for any number.
     """
     fixed = (*product.outer, product.n, product.k)
-    if isinstance(product.m.length, int) or not all(isinstance(axis.length, int) for axis in fixed):
+    if product.deep or isinstance(product.m.length, int) or not all(isinstance(axis.length, int) for axis in fixed):
         return None
     least, packed = limits(target).packed_rows, packed_from(product, target)
     most = packed[0] - 1 if packed else LONGEST

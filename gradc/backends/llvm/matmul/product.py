@@ -1,7 +1,8 @@
 """A contraction in normal form: ``out[m, n] += sum over k of left[m, k] * right[k, n]``, inside loops of other letters.
 
 Letters of one kind whose strides follow on from each other are one (the rows of a batch that shares its right operand).
-The operands trade places where that makes the result dense along n.
+The operands trade places where that makes the result dense along n. Windows of an array are summed along several axes
+that do not follow on from each other (``gradc.backends.llvm.matmul.windows``).
 """
 
 from __future__ import annotations
@@ -52,11 +53,17 @@ TYPICAL: Final = 32
 """What a symbolic length is taken for where something is chosen by it: then tiles fit batches of powers of two."""
 
 
+SHORT_ROWS: Final = 12
+"""Rows of a window up to which those of several places are done together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Product:
     """One matrix product for each place in the ``outer`` loops.
 
     ``swapped`` says that ``left`` is the contraction's right operand. ``accumulate`` adds to what the result holds.
+    ``deep`` are more axes that are summed, around k, from the outermost in. ``group`` are the rows of one place of m
+    where these are several, that only the result has one after the other.
     """
 
     dtype: np.dtype
@@ -66,6 +73,8 @@ class Product:
     k: Axis
     accumulate: bool = False
     swapped: bool = False
+    deep: tuple[Axis, ...] = ()
+    group: Axis | None = None
 
     def with_lengths(self, number: int) -> Product:
         """The same with a number for symbolic lengths."""
@@ -83,7 +92,8 @@ class Product:
         """The same with the operands in each other's place."""
         outer = tuple(axis.swapped for axis in self.outer)
         m, n, k = self.n.swapped, self.m.swapped, self.k.swapped
-        return replace(self, outer=outer, m=m, n=n, k=k, swapped=not self.swapped)
+        deep = tuple(axis.swapped for axis in self.deep)
+        return replace(self, outer=outer, m=m, n=n, k=k, swapped=not self.swapped, deep=deep)
 
 
 def is_turned(product: Product) -> bool:
@@ -98,8 +108,8 @@ def product_of(
 
     ``others`` are strides in more views by the letters of the result.
 
-    None where it has none: strides that are not known, a size 0, two summed letters that strides do not join, no letter
-    that only one operand has and none that is summed.
+    None where it has none: strides that are not known, a size 0, summed letters of unknown lengths that strides do not
+    join, no letter that only one operand has and none that is summed.
     """
     axes = _axes(contraction, strides, others)
     if axes is None:
@@ -110,16 +120,31 @@ def product_of(
             kinds[_kind(letter, contraction)].append(axis)
     outer = _joined(kinds["batch"])
     m, n, k = (_joined(kinds[kind]) for kind in "mnk")
-    if len(k) > 1 or not (k or (m and n)):
+    if not (k or (m and n)) or (len(k) > 1 and not all(isinstance(axis.length, int) for axis in k)):
         return None
     none = Axis(1, 0, 0, 0, (0,) * len(others))
     (rows, more_rows), (columns, more_columns) = _innermost(m, none), _innermost(n, none)
-    summed = k[0] if k else none
-    product = Product(
-        contraction.dtype, (*outer, *more_rows, *more_columns), rows, columns, summed, contraction.accumulate
-    )
+    summed, deep = _innermost(k, none)
+    around = (*outer, *more_rows, *more_columns)
+    product = Product(contraction.dtype, around, rows, columns, summed, contraction.accumulate, deep=tuple(deep))
     if columns.length == 1 or (columns.out != 1 and rows.out == 1):
-        return product.transposed
+        product = product.transposed
+    return grouped(product) if product.deep else product
+
+
+def grouped(product: Product) -> Product:
+    """The same where the rows of several places of an outer loop, which the result has in one, are done together.
+
+    A window's rows are short: those of one place would leave registers empty.
+    """
+    m = product.m
+    if not isinstance(m.length, int) or not 1 < m.length <= SHORT_ROWS:
+        return product
+    for axis in reversed(product.outer):
+        ends = zip((axis.out, *axis.others), (m.out, *m.others), strict=True)
+        if axis.right == 0 and isinstance(axis.length, int) and all(a == b * m.length for a, b in ends):
+            outer = tuple(other for other in product.outer if other is not axis)
+            return replace(product, outer=outer, m=axis, group=m)
     return product
 
 

@@ -67,6 +67,8 @@ class Tile:
     out    the step from row to row in the result
     turned the step from column to column in the result where that is dense along rows, else 0
     spread the step from column to column in a right operand that is dense along k and transposed in registers, else 0
+    deep   axes that are summed around k: their lengths, and the steps in the left and the right operand
+    group  where rows of the left operand come in groups, how many one has, and the step from group to group
     finish the epilogue, if the sums end with this tile; ``down`` and ``across`` are the steps from row to row and from
            column to column in what it loads and stores
     ahead  how far after the right operand the next one lies; the odd rows of that are fetched
@@ -85,6 +87,8 @@ class Tile:
     turned: int = 0
     spread: int = 0
     rare: bool = False
+    deep: tuple[tuple[int, int, int], ...] = ()
+    group: tuple[int, int] | None = None
 
     def emit(
         self, code: Code, place: Matrices, depth: Index, adds: bool | str, *, padded: bool, until: str = ""
@@ -99,8 +103,8 @@ class Tile:
             assert isinstance(depth, int), "no panel of a depth that the call tells is transposed"
             sums = self._transposing(row, place, depth)
         else:
-            sums = [] if depth == 1 else self._zeros(row)
-            sums = self._sums(row, place.left, place.right, sums, depth, padded)[2]
+            sums = [] if depth == 1 and not self.deep else self._zeros(row)
+            sums = self._deep_sums(row, place, sums, depth, padded)
         if not until:
             self._finish(code, place, sums, adds)
             return
@@ -142,6 +146,21 @@ class Tile:
             loop.following = [left, right, *sums]
         left, right, *sums = loop.following
         return self._steps(row, left, right, sums, alone, padded)
+
+    def _deep_sums(
+        self, row: list[_Vector], place: Matrices, sums: list[str], depth: Index, padded: bool, level: int = 0
+    ) -> list[str]:
+        """The sums along k, for each place of the axes around it from ``level`` on."""
+        if level == len(self.deep):
+            return self._sums(row, place.left, place.right, sums, depth, padded)[2]
+        code, (length, left_step, right_step) = row[0].code, self.deep[level]
+        carried = [("ptr", place.left), ("ptr", place.right), *self._carried(row, sums)]
+        with code.loop("window", 0, length, 1, carried) as loop:
+            left, right, *sums = loop.values
+            here = replace(place, left=left, right=right)
+            sums = self._deep_sums(row, here, sums, depth, padded, level + 1)
+            loop.following = [code.pointer(left, left_step), code.pointer(right, right_step), *sums]
+        return loop.following[2:]
 
     def _together(self, vectors: int, depth: Index, fused: bool) -> int:
         """Steps of an iteration: a power of two, at most the depth; few where only the call tells that."""
@@ -223,7 +242,7 @@ class Tile:
         paired: list[str] = []
         waiting: list[str] = []
         for number in range(self.rows):
-            factors = self._factors(row, row[0].code.pointer(left, number * self.left[0]))
+            factors = self._factors(row, row[0].code.pointer(left, self._left_row(number)))
             for vector, other in zip(whole, loaded, strict=not pairs):
                 added.append(_added(vector.code, factors[vector.code.lanes], other, sums, len(added)))
             waiting.append(factors[row[0].code.lanes])
@@ -234,6 +253,13 @@ class Tile:
         if pairs and self.rows % 2:
             paired.append(_added(last, factors[last.lanes], loaded[-1], sums, -1))
         return added + paired
+
+    def _left_row(self, number: int) -> int:
+        """Where a row of the left operand begins."""
+        if self.group is None:
+            return number * self.left[0]
+        each, step = self.group
+        return number // each * step + number % each * self.left[0]
 
     def _factors(self, row: list[_Vector], place: str) -> dict[int, str]:
         """The element at ``place`` in all lanes of each kind of vector of a row, by their number.

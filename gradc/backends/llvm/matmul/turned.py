@@ -46,7 +46,7 @@ def turned(product: Product, target: Target) -> Product:
     """
     m, n, k = product.m, product.n, product.k
     lanes = target.lanes(product.dtype.itemsize)
-    if not all(isinstance(axis.length, int) for axis in (m, n, k, *product.outer)):
+    if product.deep or not all(isinstance(axis.length, int) for axis in (m, n, k, *product.outer)):
         return product
     if n.out != 1 or 1 not in (m.left, k.left):
         return product
@@ -72,7 +72,7 @@ def ragged(product: Product, chosen: TilePlan | DotPlan, target: Target) -> tupl
     transposed. None where that gains nothing.
     """
     m, n, lanes = product.m.length, product.n.length, target.lanes(product.dtype.itemsize)
-    if not isinstance(chosen, TilePlan) or chosen.packs_blocks or is_turned(product):
+    if not isinstance(chosen, TilePlan) or chosen.packs_blocks or is_turned(product) or product.deep:
         return None
     if not (isinstance(m, int) and isinstance(n, int) and _splits(m, n, lanes)):
         return None
