@@ -82,6 +82,23 @@ def test_source_gives_the_bits_of_the_library(name: str, cpu: str, sample: Calla
                 assert got is None or np.asarray(got).tobytes() == np.asarray(right).tobytes()
 
 
+def convolution(w: Any, x: Any) -> Any:
+    patches = np.concatenate([x[:, i : i + 19, j : j + 23, :] for i in range(3) for j in range(2)], axis=3)
+    return np.sum(np.maximum(np.reshape(patches, (-1, 18)) @ w, 0.0) ** 2)
+
+
+@pytest.mark.skipif(not COMPILERS, reason="there is no C compiler")
+@pytest.mark.parametrize("cpu", FLAGS)
+def test_windows_are_summed_in_the_same_order(cpu: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    w, x = rng.normal(size=(18, 8)).astype("f4"), rng.normal(size=(5, 21, 24, 3)).astype("f4")
+    kernel = gradc.value_and_grad(convolution, argnums=(0, 1)).compile(w, x)
+    made, written = compiled(kernel, tmp_path, cpu, COMPILERS[0])
+    expected, actual = (library([w, x]) for library in (made, written))
+    assert expected[0] == actual[0] == 0
+    assert [np.asarray(y).tobytes() for y in actual[1]] == [np.asarray(y).tobytes() for y in expected[1]]
+
+
 SAMPLES: dict[str, tuple[Any, ...]] = {
     "checked": (lambda x, k: x[k] * 2.0, "f64[5]", "i64[40]"),
     "whole": (lambda k, b: (np.where(b, k + 1, k), b | (k > 0), np.sum(k)), "i32[20]", "bool[20]"),

@@ -305,7 +305,8 @@ class _Product:
         lengths = [int(axis.length) for axis in self.axes]
         level, part = cut(lengths, self.order.blocks.length)
         blocks = [variable(unused_name("block", self.taken)) for _ in lengths[:level]]
-        inner = [variable(unused_name(str(self.k), self.taken)) for _ in lengths[level:]]
+        parts = [part, *lengths[level + 1 :]]
+        inner = [variable(unused_name(str(self.k), self.taken)) if n > 1 else ZERO for n in parts]
         ks: list[Expression] = [*blocks, *inner]
         counts = lengths[:level]
         if part < lengths[level]:
@@ -313,8 +314,8 @@ class _Product:
             ks[level] = b.add(b.mul(number, part), inner[0])
             blocks, counts = [*blocks, number], [*counts, lengths[level] // part]
         body = each(Store(sums.name, place, self._added(total, *ks)))
-        for k, length in reversed(list(zip(inner, [part, *lengths[level + 1 :]], strict=True))):
-            body = [For(str(k), ZERO, size(length), tuple(body))]
+        for k, length in reversed(list(zip(inner, parts, strict=True))):
+            body = [For(str(k), ZERO, size(length), tuple(body))] if length > 1 else body
         body = [Local(sums), *cleared(sums, self.taken), *body]
         if not blocks:
             return [*body, *each(*self._finish(total))]
