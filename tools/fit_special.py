@@ -1,4 +1,4 @@
-"""Fits the polynomials of Bessel and Airy functions and exponential integrals: writes the tables of gradc/ops.
+"""Fits the polynomials of Bessel and Airy functions and of integrals: writes the tables of gradc/ops.
 
     python tools/fit_special.py
 
@@ -161,6 +161,45 @@ def growth_of_ei(z: Any) -> Any:
     return x * mp.exp(-x) * mp.ei(x)
 
 
+MIDDLE_OF_DAWSON, MIDDLE_OF_SI, MIDDLE_OF_FRESNEL = mpf(4), mpf(4), mpf("1.5")
+"""From where on Dawson's function is its asymptotic form, and the others are a limit and waves."""
+
+
+def dawson(x: Any) -> Any:
+    return mp.sqrt(mp.pi) / 2 * mp.exp(-x * x) * mp.erfi(x)
+
+
+def waves_of_si(x: Any) -> tuple[Any, Any]:
+    """The auxiliary functions f and g (DLMF 6.2.17, 6.2.18) times x and its square."""
+    rest, other = mp.pi / 2 - mp.si(x), mp.ci(x)
+    f, g = other * mp.sin(x) + rest * mp.cos(x), rest * mp.sin(x) - other * mp.cos(x)
+    return x * f, x * x * g
+
+
+def waves_of_fresnel(x: Any) -> tuple[Any, Any]:
+    """The auxiliary functions (DLMF 7.2.10, 7.2.11) times ``pi x`` and ``pi**2 x**3``."""
+    rest_s, rest_c, phase = mpf(1) / 2 - mp.fresnels(x), mpf(1) / 2 - mp.fresnelc(x), mp.pi * x * x / 2
+    f = rest_s * mp.cos(phase) - rest_c * mp.sin(phase)
+    g = rest_c * mp.cos(phase) + rest_s * mp.sin(phase)
+    return mp.pi * x * f, mp.pi**2 * x**3 * g
+
+
+def by_power(function: Callable[[Any], Any], middle: Any, power: int) -> Callable[[Any], Any]:
+    """A function of x as one of ``(x / middle)**power``; of ``(middle / x)**-power`` for a negative one."""
+    return lambda z: function(middle * z ** (mpf(1) / power))
+
+
+def mapped(function: Callable[[Any], Any], middle: Any, power: int) -> Callable[[Any], Any]:
+    """A function of x from ``middle`` on as one of ``(v - 2) / (v + 2)``, where v is ``(x / middle)**power``."""
+    lowest = mpf(1 - CENTRE) / (1 + CENTRE)
+
+    def of(z: Any) -> Any:
+        place = lowest + (1 - lowest) * z
+        return function(middle * (CENTRE * (1 + place) / (1 - place)) ** (mpf(1) / power))
+
+    return of
+
+
 BESSEL = {
     "J0": Fit("(J0(x) - 1) / x**2 in (x / 4)**2", near(lambda x: (mp.besselj(0, x) - 1) / x**2, MIDDLE), 10),
     "J1": Fit("(J1(x) / x - 1/2) / x**2", near(lambda x: (mp.besselj(1, x) / x - mpf(1) / 2) / x**2, MIDDLE), 10),
@@ -199,6 +238,30 @@ INTEGRALS = {
     "EI": Fit("(Ei(x) - gamma - log(x)) / x from 0 to 10", rest_of_ei(1, MIDDLE_OF_EI), 28),
     "EI_FAR": Fit("x exp(-x) Ei(x) in 10 / x", growth_of_ei, 37),
 }
+AUXILIARY = {
+    "DAWSON": Fit(
+        "(1 + 2 x**2) D(x) / x in (x / 4)**2",
+        by_power(lambda x: (1 + 2 * x * x) * dawson(x) / x, MIDDLE_OF_DAWSON, 2),
+        31,
+    ),
+    "DAWSON_FAR": Fit("2 x D(x) in (4 / x)**2", by_power(lambda x: 2 * x * dawson(x), MIDDLE_OF_DAWSON, -2), 29),
+    "SI": Fit("Si(x) / x in (x / 4)**2", by_power(lambda x: mp.si(x) / x, MIDDLE_OF_SI, 2), 11),
+    "CI": Fit(
+        "(Ci(x) - gamma - log(x)) / x**2",
+        by_power(lambda x: (mp.ci(x) - mp.euler - mp.log(x)) / (x * x), MIDDLE_OF_SI, 2),
+        10,
+    ),
+    "F_OF_SI": Fit("x f(x) in (v - 2) / (v + 2), v = x / 4", mapped(lambda x: waves_of_si(x)[0], MIDDLE_OF_SI, 1), 26),
+    "G_OF_SI": Fit("x**2 g(x)", mapped(lambda x: waves_of_si(x)[1], MIDDLE_OF_SI, 1), 26),
+    "S": Fit("S(x) / x**3 in (2 x / 3)**4", by_power(lambda x: mp.fresnels(x) / x**3, MIDDLE_OF_FRESNEL, 4), 11),
+    "C": Fit("C(x) / x", by_power(lambda x: mp.fresnelc(x) / x, MIDDLE_OF_FRESNEL, 4), 11),
+    "F": Fit(
+        "pi x f(x) in (v - 2) / (v + 2), v = (2 x / 3)**2",
+        mapped(lambda x: waves_of_fresnel(x)[0], MIDDLE_OF_FRESNEL, 2),
+        27,
+    ),
+    "G": Fit("pi**2 x**3 g(x)", mapped(lambda x: waves_of_fresnel(x)[1], MIDDLE_OF_FRESNEL, 2), 26),
+}
 INCOMPLETE = {
     "LGAMMA1P": Fit(
         "(log(gamma(1 + a)) / a + gamma) / a, a from 0 to 1",
@@ -208,6 +271,7 @@ INCOMPLETE = {
 }
 FILES = {
     "airy_tables": ("Airy's functions", AIRY),
+    "auxiliary_tables": ("Dawson's function, sine, cosine and Fresnel integrals", AUXILIARY),
     "bessel_tables": ("Bessel functions", BESSEL),
     "integral_tables": ("exponential integrals", INTEGRALS),
     "incomplete_tables": ("the incomplete gamma functions", INCOMPLETE),

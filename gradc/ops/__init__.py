@@ -2,6 +2,7 @@
 
 from gradc.ops import (
     airy,
+    auxiliary_integrals,
     bessel,
     bessel_waves,
     bits,
@@ -40,6 +41,7 @@ from gradc.ops import (
 
 __all__ = [
     "airy",
+    "auxiliary_integrals",
     "bessel",
     "bessel_waves",
     "bits",

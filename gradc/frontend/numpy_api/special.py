@@ -14,7 +14,7 @@ from gradc.frontend.numpy_api.registry import implements
 from gradc.frontend.numpy_api.special_complex import of_complex
 from gradc.ir.graph import Value
 from gradc.ir.op import Op
-from gradc.ops import bessel, bessel_waves, error_functions, functions, gamma, integrals, normal
+from gradc.ops import auxiliary_integrals, bessel, bessel_waves, error_functions, functions, gamma, integrals, normal
 from gradc.ops import elementwise as ops
 from gradc.ops import reduce as reductions
 from gradc.ops.complex import is_complex
@@ -77,12 +77,28 @@ _one_op("digamma", gamma.digamma)  # psi is the same object
 _one_op("erfcx", error_functions.erfcx)
 _one_op("erfinv", error_functions.erfinv)
 _one_op("erfcinv", error_functions.erfcinv)
+_one_op("dawsn", auxiliary_integrals.dawsn)
+_one_op("erfi", auxiliary_integrals.erfi)
 for _name in ("spence", "exp1", "expi"):
     _one_op(_name, getattr(integrals, _name))
 for _name in ("i0", "i1", "i0e", "i1e", "k0", "k1", "k0e", "k1e"):
     _one_op(_name, getattr(bessel, _name))
 for _name in ("j0", "j1", "y0", "y1"):
     _one_op(_name, getattr(bessel_waves, _name))
+
+
+@implements("scipy.special:sici", arrays=("x",))
+def sici(x: Value) -> tuple[Value, Value]:
+    """The sine and the cosine integral; the latter of negative numbers is that of their size."""
+    operand = as_special("sici", x)
+    return auxiliary_integrals.sine_integral(operand), auxiliary_integrals.cosine_integral(operand)
+
+
+@implements("scipy.special:fresnel", arrays=("z",))
+def fresnel(z: Value) -> tuple[Value, Value]:
+    """Fresnel's integrals of ``sin(pi/2 t**2)`` and ``cos(pi/2 t**2)``."""
+    operand = as_special("fresnel", z)
+    return auxiliary_integrals.fresnel_sine(operand), auxiliary_integrals.fresnel_cosine(operand)
 
 
 @implements(np.i0, arrays=("x",))

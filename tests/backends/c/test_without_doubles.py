@@ -95,6 +95,17 @@ CASES: dict[str, tuple[Any, ...]] = {
     "y1": (scipy.special.y1, between(0, 30, sizes(1e-30, LARGEST)), 2, of_waves),
     **{f"airy_{k}": airy(k) for k in range(4)},
     **{f"airye_{k}": airy(k, scaled=True) for k in range(4)},
+    "dawsn": (scipy.special.dawsn, between(-12, 12, sizes(1e-30, LARGEST)), 3),
+    "erfi": (scipy.special.erfi, between(-9, 9, sizes(1e-30, 1)), 3),
+    "Si": (lambda x: scipy.special.sici(x)[0], between(-30, 30, sizes(1e-30, LARGEST)), 2),
+    "Ci": (
+        lambda x: scipy.special.sici(x)[1],
+        between(-30, 30, sizes(1e-30, 1e18)),
+        3,
+        lambda x, r: of_results(x, np.maximum(np.abs(r), 1 / np.maximum(np.abs(x), 1))),
+    ),
+    "S": (lambda x: scipy.special.fresnel(x)[0], between(-10, 10, sizes(1e-12, LARGEST)), 2),
+    "C": (lambda x: scipy.special.fresnel(x)[1], between(-10, 10, sizes(1e-30, LARGEST)), 2),
     "spence": (scipy.special.spence, between(0, 4, sizes(1e-30, LARGEST)), 2),
     "exp1": (scipy.special.exp1, between(0, 10, sizes(1e-38, 80)), 2),
     "expi": (
