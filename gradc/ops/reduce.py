@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.errors import DerivativeError, DtypeError, ShapeError
+from gradc.errors import DtypeError, ShapeError
 from gradc.ir.aval import Aval, Dim, SymbolicDim, size_of
 from gradc.ir.graph import Value
 from gradc.ir.op import REGISTRY, BatchContext, Context, JvpContext, Op, Taken, VjpContext, register
@@ -148,11 +148,6 @@ def _products_of_others(x: Value, axes: Axes) -> Value:
 
 def _products_around(rows: Value) -> Value:
     """The product so far before each element times that behind it, along the last axis."""
-    if rows.aval.dtype.kind == "c":
-        raise DerivativeError(
-            f"reduce_prod: the derivative of a complex product over the symbolic axis of {rows.aval} is not known; "
-            "fix the size"
-        )
     axis, cumprod = rows.aval.ndim - 1, REGISTRY["cumprod"]
     before = exclusive(cumprod(rows, axis=axis), axis, 1.0)
     behind = exclusive(cumprod(turned(rows, axis), axis=axis), axis, 1.0)
