@@ -116,10 +116,21 @@ class Walk:
         self.visit(content)
 
     def holds(self, x: Any) -> bool:
-        """Whether a tuple or a partial holds what is ``holdable``, at any depth."""
-        if type(x) is functools.partial:
-            return self.holdable(x.func) or self.holds(x.func) or self.holds(x.args)
-        return type(x) is tuple and any(self.holdable(item) or self.holds(item) for item in x[:ITEMS])
+        """Whether a tuple or a partial holds what is ``holdable``, at any depth; large ones are not looked through."""
+        waiting, looked = [x], 0
+        while waiting and looked < _LIMIT:
+            holder = waiting.pop()
+            if type(holder) is functools.partial:
+                items = (holder.func, *holder.args)
+            elif type(holder) is tuple:
+                items = holder[:ITEMS]
+            else:
+                continue
+            looked += 1 + len(items)
+            if any(map(self.holdable, items)):
+                return True
+            waiting += [item for item in items if type(item) in (tuple, functools.partial)]
+        return False
 
     def _fixed(self, items: Iterable[Any]) -> None:
         for item in itertools.islice(items, ITEMS):
