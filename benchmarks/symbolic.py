@@ -40,6 +40,10 @@ def logistic(w: Any, x: Any, y: Any) -> Any:
     return np.mean(np.log1p(np.exp(z)) - z * y) + 0.01 * np.sum(w * w)
 
 
+def linear(w: Any, x: Any, y: Any) -> Any:
+    return np.sum((x @ w - y) ** 2)
+
+
 def classifier(w: Any, x: Any, labels: Any) -> Any:
     z = np.maximum(x @ w["hidden"] + w["bias"], 0) @ w["out"]
     z = z - np.max(z, axis=1, keepdims=True)
@@ -70,6 +74,12 @@ NETWORKS: Final[dict[str, tuple[Callable[..., Any], Callable[[int], tuple[Any, .
         logistic,
         lambda n: (normal(100, dtype="f8"), normal(n, 100, dtype="f8"), normal(n, dtype="f8")),
     ),
+    "linear 784-10 f64": (
+        linear,
+        lambda n: (normal(784, 10, dtype="f8"), normal(n, 784, dtype="f8"), normal(n, 10, dtype="f8")),
+    ),
+    "linear 784-10 f32": (linear, lambda n: (normal(784, 10), normal(n, 784), normal(n, 10))),
+    "linear 100-5 f32": (linear, lambda n: (normal(100, 5), normal(n, 100), normal(n, 5))),
     "classifier 4-16-3 f64": (classifier, lambda n: (SMALL, normal(n, 4, dtype="f8"), RNG.integers(0, 3, n))),
     "classifier 784-128-10 f32": (classifier, lambda n: (MLP, normal(n, 784), RNG.integers(0, 10, n))),
     "layer norm f32[n,256]": (layer_norm, lambda n: (ROWS, normal(n, 256))),

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import llvmlite.binding as binding
@@ -18,10 +19,11 @@ import numpy as np
 import pytest
 
 from gradc.backends.llvm.emit import emit
-from gradc.backends.llvm.jit import assembly, load_object, object_code
+from gradc.backends.llvm.jit import Entry, assembly, load_object, object_code
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.matmul.shares import scratch_elements
 from gradc.backends.llvm.symbols import kernel_symbol
+from gradc.ir.aval import Dim, dim_value, symbol
 from gradc.ir.target import Target
 from gradc.loops.language.program import Buffer, Call, Contraction, LoopProgram, whole
 from gradc.loops.language.verify import verify
@@ -32,6 +34,18 @@ SHAPES = [(13, 37, 20), (1, 40, 50), (45, 1, 30), (3, 6, 1), (16, 16, 16), (7, 7
 SHAPES += [(20, 36, 57), (18, 20, 50), (34, 2, 133), (33, 4, 100)]
 """m, n, k: ragged, vectors, one term, squares, narrow, few rows by a matrix that is read in bands, columns of which
 the last fill little of a vector, and columns that are gathered."""
+
+N = symbol("n")
+SYMBOLIC: list[tuple[str, dict[str, Dim]]] = [
+    ("ij,jk->ik", {"i": N, "j": 70, "k": 10}),
+    ("ij,jk->ik", {"i": N, "j": 130, "k": 5}),
+    ("ij,kj->ik", {"i": N, "j": 70, "k": 9}),
+    ("ji,jk->ik", {"i": 70, "j": N, "k": 10}),
+    ("ji,jk->ik", {"i": 36, "j": N, "k": 13}),
+    ("ji,jk->ik", {"i": 300, "j": N, "k": 18}),
+]
+LENGTHS = (0, 1, 7, 33, 100)
+"""Any number of rows, groups of which are vectors, and any depth of few columns, of which each length is tried."""
 
 LARGE = (130, 129, 2050)
 """Of f64: packed in blocks."""
@@ -56,7 +70,19 @@ def cases(target: Target) -> list[tuple[str, LoopProgram, list[np.ndarray]]]:
     return found
 
 
-def product(name: str, form: str, sizes: dict[str, int], dtype: np.dtype, target: Target) -> LoopProgram:
+def symbolic_cases(target: Target) -> list[tuple[str, LoopProgram, list[np.ndarray]]]:
+    """The same of products of a size that the call tells, each program as often as there are lengths."""
+    rng = np.random.default_rng(1)
+    found = []
+    for number, ((form, sizes), dtype) in enumerate(itertools.product(SYMBOLIC, ("f4", "f8"))):
+        program = product(f"symbolic{number}", form, sizes, np.dtype(dtype), target)
+        for length in LENGTHS:
+            shapes = [[dim_value(d, {"n": length}) for d in x.shape] for x in program.inputs]
+            found.append((form, program, [rng.standard_normal(shape).astype(dtype) for shape in shapes]))
+    return found
+
+
+def product(name: str, form: str, sizes: Mapping[str, Dim], dtype: np.dtype, target: Target) -> LoopProgram:
     lhs, rhs, out = form.replace("->", ",").split(",")
     a, b, c = (
         Buffer(label, dtype, tuple(sizes[letter] for letter in word), kind)
@@ -66,6 +92,12 @@ def product(name: str, form: str, sizes: dict[str, int], dtype: np.dtype, target
     call = Call(Contraction(lhs, rhs, out, letters, dtype), (whole(a), whole(b), whole(c)))
     program = LoopProgram(name, (a, b, c), (call,))
     return verify(reserve(program, lambda call: scratch_elements(call, program.buffer, target)))
+
+
+def shape_of(form: str, arrays: list[np.ndarray]) -> tuple[int, int]:
+    """The shape of the result."""
+    left, right = form[:5].split(",")
+    return arrays[0].shape[left.index("i")], arrays[1].shape[right.index("k")]
 
 
 def assert_is_product(form: str, arrays: list[np.ndarray], result: np.ndarray) -> None:
@@ -97,6 +129,12 @@ def test_x86(target: Target, wider: str | None, runs: bool) -> None:
         (result,) = load_object(object_code(ir, target), program)(arrays)
         assert_is_product(form, arrays, result)
     assert wider is None or not re.search(wider, assembly(ir, target))
+    made: dict[str, Entry] = {}
+    for form, program, arrays in symbolic_cases(target):
+        if program.name not in made:
+            made[program.name] = load_object(object_code(emit(program, target), target), program)
+        (result,) = made[program.name](arrays)
+        assert_is_product(form, arrays, result)
 
 
 @pytest.mark.parametrize(("form", "shape", "aside"), [
@@ -133,12 +171,12 @@ def test_neon(tmp_path: Path) -> None:
     compiler, linker = tools
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
-    made = cases(NEON)
+    made = [*cases(NEON), *symbolic_cases(NEON)]
     objects = []
-    for _, program, _ in made:
+    for program in {program.name: program for _, program, _ in made}.values():
         objects.append(tmp_path / f"{program.name}.o")
         objects[-1].write_bytes(object_code(emit(program, NEON), NEON))
-    (tmp_path / "main.c").write_text(main_of([program for _, program, _ in made]))
+    (tmp_path / "main.c").write_text(main_of(made))
     main, start_up = tmp_path / "main", tmp_path / "main.o"
     flags = ["--target=aarch64-linux-gnu", "-O1", "-ffreestanding", "-fno-pic"]
     subprocess.run([*compiler, *flags, "-c", "-o", str(start_up), str(tmp_path / "main.c")], check=True)
@@ -149,7 +187,7 @@ def test_neon(tmp_path: Path) -> None:
     start = 0
     for form, program, arrays in made:
         (out,) = program.outputs
-        shape = tuple(map(int, out.shape))
+        shape = shape_of(form, arrays)
         stop = start + int(np.prod(shape)) * out.dtype.itemsize
         assert_is_product(form, arrays, np.frombuffer(written[start:stop], out.dtype).reshape(shape))
         start = stop
@@ -158,7 +196,7 @@ def test_neon(tmp_path: Path) -> None:
 
 MAIN = """\
 typedef unsigned long size_t;
-typedef long kernel(const void *, const void *, void *, void *);
+typedef long kernel(const void *, const void *, void *, void *, long);
 
 static long call(long number, long first, const void *second, long third) {
   register long x8 __asm__("x8") = number, x0 __asm__("x0") = first, x2 __asm__("x2") = third;
@@ -189,11 +227,11 @@ static void *operand(size_t bytes) {
   return found;
 }
 
-static void run(kernel *product, size_t left, size_t right, size_t result, size_t arena) {
+static void run(kernel *product, size_t left, size_t right, size_t result, size_t arena, long length) {
   used = 0;
   void *a = operand(left), *b = operand(right), *scratch = block(arena);
   unsigned char *c = block(result);
-  if (product(a, b, c, scratch)) leave(3);
+  if (product(a, b, c, scratch, length)) leave(3);
   for (size_t start = 0; start < result;) {
     long count = call(64, 1, c + start, result - start);
     if (count <= 0) leave(4);
@@ -205,16 +243,20 @@ __asm__(".globl _start\\n_start: bl main\\n");
 """
 
 
-def main_of(programs: list[LoopProgram]) -> str:
-    """A C program, without a C library, that runs the kernels one after the other."""
+def main_of(made: list[tuple[str, LoopProgram, list[np.ndarray]]]) -> str:
+    """A C program, without a C library, that runs the kernels one after the other.
+
+    Each gets the length of a symbolic size, which those without one do not look at.
+    """
     runs = [
-        [*(int(np.prod(x.shape)) * x.dtype.itemsize for x in (*p.inputs, *p.outputs)), int(p.arena_bytes)]
-        for p in programs
+        [*(a.nbytes for a in arrays), int(np.prod(shape_of(form, arrays))) * arrays[0].itemsize, int(p.arena_bytes)]
+        for form, p, arrays in made
     ]
     lines = [f"#define MEMORY {max(map(sum, runs)) + 4 * 64}", MAIN]
-    for number, program in enumerate(programs):
+    for number, (_, program, _) in enumerate(made):
         lines.append(f'extern kernel kernel{number} __asm__("{kernel_symbol(program)}");')
     lines.append("\nint main(void) {")
-    lines += [f"  run(kernel{number}, {', '.join(map(str, sizes))});" for number, sizes in enumerate(runs)]
+    for number, (sizes, (_, _, arrays)) in enumerate(zip(runs, made, strict=True)):
+        lines.append(f"  run(kernel{number}, {', '.join(map(str, sizes))}, {len(arrays[0])});")
     lines += ["  leave(0);", "  return 0;", "}", ""]
     return "\n".join(lines)

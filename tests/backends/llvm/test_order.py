@@ -91,6 +91,14 @@ def test_symbolic_depth(form: str, rows: int, depth: int) -> None:
     assert_same_bits(product(form, {"i": rows, "j": BATCH, "k": 136}, "f8"), {"batch": depth})
 
 
+@pytest.mark.parametrize("size", [0, 1, 33, 1030])
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("sizes", [{"i": BATCH, "j": 1100, "k": 9}, {"i": 70, "j": BATCH, "k": 10}])
+@pytest.mark.parametrize("form", ["ij,jk->ik", "ji,jk->ik"])
+def test_symbolic_sizes_and_few_columns(form: str, sizes: dict[str, Any], dtype: str, size: int) -> None:
+    assert_same_bits(product(form, sizes, dtype), {"batch": size})
+
+
 @pytest.mark.parametrize("n", [40, 10])
 def test_epilogue(n: int) -> None:
     program = parse_program(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -14,13 +15,16 @@ from gradc.backends.llvm.matmul.functions import kernel_of
 from gradc.backends.llvm.matmul.plan import copied_from, packed_from, plan
 from gradc.backends.llvm.matmul.product import product_of
 from gradc.backends.llvm.matmul.shares import scratch_elements
+from gradc.backends.llvm.matmul.turned import turned, turned_below
 from gradc.backends.llvm.matmul.ways import DotPlan, TilePlan
 from gradc.ir.aval import Dim, symbol
+from gradc.ir.target import Target
 from gradc.loops.language.program import Buffer, Call, Contraction, LoopProgram, whole
 from gradc.loops.language.verify import verify
 from gradc.loops.shaping.scratch import reserve
 
 N = symbol("n")
+AVX512 = Target("x86_64-unknown-linux-gnu", "skylake-avx512", "", 512, 32, True)
 SIZES = (0, 1, 2, 3, 7, 33, 128, 1000, 1025, 2500)
 
 Sizes = dict[str, Dim]
@@ -111,6 +115,12 @@ def test_every_number_of_rows_and_every_depth(form: str, sizes: Sizes, kind: typ
         ("ji,jk->ik", {"i": 37, "j": N, "k": 19}),
         ("ij,j->i", {"i": N, "j": 50}),
         ("ji,jk->ik", {"i": 40, "j": N, "k": 3}),
+        ("ij,jk->ik", {"i": N, "j": 100, "k": 10}),
+        ("ij,kj->ik", {"i": N, "j": 100, "k": 9}),
+        ("ij,jk->ik", {"i": N, "j": 1100, "k": 12}),
+        ("ji,jk->ik", {"i": 100, "j": N, "k": 10}),
+        ("ji,jk->ik", {"i": 36, "j": N, "k": 13}),
+        ("ji,jk->ik", {"i": 100, "j": N, "k": 30}),
     ],
 )
 @pytest.mark.parametrize("size", [9, 33, 1000, 2500])
@@ -119,6 +129,33 @@ def test_the_same_bits_as_of_the_kernel_of_one_size(form: str, sizes: Sizes, siz
     fixed: Sizes = {letter: size if length is N else length for letter, length in sizes.items()}
     (ours,), (theirs,) = compiled(form, sizes, "f4")(arrays), compiled(form, fixed, "f4")(arrays)
     assert ours.tobytes() == theirs.tobytes()
+
+
+@pytest.mark.parametrize(("form", "sizes"), [
+    ("ij,jk->ik", {"i": N, "j": 784, "k": 10}),  # groups of rows
+    ("ij,kj->ik", {"i": N, "j": 784, "k": 10}),
+    ("ji,jk->ik", {"i": 784, "j": N, "k": 10}),  # any depth
+])  # fmt: skip
+def test_few_columns_are_summed_in_vectors_along_the_rows(form: str, sizes: Sizes) -> None:
+    """Of f32 and 16 lanes, 10 columns leave 6 of a vector empty."""
+    ir = emit(program_of(form, sizes, "f4"), AVX512)
+    assert re.search("a tile of 10 rows by (16|32) columns", ir)
+
+
+@pytest.mark.parametrize(("rows", "columns", "both"), [(784, 8, False), (784, 10, True), (784, 30, True)])
+def test_a_left_operand_too_large_to_read_column_by_column_is_told_by_its_depth(
+    rows: int, columns: int, both: bool
+) -> None:
+    call = program_of("ji,jk->ik", {"i": rows, "j": N, "k": columns}, "f4").body[0]
+    assert isinstance(call, Call)
+    assert isinstance(call.callee, Contraction)
+    product = product_of(call.callee, [view.strides for view in call.views[:3]])
+    assert product is not None
+    most = turned_below(product, AVX512)
+    assert (most is not None) == both
+    for depth in (most - 1, most) if most is not None else (100, 100_000):
+        known = product.with_lengths(depth)
+        assert (turned(known, AVX512) is known) == (depth == most)
 
 
 PACKED: list[tuple[str, Sizes, tuple[int, ...]]] = [

@@ -402,7 +402,9 @@ def test_columns_that_fill_at_most_half_a_vector_are_gathered_for_dots() -> None
     sizes = {"i": 32, "k": 2, "j": 784}
     assert chosen("ij,jk->ik", sizes, "f4", AVX512) == DotPlan(4, 2, 16, 2, 784)
     assert isinstance(chosen("ij,jk->ik", sizes | {"i": 64, "k": 8}, "f4", AVX512), DotPlan)
-    for fewer in ({"i": 15}, {"i": 640, "k": 9}, {"j": 31}):
+    crowded = sizes | {"j": 1024, "k": 8}  # rows that share two places of a cache
+    assert isinstance(chosen("ij,jk->ik", crowded, "f4", AVX512), DotPlan)
+    for fewer in ({"i": 15}, {"i": 640, "k": 9}, {"j": 31}, {"k": 8}):
         assert isinstance(chosen("ij,jk->ik", sizes | fewer, "f4", AVX512), TilePlan)
     long = chosen("ij,jk->ik", sizes | {"k": 4, "j": 7000}, "f8", AVX512)
     assert isinstance(long, DotPlan)

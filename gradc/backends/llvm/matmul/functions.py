@@ -10,10 +10,11 @@ from gradc.backends.llvm.matmul.blocks import SCRATCH, Lengths, emit_tiles
 from gradc.backends.llvm.matmul.code import Code, Index, Library
 from gradc.backends.llvm.matmul.dots import emit_dots
 from gradc.backends.llvm.matmul.finish import VectorFinish, vector_finish
+from gradc.backends.llvm.matmul.pieces import emit_pieces
 from gradc.backends.llvm.matmul.plan import copied_from, fetching, packed_from, plan, without_blocks
 from gradc.backends.llvm.matmul.product import Axis, Product, product_of
 from gradc.backends.llvm.matmul.tile import Matrices
-from gradc.backends.llvm.matmul.turned import ragged, turned
+from gradc.backends.llvm.matmul.turned import turned
 from gradc.backends.llvm.matmul.ways import DotPlan, Share, TilePlan
 from gradc.backends.llvm.matmul.windows import nest_of
 from gradc.backends.llvm.writer import Module
@@ -46,7 +47,7 @@ def kernel_of(call: Call, buffers: Mapping[str, Buffer], target: Target) -> Kern
         if product is None:
             return None
         found, other = plan(product, target), turned(product, target)
-        if isinstance(found, TilePlan) and other is not product:
+        if isinstance(found, TilePlan) and other is not product and isinstance(product.k.length, int):
             better = plan(other, target)
             if isinstance(better, TilePlan):  # the same blocks of k, so that an epilogue changes no bit of the sums
                 product, found = other, replace(better, depth=found.depth)
@@ -148,14 +149,8 @@ class MatmulFunctions:
         def emit(code: Code, way: TilePlan | DotPlan) -> None:
             with ExitStack() as loops:
                 matrices = _outer_loops(code, product, outer, loops, names)
-                rest = ragged(product, way, self._library.target) if kernel.finish is None else None
-                if rest is not None and isinstance(way, TilePlan):
-                    last, plan_of_last = rest
-                    whole = int(product.n.length) - int(last.m.length)
-                    emit_tiles(code, product, way, matrices, replace(lengths, n=whole))
-                    place = matrices.moved(code, product.n, whole)
-                    place = Matrices(place.right, place.left, place.out)
-                    emit_tiles(code, last, plan_of_last, place, _lengths(last)[0])
+                if isinstance(way, TilePlan) and kernel.finish is None:
+                    emit_pieces(code, product, way, matrices, lengths)
                 elif isinstance(way, TilePlan):
                     emit_tiles(code, product, way, matrices, lengths, kernel.finish)
                 else:

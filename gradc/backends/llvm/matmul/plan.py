@@ -68,9 +68,11 @@ are registers for four rows by four columns, and so many vectors along k, which 
 GATHERED_ROWS: Final = 8
 GATHERED_VECTORS: Final = 2
 GATHERED_LEFT_VECTORS: Final = 4
+CROWDED_GATHERED_ROWS: Final = 4
 """A right operand of at most half a vector of columns, one row of it right after the other, is gathered into columns
 for dots from so many rows for each column on, and so many vectors along k, and half as many vectors as columns. A
-transposed left operand of few rows is gathered from as many columns for each row on, and so many vectors."""
+transposed left operand of few rows is gathered from as many columns for each row on, and so many vectors. The last
+number of rows is for a left operand whose rows share one place of a cache, which vectors along them suffer from."""
 
 DOT_BURST: Final = 8 * 1024 * 1024
 """A vector meets a matrix of at most this size two rows of it at a time, in long bursts: caches give those faster than
@@ -276,7 +278,13 @@ def _gathers(product: Product, target: Target) -> bool:
         return deep and n.length >= GATHERED_ROWS * m.length and _few_rows(product, target)
     narrow = 2 <= n.length <= lanes // 2 and n.right == n.out == k.left == 1 and k.right == n.length
     rows, vectors = int(product.typical.m.length), max(GATHERED_VECTORS, -(-n.length // 2))
-    return narrow and rows >= GATHERED_ROWS * n.length and k.length >= vectors * lanes
+    least = (CROWDED_GATHERED_ROWS if is_crowded(product) else GATHERED_ROWS) * n.length
+    return narrow and rows >= least and k.length >= vectors * lanes
+
+
+def is_crowded(product: Product) -> bool:
+    """Whether all rows of the left operand share two places of a first cache."""
+    return product.m.left * product.dtype.itemsize % (2 * CROWDED_BYTES) == 0
 
 
 def _few_rows(product: Product, target: Target) -> bool:

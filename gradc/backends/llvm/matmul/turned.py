@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from gradc.backends.llvm.matmul.pairs import pairs_up
-from gradc.backends.llvm.matmul.plan import PANEL_BYTES, TRANSPOSING_REGISTERS, in_tiles, plan
+from gradc.backends.llvm.matmul.plan import MAX_ROWS, PANEL_BYTES, TRANSPOSING_REGISTERS, in_tiles, is_crowded, plan
 from gradc.backends.llvm.matmul.product import Product, is_turned
 from gradc.backends.llvm.matmul.ways import DotPlan, TilePlan
 from gradc.ir.target import Target
@@ -26,7 +26,9 @@ TURNED_LANES: Final = 4
 operand takes no more, or, with few registers, a tile has fewer rows than they have lanes, and is stored in pieces."""
 
 READ_ONCE_COLUMNS: Final = 8
-"""Up to so many columns a left operand that is dense along its rows is read once, where it stands, however large."""
+READ_ONCE_BYTES: Final = 16 * 1024 * 1024
+"""Up to so many columns a left operand that is dense along its rows is read once, where it stands, however large; up to
+so many bytes for as many columns as one tile has, where there are many registers."""
 
 TRANSPOSED_LANES: Final = 16
 TRANSPOSED_GAIN: Final = 0.8
@@ -43,16 +45,18 @@ def turned(product: Product, target: Target) -> Product:
 
     A left operand that is dense along its rows fills vectors that few columns leave empty, or that a right operand
     which is dense along k fills only once it is transposed. One that is dense along k is transposed for few columns.
+    A depth that the call tells is taken to be ``turned_below`` of the product.
     """
     m, n, k = product.m, product.n, product.k
     lanes = target.lanes(product.dtype.itemsize)
-    if product.deep or not all(isinstance(axis.length, int) for axis in (m, n, k, *product.outer)):
+    if product.deep or not (isinstance(m.length, int) and isinstance(n.length, int)):
         return product
     if n.out != 1 or 1 not in (m.left, k.left):
         return product
-    rows, columns, depth = int(m.length), int(n.length), int(k.length)
-    fits = depth * rows * product.dtype.itemsize <= TURN_BYTES or (m.left == 1 and columns <= READ_ONCE_COLUMNS)
-    fits = fits and columns <= TURN_COLUMNS and depth >= TURN_DEPTH
+    rows, columns, depth = m.length, n.length, int(product.typical.k.length)
+    most = turned_below(product, target) if m.left == 1 else None
+    crowded = m.left != 1 and lanes < TRANSPOSED_LANES and is_crowded(product)
+    fits = columns <= TURN_COLUMNS and depth >= TURN_DEPTH and not crowded and (most is None or depth < most)
     after, before = columns * -(-rows // lanes), rows * -(-columns // lanes)
     if m.left == 1 and _splits(rows, columns, lanes):
         before = rows * (columns // lanes) + (columns % lanes + 1) * -(-rows // lanes)
@@ -63,6 +67,18 @@ def turned(product: Product, target: Target) -> Product:
         before -= rows // 2 * pairs_up(lanes, columns, product.dtype.itemsize)
         gains = target.registers >= TRANSPOSING_REGISTERS and shares and after < TRANSPOSED_GAIN * before
     return product.transposed if fits and gains and columns > 1 else product
+
+
+def turned_below(product: Product, target: Target) -> int | None:
+    """The depth from which on a left operand that is dense along its rows is too large for vectors along them, if any.
+
+    The rows and the columns are known.
+    """
+    rows, columns = int(product.m.length), int(product.n.length)
+    if columns <= READ_ONCE_COLUMNS:
+        return None
+    once = columns <= MAX_ROWS and target.registers >= TRANSPOSING_REGISTERS
+    return (READ_ONCE_BYTES if once else TURN_BYTES) // (rows * product.dtype.itemsize) + 1
 
 
 def ragged(product: Product, chosen: TilePlan | DotPlan, target: Target) -> tuple[Product, TilePlan] | None:
@@ -90,7 +106,7 @@ def ragged(product: Product, chosen: TilePlan | DotPlan, target: Target) -> tupl
         found = in_tiles(other, target)
     if other is last or not isinstance(found, TilePlan):
         return None
-    found = replace(found, depth=chosen.depth)
+    found = replace(found, depth=chosen.depth, streams=chosen.streams)
     fits = found.packing in ("none", "registers") or found.depth * found.columns * product.dtype.itemsize <= PANEL_BYTES
     return (other, found) if fits else None
 
