@@ -89,6 +89,30 @@ def test_an_array_of_sums_has_a_copy_in_each_chunk() -> None:
     )
 
 
+def test_an_array_of_few_sums_is_local_to_each_chunk() -> None:
+    program = divided(
+        "input x: f64[6,2,2]\noutput y: f64[2,2]",
+        "for j in 0 to 4 vector:\n  y[j] = 0.0\nfor i in 0 to 6:\n  for j in 0 to 2:\n    for k in 0 to 2:\n"
+        "      y[j, k] += x[i, j, k] in sequence",
+        Cut(grain=35, row=1, share=1),
+    )
+    assert body_of(program).split("y[j] = 0.0\n")[1] == (
+        "for chunk in 0 to 3 parallel:\n"
+        "  local y_part: f64[2,2]\n"
+        "  for element in 0 to 4 vector:\n"
+        "    y_part[element] = 0.0\n"
+        "  for i in chunk * 2 to chunk * 2 + 2:\n"
+        "    for j in 0 to 2:\n"
+        "      for k in 0 to 2:\n"
+        "        y_part[j, k] += x[i, j, k] in sequence\n"
+        "  for element in 0 to 4 vector:\n"
+        "    y_parts[chunk * 4 + element] = y_part[element]\n"
+        "for chunk in 0 to 3:\n"
+        "  for element in 0 to 4 vector:\n"
+        "    y[element] += y_parts[chunk * 4 + element] in sequence"
+    )
+
+
 def test_a_row_of_scratch_becomes_the_chunks_own() -> None:
     program = divided(
         "input x: f64[4,8]\noutput y: f64[4,8]\narena row: f64[8] at 0\narena 64 bytes",

@@ -111,3 +111,34 @@ def test_the_adjoint_of_windows_is_one_pass() -> None:
     shift[1, 3, 2, 4] = eps
     slope = (f(x + shift, w) - f(x - shift, w)) / (2 * eps)
     np.testing.assert_allclose(kernel(x, w)[1, 3, 2, 4], slope, rtol=1e-6)
+
+
+def test_the_adjoint_of_any_number_of_windows_is_one_pass() -> None:
+    def f(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        windows = np.concatenate([x[:, i : i + 4, j : j + 5, :] for i in range(3) for j in range(3)], axis=3)
+        return np.sum(np.tanh(windows @ w))
+
+    w = RNG.normal(size=(72, 8))
+    kernel = gradc.grad(f).compile(gradc.aval("f64[batch,6,7,8]"), w)
+    adding = [line for line in kernel.loops.splitlines() if "] += contract" in line]
+    assert len(adding) == 8
+    first = kernel.loops.index(adding[0])
+    assert "for " not in kernel.loops[first : kernel.loops.index(adding[-1])]
+    for rows in (0, 1, 5):
+        x = RNG.normal(size=(rows, 6, 7, 8))
+        np.testing.assert_array_equal(kernel(x, w), gradc.grad(f)(x, w) if rows else x)
+
+
+def test_symbolic_arrays_that_may_overlap_are_left_alone() -> None:
+    head = (
+        "program p\ninput c: f64[batch,4]\noutput z: f64[batch,4]\n"
+        "arena a: f64[batch,4] at 0\narena b: f64[batch,4] at {}\narena {} bytes\n\nbegin\n"
+    )
+    loops = [
+        f"  for i in 0 to {{batch}}:\n    for j in 0 to 4 vector:\n      {statement}\n"
+        for statement in ("a[i, j] = c[i, j]", "a[i, j] += b[i, j] in sequence")
+    ]
+    units = "((batch + 7) // 8)"
+    for place, count in ((f"256*{units}", 1), (f"128*{units}", 2)):
+        program = verify(parse_program(head.format(place, f"512*{units}") + "".join(loops)))
+        assert len(merge(program.body, program.buffer)) == count

@@ -150,3 +150,21 @@ def test_parts_that_cover_an_array_leave_nothing_out(function: Callable[[Any], A
     step = 1e-30
     shifted = [np.log(x + 1j * step * unit) for unit in np.eye(8)]
     np.testing.assert_allclose(kernel(x), [function(y).imag / step for y in shifted], rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize(("function", "selects"), READ_IN_PARTS.values(), ids=list(READ_IN_PARTS))
+def test_they_do_so_for_any_number_of_rows(function: Callable[[Any], Any], selects: int) -> None:
+    kernel = gradc.grad(lambda x: np.sum(function(np.log(x).T))).compile(gradc.aval("f64[batch,8]"))
+    assert [node.op.name for node in kernel.graph.nodes].count("select") == selects
+    for rows in (0, 1, 3):
+        x = np.arange(1.0, 9.0) + np.arange(rows)[:, None]
+        one_by_one = gradc.grad(lambda x: np.sum(function(np.log(x).T)))(x) if rows else x
+        np.testing.assert_allclose(kernel(x), one_by_one, rtol=1e-14)
+
+
+def test_a_part_of_a_symbolic_axis_covers_nothing() -> None:
+    kernel = gradc.grad(lambda x: np.sum(np.log(x)[:1] ** 2) + np.sum(np.log(x)[1:] ** 2)).compile(
+        gradc.aval("f64[batch,2]")
+    )
+    x = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    np.testing.assert_allclose(kernel(x), 2 * np.log(x) / x, rtol=1e-14)

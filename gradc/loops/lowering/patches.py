@@ -67,9 +67,10 @@ def _is_dense(word: str, other: str, out: str, x: Value) -> bool:
 
 
 def _counts(found: Patches, word: str, out: str) -> bool:
-    """Whether the axes that are summed have known lengths."""
+    """Whether the axes that are summed have known lengths, but perhaps for the one around all others."""
     summed = [axis for axis, letter in enumerate(word) if letter not in out]
-    return all(isinstance(length, int) for axis in summed for length in found.lengths(axis))
+    inside = [length for axis in summed for length in found.lengths(axis)[axis == 0 :]]
+    return all(isinstance(length, int) for length in inside)
 
 
 def _pays(found: Patches, other: Value) -> bool:

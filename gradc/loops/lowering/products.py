@@ -31,6 +31,7 @@ from gradc.loops.language.program import (
     Store,
     View,
     b,
+    constant,
     size,
     variable,
 )
@@ -302,7 +303,9 @@ class _Product:
     ) -> list[Statement]:
         """Some columns, whose sums have their ``place`` in a local, where several axes are summed."""
         total = b.load(sums, place)
-        lengths = [int(axis.length) for axis in self.axes]
+        around = self.axes[0].length
+        known = isinstance(around, int)
+        lengths = [int(axis.length) for axis in self.axes[not known :]]
         level, part = cut(lengths, self.order.blocks.length)
         blocks = [variable(unused_name("block", self.taken)) for _ in lengths[:level]]
         parts = [part, *lengths[level + 1 :]]
@@ -313,6 +316,8 @@ class _Product:
             number = variable(unused_name("block", self.taken))
             ks[level] = b.add(b.mul(number, part), inner[0])
             blocks, counts = [*blocks, number], [*counts, lengths[level] // part]
+        outermost = [] if known else [variable(unused_name("block", self.taken))]
+        blocks, ks, lengths_of_blocks = [*outermost, *blocks], [*outermost, *ks], [around] * (not known) + counts
         body = each(Store(sums.name, place, self._added(total, *ks)))
         for k, length in reversed(list(zip(inner, parts, strict=True))):
             body = [For(str(k), ZERO, size(length), tuple(body))] if length > 1 else body
@@ -321,9 +326,16 @@ class _Product:
             return [*body, *each(*self._finish(total))]
         start = functools.reduce(b.add, blocks)
         body += each(*self._later(total, start))
-        for number, count in reversed(list(zip(blocks, counts, strict=True))):
+        for number, count in reversed(list(zip(blocks, lengths_of_blocks, strict=True))):
             body = [For(str(number), ZERO, size(count), tuple(body))]
-        return [*body, *(each(*self._rest()) if self.epilogue else [])]
+        return [*self._nothing(around, each), *body, *(each(*self._rest()) if self.epilogue else [])]
+
+    def _nothing(self, length: Dim, each: Callable[..., list[Statement]]) -> list[Statement]:
+        """The elements as sums of nothing, where the call tells that there are no terms."""
+        if isinstance(length, int) or self.contraction.accumulate:
+            return []
+        zero = Store(self.out.buffer, self._place(self.out, self.contraction.out), constant(0, self.contraction.dtype))
+        return [If(b.eq(size(length), 0), tuple(each(zero)))]
 
     # Sums in lanes.
 

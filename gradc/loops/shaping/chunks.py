@@ -37,8 +37,8 @@ from gradc.loops.shaping.expand import neutral
 class ChunkSum:
     """What the iterations of a loop accumulate in ``target``: an array, or one element.
 
-    ``parts`` has what each chunk accumulated, one after the other. A single element is accumulated in ``own``, which is
-    local to the chunk.
+    ``parts`` has what each chunk accumulated, one after the other. A single element, and an array of few, is
+    accumulated in ``own``, which is local to the chunk, so that registers may hold it.
     """
 
     op: Reduction
@@ -50,7 +50,9 @@ class ChunkSum:
         """Set a chunk's to the neutral element. ``chunk`` is the number's variable, ``element`` one that is free."""
         start = constant(neutral(self.op, self.target.dtype), self.target.dtype)
         if self.own is not None:
-            return [Local(self.own), Store(self.own.name, (), start)]
+            if not self.own.shape:
+                return [Local(self.own), Store(self.own.name, (), start)]
+            return [Local(self.own), self._over(element, Store(self.own.name, (variable(element),), start))]
         place = self._part(variable(chunk), variable(element))
         return [self._over(element, Store(self.parts.name, place, start))]
 
@@ -64,19 +66,24 @@ class ChunkSum:
                 out = replace(out, buffer=self.parts.name, offset=self._place(chunk, out.offset))
             return replace(statement, views=(lhs, rhs, out, *scratch))
         if self.own is not None:
-            return replace(statement, buffer=self.own.name, index=())
+            return replace(statement, buffer=self.own.name, index=statement.index if self.own.shape else ())
         if len(statement.index) == len(self.target.shape):
             return replace(statement, buffer=self.parts.name, index=(chunk, *statement.index))
         return replace(statement, buffer=self.parts.name, index=self._part(chunk, statement.index[0]))
 
-    def end(self, chunk: str) -> list[Statement]:
+    def end(self, chunk: str, element: str) -> list[Statement]:
         """Keep what a chunk accumulated for later."""
-        return [Store(self.parts.name, (variable(chunk),), b.load(self.own))] if self.own is not None else []
+        if self.own is None:
+            return []
+        if not self.own.shape:
+            return [Store(self.parts.name, (variable(chunk),), b.load(self.own))]
+        place = self._part(variable(chunk), variable(element))
+        return [self._over(element, Store(self.parts.name, place, b.load(self.own, (variable(element),))))]
 
     def combine(self, chunk: str, element: str, count: int) -> list[Statement]:
         """Accumulate the chunks' results in the target, in their order."""
         name, place = self.target.name, self._part(variable(chunk), variable(element))
-        if self.own is not None:
+        if self.own is not None and not self.own.shape:
             index = (ZERO,) * len(self.target.shape)
             part = b.load(self.parts, (variable(chunk),))
             body: Statement = Accumulate(self.op, name, index, part, SEQUENTIAL)
@@ -149,6 +156,14 @@ def accumulated(name: str, loop: For) -> Reduction | None:
                     return None
                 found.add("add")
     return found.pop() if len(found) == 1 else None
+
+
+def is_summed_in_place(name: str, loop: For) -> bool:
+    """Whether a loop accumulates in the elements of a buffer at places that loops count, each by itself."""
+    found = [s for s in statements_of((loop,)) if accumulates_in(s) == name]
+    return all(
+        isinstance(s, Accumulate) and all(isinstance(index, (Variable, Constant)) for index in s.index) for s in found
+    )
 
 
 def is_set_first(buffer: Buffer, block: tuple[Statement, ...]) -> bool:

@@ -38,7 +38,15 @@ from gradc.loops.language.program import (
 )
 from gradc.loops.language.ranges import Ranges
 from gradc.loops.language.traversal import buffers_named, declared_names, statements_of
-from gradc.loops.shaping.chunks import ChunkSum, accumulated, accumulates_in, count_of, is_set_first, with_accumulations
+from gradc.loops.shaping.chunks import (
+    ChunkSum,
+    accumulated,
+    accumulates_in,
+    count_of,
+    is_set_first,
+    is_summed_in_place,
+    with_accumulations,
+)
 from gradc.loops.shaping.expand import unused_name
 from gradc.loops.shaping.work import work_of
 
@@ -47,6 +55,9 @@ MOST: Final = 64
 
 MOST_WITH_SUMS: Final = 8
 """The most chunks of a nest that accumulates in an array: each chunk has one of its own."""
+
+FEW: Final = 32
+"""The most elements of an array of sums that registers may hold."""
 
 OWN_BYTES: Final = 48 * 1024
 """Local memory of all arrays that become a chunk's own."""
@@ -133,7 +144,7 @@ class _Divider:
         count, each = -(-extent // length), length * loop.step
         start = b.add(b.mul(variable(self.chunk), each), lo)
         end = b.add(start, each) if length * count == extent else b.minimum(b.add(start, each), hi)
-        return self._written(replace(loop, lo=start, hi=end), self._sums(sums, count), scratch, count)
+        return self._written(replace(loop, lo=start, hi=end), self._sums(loop, sums, count), scratch, count)
 
     def _is_fixed(self, position: int) -> bool:
         """Whether the sizes of what a statement uses are numbers."""
@@ -197,7 +208,7 @@ class _Divider:
         self.own |= {buffer.name for buffer in scratch}
         self.own_bytes += _bytes(scratch)
 
-    def _sums(self, shared: Mapping[str, Reduction], count: int) -> list[ChunkSum]:
+    def _sums(self, loop: For, shared: Mapping[str, Reduction], count: int) -> list[ChunkSum]:
         """The sums of ``count`` chunks. Their arrays follow on the arena; those of other nests take turns with them."""
         sums = []
         end = _up(int(self.program.arena_bytes), ALIGNMENT)
@@ -206,7 +217,9 @@ class _Divider:
             single = count_of(target) == 1
             shape = (count,) if single else (count, *target.shape)
             parts = Buffer(unused_name(f"{name}_parts", self.taken), target.dtype, shape, "arena", end)
-            own = Buffer(unused_name(f"{name}_part", self.taken), target.dtype, (), "local") if single else None
+            local = single or (count_of(target) <= FEW and is_summed_in_place(name, loop))
+            kept = () if single else target.shape
+            own = Buffer(unused_name(f"{name}_part", self.taken), target.dtype, kept, "local") if local else None
             end = _up(end + _bytes([parts]), ALIGNMENT)
             self.parts.append(parts)
             sums.append(ChunkSum(op, target, parts, own))
@@ -224,7 +237,7 @@ class _Divider:
         own: list[Statement] = [Local(replace(buffer, kind="local", offset=0)) for buffer in scratch]
         begin = [s for part in sums for s in part.begin(self.chunk, self.element)]
         inner = replace(loop, body=with_accumulations(loop.body, redirected))
-        finish = [s for part in sums for s in part.end(self.chunk)]
+        finish = [s for part in sums for s in part.end(self.chunk, self.element)]
         outer = For(self.chunk, ZERO, constant(count, I64), (*own, *begin, inner, *finish), mode="parallel")
         return [outer, *(s for part in sums for s in part.combine(self.chunk, self.element, count))]
 

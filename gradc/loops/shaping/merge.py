@@ -7,10 +7,12 @@ nest must touch nothing that an iteration of the later one before it touches. So
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from gradc.ir.aval import is_nonnegative
 from gradc.loops.language.independence import may_run_as_one
 from gradc.loops.language.program import Accumulate, Buffer, Comment, For, Let, Local, Sequential, Statement, Store
 from gradc.loops.language.ranges import Ranges
@@ -47,11 +49,12 @@ def _merged(first: For, second: For, buffers: Mapping[str, Buffer]) -> For | Non
     names = {loop.var for loop in one}
     if not _written(body) & _written(more) or len(body) + len(more) > MOST:
         return None
-    if (declared_names((first,)) - names) & declared_names((second,)) or not _are_fixed(first, second, buffers):
+    judged = _judged(first, second, buffers)
+    if (declared_names((first,)) - names) & declared_names((second,)) or judged is None:
         return None
     ranges = Ranges()
     for left, right in zip(one, other, strict=True):
-        if replace(left, body=()) != replace(right, body=()) or not may_run_as_one(left, right, buffers, ranges):
+        if replace(left, body=()) != replace(right, body=()) or not may_run_as_one(left, right, judged, ranges):
             return None
         ranges = ranges.inside(left.var, ranges.of_loop(left.lo, left.hi, left.step))
     statements: tuple[Statement, ...] = (*body, *more)
@@ -84,7 +87,28 @@ def _written(body: tuple[Statement, ...]) -> set[str]:
     return {statement.buffer for statement in body if isinstance(statement, (Store, Accumulate))}
 
 
-def _are_fixed(first: For, second: For, buffers: Mapping[str, Buffer]) -> bool:
-    """Whether the sizes and places of all buffers that two nests name are numbers."""
-    named = [buffers.get(name) for name in buffers_named((first, second))]
-    return all(b is not None and isinstance(b.bytes, int) and isinstance(b.offset, int) for b in named)
+def _judged(first: For, second: For, buffers: Mapping[str, Buffer]) -> dict[str, Buffer] | None:
+    """The buffers that two nests name, such that it can be told what accesses to them meet; None where it cannot.
+
+    That is so where sizes and places are numbers, and where symbolic sizes are those of first axes and lie apart: then
+    each stands for itself.
+    """
+    named = {name: buffers.get(name) for name in buffers_named((first, second))}
+    known = {name: buffer for name, buffer in named.items() if buffer is not None}
+    if len(known) < len(named):
+        return None
+    if all(isinstance(x.bytes, int) and isinstance(x.offset, int) for x in known.values()):
+        return known
+    arena = [x for x in known.values() if x.kind == "arena"]
+    if not all(_lie_apart(one, other) for one, other in itertools.combinations(arena, 2)):
+        return None
+    if not all(isinstance(length, int) for x in known.values() for length in x.shape[1:]):
+        return None
+    return {name: replace(x, kind="output", offset=0) for name, x in known.items()}
+
+
+def _lie_apart(one: Buffer, other: Buffer) -> bool:
+    """Whether two arrays of the arena have no byte in common, whatever the sizes are."""
+    return is_nonnegative(other.offset - one.offset - one.bytes) or is_nonnegative(
+        one.offset - other.offset - other.bytes
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from gradc.backends.llvm.matmul.order import sum_order
 from gradc.backends.llvm.matmul.shares import share_contractions
 from gradc.backends.llvm.matmul.ways import TilePlan
 from gradc.backends.llvm.matmul.windows import nest_of
+from gradc.ir.aval import dim_value
 from gradc.ir.target import GENERIC, Target
 from gradc.loops.language.parse import parse_program
 from gradc.loops.language.program import Call, LoopProgram
@@ -73,9 +75,9 @@ def program(kind: str, sizes: Sizes, dtype: str, epilogue: bool = False) -> Loop
     return parse_program(f"{text}  {call}{then}")
 
 
-def arrays_of(wanted: LoopProgram) -> list[np.ndarray]:
+def arrays_of(wanted: LoopProgram, sizes: dict[str, int] | None = None) -> list[np.ndarray]:
     rng = np.random.default_rng(5)
-    arrays = [rng.standard_normal([int(d) for d in x.shape]).astype(x.dtype) for x in wanted.inputs]
+    arrays = [rng.standard_normal([dim_value(d, sizes or {}) for d in x.shape]).astype(x.dtype) for x in wanted.inputs]
     for array in arrays:
         array[rng.random(array.shape) < 0.2] = -0.0
     return arrays
@@ -125,6 +127,29 @@ def test_their_order_is_stated(sizes: Sizes, kind: str, dtype: str) -> None:
     arrays = arrays_of(wanted)
     (found,), (stated,) = (load(emit(p, host()), p)(arrays) for p in (wanted, loops))
     assert found.tobytes() == stated.tobytes()
+
+
+@pytest.mark.parametrize("images", [0, 1, 7, 33])
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+@pytest.mark.parametrize("sizes", SIZES, ids=lambda s: "x".join(map(str, s.values())))
+def test_the_number_of_images_may_be_the_calls(sizes: Sizes, dtype: str, images: int) -> None:
+    n = sizes["n"]
+    for kind in ("forward", "kernel", "swapped"):
+        text = str(program(kind, sizes, dtype))
+        text = text.replace(f"[n={n}, ", "[n=batch, ").replace(f"x: {dtype}[{n},", f"x: {dtype}[batch,")
+        grown = "r" if kind == "forward" else "o"
+        text = re.sub(rf"( {grown}: {dtype}\[){n},", r"\g<1>batch,", text)
+        wanted = parse_program(text)
+        arrays = arrays_of(wanted, {"batch": images})
+        loops = with_products(wanted, host(), lambda call: sum_order(call, wanted.buffer, host()))  # noqa: B023
+        assert loops != wanted
+        verify(loops)
+        (found,), (stated,) = (load(emit(p, host()), p)(arrays) for p in (wanted, loops))
+        assert found.tobytes() == stated.tobytes()
+        right = expected(kind, *arrays, sizes)
+        terms = expected(kind, *(np.ones_like(a) for a in arrays), sizes).max(initial=0.0)
+        scale = expected(kind, *(np.abs(a) for a in arrays), sizes)
+        assert np.all(np.abs(found - right) <= np.finfo(found.dtype).eps * (terms + 2) * scale)
 
 
 LONG: Sizes = {"n": 7, "h": 40, "w": 36, "c": 2, "u": 3, "v": 3, "f": 8, "step": 1}

@@ -27,11 +27,14 @@ RARE: Final = 1 / 8
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """The lengths of a product's axes: numbers, or the parameters that hold them."""
+    """The lengths of a product's axes: numbers, or the parameters that hold them; ``deep`` is that of the outermost of
+    several axes of k.
+    """
 
     m: Index
     n: Index
     k: Index
+    deep: Index = 1
 
 
 def emit_tiles(
@@ -71,7 +74,7 @@ class _Tiles:
             with code.loop("columns", columns.start, columns.stop, columns.step) as across:
                 place = matrices.moved(code, self.product.n, across.index)
                 if self.product.deep:
-                    self._blocks_of_nest(place, columns.step)
+                    self._nest_or_nothing(place, columns.step)
                     continue
                 if isinstance(depth, str):
                     self._blocks_of_depth(place, columns.step, depth)
@@ -82,13 +85,27 @@ class _Tiles:
                             place.moved(code, self.product.k, along.index), columns.step, block.step, along.index
                         )
 
+    def _nest_or_nothing(self, matrices: Matrices, width: int) -> None:
+        """The blocks of several axes of k, or, where the call tells that one has no length, sums of no terms."""
+        blocks, inner = self.nest
+        if isinstance(self.lengths.deep, int):
+            self._blocks_of_nest(matrices, width)
+            return
+        with self.code.either(f"icmp eq i64 {self.lengths.deep}, 0") as otherwise:
+            self.nest = (), (replace(inner[-1], length=0),)
+            self._block_of_k(matrices, width, 0, 0)
+            otherwise()
+            self.nest = blocks, inner
+            self._blocks_of_nest(matrices, width)
+
     def _blocks_of_nest(self, matrices: Matrices, width: int) -> None:
-        """The blocks of several axes of k; which of them is the first, their indices tell together."""
+        """The blocks; which of them is the first, their indices tell together."""
         code = self.code
         number: Index = 0
         with ExitStack() as loops:
             for axis in self.nest[0]:
-                loop = loops.enter_context(code.loop("k", 0, int(axis.length)))
+                length = axis.length if isinstance(axis.length, int) else self.lengths.deep
+                loop = loops.enter_context(code.loop("k", 0, length))
                 matrices = matrices.moved(code, axis, loop.index)
                 number = code.add(number, loop.index)
             self._block_of_k(matrices, width, int(self.nest[1][-1].length), number)

@@ -142,7 +142,7 @@ class MatmulFunctions:
         arguments |= {f"ptr {name}": other for name, other in zip(names, others, strict=True)}
 
         lengths, outer = _lengths(product)
-        named = zip((*outer, lengths.m, lengths.n, lengths.k), _axes(product), strict=True)
+        named = zip((*outer, lengths.m, lengths.n, lengths.k, lengths.deep), _axes(product), strict=True)
         sizes = {name: axis.length for name, axis in named if isinstance(name, str)}
         arguments |= {f"i64 {name}": size(dim) for name, dim in sizes.items()}
 
@@ -179,14 +179,14 @@ class MatmulFunctions:
 
 
 def _axes(product: Product) -> tuple[Axis, ...]:
-    return (*product.outer, product.m, product.n, product.k)
+    return (*product.outer, product.m, product.n, product.k, product.deep[0] if product.deep else Axis(1, 0, 0, 0))
 
 
 def _lengths(product: Product) -> tuple[Lengths, tuple[Index, ...]]:
     """The lengths of a product's axes and of the loops around it: numbers, or names of parameters."""
-    names = [*[f"%outer.{k}" for k in range(len(product.outer))], "%rows", "%columns", "%depth"]
+    names = [*[f"%outer.{k}" for k in range(len(product.outer))], "%rows", "%columns", "%depth", "%windows"]
     lengths = [x.length if isinstance(x.length, int) else n for x, n in zip(_axes(product), names, strict=True)]
-    return Lengths(*lengths[-3:]), tuple(lengths[:-3])
+    return Lengths(*lengths[-4:]), tuple(lengths[:-4])
 
 
 def _described(product: Product) -> str:

@@ -79,8 +79,8 @@ class Product:
     def with_lengths(self, number: int) -> Product:
         """The same with a number for symbolic lengths."""
         outer = tuple(axis.with_length(number) for axis in self.outer)
-        m, n, k = (axis.with_length(number) for axis in (self.m, self.n, self.k))
-        return replace(self, outer=outer, m=m, n=n, k=k)
+        m, n, k, *deep = (axis.with_length(number) for axis in (self.m, self.n, self.k, *self.deep))
+        return replace(self, outer=outer, m=m, n=n, k=k, deep=tuple(deep))
 
     @property
     def typical(self) -> Product:
@@ -108,8 +108,8 @@ def product_of(
 
     ``others`` are strides in more views by the letters of the result.
 
-    None where it has none: strides that are not known, a size 0, summed letters of unknown lengths that strides do not
-    join, no letter that only one operand has and none that is summed.
+    None where it has none: strides that are not known, a size 0, summed letters that strides do not join of which one
+    inside others has no known length, no letter that only one operand has and none that is summed.
     """
     axes = _axes(contraction, strides, others)
     if axes is None:
@@ -120,7 +120,7 @@ def product_of(
             kinds[_kind(letter, contraction)].append(axis)
     outer = _joined(kinds["batch"])
     m, n, k = (_joined(kinds[kind]) for kind in "mnk")
-    if not (k or (m and n)) or (len(k) > 1 and not all(isinstance(axis.length, int) for axis in k)):
+    if not (k or (m and n)) or not all(isinstance(axis.length, int) for axis in k[1:]):
         return None
     none = Axis(1, 0, 0, 0, (0,) * len(others))
     (rows, more_rows), (columns, more_columns) = _innermost(m, none), _innermost(n, none)

@@ -29,8 +29,8 @@ LEAST_BLOCK: Final = 32
 def in_windows(product: Product, target: Target, lanes: int, limit: int) -> TilePlan | None:
     """How to compute a product with several axes of k in tiles, with blocks of k of at most ``limit`` terms.
 
-    None where the right operand or the result is not dense along n, lengths other than those of outer loops are not
-    known, or no part of the axes makes blocks.
+    None where the right operand or the result is not dense along n, lengths other than those of outer loops and of the
+    outermost axis of k are not known, or no part of the axes makes blocks.
     """
     m, n, k = product.m.length, product.n.length, product.k.length
     if not (isinstance(m, int) and isinstance(n, int) and isinstance(k, int)):
@@ -48,8 +48,12 @@ def in_windows(product: Product, target: Target, lanes: int, limit: int) -> Tile
 
 
 def nest_of(product: Product, terms: int) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:
-    """The axes of blocks of so many terms, and those of the sum of one block, from the outermost in."""
+    """The axes of blocks of so many terms, and those of the sum of one block, from the outermost in.
+
+    One of symbolic length is the first.
+    """
     axes = [*product.deep, product.k]
+    around = () if isinstance(axes[0].length, int) else (axes.pop(0),)
     level, part = cut([int(axis.length) for axis in axes], terms)
     axis = axes[level]
     blocks, inner = axes[:level], axes[level + 1 :]
@@ -58,13 +62,15 @@ def nest_of(product: Product, terms: int) -> tuple[tuple[Axis, ...], tuple[Axis,
         blocks = [*blocks, steps]
     if part > 1:
         inner = [replace(axis, length=part), *inner]
-    return tuple(blocks), tuple(inner)
+    return (*around, *blocks), tuple(inner)
 
 
 def _block(product: Product, limit: int) -> int | None:
     """How many terms blocks have: as many of the innermost axes as there is room for, and an equal part of the next."""
     terms = 1
     for axis in (product.k, *reversed(product.deep)):
+        if not isinstance(axis.length, int):
+            break
         length, room = int(axis.length), limit // terms
         part = max(part for part in range(1, min(length, room) + 1) if length % part == 0)
         terms *= part
