@@ -63,9 +63,19 @@ def deep(w: Any, x: Any, y: Any) -> Any:
     return np.mean((x @ w[-1] - y) ** 2)
 
 
+def convolution(w: Any, x: Any, y: Any) -> Any:
+    """Two layers of 3 by 3 windows, patches concatenated, and the mean of what they see."""
+    for kernel in w:
+        height, width = x.shape[1] - 2, x.shape[2] - 2
+        patches = [x[:, i : i + height, j : j + width, :] for i in range(3) for j in range(3)]
+        x = np.maximum(np.concatenate(patches, axis=3) @ kernel, 0)
+    return np.mean((np.mean(x, axis=(1, 2)) - y) ** 2)
+
+
 MLP: Final = {"hidden": normal(784, 128), "bias": normal(128), "out": normal(128, 10)}
 SMALL: Final = {"hidden": normal(4, 16, dtype="f8"), "bias": normal(16, dtype="f8"), "out": normal(16, 3, dtype="f8")}
 ROWS: Final = {"gain": normal(256), "shift": normal(256)}
+KERNELS: Final = [normal(9, 8), normal(72, 16)]
 LAYERS: Final = [normal(64, 256), normal(256, 256), normal(256, 256), normal(256, 8)]
 
 NETWORKS: Final[dict[str, tuple[Callable[..., Any], Callable[[int], tuple[Any, ...]]]]] = {
@@ -83,6 +93,7 @@ NETWORKS: Final[dict[str, tuple[Callable[..., Any], Callable[[int], tuple[Any, .
     "classifier 4-16-3 f64": (classifier, lambda n: (SMALL, normal(n, 4, dtype="f8"), RNG.integers(0, 3, n))),
     "classifier 784-128-10 f32": (classifier, lambda n: (MLP, normal(n, 784), RNG.integers(0, 10, n))),
     "layer norm f32[n,256]": (layer_norm, lambda n: (ROWS, normal(n, 256))),
+    "convolutions 28x28, 1-8-16 f32": (convolution, lambda n: (KERNELS, normal(n, 28, 28, 1), normal(n, 16))),
     "deep 64-256-256-256-8 f32": (deep, lambda n: (LAYERS, normal(n, 64), normal(n, 8))),
 }
 
