@@ -158,6 +158,16 @@ def test_a_left_operand_too_large_to_read_column_by_column_is_told_by_its_depth(
         assert (turned(known, AVX512) is known) == (depth == most)
 
 
+def test_what_a_tile_is_added_to_is_loaded_before_any_of_it_is_stored() -> None:
+    """Rows lie side by side, and a masked load waits for a store that it would meet if it were whole."""
+    program = program_of("ij,jk->ik", {"i": 4, "j": 8, "k": 10}, "f4", accumulate=True)
+    lines = emit(program, AVX512).splitlines()
+    stores = [k for k, line in enumerate(lines) if "call void @llvm.masked.store" in line]
+    loads = [k for k, line in enumerate(lines) if "@llvm.masked.load" in line and "= call" in line]
+    assert (len(stores), len(loads)) == (4, 8 + 4)
+    assert max(loads) < min(stores)
+
+
 PACKED: list[tuple[str, Sizes, tuple[int, ...]]] = [
     ("ij,jk->ik", {"i": N, "j": 700, "k": 530}, (7, 100, 128, 333, 1000)),
     ("ij,kj->ik", {"i": N, "j": 700, "k": 530}, (7, 128, 130, 333, 1000)),

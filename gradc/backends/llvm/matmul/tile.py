@@ -311,12 +311,15 @@ class Tile:
             self._store_turned(row, place.out, sums, adds=adds)
             return
         shared = self._loads(row, place, 0, moving=False)
-        for position, total in enumerate(sums):
+        places = [
+            code.pointer(place.out, number * self.out + part.start) for number in range(self.rows) for part in row
+        ]
+        if adds:  # before any is stored: a masked load waits for a store next to it
+            each = zip(row * self.rows, places, sums, strict=True)
+            sums = [part.code.sum(part.code.load(out, part.count), total) for part, out, total in each]
+        for position, (out, total) in enumerate(zip(places, sums, strict=True)):
             number, vector = divmod(position, len(row))
             part = row[vector]
-            out = code.pointer(place.out, number * self.out + part.start)
-            if adds:
-                total = part.code.sum(part.code.load(out, part.count), total)
             if self.finish is None or self.finish.keeps:
                 part.code.store(total, out, part.count)
             if self.finish is not None:
