@@ -13,7 +13,7 @@ from gradc.backends.llvm.jit import load
 from gradc.backends.llvm.machine import host
 from gradc.backends.llvm.matmul.functions import kernel_of
 from gradc.backends.llvm.matmul.order import sum_order
-from gradc.backends.llvm.matmul.shares import share_contractions
+from gradc.backends.llvm.matmul.shares import share_contractions, shares_of
 from gradc.backends.llvm.matmul.ways import TilePlan
 from gradc.backends.llvm.matmul.windows import nest_of
 from gradc.ir.aval import dim_value
@@ -196,6 +196,15 @@ def test_shares_have_the_same_bits(kind: str) -> None:
     arrays = arrays_of(wanted)
     (found,), (one,) = (load(emit(p, host()), p)(arrays) for p in (shared, wanted))
     assert found.tobytes() == one.tobytes()
+
+
+def test_shares_leave_the_rows_of_tiles_whole() -> None:
+    """Channels and places of a window that follow on from each other are rows of one tile: shares take columns."""
+    sizes: Sizes = {"n": 32, "h": 13, "w": 13, "c": 8, "u": 3, "v": 3, "f": 16, "step": 1}
+    wanted = program("kernel", sizes, "f32")
+    found = shares_of(the_call(wanted), wanted.buffer, host(), 2, 0)
+    assert found is not None
+    assert found.letter in "fu"
 
 
 def test_rows_of_a_prime_length_are_left_to_loops() -> None:

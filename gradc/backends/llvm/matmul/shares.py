@@ -52,6 +52,10 @@ MOST_SHARES: Final = 32
 PACKING: Final = 10
 """Products in the time in which an element is packed."""
 
+FULL_SUMS: Final = 8
+FULL_BYTES: Final = 32
+"""Vectors of sums that a tile needs for multiply-adds not to wait for each other, and bytes that such a vector has."""
+
 DISPATCH: Final = 300
 """Nanoseconds that handing out a share costs."""
 
@@ -124,14 +128,27 @@ def shares_of(call: Call, buffers: Mapping[str, Buffer], target: Target, threads
         return None
     best: tuple[float, Shares] | None = None
     for letter, count in _choices(contraction, time):
-        twice = _read_twice(contraction, letter) * (count - 1) * PACKING / products_of(contraction)
+        again = 0 if kernel.product.deep else _read_twice(contraction, letter)  # windows are never packed
+        twice = again * (count - 1) * PACKING / products_of(contraction)
         cost = time * (1 + twice) * -(-count // threads) / count + DISPATCH * count / threads
         if cost > 0.8 * time or (best is not None and cost >= best[0]):
             continue
         shares = _planned(call, buffers, target, kernel.plan, (letter, count, room))
-        if shares is not None:
+        if shares is not None and kernel.product.deep:
+            cost *= _slowness(replace(call, callee=shares.share), buffers, target)
+        if shares is not None and cost <= 0.8 * time and (best is None or cost < best[0]):
             best = cost, shares
     return best[1] if best is not None else None
+
+
+def _slowness(share: Call, buffers: Mapping[str, Buffer], target: Target) -> float:
+    """How much longer a share over windows takes for tiles that are too small: rows that come apart make them so."""
+    kernel = kernel_of(share, buffers, target)
+    if kernel is None or not isinstance(kernel.plan, TilePlan):
+        return 1.0
+    plan, group = kernel.plan, kernel.product.group
+    sums = plan.rows * plan.vectors * (int(group.length) if group is not None else 1)
+    return max(1.0, FULL_SUMS / sums) * max(1.0, FULL_BYTES / (plan.lanes * kernel.product.dtype.itemsize))
 
 
 def _choices(contraction: Contraction, time: float) -> Iterator[tuple[str, int]]:
