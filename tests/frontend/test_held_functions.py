@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def filled(x: Any) -> Any:
 
 class Layer:
     table = (np.array, np.stack)
-    kinds = {"make": np.ones}  # noqa: RUF012
+    kinds: ClassVar = {"make": np.ones}
 
     def __init__(self) -> None:
         self.own = {"make": np.full}

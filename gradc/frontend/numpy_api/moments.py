@@ -46,7 +46,7 @@ def _power(x: Any, order: int) -> Any:
 def _ratio(name: str, order: int, a: Any, axis: Any, keepdims: Any, corrected: Any) -> Any:
     """A central moment over that power of the deviation; NaN where all elements are the same, but for rounding.
 
-    ``corrected`` makes of the count, of the moment and of the variance what is not biased.
+    ``corrected`` makes of the count and of the ratio what is not biased; None leaves the ratio as it is.
     """
     mean = np.mean(a, axis=axis, keepdims=True)
     apart = a - mean

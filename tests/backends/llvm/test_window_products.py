@@ -101,6 +101,11 @@ def the_call(wanted: LoopProgram) -> Call:
     return call
 
 
+def in_stated_order(wanted: LoopProgram) -> LoopProgram:
+    """The program with its contraction as loops that add up in the order that is stated for it."""
+    return with_products(wanted, host(), lambda call: sum_order(call, wanted.buffer, host()))
+
+
 @pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.cpu or "generic")
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 @pytest.mark.parametrize("kind", ["forward", "kernel", "swapped"])
@@ -122,7 +127,7 @@ def test_windows_are_read_in_tiles(sizes: Sizes, kind: str, dtype: str, target: 
 @pytest.mark.parametrize("sizes", SIZES, ids=lambda s: "x".join(map(str, s.values())))
 def test_their_order_is_stated(sizes: Sizes, kind: str, dtype: str) -> None:
     wanted = program(kind, sizes, dtype)
-    loops = with_products(wanted, host(), lambda call: sum_order(call, wanted.buffer, host()))
+    loops = in_stated_order(wanted)
     verify(loops)
     arrays = arrays_of(wanted)
     (found,), (stated,) = (load(emit(p, host()), p)(arrays) for p in (wanted, loops))
@@ -141,7 +146,7 @@ def test_the_number_of_images_may_be_the_calls(sizes: Sizes, dtype: str, images:
         text = re.sub(rf"( {grown}: {dtype}\[){n},", r"\g<1>batch,", text)
         wanted = parse_program(text)
         arrays = arrays_of(wanted, {"batch": images})
-        loops = with_products(wanted, host(), lambda call: sum_order(call, wanted.buffer, host()))  # noqa: B023
+        loops = in_stated_order(wanted)
         assert loops != wanted
         verify(loops)
         (found,), (stated,) = (load(emit(p, host()), p)(arrays) for p in (wanted, loops))
@@ -164,7 +169,7 @@ def test_long_sums_are_cut_into_equal_blocks() -> None:
     assert [axis.length for axis in blocks] == [7, 2]
     assert [axis.length for axis in inner] == [19, 34]
     arrays = arrays_of(wanted)
-    loops = with_products(wanted, host(), lambda call: sum_order(call, wanted.buffer, host()))
+    loops = in_stated_order(wanted)
     (found,), (stated,) = (load(emit(p, host()), p)(arrays) for p in (wanted, loops))
     assert found.tobytes() == stated.tobytes()
     scale = expected("kernel", *(np.abs(a) for a in arrays), LONG)
@@ -183,7 +188,7 @@ def test_epilogues_run_where_the_sums_are_stored(sizes: Sizes) -> None:
     (plain,) = load(emit(program("forward", sizes, "f32"), host()), program("forward", sizes, "f32"))([x, o])
     s = plain + b
     np.testing.assert_array_equal(found, np.maximum(s, np.float32(0)) * s)
-    loops = with_products(wanted, host(), lambda call: sum_order(call, wanted.buffer, host()))
+    loops = in_stated_order(wanted)
     assert load(emit(loops, host()), loops)(arrays)[0].tobytes() == found.tobytes()
 
 

@@ -67,6 +67,8 @@ def test_derivatives(index: Any) -> None:
 
 
 def test_numbers() -> None:
-    function = lambda x: (x[0, 0][True], x[0, 0][False], np.asarray(x[0, 0])[None, True])  # noqa: E731
+    def function(x: Any) -> Any:
+        return x[0, 0][True], x[0, 0][False], np.asarray(x[0, 0])[None, True]
+
     for found, expected in zip(gradc.jit(function)(X), function(X), strict=True):
         np.testing.assert_array_equal(found, expected)

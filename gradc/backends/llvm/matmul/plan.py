@@ -15,7 +15,7 @@ from typing import Final
 from gradc.backends.llvm.matmul.limits import RIGHT_BYTES, Packing, copies_panels, limits, packs_blocks
 from gradc.backends.llvm.matmul.pairs import pairs_up
 from gradc.backends.llvm.matmul.product import TYPICAL, Product, is_turned
-from gradc.backends.llvm.matmul.shapes import Room, tile_shape
+from gradc.backends.llvm.matmul.shapes import MAX_ROWS, MAX_VECTORS, Room, tile_shape
 from gradc.backends.llvm.matmul.ways import DotPlan, TilePlan
 from gradc.backends.llvm.matmul.windows import in_windows
 from gradc.ir.target import Target
@@ -87,9 +87,6 @@ CROWDED_TILE: Final = (8, 1)
 CROWDED_ROWS: Final = 192
 """Columns that are a multiple of so many bytes apart share two places of a first cache: tiles are smaller for that.
 From so many rows on, or with columns twice as far apart, a panel is transposed at once."""
-
-MAX_VECTORS: Final = 8
-MAX_ROWS: Final = 24
 
 
 @lru_cache(maxsize=256)

@@ -8,6 +8,10 @@ from typing import Final
 
 from gradc.backends.llvm.matmul.ways import Part, parts
 
+MAX_ROWS: Final = 24
+MAX_VECTORS: Final = 8
+"""The most rows and vectors of a tile."""
+
 LATENCY: Final = 4
 """Cycles from one multiply-add to another that needs its result."""
 

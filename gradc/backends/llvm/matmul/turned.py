@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Final
 
 from gradc.backends.llvm.matmul.pairs import pairs_up
-from gradc.backends.llvm.matmul.plan import MAX_ROWS, PANEL_BYTES, TRANSPOSING_REGISTERS, in_tiles, is_crowded, plan
+from gradc.backends.llvm.matmul.plan import PANEL_BYTES, TRANSPOSING_REGISTERS, in_tiles, is_crowded, plan
 from gradc.backends.llvm.matmul.product import Product, is_turned
+from gradc.backends.llvm.matmul.shapes import MAX_ROWS
 from gradc.backends.llvm.matmul.ways import DotPlan, TilePlan
 from gradc.ir.target import Target
 

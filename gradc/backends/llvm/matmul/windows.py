@@ -1,8 +1,7 @@
 """Products whose sums run along several axes, as those over windows of an array do, which is read where it stands.
 
-``out[j, f] += sum over u, v of x[i + u, j + v] * kernel[u, v, f]``: places of a window are no longer axis of x, and the
-windows of one row of x begin where the next row's do not go on. A tile goes through the axes one inside the other, its
-sums in registers all the while.
+In ``out[i, j, f] += x[i + u, j + v] * kernel[u, v, f]``, summed over u and v, strides join neither u and v nor i and j
+of x. A tile goes through the summed axes one inside the other, its sums in registers all the while.
 """
 
 from __future__ import annotations
@@ -13,13 +12,10 @@ from typing import Final
 
 from gradc.backends.llvm.matmul.pairs import pairs_up
 from gradc.backends.llvm.matmul.product import Axis, Product
-from gradc.backends.llvm.matmul.shapes import Room, tile_shape
+from gradc.backends.llvm.matmul.shapes import MAX_ROWS, MAX_VECTORS, Room, tile_shape
 from gradc.backends.llvm.matmul.ways import TilePlan
 from gradc.ir.target import Target
 from gradc.loops.lowering.sums import cut
-
-MAX_ROWS: Final = 24
-MAX_VECTORS: Final = 8
 
 LEAST_BLOCK: Final = 32
 """Blocks of k of fewer terms would store sums too often."""
